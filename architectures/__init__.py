@@ -1,0 +1,1 @@
+"""The built-in network architectures, one file per family; registered as entry points."""

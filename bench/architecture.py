@@ -1,0 +1,119 @@
+"""Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
+
+A family is registered once and names its members: ``convnet`` serves ``convnet1`` to ``convnet9``,
+``resnet`` serves ``resnet10``, ``resnet18`` and their ``_ap`` variants.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError, UnknownNameError
+from bench.params import NoParams, as_dict, resolve
+from bench.registry import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NAME = re.compile(r"^\s*([A-Za-z][\w\-]*)\s*(?:\((.*)\))?\s*$")
+
+
+class Architecture(ABC):
+    """A family of networks.
+
+    Class attributes:
+        name: the family's registered name.
+        members: each member's name, with the parameters that its name fixes.
+        Params: a frozen dataclass of what can be set in parentheses.
+        per_sample: whether :meth:`per_sample_norm` holds for the defaults.
+
+    The networks it builds have ``forward(x) -> logits (N, num_classes)`` and
+    ``embed(x) -> features (N, D)``, the input of the classifier.
+    """
+
+    name: ClassVar[str]
+    members: ClassVar[Mapping[str, Mapping[str, Any]]]
+    Params: ClassVar[type] = NoParams
+
+    @classmethod
+    @abstractmethod
+    def build(cls, spec: DatasetSpec, params: Any) -> nn.Module:
+        """Return a freshly initialised network for ``spec``.
+
+        Raises:
+            BenchError: if the architecture cannot take images of that size.
+        """
+
+    @classmethod
+    @abstractmethod
+    def per_sample(cls, params: Any) -> bool:
+        """Whether each sample's output is independent of the others in its batch.
+
+        True for instance, group, layer or no normalisation; false for batch normalisation. If
+        true, a batch may be computed in slices.
+        """
+
+
+def member_names() -> list[str]:
+    """Return every architecture name that can be typed, sorted (loads the families)."""
+    return sorted(m for family in ARCHITECTURES.names() for m in ARCHITECTURES.get(family).members)
+
+
+def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
+    """Return the family, the member's name and the resolved parameters that ``text`` names.
+
+    Raises:
+        UnknownNameError: no family has that member.
+        BenchError: the parentheses cannot be read, or hold a wrong parameter.
+    """
+    match = _NAME.match(text)
+    if match is None:
+        raise BenchError(f"architecture '{text}' cannot be read: write NAME or NAME(key=value,...)")
+    member = match[1].lower()
+    for family_name in ARCHITECTURES.names():
+        family: type[Architecture] = ARCHITECTURES.get(family_name)
+        if member in family.members:
+            given = _arguments(match[2] or "", text)
+            fixed = family.members[member]
+            for key in given:
+                if key in fixed:
+                    raise BenchError(f"architecture '{text}': the name {member} already fixes {key}")
+            return family, member, resolve(family.Params, {**fixed, **given}, owner=member)
+    raise UnknownNameError("architecture", member, member_names())
+
+
+def canonical_name(text: str) -> str:
+    """Return the one way to write an architecture: defaults left out, keys in order."""
+    family, member, params = parse_architecture(text)
+    default = as_dict(resolve(family.Params, family.members[member], owner=member))
+    actual = as_dict(params)
+    changed = [f"{k}={actual[k]}" for k in sorted(actual) if actual[k] != default[k]]
+    return f"{member}({','.join(changed)})" if changed else member
+
+
+def build_network(text: str, spec: DatasetSpec) -> nn.Module:
+    """Build a freshly initialised network, drawing from torch's global generator."""
+    family, _, params = parse_architecture(text)
+    return family.build(spec, params)
+
+
+def is_per_sample(text: str) -> bool:
+    """Whether a batch of this architecture may be computed in slices."""
+    family, _, params = parse_architecture(text)
+    return family.per_sample(params)
+
+
+def _arguments(text: str, whole: str) -> dict[str, str]:
+    arguments = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, sign, value = part.partition("=")
+        if not sign:
+            raise BenchError(f"architecture '{whole}': '{part}' is not of the form key=value")
+        arguments[key.strip()] = value.strip()
+    return arguments
+
+

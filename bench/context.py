@@ -1,0 +1,121 @@
+"""What the harness hands to a running method: pixels, randomness, networks, shared work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bench.architecture import build_network
+from bench.seeds import derive_seed, global_seed, make_generator
+
+if TYPE_CHECKING:
+    from bench.datasets.real_set import RealSet
+    from bench.distilled.base import DistilledSet
+
+
+class SharedCache(Protocol):
+    """Keeps tensors by content of their key, across cells and runs."""
+
+    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
+        """Return the tensors and the seconds that making them took, or ``None``."""
+
+    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+        """Keep the tensors."""
+
+
+@dataclass
+class Start:
+    """The artefact a method starts from: its distilled set and its by-products."""
+
+    distilled: DistilledSet
+    byproducts: dict[str, Tensor]
+
+
+@dataclass
+class Context:
+    """A method's surroundings. All randomness comes from generators it hands out by name.
+
+    Attributes:
+        real: the real training set, uint8 on the device. Methods never see the test set.
+        seed: derived from the cell's identity.
+        start: the prerequisite's artefact, if the method asked for one.
+        cache: where :meth:`shared` keeps its results; ``None`` keeps nothing.
+        precision: ``fp32`` or ``bf16``.
+        shared_seconds: what :meth:`shared` results cost when they were made, summed.
+    """
+
+    real: RealSet
+    seed: int
+    start: Start | None = None
+    cache: SharedCache | None = None
+    precision: str = "fp32"
+    shared_seconds: float = 0.0
+    _generators: dict[str, torch.Generator] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the real set and everything else lives."""
+        return self.real.device
+
+    def generator(self, name: str, *, host: bool = False) -> torch.Generator:
+        """Return the generator called ``name``; the same object every time.
+
+        Args:
+            name: a stream of random numbers; different names are independent.
+            host: on the CPU even if the device is another (for drawing Python numbers).
+        """
+        key = f"host:{name}" if host else name
+        if key not in self._generators:
+            device = torch.device("cpu") if host else self.device
+            self._generators[key] = make_generator(derive_seed(self.seed, key), device)
+        return self._generators[key]
+
+    def draw_int(self, high: int, name: str) -> int:
+        """Draw a Python integer in ``[0, high)`` from the named host generator."""
+        return int(torch.randint(high, (), generator=self.generator(name, host=True)))
+
+    def network(self, arch: str, stream: str = "network") -> nn.Module:
+        """Build a freshly initialised network on the device; every call draws another one."""
+        with global_seed(self.draw_int(2**62, stream), self.device):
+            return build_network(arch, self.real.spec).to(self.device)
+
+    def shared(
+        self, key: Mapping[str, Any], make: Callable[[Context], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Return tensors that many cells need, made once and kept by content of ``key``.
+
+        Args:
+            key: plain JSON values that determine the result, besides the dataset and the
+                architecture's code (an embedding's architecture, epochs and seed index, say).
+            make: makes them, given a context whose seed depends on ``key`` alone, so that whoever
+                comes first makes the same tensors.
+        """
+        full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
+                "precision": self.precision}  # fmt: skip
+        found = self.cache.get(full) if self.cache is not None else None
+        if found is None:
+            parts = [f"{k}={full[k]!r}" for k in sorted(full)]
+            inner = Context(self.real, derive_seed("shared", *parts), precision=self.precision)
+            started = time.perf_counter()
+            made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
+            found = made, time.perf_counter() - started
+            if self.cache is not None:
+                self.cache.put(full, *found)
+        tensors, seconds = found
+        self.shared_seconds += seconds
+        return {k: v.to(self.device) for k, v in tensors.items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return every generator's state."""
+        return {name: g.get_state() for name, g in self._generators.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Put every generator back where :meth:`state_dict` found it."""
+        for key, value in state.items():
+            name, host = key.removeprefix("host:"), key.startswith("host:")
+            self.generator(name, host=host).set_state(value.cpu())

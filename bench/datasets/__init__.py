@@ -1,0 +1,1 @@
+"""Real datasets: specs, sources, packed uint8 files."""

@@ -1,0 +1,79 @@
+"""The real training set on the device, as uint8: gathered and normalised there, never item-wise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bench.datasets.spec import DatasetSpec
+
+
+def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
+    """Map pixels to normalised units.
+
+    Args:
+        images: ``(N, C, H, W)``, uint8 in 0..255 or float in [0, 1].
+        spec: whose mean and std to use.
+
+    Returns:
+        float32 ``(N, C, H, W)``.
+    """
+    mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
+    std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+    if images.dtype == torch.uint8:
+        return images.to(torch.float32).sub_(mean * 255).div_(std * 255)
+    return (images - mean) / std
+
+
+def denormalise(images: Tensor, spec: DatasetSpec) -> Tensor:
+    """Map normalised float images ``(N, C, H, W)`` back to [0, 1], clamped."""
+    mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
+    std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+    return (images * std + mean).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class RealSet:
+    """One split of a real dataset, resident on a device.
+
+    Attributes:
+        spec: what the dataset is.
+        images: uint8 ``(N, C, H, W)``.
+        labels: int64 ``(N,)``.
+        sha256: of the packed file that both came from.
+    """
+
+    spec: DatasetSpec
+    images: Tensor
+    labels: Tensor
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pixels live."""
+        return self.images.device
+
+    @cached_property
+    def class_indices(self) -> list[Tensor]:
+        """For each class, the int64 indices of its images in ascending order."""
+        return [torch.nonzero(self.labels == c).flatten() for c in range(self.spec.num_classes)]
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices``, normalised: float32 ``(len(indices), C, H, W)``."""
+        return normalise(self.images[indices], self.spec)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` indices uniformly with replacement."""
+        return torch.randint(len(self), (n,), generator=generator, device=self.device)
+
+    def sample_class(self, label: int, n: int, generator: torch.Generator) -> Tensor:
+        """Draw up to ``n`` distinct indices of one class, uniformly, in random order."""
+        pool = self.class_indices[label]
+        order = torch.randperm(len(pool), generator=generator, device=self.device)
+        return pool[order[:n]]

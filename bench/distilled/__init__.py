@@ -1,0 +1,1 @@
+"""Distilled sets: what methods produce and evaluations train on."""

@@ -1,0 +1,153 @@
+"""A generator set: weights that draw training images on the fly, for any IPC.
+
+IPC of a generator is disputed, so it is judged in two modes. ``stream``: every epoch draws IPC
+fresh images per class. ``frozen``: IPC images per class are drawn once and kept, after which the
+generator is nothing but an image set.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from bench.datasets.real_set import normalise
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet, TrainingSource
+from bench.distilled.image_set import FixedSource
+from bench.registry import GENERATORS
+
+# Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
+_CHUNK = {"cpu": 32, "cuda": 1024}
+
+
+class ImageGenerator(nn.Module):
+    """A network that draws images of given classes; registered under ``bench.generators``.
+
+    Built as ``factory(spec, **config)``.
+    """
+
+    config: dict[str, Any]
+
+    @abstractmethod
+    def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one image per label.
+
+        Args:
+            labels: int64 ``(N,)``.
+            generator: on the labels' device.
+
+        Returns:
+            float32 ``(N, C, H, W)`` in [-1, 1].
+        """
+
+
+@dataclass
+class GeneratorSet(DistilledSet):
+    """A trained image generator.
+
+    Attributes:
+        factory: its registered name.
+        network: the generator, in ``eval()`` mode.
+    """
+
+    spec: DatasetSpec
+    factory: str
+    network: ImageGenerator
+    provenance: dict[str, Any]
+
+    kind: ClassVar[str] = "generator"
+    modes: ClassVar[tuple[str, ...]] = ("stream", "frozen")
+
+    def __post_init__(self) -> None:
+        self.network.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return next(self.network.parameters()).device
+
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes of all weights and buffers as stored."""
+        return sum(t.numel() * t.element_size() for t in self.tensors().values())
+
+    @torch.no_grad()
+    def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one image per label: float32 ``(N, C, H, W)``, normalised."""
+        size = _CHUNK.get(labels.device.type, 256)
+        parts = [self.network.sample(chunk, generator) for chunk in labels.split(size)]
+        return normalise((torch.cat(parts) + 1) / 2, self.spec)
+
+    def balanced_labels(self, ipc: int) -> Tensor:
+        """Return each class ``ipc`` times, in order: int64 ``(num_classes * ipc,)``."""
+        return torch.arange(self.spec.num_classes, device=self.device).repeat_interleave(ipc)
+
+    def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:
+        """Return a stream of fresh images, or a fixed draw of them."""
+        self.check_mode(mode)
+        if ipc is None:
+            raise ValueError("a generator set has no images of its own: name an IPC")
+        if mode == "stream":
+            return StreamSource(self, ipc)
+        labels = self.balanced_labels(ipc)
+        return FixedSource(self.draw(labels, generator), labels)
+
+    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
+        """Draw images as [0, 1] pixels."""
+        labels = self.balanced_labels(per_class)
+        with torch.no_grad():
+            images = (self.network.sample(labels, generator) + 1) / 2
+        return images.clamp(0, 1).view(self.spec.num_classes, per_class, *self.spec.shape)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the network's weights and buffers."""
+        return dict(self.network.state_dict())
+
+    def config(self) -> dict[str, Any]:
+        """Return the factory's name and arguments."""
+        return {"factory": self.factory, "arguments": dict(self.network.config)}
+
+    @classmethod
+    def from_parts(
+        cls,
+        spec: DatasetSpec,
+        tensors: Mapping[str, Tensor],
+        config: Mapping[str, Any],
+        provenance: dict[str, Any],
+    ) -> Self:
+        """Rebuild the network from its registered factory and load the weights."""
+        factory = str(config["factory"])
+        network: ImageGenerator = GENERATORS.get(factory)(spec, **config["arguments"])
+        try:
+            network.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit generator '{factory}': {error}") from None
+        device = next(iter(tensors.values())).device
+        return cls(spec, factory, network.to(device), provenance)
+
+
+@dataclass(frozen=True)
+class StreamSource:
+    """IPC fresh images per class, every epoch."""
+
+    set: GeneratorSet
+    ipc: int
+
+    @property
+    def images_per_epoch(self) -> int:
+        """IPC times the number of classes."""
+        return self.ipc * self.set.spec.num_classes
+
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw an epoch."""
+        labels = self.set.balanced_labels(self.ipc)
+        return self.set.draw(labels, generator), labels
+
+    def distinct_images(self, epochs: int) -> int:
+        """Count the draws: each is new."""
+        return epochs * self.images_per_epoch

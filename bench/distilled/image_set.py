@@ -1,0 +1,122 @@
+"""An image set: IPC stored images per class with hard labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from bench.datasets.real_set import denormalise, normalise
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet
+
+
+@dataclass(frozen=True)
+class FixedSource:
+    """The same images every epoch.
+
+    Attributes:
+        images: float32 ``(N, C, H, W)``, normalised.
+        labels: int64 ``(N,)``.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def images_per_epoch(self) -> int:
+        """All of them."""
+        return len(self.labels)
+
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Return everything; draws nothing."""
+        return self.images, self.labels
+
+    def distinct_images(self, epochs: int) -> int:
+        """Count the images; more epochs show no new ones."""
+        return len(self.labels) if epochs else 0
+
+
+@dataclass
+class ImageSet(DistilledSet):
+    """Stored images with hard labels.
+
+    Attributes:
+        images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
+        labels: int64 ``(N,)``.
+    """
+
+    spec: DatasetSpec
+    images: Tensor
+    labels: Tensor
+    provenance: dict[str, Any]
+    learning_rate: float | None = None
+    epochs: int | None = None
+
+    kind: ClassVar[str] = "image"
+    modes: ClassVar[tuple[str, ...]] = ("stored",)
+
+    def __post_init__(self) -> None:
+        if tuple(self.images.shape[1:]) != self.spec.shape or len(self.images) != len(self.labels):
+            raise ValueError(
+                f"images {tuple(self.images.shape)} and labels {tuple(self.labels.shape)} do not "
+                f"fit {self.spec.name}: expected (N, {self.spec.shape}) and (N,)"
+            )
+        if self.images.dtype not in (torch.uint8, torch.float32):
+            raise ValueError(f"images must be uint8 or float32, not {self.images.dtype}")
+        if self.labels.dtype != torch.int64:
+            raise ValueError(f"labels must be int64, not {self.labels.dtype}")
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(
+            self.labels.max()
+        ) < self.spec.num_classes:
+            raise ValueError(f"labels must lie in 0..{self.spec.num_classes - 1}")
+        if self.images.dtype == torch.float32 and not bool(self.images.isfinite().all()):
+            raise ValueError("images hold NaN or infinity")
+
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes of the images as stored: 1 per value for real pixels, 4 for learned ones."""
+        return self.images.numel() * self.images.element_size()
+
+    def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
+        """Return all images; ``ipc`` must be the one that the set was made for (or ``None``)."""
+        self.check_mode(mode)
+        expected = None if ipc is None else ipc * self.spec.num_classes
+        if expected is not None and expected != len(self.labels):
+            raise ValueError(f"the set holds {len(self.labels)} images, IPC {ipc} is {expected}")
+        images = self.images
+        if images.dtype == torch.uint8:
+            images = normalise(images, self.spec)
+        return FixedSource(images, self.labels)
+
+    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return the first images of each class as [0, 1] pixels."""
+        rows = [self.images[self.labels == c][:per_class] for c in range(self.spec.num_classes)]
+        images = torch.stack([row[: min(map(len, rows))] for row in rows])
+        if images.dtype == torch.uint8:
+            return images.float() / 255
+        return denormalise(images.flatten(0, 1), self.spec).view_as(images)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the images and labels."""
+        return {"images": self.images, "labels": self.labels}
+
+    def config(self) -> dict[str, Any]:
+        """Return what the set learned or asks for besides pixels."""
+        return {"learning_rate": self.learning_rate, "epochs": self.epochs}
+
+    @classmethod
+    def from_parts(
+        cls,
+        spec: DatasetSpec,
+        tensors: Mapping[str, Tensor],
+        config: Mapping[str, Any],
+        provenance: dict[str, Any],
+    ) -> Self:
+        """Rebuild from a file's parts."""
+        if set(tensors) != {"images", "labels"}:
+            raise ValueError(f"an image set holds images and labels, not {sorted(tensors)}")
+        return cls(spec, tensors["images"], tensors["labels"], provenance, **config)

@@ -1,0 +1,41 @@
+"""The one module that plugin authors import."""
+
+from bench.architecture import Architecture
+from bench.augment.dsa import DSA
+from bench.context import Context, Start
+from bench.datasets.real_set import RealSet, denormalise, normalise
+from bench.datasets.source import DatasetSource
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet, TrainingSource
+from bench.distilled.generator_set import GeneratorSet, ImageGenerator
+from bench.distilled.image_set import ImageSet
+from bench.errors import BenchError
+from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
+from bench.params import by_ipc, param
+from bench.registry import register
+
+__all__ = [
+    "DSA",
+    "Architecture",
+    "BenchError",
+    "Context",
+    "DatasetSource",
+    "DatasetSpec",
+    "DistilledSet",
+    "GeneratorSet",
+    "ImageGenerator",
+    "ImageSet",
+    "Method",
+    "Prerequisite",
+    "RealSet",
+    "Reference",
+    "SelectionMethod",
+    "Start",
+    "Task",
+    "TrainingSource",
+    "by_ipc",
+    "denormalise",
+    "normalise",
+    "param",
+    "register",
+]

@@ -1,0 +1,166 @@
+"""Names to plugins: entry points, loaded only when asked for, and single files given by path.
+
+Built-in methods, architectures, generators and datasets are entry points of this distribution,
+exactly like a third party's. A name that two distributions claim is an error, never a silent win.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered plugin: where it comes from, and how to load it."""
+
+    name: str
+    origin: str
+    load: Callable[[], Any]
+
+
+class Registry:
+    """All plugins of one kind.
+
+    Args:
+        kind: in the singular, for messages (``"method"``).
+        group: the entry-point group.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind, self.group = kind, group
+        self._registered: dict[str, Entry] = {}
+
+    @cached_property
+    def _installed(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for point in entry_points(group=self.group):
+            entry = Entry(point.name, _origin(point), _loader(self.kind, point))
+            other = found.get(point.name)
+            if other is not None and other.origin != entry.origin:
+                raise BenchError(
+                    f"{self.kind} '{point.name}' is registered twice: "
+                    f"by {other.origin} and by {entry.origin}. Uninstall one of them."
+                )
+            found[point.name] = entry
+        return found
+
+    def entries(self) -> dict[str, Entry]:
+        """Return every entry by name, sorted, without loading any."""
+        return dict(sorted({**self._installed, **self._registered}.items()))
+
+    def names(self) -> list[str]:
+        """Return every name, sorted."""
+        return list(self.entries())
+
+    def entry(self, name: str) -> Entry:
+        """Return one entry.
+
+        Raises:
+            UnknownNameError: with a near miss and what exists.
+        """
+        entries = self.entries()
+        if name not in entries:
+            raise UnknownNameError(self.kind, name, entries)
+        return entries[name]
+
+    def get(self, name: str) -> Any:
+        """Load and return what is registered under ``name``."""
+        return self.entry(name).load()
+
+    def register(self, name: str, plugin: Any, origin: str) -> None:
+        """Add a plugin at run time.
+
+        Raises:
+            BenchError: if the name is taken by something else.
+        """
+        taken = self.entries().get(name)
+        if taken is not None and taken.origin != origin:
+            raise BenchError(
+                f"{self.kind} '{name}' is registered twice: by {taken.origin} and by {origin}"
+            )
+        self._registered[name] = Entry(name, origin, lambda: plugin)
+
+    def unregister(self, name: str) -> None:
+        """Remove what :meth:`register` added (for tests)."""
+        self._registered.pop(name, None)
+
+
+METHODS = Registry("method", "bench.methods")
+ARCHITECTURES = Registry("architecture", "bench.architectures")
+GENERATORS = Registry("generator", "bench.generators")
+DATASETS = Registry("dataset", "bench.datasets")
+
+_loading: list[str] = []
+
+
+def register(kind: str) -> Callable[[Any], Any]:
+    """Class decorator for a plugin file: ``@register("method")``.
+
+    The plugin's ``name`` attribute is the name it is registered under.
+    """
+    registries = {"method": METHODS, "architecture": ARCHITECTURES, "generator": GENERATORS,
+                  "dataset": DATASETS}  # fmt: skip
+    if kind not in registries:
+        raise UnknownNameError("plugin kind", kind, registries)
+
+    def decorate(plugin: Any) -> Any:
+        origin = _loading[-1] if _loading else plugin.__module__
+        registries[kind].register(plugin.name, plugin, origin)
+        return plugin
+
+    return decorate
+
+
+def load_plugin_file(path: Path) -> None:
+    """Import a plugin file; what it decorates with :func:`register` becomes known.
+
+    Raises:
+        BenchError: if the file is missing or its import fails, with the error's own words.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise BenchError(f"plugin file '{path}' does not exist")
+    name = f"bench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"plugin file '{path}' is not a Python file (expected a name like x.py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    _loading.append(str(path))
+    try:
+        spec.loader.exec_module(module)
+    except BenchError:
+        raise
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise BenchError(
+            f"plugin '{path.name}' does not import: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        _loading.pop()
+
+
+def _origin(point: EntryPoint) -> str:
+    dist = point.dist
+    return f"{dist.name} {dist.version}" if dist is not None else point.value
+
+
+def _loader(kind: str, point: EntryPoint) -> Callable[[], Any]:
+    def load() -> Any:
+        try:
+            return point.load()
+        except (ImportError, AttributeError) as error:
+            raise BenchError(
+                f"{kind} '{point.name}' from {_origin(point)} does not import: {error}"
+            ) from error
+
+    return load
