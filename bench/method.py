@@ -75,6 +75,8 @@ class Method(ABC):
         reference: the paper.
         ipc_agnostic: one artefact serves every IPC; ``task.ipc`` is then ``None``.
         uses_arch: whether the outcome depends on ``--arch``; ``task.arch`` is ``None`` if not.
+        modes: the ways its artefact can be judged, the default first: ``stored`` for image sets,
+            ``stream`` and ``frozen`` for generators.
         judged_whole: the artefact is one set of its own size; IPC does not apply to it.
     """
 
@@ -86,6 +88,7 @@ class Method(ABC):
     reference: ClassVar[Reference | None] = None
     ipc_agnostic: ClassVar[bool] = False
     uses_arch: ClassVar[bool] = True
+    modes: ClassVar[tuple[str, ...]] = ("stored",)
     judged_whole: ClassVar[bool] = False
 
     @classmethod
@@ -140,6 +143,14 @@ class Method(ABC):
 
 class SelectionMethod(Method):
     """A method that picks real images in one shot; a subclass writes :meth:`select` only."""
+
+    @classmethod
+    def skip(cls, task: Task) -> str | None:
+        """Return a reason if a class holds fewer images than must be picked from it."""
+        fewest = min(task.class_counts)
+        if task.ipc is not None and task.ipc > fewest:
+            return f"the smallest class holds {fewest} images, fewer than IPC {task.ipc}"
+        return None
 
     @abstractmethod
     def select(self, task: Task, ctx: Context) -> Tensor:
