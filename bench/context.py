@@ -43,18 +43,22 @@ class Context:
     Attributes:
         real: the real training set, uint8 on the device. Methods never see the test set.
         seed: derived from the cell's identity.
+        seed_index: the grid's seed index, for keys of :meth:`shared` that should vary with it.
         start: the prerequisite's artefact, if the method asked for one.
         cache: where :meth:`shared` keeps its results; ``None`` keeps nothing.
         precision: ``fp32`` or ``bf16``.
         shared_seconds: what :meth:`shared` results cost when they were made, summed.
+        made_seconds: the part of it that this context spent itself.
     """
 
     real: RealSet
     seed: int
+    seed_index: int = 0
     start: Start | None = None
     cache: SharedCache | None = None
     precision: str = "fp32"
     shared_seconds: float = 0.0
+    made_seconds: float = 0.0
     _generators: dict[str, torch.Generator] = field(default_factory=dict)
 
     @property
@@ -100,10 +104,13 @@ class Context:
         found = self.cache.get(full) if self.cache is not None else None
         if found is None:
             parts = [f"{k}={full[k]!r}" for k in sorted(full)]
-            inner = Context(self.real, derive_seed("shared", *parts), precision=self.precision)
+            inner = Context(
+                self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
+            )
             started = time.perf_counter()
             made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
             found = made, time.perf_counter() - started
+            self.made_seconds += found[1]
             if self.cache is not None:
                 self.cache.put(full, *found)
         tensors, seconds = found

@@ -19,6 +19,10 @@ class TrainingSource(Protocol):
     def images_per_epoch(self) -> int:
         """Images that one epoch holds."""
 
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes that must be kept to train this way (pixels or weights, labels apart)."""
+
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
 
@@ -56,7 +60,7 @@ class DistilledSet(ABC):
     @property
     @abstractmethod
     def storage_bytes(self) -> int:
-        """Bytes of what must be kept to train from this set (pixels or weights, labels apart)."""
+        """Bytes of the artefact (pixels or weights, labels apart)."""
 
     @abstractmethod
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:

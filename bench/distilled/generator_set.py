@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from bench.datasets.real_set import normalise
+from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
-from bench.distilled.image_set import FixedSource
+from bench.distilled.image_set import ImageSet
 from bench.registry import GENERATORS
 
 # Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
@@ -94,8 +94,13 @@ class GeneratorSet(DistilledSet):
             raise ValueError("a generator set has no images of its own: name an IPC")
         if mode == "stream":
             return StreamSource(self, ipc)
+        return self.freeze(ipc, generator).source("stored", ipc, generator)
+
+    def freeze(self, ipc: int, generator: torch.Generator) -> ImageSet:
+        """Draw IPC images per class once and keep them as uint8 pixels."""
         labels = self.balanced_labels(ipc)
-        return FixedSource(self.draw(labels, generator), labels)
+        pixels = denormalise(self.draw(labels, generator), self.spec).mul(255).round()
+        return ImageSet(self.spec, pixels.to(torch.uint8), labels, dict(self.provenance))
 
     def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
         """Draw images as [0, 1] pixels."""
@@ -142,6 +147,11 @@ class StreamSource:
     def images_per_epoch(self) -> int:
         """IPC times the number of classes."""
         return self.ipc * self.set.spec.num_classes
+
+    @property
+    def storage_bytes(self) -> int:
+        """The generator's weights."""
+        return self.set.storage_bytes
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw an epoch."""

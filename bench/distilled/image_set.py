@@ -21,10 +21,12 @@ class FixedSource:
     Attributes:
         images: float32 ``(N, C, H, W)``, normalised.
         labels: int64 ``(N,)``.
+        storage_bytes: of the images as stored.
     """
 
     images: Tensor
     labels: Tensor
+    storage_bytes: int
 
     @property
     def images_per_epoch(self) -> int:
@@ -90,7 +92,7 @@ class ImageSet(DistilledSet):
         images = self.images
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec)
-        return FixedSource(images, self.labels)
+        return FixedSource(images, self.labels, self.storage_bytes)
 
     def preview(self, per_class: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """Return the first images of each class as [0, 1] pixels."""

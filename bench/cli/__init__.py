@@ -1,0 +1,68 @@
+"""The command line: one file per group of commands, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError
+
+# Command -> (module, attribute, one line); modules are imported when their command is called.
+_COMMANDS = {
+    "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
+    "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
+    "plot": ("bench.cli.plot", "plot", "Draw accuracy, cost and gallery plots."),
+    "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),
+    "show": ("bench.cli.show", "show", "Show one plugin: parameters, profiles, reference."),
+    "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),
+    "conform": ("bench.cli.conform", "conform", "Check that a plugin keeps the contract."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that help needs nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            from bench.errors import UnknownNameError
+
+            raise UnknownNameError("command", args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.secho(f"error: {error}", fg="red", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bench")
+def main() -> None:
+    """Compare dataset distillation methods, fairly.
+
+    A first run, on data that comes with the package:
+
+        bench run --method random,dm,gan,dim --dataset digits --ipc 1,10,50 --profile smoke
+    """

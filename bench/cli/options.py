@@ -1,0 +1,97 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.errors import BenchError
+from bench.store.store import DEFAULT_STORE
+
+
+class CommaList(click.ParamType):
+    """``a,b,c``; commas inside parentheses belong to a name, as in ``convnet3(width=64,norm=none)``."""
+
+    name = "LIST"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ARG002
+    ) -> list[str]:
+        """Split at the commas outside parentheses."""
+        if isinstance(value, list):
+            return value
+        parts, depth, start = [], 0, 0
+        for i, char in enumerate(value):
+            depth += (char == "(") - (char == ")")
+            if char == "," and depth == 0:
+                parts.append(value[start:i])
+                start = i + 1
+        parts.append(value[start:])
+        return [p.strip() for p in parts if p.strip()]
+
+
+def parse_ipcs(values: list[str]) -> list[int]:
+    """Turn ``["1", "10"]`` into whole numbers.
+
+    Raises:
+        BenchError: naming the value that is no whole number from 1 up.
+    """
+    ipcs = []
+    for value in values:
+        try:
+            ipcs.append(int(value))
+        except ValueError:
+            message = f"IPC '{value}' is not allowed: it must be a whole number from 1 up"
+            raise BenchError(message) from None
+    return ipcs
+
+
+def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Turn ``("dm.iterations=200",)`` into ``{"dm": {"iterations": "200"}}``.
+
+    Raises:
+        BenchError: if a value is not of the form METHOD.KEY=VALUE.
+    """
+    settings: dict[str, dict[str, str]] = {}
+    for text in values:
+        left, sign, value = text.partition("=")
+        method, dot, key = left.partition(".")
+        if not (sign and dot and method and key):
+            raise BenchError(f"--set '{text}' is not of the form METHOD.KEY=VALUE")
+        settings.setdefault(method, {})[key] = value
+    return settings
+
+
+def load_plugins(paths: tuple[Path, ...]) -> None:
+    """Import plugin files given on the command line."""
+    from bench.registry import load_plugin_file
+
+    for path in paths:
+        load_plugin_file(path)
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--store``."""
+    return click.option(
+        "--store", type=click.Path(path_type=Path), default=DEFAULT_STORE, show_default=True,
+        help="Folder that keeps every cell's record and artefact.",
+    )(command)  # fmt: skip
+
+
+def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data-dir``."""
+    return click.option(
+        "--data-dir", type=click.Path(path_type=Path), default=None, envvar="BENCH_DATA",
+        help="Folder of packed datasets (default: BENCH_DATA, else the user's data folder).",
+    )(command)  # fmt: skip
+
+
+def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--plugin``."""
+    return click.option(
+        "--plugin", "plugins", type=click.Path(path_type=Path), multiple=True,
+        help="A Python file with a method, architecture or dataset of your own; repeatable.",
+    )(command)  # fmt: skip

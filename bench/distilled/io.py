@@ -1,0 +1,87 @@
+"""Distilled sets on disk: safetensors with a JSON header, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet
+from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.image_set import ImageSet
+from bench.errors import BenchError
+from bench.store.atomic import replacing
+
+FORMAT = 1
+_HEADER = "bench"
+_KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, GeneratorSet)}
+
+
+def save(distilled: DistilledSet, path: Path) -> None:
+    """Write a distilled set, atomically.
+
+    The file holds the set's tensors and one metadata entry, ``bench``: canonical JSON with the
+    format number, the kind, the dataset spec, the configuration and the provenance.
+    """
+    header = {
+        "format": FORMAT,
+        "kind": distilled.kind,
+        "spec": distilled.spec.to_json(),
+        "config": distilled.config(),
+        "provenance": distilled.provenance,
+    }
+    save_tensors(distilled.tensors(), header, path)
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
+    """Read a distilled set; nothing in the file is executed.
+
+    Raises:
+        BenchError: if the file is not one of ours, is damaged, or is of a newer format.
+    """
+    tensors, header = load_tensors(path, device)
+    if header.get("format") != FORMAT:
+        raise BenchError(f"'{path}' has format {header.get('format')!r}; this bench reads {FORMAT}")
+    kind = _KINDS.get(str(header.get("kind")))
+    if kind is None:
+        raise BenchError(f"'{path}' holds a set of unknown kind {header.get('kind')!r}")
+    try:
+        spec = DatasetSpec.from_json(header["spec"])
+        return kind.from_parts(spec, tensors, header["config"], header["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BenchError(f"'{path}' is not a valid {kind.kind} set: {error}") from error
+
+
+def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
+    """Write tensors and a JSON header as safetensors, atomically."""
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, os.fspath(temporary), metadata={_HEADER: text})
+
+
+def load_tensors(
+    path: Path, device: torch.device | str = "cpu"
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Raises:
+        BenchError: if the file is absent, truncated, or not ours.
+    """
+    try:
+        with safe_open(os.fspath(path), framework="pt", device=str(device)) as file:
+            header = json.loads((file.metadata() or {})[_HEADER])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise BenchError(f"'{path}' does not exist") from None
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        raise BenchError(f"'{path}' is not a readable bench file: {error}") from error
+    if not isinstance(header, dict):
+        raise BenchError(f"'{path}' has a header that is not an object")
+    return tensors, header

@@ -1,0 +1,134 @@
+"""One distillation: the loop that every method runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.cells import DistilCell
+from bench.context import Context, Start
+from bench.datasets.real_set import RealSet
+from bench.distilled.base import DistilledSet
+from bench.distilled.io import load, load_tensors, save, save_tensors
+from bench.method import Method, Task
+from bench.params import resolve
+from bench.registry import METHODS
+from bench.store.shared import SharedFolder
+from bench.store.store import Store
+from bench.view import View
+
+# How often scalars are read from the device, in seconds: reading waits for the device.
+_LOOK_EVERY = 0.5
+
+
+class NotFiniteError(Exception):
+    """A loss became NaN or infinite."""
+
+
+def distil(cell: DistilCell, store: Store, real: RealSet, view: View) -> dict[str, Any]:
+    """Run a method, keep its artefact, and return the parts of its record.
+
+    Raises:
+        NotFiniteError: if a scalar that the method shows is NaN or infinite.
+    """
+    started = time.perf_counter()
+    start, before = _start(cell, store, real.device)
+    ctx = Context(real, cell.random_seed, cell.seed, start, SharedFolder(store.root), cell.precision)
+    method, task = make_method(cell, real)
+    method.setup(task, ctx)
+    last = run_steps(method, view)
+    distilled = method.result()
+    distilled.provenance = {"cell": cell.identity, "id": cell.id}
+    path = store.artefact(cell.id)
+    save(distilled, path)
+    extra = method.byproducts()
+    if extra:
+        save_tensors(extra, {"id": cell.id}, store.byproducts(cell.id))
+    seconds = time.perf_counter() - started
+    return {
+        "result": _result(distilled, path, method.steps(), last),
+        "budget": {"stored_bytes": distilled.storage_bytes},
+        "cost": {
+            "seconds": seconds,
+            "shared_seconds": ctx.shared_seconds,
+            # What this artefact costs whoever has nothing yet.
+            "total_seconds": seconds + _uncounted(ctx) + before["seconds"],
+            "total_steps": method.steps() + before["steps"],
+        },
+    }
+
+
+def make_method(cell: DistilCell, real: RealSet) -> tuple[Method, Task]:
+    """Return a fresh method and its task."""
+    cls: type[Method] = METHODS.get(cell.method)
+    params = resolve(cls.Params, cell.params, owner=cell.method, ipc=cell.ipc)
+    counts = tuple(len(i) for i in real.class_indices)
+    return cls(), Task(real.spec, counts, cell.ipc, cell.arch, params)
+
+
+def run_steps(method: Method, view: View) -> dict[str, float]:
+    """Do every step; return the last scalars."""
+    total = method.steps()
+    looked = time.perf_counter()
+    scalars: Mapping[str, Tensor] = {}
+    for i in range(total):
+        scalars = method.step(i)
+        if time.perf_counter() - looked > _LOOK_EVERY:
+            view.progress(i + 1, total, "steps", read_scalars(scalars, i))
+            looked = time.perf_counter()
+    last = read_scalars(scalars, total - 1)
+    view.progress(total, total, "steps", last)
+    return last
+
+
+def read_scalars(scalars: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    """Read scalars from the device.
+
+    Raises:
+        NotFiniteError: naming the scalar and the step.
+    """
+    values = {name: float(value) for name, value in scalars.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise NotFiniteError(f"{name} is {value} at step {step}")
+    return values
+
+
+def load_start(cell: DistilCell, store: Store, device: torch.device) -> Start:
+    """Read a finished distil cell as the start of another."""
+    byproducts: dict[str, Tensor] = {}
+    if store.byproducts(cell.id).exists():
+        byproducts, _ = load_tensors(store.byproducts(cell.id), device)
+    return Start(load(store.artefact(cell.id), device), byproducts)
+
+
+def _start(
+    cell: DistilCell, store: Store, device: torch.device
+) -> tuple[Start | None, dict[str, Any]]:
+    if cell.prerequisite is None:
+        return None, {"seconds": 0.0, "steps": 0}
+    record = store.read(cell.prerequisite.id)
+    cost = record.cost if record is not None else {}
+    before = {"seconds": cost.get("total_seconds", 0.0), "steps": cost.get("total_steps", 0)}
+    return load_start(cell.prerequisite, store, device), before
+
+
+def _uncounted(ctx: Context) -> float:
+    """Seconds of shared work that another cell did before this one."""
+    return ctx.shared_seconds - ctx.made_seconds
+
+
+def _result(distilled: DistilledSet, path: Path, steps: int, last: Mapping[str, float]) -> Any:
+    return {
+        "kind": distilled.kind,
+        "steps": steps,
+        "scalars": dict(last),
+        "artefact_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }

@@ -1,0 +1,214 @@
+"""From a request to cells: datasets × methods × IPC × architectures × modes × seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from bench.architecture import canonical_name
+from bench.cells import DistilCell, EvaluateCell
+from bench.datasets.library import DatasetInfo
+from bench.errors import BenchError, unknown_message
+from bench.evaluation.protocols import Protocol, get_protocol
+from bench.method import Method, Task
+from bench.params import as_dict
+from bench.profiles import PROFILE_PROTOCOL, check_profile, label_profile, resolve_profile
+from bench.registry import METHODS
+
+# Ways to judge a generator; an image set has one way only, whatever --mode says.
+MODES = ("stream", "frozen")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for; see ``bench run --help`` for each field."""
+
+    methods: Sequence[str]
+    datasets: Sequence[str]
+    ipcs: Sequence[int] = (1, 10, 50)
+    archs: Sequence[str] = ("convnet3",)
+    eval_archs: Sequence[str] = ()
+    protocol: str | None = None
+    modes: Sequence[str] = ()
+    seeds: int = 1
+    eval_nets: int | None = None
+    profile: str = "paper"
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class Skip:
+    """An evaluation that a method declines, with its reason."""
+
+    cell: EvaluateCell
+    reason: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a request, each once, in an order in which they can run."""
+
+    distil: tuple[DistilCell, ...]
+    evaluate: tuple[EvaluateCell, ...]
+    skipped: tuple[Skip, ...]
+
+
+def build_grid(request: Request, find: Callable[[str], DatasetInfo]) -> Grid:
+    """Expand a request; everything that can be wrong with it is found here, before any work.
+
+    Args:
+        request: what the user asks for.
+        find: gives a dataset's facts by name, fetching it if need be.
+
+    Raises:
+        BenchError: for an unknown name, an IPC out of range, a wrong parameter.
+    """
+    check_request(request)
+    methods = {name: _load_method(name) for name in request.methods}
+    archs = list(dict.fromkeys(canonical_name(a) for a in request.archs))
+    eval_archs = list(dict.fromkeys(canonical_name(a) for a in request.eval_archs))
+    protocol = get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
+    builder = _Builder(request, protocol, eval_archs)
+    for name in request.methods:
+        for ipc in _distil_ipcs(methods[name], request):
+            _params(request, methods[name], ipc)
+    for dataset in dict.fromkeys(request.datasets):
+        info = find(dataset)
+        _check_ipcs(request, info)
+        for method, arch, seed in product(methods.values(), archs, range(request.seeds)):
+            builder.add(method, info, arch, seed)
+    return builder.grid()
+
+
+def check_request(request: Request) -> None:
+    """Check what needs no dataset.
+
+    Raises:
+        BenchError: naming the value that is wrong and what is allowed.
+    """
+    for name in request.methods:
+        METHODS.entry(name)
+    check_profile(request.profile)
+    get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
+    for what, values in (("method", request.methods), ("dataset", request.datasets),
+                         ("IPC", request.ipcs), ("architecture", request.archs)):  # fmt: skip
+        if not values:
+            raise BenchError(f"no {what} was named")
+    for ipc in request.ipcs:
+        if ipc < 1:
+            raise BenchError(f"IPC {ipc} is not allowed: it must be a whole number from 1 up")
+    for mode in request.modes:
+        if mode not in MODES:
+            raise BenchError(unknown_message("mode", mode, MODES))
+    if request.precision not in PRECISIONS:
+        raise BenchError(unknown_message("precision", request.precision, PRECISIONS))
+    if request.seeds < 1:
+        raise BenchError(f"--seeds {request.seeds} is not allowed: it must be at least 1")
+    if request.eval_nets is not None and request.eval_nets < 1:
+        raise BenchError(f"--eval-nets {request.eval_nets} is not allowed: it must be at least 1")
+    for name in request.overrides:
+        if name not in request.methods:
+            raise BenchError(unknown_message("method in --set", name, request.methods))
+
+
+@dataclass
+class _Builder:
+    request: Request
+    protocol: Protocol
+    eval_archs: Sequence[str]
+    _distil: dict[str, DistilCell] = field(default_factory=dict)
+    _evaluate: dict[str, EvaluateCell] = field(default_factory=dict)
+    _skipped: dict[str, Skip] = field(default_factory=dict)
+
+    def add(self, method: type[Method], info: DatasetInfo, arch: str, seed: int) -> None:
+        """Add one method's cells on one dataset."""
+        for ipc in _distil_ipcs(method, self.request):
+            params = _params(self.request, method, ipc)
+            task = Task(info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params)
+            distil = self._distil_cell(method, task, info, seed)
+            reason = method.skip(task)
+            if reason is None:
+                self._add_distil(distil)
+            for cell in self._evaluations(method, distil, arch, ipc):
+                if reason is None:
+                    self._evaluate.setdefault(cell.id, cell)
+                else:
+                    self._skipped.setdefault(cell.id, Skip(cell, reason))
+
+    def grid(self) -> Grid:
+        """Return what was added."""
+        return Grid(
+            tuple(self._distil.values()),
+            tuple(self._evaluate.values()),
+            tuple(self._skipped.values()),
+        )
+
+    def _distil_cell(
+        self, method: type[Method], task: Task, info: DatasetInfo, seed: int
+    ) -> DistilCell:
+        wanted = method.prerequisite(task)
+        before = None
+        if wanted is not None:
+            other = _load_method(wanted.method)
+            ipc = None if other.ipc_agnostic else task.ipc
+            params = resolve_profile(other, "paper", wanted.params, ipc)
+            arch = task.arch if other.uses_arch else None
+            start = Task(info.spec, info.class_counts, ipc, arch, params)
+            before = self._distil_cell(other, start, info, seed)
+        label, changed = label_profile(method, task.params, self.request.profile, task.ipc)
+        return DistilCell(
+            method.name, method.version, as_dict(task.params), info.spec.name, info.sha256,
+            task.ipc, task.arch, seed, self.request.precision, label, changed, before,
+        )  # fmt: skip
+
+    def _add_distil(self, cell: DistilCell) -> None:
+        if cell.prerequisite is not None:
+            self._add_distil(cell.prerequisite)
+        self._distil.setdefault(cell.id, cell)
+
+    def _evaluations(
+        self, method: type[Method], distil: DistilCell, arch: str, ipc: int | None
+    ) -> list[EvaluateCell]:
+        if method.judged_whole:
+            ipcs: Sequence[int | None] = [None]
+        else:
+            ipcs = [ipc] if ipc is not None else list(dict.fromkeys(self.request.ipcs))
+        modes = [m for m in method.modes if m in (self.request.modes or method.modes)]
+        protocol, nets = self.protocol, self.request.eval_nets or self.protocol.nets
+        return [
+            EvaluateCell(
+                distil, each, mode, judge, protocol.name, protocol.version, nets,
+                self.request.precision,
+            )
+            for each, mode, judge in product(
+                ipcs, modes or method.modes[:1], self.eval_archs or [arch]
+            )
+        ]  # fmt: skip
+
+
+def _load_method(name: str) -> type[Method]:
+    method: type[Method] = METHODS.get(name)
+    return method
+
+
+def _params(request: Request, method: type[Method], ipc: int | None) -> Any:
+    overrides = request.overrides.get(method.name, {})
+    return resolve_profile(method, request.profile, overrides, ipc)
+
+
+def _distil_ipcs(method: type[Method], request: Request) -> list[int | None]:
+    return [None] if method.ipc_agnostic else list(dict.fromkeys(request.ipcs))
+
+
+def _check_ipcs(request: Request, info: DatasetInfo) -> None:
+    smallest = min(info.class_counts)
+    for ipc in request.ipcs:
+        if ipc > smallest:
+            raise BenchError(
+                f"IPC {ipc} is more than the smallest class of {info.spec.name} holds "
+                f"({smallest} training images)"
+            )

@@ -1,0 +1,112 @@
+"""Cells on disk: ``cells/<id>/`` holds the request, record, artefact, by-products and log."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.store.atomic import write_json
+from bench.store.record import Record
+
+DEFAULT_STORE = Path("results/runs")
+
+
+class Store:
+    """A folder of cells.
+
+    Args:
+        root: the folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.damaged: list[str] = []
+
+    def prepare(self) -> None:
+        """Make the folder, or say why it cannot be used.
+
+        Raises:
+            BenchError: if the path is a file or may not be written.
+        """
+        try:
+            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"store '{self.root}' cannot be used: {error.strerror}") from error
+        if not os.access(self.root / "cells", os.R_OK | os.W_OK | os.X_OK):
+            raise BenchError(f"store '{self.root}' may not be read and written by this user")
+
+    def check_readable(self) -> None:
+        """Say clearly if there is no store to read.
+
+        Raises:
+            BenchError: if the folder is absent, a file, or may not be read.
+        """
+        cells = self.root / "cells"
+        if not self.root.is_dir() or not cells.is_dir():
+            raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
+        if not os.access(cells, os.R_OK | os.X_OK):
+            raise BenchError(f"store '{self.root}' may not be read by this user")
+
+    def folder(self, cell_id: str) -> Path:
+        """Return the folder of a cell (it may not exist yet)."""
+        return self.root / "cells" / cell_id
+
+    def artefact(self, cell_id: str) -> Path:
+        """Return where a distil cell keeps its distilled set."""
+        return self.folder(cell_id) / "artefact.safetensors"
+
+    def byproducts(self, cell_id: str) -> Path:
+        """Return where a distil cell keeps tensors for methods that start from it."""
+        return self.folder(cell_id) / "byproducts.safetensors"
+
+    def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
+        """Write what the cell is, before it runs."""
+        write_json(self.folder(cell_id) / "request.json", identity)
+
+    def write(self, record: Record) -> None:
+        """Write a cell's record; from then on the cell is done."""
+        write_json(self.folder(record.id) / "record.json", record.to_json())
+
+    def log(self, cell_id: str, text: str) -> None:
+        """Append to a cell's log."""
+        folder = self.folder(cell_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(text.rstrip("\n") + "\n")
+
+    def read(self, cell_id: str) -> Record | None:
+        """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
+
+        A record that cannot be used is never fatal: its cell is computed again.
+        """
+        path = self.folder(cell_id) / "record.json"
+        try:
+            return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:
+            self._set_aside(path, error)
+            return None
+        except OSError as error:
+            raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
+
+    def records(self) -> Iterator[Record]:
+        """Yield every readable record, in the order of their ids."""
+        self.check_readable()
+        for name in sorted(os.listdir(self.root / "cells")):
+            record = self.read(name)
+            if record is not None:
+                yield record
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = path.with_name("record.damaged.json")
+        self.damaged.append(f"'{path}' is damaged ({error}); set aside as {aside.name}")
+        try:
+            path.replace(aside)
+        except OSError:
+            # A read-only store: leave it; the cell still counts as missing.
+            return

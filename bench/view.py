@@ -1,0 +1,29 @@
+"""What a run tells its onlooker; the command line draws it, tests count it, this one ignores it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.cells import Cell
+
+
+class View:
+    """Receives the events of a run; every method may be overridden, none needs to be."""
+
+    def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
+        """The run starts: all its cells in order, and estimated seconds by id (may be empty)."""
+
+    def start(self, cell: Cell) -> None:
+        """A cell starts to be computed."""
+
+    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+        """The current cell has done ``done`` of ``total`` units."""
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        """A cell is ``ok``, ``cached``, ``failed``, ``skipped`` or ``busy`` (another process)."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line, such as a damaged file that was set aside."""
+
+    def end(self) -> None:
+        """The run is over, also if it was interrupted."""
