@@ -53,4 +53,7 @@ class DatasetSpec:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DatasetSpec:
         """Rebuild a spec from :meth:`to_json`."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        return cls(**fields)

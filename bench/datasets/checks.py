@@ -1,0 +1,157 @@
+"""What every dataset must satisfy before it is packed, and what IPC asks of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.source import PARTS, Arrays
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def is_name(name: str) -> bool:
+    """Whether a dataset can have this name, which is also its file's."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> None:
+    """Refuse a dataset name that could not be a plain file name everywhere."""
+    if not is_name(name):
+        raise BenchError(
+            f"dataset name '{name}' is not allowed: use lower-case letters, digits, '_' and '-', "
+            "starting with a letter or digit, at most 64 of them"
+        )
+
+
+def check_images(images: NDArray[Any], label: str) -> None:
+    """Refuse anything but uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3, N at least 1."""
+    if images.dtype != np.uint8:
+        raise BenchError(f"{label} is {images.dtype}: images must be uint8 (0..255)")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        hint = ""
+        if images.ndim == 4 and images.shape[1] in (1, 3):
+            hint = " (it looks like (N, C, H, W): transpose it)"
+        raise BenchError(
+            f"{label} has shape {images.shape}: expected (N, H, W) or (N, H, W, C) "
+            f"with C 1 or 3{hint}"
+        )
+    if images.size == 0:
+        raise BenchError(f"{label} has shape {images.shape}: it holds no pixels")
+
+
+def check_labels(labels: NDArray[Any], n_images: int, label: str) -> None:
+    """Refuse anything but ``n_images`` non-negative integers."""
+    if labels.dtype.kind not in "iu":
+        raise BenchError(f"{label} is {labels.dtype}: labels must be whole numbers (any int type)")
+    if labels.shape != (n_images,):
+        raise BenchError(
+            f"{label} has shape {labels.shape}: expected ({n_images},), one label for each image"
+        )
+    if int(labels.min()) < 0:
+        raise BenchError(f"{label} holds the label {int(labels.min())}: labels start at 0")
+
+
+def count_classes(labels: NDArray[Any], spec: DatasetSpec, label: str) -> tuple[int, ...]:
+    """Count the images of each class.
+
+    Raises:
+        BenchError: a label lies outside the dataset's classes, or a class is empty.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= spec.num_classes:
+        raise BenchError(
+            f"{label} holds the label {low if low < 0 else high}: dataset '{spec.name}' has "
+            f"{spec.num_classes} classes, labels 0..{spec.num_classes - 1}"
+        )
+    counts = np.bincount(labels.astype(np.int64, copy=False), minlength=spec.num_classes)
+    if not counts.all():
+        empty = int(np.flatnonzero(counts == 0)[0])
+        raise BenchError(
+            f"{label}: class {class_label(spec, empty)} of dataset '{spec.name}' is empty; "
+            "every class needs at least one image in each part"
+        )
+    return tuple(counts.tolist())
+
+
+def check_arrays(arrays: Arrays, spec: DatasetSpec) -> None:
+    """Check both parts of a dataset against its spec: dtype, shape, label range, no empty class."""
+    expected = (spec.height, spec.width, spec.channels)
+    for part in PARTS:
+        images, labels = arrays.images(part), arrays.labels(part)
+        check_images(images, f"x_{part}")
+        shape = (*images.shape[1:], 1) if images.ndim == 3 else images.shape[1:]
+        if shape != expected:
+            raise BenchError(
+                f"x_{part} holds images of {_size(shape)}: "
+                f"dataset '{spec.name}' has {_size(expected)}"
+            )
+        check_labels(labels, len(images), f"y_{part}")
+        count_classes(labels, spec, f"y_{part}")
+
+
+def check_ipc(spec: DatasetSpec, class_counts: Sequence[int], ipc: int) -> None:
+    """Refuse an IPC that some class has too few training images for.
+
+    Args:
+        spec: the dataset.
+        class_counts: real training images per class.
+        ipc: images per class, at least 1.
+    """
+    if ipc < 1:
+        raise BenchError(f"IPC {ipc} is too small: at least 1 image per class")
+    short = min(range(len(class_counts)), key=lambda c: class_counts[c])
+    if class_counts[short] < ipc:
+        raise BenchError(
+            f"IPC {ipc} is too large for dataset '{spec.name}': class {class_label(spec, short)} "
+            f"has only {class_counts[short]} training images"
+        )
+
+
+def check_spec(spec: DatasetSpec) -> None:
+    """Refuse a spec whose fields do not fit together (one that was read from a file, say).
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for field in ("num_classes", "channels", "height", "width"):
+        value = getattr(spec, field)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{field} is {value!r}, not a positive whole number")
+    if spec.channels not in (1, 3):
+        raise ValueError(f"channels is {spec.channels}, not 1 or 3")
+    _check_per_channel("mean", spec.mean, spec.channels)
+    _check_per_channel("std", spec.std, spec.channels)
+    if not all(spec.std):
+        raise ValueError(f"std is {spec.std!r}, not above 0")
+    if not isinstance(spec.flip, bool):
+        raise ValueError(f"flip is {spec.flip!r}, not true or false")
+    texts = (spec.name, spec.note, *spec.class_names)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("name, note and class names must be texts")
+    if len(spec.class_names) not in (0, spec.num_classes):
+        raise ValueError(f"{len(spec.class_names)} class names for {spec.num_classes} classes")
+
+
+def _check_per_channel(field: str, values: Any, channels: int) -> None:
+    if not isinstance(values, tuple) or len(values) != channels:
+        raise ValueError(f"{field} is {values!r}, not one number per channel")
+    if not all(isinstance(v, float) and 0 <= v <= 1 for v in values):
+        raise ValueError(f"{field} is {values!r}, not numbers in 0..1")
+
+
+def class_label(spec: DatasetSpec, index: int) -> str:
+    """Name a class for a message: its number, and its name where it has another."""
+    name = spec.class_names[index] if spec.class_names else str(index)
+    return str(index) if name == str(index) else f"{index} ('{name}')"
+
+
+def _size(shape: Sequence[int]) -> str:
+    height, width, channels = shape
+    return f"{height}x{width} with {channels} channel{'s' if channels > 1 else ''}"

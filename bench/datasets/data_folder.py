@@ -1,0 +1,105 @@
+"""The data folder: where packed files lie, and what each says of itself, without torch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.datasets.checks import count_classes, is_name
+from bench.datasets.checksum_file import checksum
+from bench.datasets.packed import map_part, read_header
+from bench.datasets.source import PARTS
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError, UnknownNameError
+from bench.registry import DATASETS
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A packed dataset, without its pixels.
+
+    Attributes:
+        spec: classes, shape, normalisation, note.
+        sha256: of the packed file, in hex.
+        n_train: training images.
+        n_test: test images.
+        class_counts: training images per class.
+        path: the packed file.
+        verified: whether the sha256 is the one recorded when the file was written.
+    """
+
+    spec: DatasetSpec
+    sha256: str
+    n_train: int
+    n_test: int
+    class_counts: tuple[int, ...]
+    path: Path
+    verified: bool
+
+
+def data_dir(explicit: Path | None = None) -> Path:
+    """Return the data folder: ``explicit``, else ``BENCH_DATA``, else the user's own."""
+    if explicit is not None:
+        return explicit.expanduser()
+    if from_environment := os.environ.get("BENCH_DATA"):
+        return Path(from_environment).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("bench")
+
+
+def packed_path(name: str, folder: Path) -> Path:
+    """Return where a dataset's packed file is or would be."""
+    return folder / f"{name}{SUFFIX}"
+
+
+def packed_names(folder: Path) -> list[str]:
+    """Return the name of every packed file in the folder, sorted."""
+    names = (path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+    return sorted(filter(is_name, names))
+
+
+def known_names(folder: Path) -> list[str]:
+    """Return every name that is registered or packed, sorted."""
+    return sorted({*DATASETS.names(), *packed_names(folder)})
+
+
+def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None:
+    """Return what is known of a packed dataset, or ``None`` if it is not in the folder.
+
+    Args:
+        name: the dataset.
+        folder: the data folder.
+        rehash: read the whole file to compare its sha256, even if it looks untouched.
+
+    Raises:
+        UnknownNameError: no dataset can have that name.
+        BenchError: the file is there but damaged.
+    """
+    if not is_name(name):
+        raise UnknownNameError("dataset", name, known_names(folder))
+    path = packed_path(name, folder)
+    if not path.exists():
+        return None
+    header = read_header(path)
+    if header.spec.name != name:
+        raise BenchError(f"dataset file '{path}' holds '{header.spec.name}': it was renamed")
+    found = checksum(path, rehash=rehash)
+    counts = {
+        part: count_classes(
+            map_part(path, header, part)[1], header.spec, f"{part} part of '{path}'"
+        )
+        for part in PARTS
+    }
+    return DatasetInfo(
+        spec=header.spec,
+        sha256=found.sha256,
+        n_train=header.n_train,
+        n_test=header.n_test,
+        class_counts=counts["train"],
+        path=path,
+        verified=found.verified,
+    )

@@ -1,0 +1,125 @@
+"""Turns a user's file or folder into checked arrays and a spec."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.checks import check_arrays
+from bench.datasets.image_folder import read_folder
+from bench.datasets.npz_file import read_npz
+from bench.datasets.source import PARTS, Arrays, Progress, channels_first
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError
+
+_CHUNK = 4096
+
+
+def read_import(path: Path, known: DatasetSpec | None, progress: Progress) -> tuple[Arrays, Any]:
+    """Read an ``.npz`` or an image-folder tree.
+
+    Args:
+        path: the file or folder.
+        known: the registered dataset of that name, if there is one.
+        progress: called as images are read.
+
+    Returns:
+        The arrays and the class names (``()`` if the file has none).
+
+    Raises:
+        BenchError: the path is neither, or its content is not a dataset.
+    """
+    if path.is_dir():
+        return read_folder(path, known, progress)
+    if not path.exists():
+        raise BenchError(f"'{path}' does not exist: give an .npz file or a folder of images")
+    if path.suffix.lower() != ".npz":
+        raise BenchError(f"'{path}' is neither an .npz file nor a folder with train/ and test/")
+    return read_npz(path), ()
+
+
+def match_spec(
+    known: DatasetSpec, counts: tuple[int, int] | None, arrays: Arrays, note: str
+) -> DatasetSpec:
+    """Return the spec of a registered dataset that came from a file.
+
+    Normalisation, flip and class names stay those of the field; the note says where the pixels
+    came from and which part is not complete.
+
+    Args:
+        known: the registered spec.
+        counts: the registered train and test counts, if fixed.
+        arrays: what the file held.
+        note: the user's own words.
+    """
+    notes = [known.note, "imported from a file"]
+    for part, came, whole in zip(PARTS, arrays.counts, counts or arrays.counts, strict=True):
+        if came != whole:
+            notes.append(f"{part} part has {came:,} of {whole:,} images")
+    spec = replace(known, note="; ".join(filter(None, [*notes, note.strip()])))
+    check_arrays(arrays, spec)
+    return spec
+
+
+def derive_spec(
+    name: str, arrays: Arrays, class_names: tuple[str, ...], flip: bool, note: str
+) -> DatasetSpec:
+    """Return the spec of a new dataset: classes, shape, mean and std come from its arrays.
+
+    Args:
+        name: the new name.
+        arrays: what the file held; labels must be ``0..K-1`` with none left out.
+        class_names: one per label, or ``()``.
+        flip: whether a mirrored image keeps its label.
+        note: the user's own words.
+
+    Raises:
+        BenchError: fewer than two classes, an empty class, or pixels that are all alike.
+    """
+    highest = max(int(labels.max()) for labels in (arrays.y_train, arrays.y_test))
+    if highest < 1:
+        raise BenchError(f"dataset '{name}' has 1 class: at least 2 are needed, labels 0 and 1")
+    if highest >= len(arrays.y_train):
+        raise BenchError(
+            f"dataset '{name}' holds the label {highest} but only {len(arrays.y_train)} training "
+            f"images: labels must be 0..K-1, and no class may be empty"
+        )
+    mean, std = pixel_statistics(arrays.x_train)
+    if not all(std):
+        raise BenchError(f"dataset '{name}': in one channel all training pixels are equal")
+    height, width = arrays.x_train.shape[1:3]
+    spec = DatasetSpec(
+        name, highest + 1, len(mean), height, width, mean, std, flip, class_names, note.strip()
+    )
+    check_arrays(arrays, spec)
+    return spec
+
+
+def pixel_statistics(images: NDArray[Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel, of pixels scaled to [0, 1].
+
+    Exact integer histograms, so that the result depends neither on order nor on precision;
+    rounded to six decimals.
+
+    Args:
+        images: uint8 ``(N, H, W)`` or ``(N, H, W, C)``.
+    """
+    channels = 1 if images.ndim == 3 else images.shape[3]
+    histogram = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(images), _CHUNK):
+        planes = channels_first(images[start : start + _CHUNK])
+        for c in range(channels):
+            histogram[c] += np.bincount(planes[:, c].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    total = histogram.sum(axis=1)
+    mean = (histogram @ values) / total
+    variance = np.maximum((histogram @ values**2) / total - mean**2, 0)
+    return tuple(_rounded(mean)), tuple(_rounded(np.sqrt(variance)))
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float]:
+    return [round(float(v), 6) for v in values]

@@ -1,0 +1,243 @@
+"""Datasets by name: ensure, fetch, import, open, list and verify.
+
+Everything but :func:`open_split` works without torch (fetching imports torchvision when it must).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.datasets.checks import check_arrays, check_name
+from bench.datasets.checksum_file import record_checksum
+from bench.datasets.data_folder import (
+    DatasetInfo,
+    data_dir,
+    info,
+    known_names,
+    packed_path,
+)
+from bench.datasets.importers import derive_spec, match_spec, read_import
+from bench.datasets.packed import map_part, read_header, write_packed
+from bench.datasets.source import Arrays, DatasetSource, Progress, no_progress
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError, UnknownNameError
+from bench.registry import DATASETS
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.datasets.real_set import RealSet
+
+__all__ = [
+    "DatasetInfo",
+    "Listed",
+    "data_dir",
+    "ensure",
+    "fetch",
+    "import_file",
+    "info",
+    "known_names",
+    "list_datasets",
+    "open_split",
+    "verify",
+]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of ``bench data list``.
+
+    Attributes:
+        name: the dataset.
+        origin: the distribution that registered it, or ``imported``.
+        info: the packed file; ``None`` if there is none or it cannot be used.
+        problem: why a file that is there cannot be used, or ``None``.
+    """
+
+    name: str
+    origin: str
+    info: DatasetInfo | None
+    problem: str | None
+
+
+def ensure(name: str, folder: Path, progress: Progress = no_progress) -> DatasetInfo:
+    """Return a packed dataset, fetching it first if it is missing.
+
+    Raises:
+        UnknownNameError: neither registered nor imported.
+        BenchError: it cannot be fetched, or its file is damaged.
+    """
+    return info(name, folder) or fetch(name, folder, progress)
+
+
+def fetch(
+    name: str, folder: Path, progress: Progress = no_progress, *, replace: bool = False
+) -> DatasetInfo:
+    """Download, check and pack a registered dataset, unless it is already there.
+
+    Args:
+        name: a registered dataset.
+        folder: the data folder; made if missing.
+        progress: called while bytes arrive.
+        replace: fetch even if a file is there.
+
+    Raises:
+        UnknownNameError: not registered.
+        BenchError: the download failed, or what came is not what was expected.
+    """
+    if name not in DATASETS.names():
+        raise UnknownNameError("dataset", name, known_names(folder))
+    if not replace and (present := info(name, folder)) is not None:
+        return present
+    source: DatasetSource = DATASETS.get(name)()
+    if source.spec.name != name:
+        raise BenchError(f"dataset '{name}': its spec is named '{source.spec.name}'")
+    with _writing(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
+        arrays = _load(source, Path(work), progress)
+        return _pack(source.spec, arrays, folder)
+
+
+def import_file(
+    name: str,
+    path: Path,
+    folder: Path,
+    *,
+    note: str = "",
+    flip: bool | None = None,
+    replace: bool = False,
+    progress: Progress = no_progress,
+) -> DatasetInfo:
+    """Pack a dataset from an ``.npz`` or a folder of images.
+
+    A registered name keeps its classes, shape, normalisation and flip; a new name gets them from
+    the data.
+
+    Args:
+        name: registered or new.
+        path: the file or folder.
+        folder: the data folder; made if missing.
+        note: what a reader must know of these pixels ("went through JPEG").
+        flip: for a new name, whether a mirrored image keeps its label; ``None`` means no.
+        replace: overwrite a dataset of that name.
+        progress: called as images are read.
+
+    Raises:
+        BenchError: a name that is not allowed or is taken, or a file that does not hold a dataset.
+    """
+    check_name(name)
+    if packed_path(name, folder).exists() and not replace:
+        raise BenchError(
+            f"dataset '{name}' is already in '{folder}': add --replace to overwrite it"
+        )
+    source = DATASETS.get(name) if name in DATASETS.names() else None
+    if source is not None and flip is not None and flip != source.spec.flip:
+        raise BenchError(
+            f"dataset '{name}' is {'' if source.spec.flip else 'not '}flipped in the literature: "
+            f"--flip and --no-flip are for new names"
+        )
+    known = source.spec if source is not None else None
+    arrays, class_names = read_import(path, known, progress)
+    if source is not None:
+        spec = match_spec(source.spec, source.counts, arrays, note)
+    else:
+        spec = derive_spec(name, arrays, class_names, bool(flip), note)
+    with _writing(folder):
+        return _pack(spec, arrays, folder)
+
+
+def open_split(name: str, part: str, folder: Path, device: torch.device | str) -> RealSet:
+    """Open one part of a packed dataset on a device.
+
+    On the CPU the pixels stay memory-mapped, so processes that use the same file share them.
+
+    Args:
+        name: the dataset.
+        part: ``train`` or ``test``.
+        folder: the data folder.
+        device: where the pixels go.
+
+    Raises:
+        BenchError: the dataset is missing or damaged.
+    """
+    import torch
+
+    from bench.datasets.real_set import RealSet
+
+    found = info(name, folder)
+    if found is None:
+        raise _missing(name, folder)
+    images, labels = map_part(found.path, read_header(found.path), part)
+    return RealSet(
+        spec=found.spec,
+        images=torch.from_numpy(images).to(device),
+        labels=torch.from_numpy(labels).to(device),
+        sha256=found.sha256,
+    )
+
+
+def list_datasets(folder: Path) -> list[Listed]:
+    """Return every registered or packed dataset, sorted by name; damaged files are told."""
+    entries = DATASETS.entries()
+    listed = []
+    for name in known_names(folder):
+        origin = entries[name].origin if name in entries else "imported"
+        try:
+            listed.append(Listed(name, origin, info(name, folder), None))
+        except BenchError as error:
+            listed.append(Listed(name, origin, None, str(error)))
+    return listed
+
+
+def verify(name: str, folder: Path) -> DatasetInfo:
+    """Read a packed dataset as a whole and compare its sha256 with the recorded one.
+
+    Raises:
+        BenchError: it is missing or damaged.
+    """
+    found = info(name, folder, rehash=True)
+    if found is None:
+        raise _missing(name, folder)
+    return found
+
+
+def _missing(name: str, folder: Path) -> BenchError:
+    if name not in DATASETS.names():
+        return UnknownNameError("dataset", name, known_names(folder))
+    return BenchError(f"dataset '{name}' is not in '{folder}': run `bench data fetch {name}`")
+
+
+def _load(source: DatasetSource, workdir: Path, progress: Progress) -> Arrays:
+    name = source.spec.name
+    try:
+        arrays = source.load(workdir, progress)
+    except Exception as error:
+        raise BenchError(
+            f"dataset '{name}' could not be fetched: {error}. Without a network, import it from a "
+            f"file instead: bench data import {name} FILE.npz"
+        ) from error
+    if source.counts is not None and arrays.counts != source.counts:
+        raise BenchError(
+            f"dataset '{name}' came with {arrays.counts} train and test images, not {source.counts}"
+        )
+    return arrays
+
+
+def _pack(spec: DatasetSpec, arrays: Arrays, folder: Path) -> DatasetInfo:
+    check_arrays(arrays, spec)
+    path = packed_path(spec.name, folder)
+    record_checksum(path, write_packed(path, spec, arrays))
+    return verify(spec.name, folder)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise BenchError(f"cannot write to the data folder '{folder}': {error}") from error

@@ -1,0 +1,96 @@
+"""Where a dataset comes from: the contract of a source, and the pixels it hands over."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.spec import DatasetSpec
+
+PARTS = ("train", "test")
+
+
+class Progress(Protocol):
+    """Told how far a piece of work has come."""
+
+    def __call__(self, label: str, done: int, total: int | None) -> None:
+        """Take note.
+
+        Args:
+            label: what is being done (a file's name); a new label is a new bar.
+            done: bytes or images so far.
+            total: how many there will be; ``None`` if nobody knows.
+        """
+
+
+def no_progress(label: str, done: int, total: int | None) -> None:
+    """Take no note."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """All pixels and labels of a dataset, in the host's memory.
+
+    Attributes:
+        x_train: uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3.
+        y_train: integers ``(N,)`` in ``0..num_classes - 1``.
+        x_test: as ``x_train``, ``M`` images.
+        y_test: as ``y_train``, ``M`` labels.
+    """
+
+    x_train: NDArray[Any]
+    y_train: NDArray[Any]
+    x_test: NDArray[Any]
+    y_test: NDArray[Any]
+
+    def images(self, part: str) -> NDArray[Any]:
+        """Return the images of ``train`` or ``test``."""
+        return self.x_train if part == "train" else self.x_test
+
+    def labels(self, part: str) -> NDArray[Any]:
+        """Return the labels of ``train`` or ``test``."""
+        return self.y_train if part == "train" else self.y_test
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many images the train and the test part hold."""
+        return len(self.x_train), len(self.x_test)
+
+
+def channels_first(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Turn ``(N, H, W)`` or ``(N, H, W, C)`` into a contiguous ``(N, C, H, W)``."""
+    planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(planes)
+
+
+class DatasetSource(ABC):
+    """A dataset that ``bench`` can fetch by itself; registered under ``bench.datasets``.
+
+    Its module must import without torch: what is heavy is imported inside :meth:`load`.
+
+    Class attributes:
+        name: the registered name, lower case.
+        spec: classes, shape, normalisation.
+        counts: how many train and test images there must be; ``None`` if that is not fixed.
+    """
+
+    name: ClassVar[str]
+    spec: ClassVar[DatasetSpec]
+    counts: ClassVar[tuple[int, int] | None] = None
+
+    @abstractmethod
+    def load(self, workdir: Path, progress: Progress) -> Arrays:
+        """Download what is needed and return everything.
+
+        Args:
+            workdir: an empty folder for downloads; it is removed afterwards.
+            progress: called while bytes arrive.
+
+        Raises:
+            BenchError: a download failed or what came is not what was expected.
+        """
