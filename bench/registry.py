@@ -6,6 +6,7 @@ exactly like a third party's. A name that two distributions claim is an error, n
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -20,11 +21,28 @@ from bench.errors import BenchError, UnknownNameError
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered plugin: where it comes from, and how to load it."""
+    """One registered plugin: where it comes from, and how to load it.
+
+    Attributes:
+        name: what users type.
+        origin: a distribution and its version, or a file.
+        target: ``module:attribute``.
+        load: imports and returns it.
+    """
 
     name: str
     origin: str
+    target: str
     load: Callable[[], Any]
+
+    def summary(self) -> str:
+        """Return the first line of the plugin's docstring, read from source, without an import."""
+        module, _, attribute = self.target.partition(":")
+        if module in sys.modules:
+            doc = getattr(getattr(sys.modules[module], attribute, None), "__doc__", None)
+        else:
+            doc = _docstring(module, attribute)
+        return (doc or "").strip().split("\n")[0]
 
 
 class Registry:
@@ -43,7 +61,7 @@ class Registry:
     def _installed(self) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for point in entry_points(group=self.group):
-            entry = Entry(point.name, _origin(point), _loader(self.kind, point))
+            entry = Entry(point.name, _origin(point), point.value, _loader(self.kind, point))
             other = found.get(point.name)
             if other is not None and other.origin != entry.origin:
                 raise BenchError(
@@ -87,7 +105,8 @@ class Registry:
             raise BenchError(
                 f"{self.kind} '{name}' is registered twice: by {taken.origin} and by {origin}"
             )
-        self._registered[name] = Entry(name, origin, lambda: plugin)
+        target = f"{plugin.__module__}:{plugin.__qualname__}"
+        self._registered[name] = Entry(name, origin, target, lambda: plugin)
 
     def unregister(self, name: str) -> None:
         """Remove what :meth:`register` added (for tests)."""
@@ -147,6 +166,19 @@ def load_plugin_file(path: Path) -> None:
         ) from error
     finally:
         _loading.pop()
+
+
+def _docstring(module: str, attribute: str) -> str | None:
+    try:
+        spec = importlib.util.find_spec(module)
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        body = ast.parse(source).body
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return None
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            return ast.get_docstring(node)
+    return None
 
 
 def _origin(point: EntryPoint) -> str:

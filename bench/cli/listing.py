@@ -1,0 +1,75 @@
+"""``bench list``: what exists, without importing any of it where that would cost time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from bench.cli.options import data_dir_option, load_plugins, plugin_option
+from bench.errors import unknown_message
+
+Row = dict[str, str]
+
+
+@click.command("list")
+@click.argument("what", metavar="methods|architectures|datasets|protocols")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_dir_option
+@plugin_option
+def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> None:
+    """List methods, architectures, datasets or protocols."""
+    kinds: dict[str, Callable[[Path | None], list[Row]]] = {
+        "methods": _methods,
+        "architectures": _architectures,
+        "datasets": _datasets,
+        "protocols": _protocols,
+    }
+    if what not in kinds:
+        from bench.errors import BenchError
+
+        raise BenchError(unknown_message("kind of plugin", what, kinds))
+    load_plugins(plugins)
+    rows = kinds[what](data_dir)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0] if rows else ("name",):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def _methods(_: Path | None) -> list[Row]:
+    from bench.registry import METHODS
+
+    return [{"name": e.name, "what": e.summary(), "from": e.origin}
+            for e in METHODS.entries().values()]  # fmt: skip
+
+
+def _architectures(_: Path | None) -> list[Row]:
+    from bench.registry import ARCHITECTURES
+
+    return [{"name": e.name, "what": e.summary(), "from": e.origin}
+            for e in ARCHITECTURES.entries().values()]  # fmt: skip
+
+
+def _datasets(data_dir: Path | None) -> list[Row]:
+    from bench.datasets.library import data_dir as folder
+    from bench.datasets.library import list_datasets
+
+    return list_datasets(folder(data_dir))
+
+
+def _protocols(_: Path | None) -> list[Row]:
+    from bench.evaluation.protocols import PROTOCOLS
+
+    return [{"name": p.name, "version": str(p.version), "epochs": str(p.epochs),
+             "nets": str(p.nets), "what": p.summary} for p in PROTOCOLS.values()]  # fmt: skip

@@ -1,0 +1,155 @@
+"""How a run looks: a live grid in a terminal, plain lines elsewhere, nothing for ``--json``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bench.cells import Cell, EvaluateCell
+from bench.view import View
+
+_PLAIN_EVERY = 30.0
+_MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow", "busy": "magenta"}
+
+
+def make_view(*, quiet: bool) -> View:
+    """Return the view that fits where standard error goes."""
+    if quiet:
+        return View()
+    console = Console(stderr=True)
+    return LiveView(console) if console.is_terminal else PlainView()
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration: ``42 s``, ``3 min 10 s``, ``5 h 20 min``, ``3.2 days``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    return f"{seconds / 86400:.1f} days"
+
+
+class _Clock(View):
+    """Keeps count of cells and of the time that is left."""
+
+    def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
+        self.cells = list(cells)
+        self.done = 0
+        self.left = dict(estimates)
+        self.current: Cell | None = None
+        self.fraction = 0.0
+        self.unit_text = ""
+
+    def start(self, cell: Cell) -> None:
+        self.current, self.fraction, self.unit_text = cell, 0.0, ""
+        self.started = time.perf_counter()
+
+    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+        self.fraction = done / total if total else 1.0
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
+        self.unit_text = f"{done}/{total} {unit}  {shown}".rstrip()
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
+        self.done += cell.id in {c.id for c in self.cells}
+        self.left.pop(cell.id, None)
+        self.current = None
+
+    def time_left(self) -> str:
+        """Return the time left, from estimates and from the current loop's own pace."""
+        left = sum(self.left.values())
+        if self.current is not None and self.fraction > 0.02:
+            spent = time.perf_counter() - self.started
+            left += spent / self.fraction * (1 - self.fraction) - self.left.get(self.current.id, 0)
+        return format_seconds(max(left, 0)) if left > 0 else "unknown"
+
+
+class PlainView(_Clock):
+    """One line when a cell ends, and one every half minute of a long loop."""
+
+    _printed = 0.0
+
+    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+        super().progress(done, total, unit, scalars)
+        now = time.perf_counter()
+        if now - max(self._printed, self.started) > _PLAIN_EVERY and self.current is not None:
+            self._printed = now
+            self.note(f"  ... {self.current.title}: {self.unit_text}")
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        super().finish(cell, status, text, seconds)
+        took = f" in {format_seconds(seconds)}" if seconds else ""
+        self.note(f"[{self.done}/{len(self.cells)}] {cell.title}: {status} {text}".rstrip() + took)
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LiveView(_Clock):
+    """A grid of results that fills as cells end, above the loop that runs now."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.results: dict[tuple[str, ...], dict[str, Text]] = {}
+        self.live: Live | None = None
+
+    def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
+        super().begin(cells, estimates)
+        for cell in cells:
+            if isinstance(cell, EvaluateCell):
+                self.results.setdefault(_row(cell), {}).setdefault(_column(cell), Text("·"))
+        self.live = Live(self._draw(), console=self.console, refresh_per_second=4, transient=True,
+                         get_renderable=self._draw)  # fmt: skip
+        self.live.start()
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        super().finish(cell, status, text, seconds)
+        if isinstance(cell, EvaluateCell):
+            self.results.setdefault(_row(cell), {})[_column(cell)] = Text(
+                text if status == "ok" else status, style=_MARKS[status]
+            )
+        elif status == "failed":
+            self.note(f"{cell.title}: {status} {text}")
+
+    def note(self, text: str) -> None:
+        self.console.print(text, style="yellow", markup=False)
+
+    def end(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def _draw(self) -> RenderableType:
+        columns = list(dict.fromkeys(c for row in self.results.values() for c in row))
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("dataset", "method", "mode", "network", "seed"):
+            table.add_column(name)
+        for name in columns:
+            table.add_column(f"IPC {name}" if name else "whole", justify="right", min_width=7)
+        for row, results in self.results.items():
+            table.add_row(*row, *(results.get(c, Text("")) for c in columns))
+        return Group(table, self._status())
+
+    def _status(self) -> RenderableType:
+        head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"
+        if self.current is None:
+            return Text(head, style="dim")
+        line = Text(f"{self.current.title}  {self.unit_text}", overflow="ellipsis", no_wrap=True)
+        return Group(line, ProgressBar(total=1.0, completed=self.fraction, width=60),
+                     Text(head, style="dim"))  # fmt: skip
+
+
+def _row(cell: EvaluateCell) -> tuple[str, ...]:
+    made = cell.distil
+    return (made.dataset, made.method, cell.mode, cell.arch, str(made.seed))
+
+
+def _column(cell: EvaluateCell) -> str:
+    return "" if cell.ipc is None else str(cell.ipc)

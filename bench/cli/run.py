@@ -1,0 +1,203 @@
+"""``bench run``: the grid, from names to a table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import (
+    CommaList,
+    data_dir_option,
+    load_plugins,
+    parse_ipcs,
+    parse_settings,
+    plugin_option,
+    store_option,
+)
+from bench.errors import BenchError, unknown_message
+
+if TYPE_CHECKING:
+    from bench.api import Session
+    from bench.grid import Request
+
+_LONG = 24 * 3600.0
+
+
+@click.command()
+@click.option("--method", "-m", type=CommaList(), help="Methods, e.g. random,dm,dim; or all.")
+@click.option("--dataset", "-d", type=CommaList(), help="Datasets, e.g. digits,mnist.")
+@click.option("--ipc", type=CommaList(), help="Images per class.  [default: 1,10,50]")
+@click.option("--arch", type=CommaList(), help="Distil with.  [default: convnet3]")
+@click.option("--eval-arch", type=CommaList(), help="Evaluate with.  [default: as --arch]")
+@click.option("--protocol", help="How to judge.  [default: the profile's]")
+@click.option("--mode", type=CommaList(), help="For generators: stream,frozen.  [default: both]")
+@click.option("--seeds", type=int, help="Distillations per cell.  [default: 1]")
+@click.option("--eval-nets", type=int, help="Networks per distilled set.  [default: protocol's]")
+@click.option("--profile", help="paper, lite or smoke.  [default: paper]")
+@click.option("--set", "settings", multiple=True, metavar="METHOD.KEY=VALUE",
+              help="Set a method's parameter; repeatable.")  # fmt: skip
+@click.option("--precision", help="fp32 or bf16.  [default: fp32]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@store_option
+@data_dir_option
+@plugin_option
+def run(
+    config: Path | None, settings: tuple[str, ...], device: str, dry_run: bool, as_json: bool,
+    store: Path, data_dir: Path | None, plugins: tuple[Path, ...], **given: Any,
+) -> None:  # fmt: skip
+    """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
+
+    What the store already holds is not computed again.
+    """
+    load_plugins(plugins)
+    options = _read_config(config) if config else {}
+    options.update({k: v for k, v in given.items() if v is not None})
+    request = _request(options, parse_settings(settings))
+    from bench.api import open_session
+    from bench.cli.live import make_view
+
+    session = open_session(
+        request, store=store, data=data_dir, device=device, view=make_view(quiet=as_json)
+    )
+    if dry_run:
+        _print_plan(session, as_json)
+        return
+    estimates = _estimates(session, request)
+    outcome = session.run(estimates)
+    _report(session, as_json, store)
+    sys.exit(1 if outcome.counts.get("failed") else 0)
+
+
+def _request(options: dict[str, Any], settings: dict[str, dict[str, str]]) -> Request:
+    from bench.grid import Request
+    from bench.registry import METHODS
+
+    methods = options.pop("method", None)
+    datasets = options.pop("dataset", None)
+    if not methods:
+        raise BenchError(f"name at least one --method: {', '.join(METHODS.names())}, or all")
+    if not datasets:
+        raise BenchError("name at least one --dataset; `bench list datasets` shows what exists")
+    overrides = {k: dict(v) for k, v in options.pop("set", {}).items()}
+    for method, values in settings.items():
+        overrides.setdefault(method, {}).update(values)
+    renamed = {"ipc": "ipcs", "arch": "archs", "eval_arch": "eval_archs", "mode": "modes"}
+    fields = {renamed.get(k, k): v for k, v in options.items()}
+    if "ipcs" in fields:
+        fields["ipcs"] = parse_ipcs(fields["ipcs"])
+    names = METHODS.names() if methods == ["all"] else methods
+    return Request(methods=names, datasets=datasets, overrides=overrides, **fields)
+
+
+_LISTS = ("method", "dataset", "ipc", "arch", "eval_arch", "mode")
+_SCALARS = {"protocol": str, "seeds": int, "eval_nets": int, "profile": str, "precision": str}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Read options from TOML; a list option may be a list or a single value.
+
+    Raises:
+        BenchError: if the file cannot be read or holds an unknown key or a wrong type.
+    """
+    import tomllib
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"config '{path}' cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchError(f"config '{path}' is not valid TOML: {error}") from error
+    options: dict[str, Any] = {}
+    for raw, value in data.items():
+        key = raw.replace("-", "_")
+        if key in _LISTS:
+            values = value if isinstance(value, list) else [value]
+            options[key] = [str(v) for v in values]
+        elif key == "set" and isinstance(value, dict):
+            options[key] = value
+        elif key in _SCALARS and isinstance(value, _SCALARS[key]):
+            options[key] = value
+        elif key in _SCALARS:
+            raise BenchError(f"config '{path}': {raw} = {value!r} is not {_SCALARS[key].__name__}")
+        else:
+            raise BenchError(unknown_message(f"key in config '{path}'", raw, [*_LISTS, *_SCALARS]))
+    return options
+
+
+def _estimates(session: Session, request: Request) -> dict[str, float]:
+    """Estimate the run and warn when it is long; the smoke profile is not worth it."""
+    if request.profile == "smoke" or not session.missing():
+        return {}
+    from bench.cli.live import format_seconds
+
+    estimates = session.estimate()
+    total = sum(estimates.values())
+    note = session.runner.view.note
+    note(f"estimated {format_seconds(total)} on {session.device.type} for {len(estimates)} cells")
+    if total > _LONG and request.profile == "paper":
+        note("that is days: --profile lite gives a smaller run of the same algorithms, marked so")
+    return estimates
+
+
+def _print_plan(session: Session, as_json: bool) -> None:
+    from bench.cli.live import format_seconds
+    from bench.runner import plan
+
+    estimates, missing = session.estimate(), set(session.missing())
+    rows = [
+        {"id": c.id, "cell": c.title, "state": "missing" if c.id in missing else "cached",
+         "estimated_seconds": round(estimates.get(c.id, 0.0), 1)}
+        for c in plan(session.grid)
+    ]  # fmt: skip
+    rows += [{"id": s.cell.id, "cell": s.cell.title, "state": "skipped", "reason": s.reason}
+             for s in session.grid.skipped]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        seconds = float(row.get("estimated_seconds", 0.0))  # type: ignore[arg-type]
+        about = f"about {format_seconds(seconds)}" if seconds else row.get("reason", "")
+        click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
+    total = sum(estimates.values())
+    click.echo(f"{len(rows)} cells, {len(missing)} missing, about {format_seconds(total)} to run "
+               f"on {session.device.type} (one-step methods not counted)")  # fmt: skip
+
+
+def _report(session: Session, as_json: bool, store: Path) -> None:
+    frame, failures = session.frames()
+    from bench.report.tables import render
+
+    if as_json:
+        click.echo(render(frame, failures, format="json"))
+        return
+    from rich.console import Console
+
+    from bench.report.terminal import print_report
+
+    print_report(frame, failures, Console())
+    written = write_outputs(frame, failures, store / "report")
+    click.echo("written: " + ", ".join(str(p) for p in written))
+
+
+def write_outputs(frame: Any, failures: Any, folder: Path) -> list[Path]:
+    """Write the table (Markdown, CSV) and the accuracy and cost plots of a run."""
+    from bench.report.plots import plot_accuracy, plot_cost
+    from bench.report.tables import render
+    from bench.store.atomic import replacing
+
+    written = []
+    for name in ("md", "csv"):
+        path = folder / f"table.{name}"
+        with replacing(path) as temporary:
+            temporary.write_text(render(frame, failures, format=name), encoding="utf-8")
+        written.append(path)
+    if len(frame):
+        written += [*plot_accuracy(frame, folder), *plot_cost(frame, folder)]
+    return written

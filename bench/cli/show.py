@@ -1,0 +1,155 @@
+"""``bench show NAME``: everything there is to know of one plugin or protocol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.options import load_plugins, plugin_option
+from bench.errors import UnknownNameError
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@plugin_option
+def show(name: str, as_json: bool, plugins: tuple[Path, ...]) -> None:
+    """Show a method, architecture, dataset or protocol.
+
+    Parameters with defaults, help and bounds; profiles; reference; where it comes from.
+    """
+    load_plugins(plugins)
+    found = describe_plugin(name)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+        return
+    for facts in found:
+        _print(facts)
+
+
+def describe_plugin(name: str) -> list[dict[str, Any]]:
+    """Return the facts of everything called ``name``, as plain JSON values.
+
+    Raises:
+        UnknownNameError: nothing has that name.
+    """
+    from bench.evaluation.protocols import PROTOCOLS
+    from bench.registry import ARCHITECTURES, DATASETS, METHODS
+
+    describers = ((METHODS, _method), (ARCHITECTURES, _architecture), (DATASETS, _dataset))
+    found = [describe(registry.entry(name)) for registry, describe in describers
+             if name in registry.names()]  # fmt: skip
+    if name in PROTOCOLS:
+        found.append(_protocol(name))
+    if not found:
+        known = {n for registry, _ in describers for n in registry.names()} | set(PROTOCOLS)
+        raise UnknownNameError("method, architecture, dataset or protocol", name, known)
+    return found
+
+
+def _method(entry: Any) -> dict[str, Any]:
+    from bench.profiles import PROFILES
+
+    method = entry.load()
+    reference = method.reference
+    profiles = {
+        profile: {
+            "overrides": dict(method.profiles.get(profile, {})),
+            "gives_up": method.gives_up.get(profile, ""),
+        }
+        for profile in PROFILES
+    }
+    return {
+        "kind": "method",
+        "name": entry.name,
+        "version": method.version,
+        "what": entry.summary(),
+        "from": entry.origin,
+        "file": entry.target,
+        "serves every IPC from one artefact": method.ipc_agnostic,
+        "depends on --arch": method.uses_arch,
+        "judged as": list(method.modes),
+        "reference": "" if reference is None
+        else f"{reference.authors} {reference.title} ({reference.year}), {reference.link}".strip(),
+        "parameters": _parameters(method.Params),
+        "profiles": profiles,
+    }  # fmt: skip
+
+
+def _architecture(entry: Any) -> dict[str, Any]:
+    family = entry.load()
+    return {
+        "kind": "architecture",
+        "name": entry.name,
+        "what": entry.summary(),
+        "from": entry.origin,
+        "file": entry.target,
+        "fixed by the name": dict(family.members.get(entry.name, {})),
+        "parameters": [p for p in _parameters(family.Params)
+                       if p["name"] not in family.members.get(entry.name, {})],
+    }  # fmt: skip
+
+
+def _dataset(entry: Any) -> dict[str, Any]:
+    source = entry.load()
+    return {
+        "kind": "dataset",
+        "name": entry.name,
+        "what": entry.summary(),
+        "from": entry.origin,
+        "file": entry.target,
+        **source.spec.to_json(),
+    }
+
+
+def _protocol(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from bench.evaluation.protocols import get_protocol
+
+    return {"kind": "protocol", "from": "distillation-bench", **asdict(get_protocol(name))}
+
+
+def _parameters(params_type: type) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from bench.params import describe
+
+    return [asdict(info) for info in describe(params_type)]
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{facts['name']}[/bold]  ({facts['kind']})")
+    for key, value in facts.items():
+        if key not in ("kind", "name", "parameters", "profiles") and value not in ("", [], {}):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            console.print(f"  {key}: {text}", markup=False, soft_wrap=True)
+    if facts.get("parameters"):
+        table = Table(box=None, title="parameters", title_justify="left", header_style="bold")
+        for column in ("name", "type", "default", "allowed", "help"):
+            table.add_column(column, overflow="fold")
+        for row in facts["parameters"]:
+            table.add_row(row["name"], row["type"], str(row["default"]), _allowed(row), row["help"])
+        console.print(table)
+    for name, profile in facts.get("profiles", {}).items():
+        changes = ", ".join(f"{k}={v}" for k, v in profile["overrides"].items()) or "no change"
+        text = f"  profile {name}: {changes}"
+        console.print(text, markup=False, soft_wrap=True)
+        if profile["gives_up"]:
+            console.print(f"    {profile['gives_up']}", markup=False, soft_wrap=True)
+
+
+def _allowed(row: dict[str, Any]) -> str:
+    if row["choices"]:
+        return ", ".join(map(str, row["choices"]))
+    low, high = row["min"], row["max"]
+    if low is None and high is None:
+        return "any"
+    return " ≤ ".join(f"{v:g}" if v != "x" else "x" for v in (low, "x", high) if v is not None)

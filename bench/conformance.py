@@ -1,0 +1,215 @@
+"""The conformance suite: what every plugin must keep, built in or not.
+
+    bench conform --plugin my_method.py my-method          # from a shell
+    @pytest.mark.parametrize("check", method_checks())     # from a plugin author's tests
+    def test_my_method(check): check(MyMethod)
+
+A check raises ``AssertionError`` with what was expected. Methods run their ``smoke`` profile for a
+few steps on a small made-up dataset, so that a suite takes seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.context import Context, Start
+from bench.datasets.real_set import RealSet
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet
+from bench.distilled.io import load, save
+from bench.method import Method, Task
+from bench.params import resolve
+from bench.profiles import PROFILES, resolve_profile
+from bench.registry import METHODS
+from bench.seeds import make_generator
+
+MethodCheck = Callable[[type[Method]], None]
+
+_STEPS = 4
+_IPC = 2
+_ARCH = "convnet2(width=8)"
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def method_checks() -> list[MethodCheck]:
+    """Return every check of a method, in order."""
+    return [
+        check_declaration,
+        check_determinism,
+        check_resume,
+        check_global_state,
+        check_scalars,
+        check_result,
+        check_round_trip,
+    ]
+
+
+def small_real_set() -> RealSet:
+    """Return a made-up dataset: 3 classes of 20 grey 16×16 images, each class a noisy pattern."""
+    spec = DatasetSpec("small", 3, 1, 16, 16, (0.5,), (0.25,), flip=False)
+    generator = make_generator(1)
+    labels = torch.arange(3).repeat_interleave(20)
+    patterns = torch.randint(0, 200, (3, 1, 16, 16), generator=generator)
+    noise = torch.randint(0, 56, (60, 1, 16, 16), generator=generator)
+    return RealSet(spec, (patterns[labels] + noise).to(torch.uint8), labels, "0" * 64)
+
+
+@dataclasses.dataclass
+class Trial:
+    """A method set up on the small dataset, with its context."""
+
+    method: Method
+    ctx: Context
+    task: Task
+
+    def run(self, start: int = 0, stop: int = _STEPS) -> None:
+        """Do steps ``start`` to ``stop``, or as many as there are."""
+        for i in range(start, min(stop, self.method.steps())):
+            self.method.step(i)
+
+
+def begin(cls: type[Method], seed: int = 7) -> Trial:
+    """Set a method up; what it starts from is made first, with a few steps."""
+    real, ipc = small_real_set(), None if cls.ipc_agnostic else _IPC
+    params = resolve_profile(cls, "smoke", {}, ipc)
+    counts = tuple(len(i) for i in real.class_indices)
+    task = Task(real.spec, counts, ipc, _ARCH if cls.uses_arch else None, params)
+    method, ctx = cls(), Context(real, seed, start=_start(cls, task, seed))
+    method.setup(task, ctx)
+    return Trial(method, ctx, task)
+
+
+def check_declaration(cls: type[Method]) -> None:
+    """Names, profiles and texts are complete, and every profile resolves."""
+    assert isinstance(cls.name, str) and cls.name, "a method needs a name"
+    assert cls.version >= 1, "version counts from 1"
+    frozen = dataclasses.is_dataclass(cls.Params) and cls.Params.__dataclass_params__.frozen
+    assert frozen, "Params must be a frozen dataclass"
+    for profile in PROFILES:
+        resolve_profile(cls, profile, {}, None if cls.ipc_agnostic else 10)
+    for profile, overrides in cls.profiles.items():
+        assert profile in PROFILES, f"profile '{profile}' is not one of {PROFILES}"
+        assert not overrides or cls.gives_up.get(profile), f"say what '{profile}' gives up"
+    for field in dataclasses.fields(cls.Params):
+        assert field.metadata.get("help"), f"parameter '{field.name}' needs help"
+
+
+def check_determinism(cls: type[Method]) -> None:
+    """The same seed gives the same distilled set, bit by bit."""
+    first, second = _finished(cls), _finished(cls)
+    _assert_equal(first.tensors(), second.tensors(), "two runs with one seed")
+
+
+def check_resume(cls: type[Method]) -> None:
+    """Stopping after any step and continuing in a fresh object changes nothing."""
+    expected = _finished(cls).tensors()
+    total = min(_STEPS, begin(cls).method.steps())
+    for stop in range(total + 1):
+        before = begin(cls)
+        before.run(0, stop)
+        state, draws = _snapshot(before.method.state_dict()), _snapshot(before.ctx.state_dict())
+        before.run(stop, total)  # what goes on after a checkpoint must not reach into it
+        after = begin(cls)
+        after.method.load_state_dict(state)
+        after.ctx.load_state_dict(draws)
+        after.run(stop, total)
+        actual = after.method.result().tensors()
+        _assert_equal(expected, actual, f"resumed after step {stop}")
+
+
+def check_global_state(cls: type[Method]) -> None:
+    """No draw is taken from a global generator, and none is left seeded."""
+    before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())  # noqa: NPY002
+    _finished(cls)
+    assert torch.equal(torch.get_rng_state(), before[0]), "torch's global generator moved"
+    assert random.getstate() == before[1], "Python's global generator moved"
+    assert np.array_equal(np.random.get_state()[1], before[2]), "NumPy's global generator moved"  # noqa: NPY002
+
+
+def check_scalars(cls: type[Method]) -> None:
+    """A step returns detached, finite 0-d tensors."""
+    trial = begin(cls)
+    assert trial.method.steps() >= 1, "a method has at least one step"
+    for name, value in trial.method.step(0).items():
+        assert isinstance(value, Tensor) and value.ndim == 0, f"scalar '{name}' is no 0-d tensor"
+        assert not value.requires_grad, f"scalar '{name}' is not detached"
+        assert bool(value.isfinite()), f"scalar '{name}' is not finite"
+
+
+def check_result(cls: type[Method]) -> None:
+    """The distilled set has the right classes, shapes, ranges and modes."""
+    distilled, real = _finished(cls), small_real_set()
+    assert distilled.modes == cls.modes, f"modes {cls.modes} declared, {distilled.modes} made"
+    assert distilled.storage_bytes > 0, "a distilled set stores something"
+    ipc = None if cls.judged_whole else _IPC
+    for mode in cls.modes:
+        source = distilled.source(mode, ipc, make_generator(3))
+        images, labels = source.epoch(make_generator(4))
+        assert images.dtype == torch.float32, f"{mode}: images are {images.dtype}"
+        assert images.shape == (source.images_per_epoch, *real.spec.shape), f"{mode}: wrong shape"
+        assert bool(images.isfinite().all()), f"{mode}: images are not finite"
+        if ipc is not None:
+            counts = torch.bincount(labels, minlength=real.spec.num_classes).tolist()
+            assert counts == [ipc] * real.spec.num_classes, f"{mode}: {counts} images per class"
+    preview = distilled.preview(1, make_generator(5))
+    assert preview.min() >= 0 and preview.max() <= 1, "a preview lies in [0, 1]"
+
+
+def check_round_trip(cls: type[Method]) -> None:
+    """Saved and loaded, the set is unchanged."""
+    distilled = _finished(cls)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "artefact.safetensors"
+        save(distilled, path)
+        loaded = load(path)
+    assert loaded.kind == distilled.kind and loaded.spec == distilled.spec, "header changed"
+    assert loaded.config() == distilled.config(), "configuration changed"
+    _assert_equal(distilled.tensors(), loaded.tensors(), "saved and loaded")
+
+
+def _finished(cls: type[Method]) -> DistilledSet:
+    trial = begin(cls)
+    trial.run()
+    return trial.method.result()
+
+
+def _start(cls: type[Method], task: Task, seed: int) -> Start | None:
+    wanted = cls.prerequisite(task)
+    if wanted is None:
+        return None
+    other: type[Method] = METHODS.get(wanted.method)
+    params = resolve(other.Params, wanted.params, owner=other.name, ipc=task.ipc)
+    arch = task.arch if other.uses_arch else None
+    before, ctx = other(), Context(small_real_set(), seed + 1)
+    before.setup(Task(task.spec, task.class_counts, task.ipc, arch, params), ctx)
+    before.step(0)
+    return Start(before.result(), before.byproducts())
+
+
+def _snapshot(state: Any) -> Any:
+    """Copy a state as a checkpoint file would, refusing what such a file cannot hold."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        assert all(isinstance(k, str | int) for k in state), "state keys must be text or numbers"
+        return {k: _snapshot(v) for k, v in state.items()}
+    if isinstance(state, list | tuple):
+        return [_snapshot(v) for v in state]
+    assert isinstance(state, _PLAIN), f"a state may not hold {type(state).__name__}"
+    return copy.copy(state)
+
+
+def _assert_equal(first: dict[str, Tensor], second: dict[str, Tensor], what: str) -> None:
+    assert first.keys() == second.keys(), f"{what}: tensors {set(first) ^ set(second)} differ"
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), f"{what}: '{name}' differs"
