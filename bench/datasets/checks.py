@@ -1,4 +1,4 @@
-"""What every dataset must satisfy before it is packed, and what IPC asks of it."""
+"""What every dataset must satisfy before it is packed."""
 
 from __future__ import annotations
 
@@ -94,24 +94,6 @@ def check_arrays(arrays: Arrays, spec: DatasetSpec) -> None:
             )
         check_labels(labels, len(images), f"y_{part}")
         count_classes(labels, spec, f"y_{part}")
-
-
-def check_ipc(spec: DatasetSpec, class_counts: Sequence[int], ipc: int) -> None:
-    """Refuse an IPC that some class has too few training images for.
-
-    Args:
-        spec: the dataset.
-        class_counts: real training images per class.
-        ipc: images per class, at least 1.
-    """
-    if ipc < 1:
-        raise BenchError(f"IPC {ipc} is too small: at least 1 image per class")
-    short = min(range(len(class_counts)), key=lambda c: class_counts[c])
-    if class_counts[short] < ipc:
-        raise BenchError(
-            f"IPC {ipc} is too large for dataset '{spec.name}': class {class_label(spec, short)} "
-            f"has only {class_counts[short]} training images"
-        )
 
 
 def check_spec(spec: DatasetSpec) -> None:

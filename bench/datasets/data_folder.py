@@ -40,6 +40,25 @@ class DatasetInfo:
     verified: bool
 
 
+@dataclass(frozen=True)
+class Listed:
+    """One line of ``bench data list``.
+
+    Attributes:
+        name: the dataset.
+        origin: the distribution that registered it, or ``imported``.
+        spec: of the packed file, else as registered; ``None`` if neither can be read.
+        info: the packed file; ``None`` if there is none or it cannot be used.
+        problem: why a file that is there cannot be used, or ``None``.
+    """
+
+    name: str
+    origin: str
+    spec: DatasetSpec | None
+    info: DatasetInfo | None
+    problem: str | None
+
+
 def data_dir(explicit: Path | None = None) -> Path:
     """Return the data folder: ``explicit``, else ``BENCH_DATA``, else the user's own."""
     if explicit is not None:
@@ -103,3 +122,20 @@ def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None
         path=path,
         verified=found.verified,
     )
+
+
+def list_datasets(folder: Path) -> list[Listed]:
+    """Return every registered or packed dataset, sorted by name; damaged files are told."""
+    return [_listed(name, folder) for name in known_names(folder)]
+
+
+def _listed(name: str, folder: Path) -> Listed:
+    entry = DATASETS.entries().get(name)
+    origin = entry.origin if entry is not None else "imported"
+    spec: DatasetSpec | None = None
+    try:
+        spec = entry.load().spec if entry is not None else None
+        found = info(name, folder)
+    except BenchError as error:
+        return Listed(name, origin, spec, None, str(error))
+    return Listed(name, origin, found.spec if found is not None else spec, found, None)

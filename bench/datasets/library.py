@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,12 @@ from bench.datasets.checks import check_arrays, check_name
 from bench.datasets.checksum_file import record_checksum
 from bench.datasets.data_folder import (
     DatasetInfo,
+    Listed,
     data_dir,
     info,
     known_names,
+    list_datasets,
+    packed_names,
     packed_path,
 )
 from bench.datasets.importers import derive_spec, match_spec, read_import
@@ -44,25 +46,9 @@ __all__ = [
     "known_names",
     "list_datasets",
     "open_split",
+    "packed_names",
     "verify",
 ]
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One line of ``bench data list``.
-
-    Attributes:
-        name: the dataset.
-        origin: the distribution that registered it, or ``imported``.
-        info: the packed file; ``None`` if there is none or it cannot be used.
-        problem: why a file that is there cannot be used, or ``None``.
-    """
-
-    name: str
-    origin: str
-    info: DatasetInfo | None
-    problem: str | None
 
 
 def ensure(name: str, folder: Path, progress: Progress = no_progress) -> DatasetInfo:
@@ -178,19 +164,6 @@ def open_split(name: str, part: str, folder: Path, device: torch.device | str) -
         labels=torch.from_numpy(labels).to(device),
         sha256=found.sha256,
     )
-
-
-def list_datasets(folder: Path) -> list[Listed]:
-    """Return every registered or packed dataset, sorted by name; damaged files are told."""
-    entries = DATASETS.entries()
-    listed = []
-    for name in known_names(folder):
-        origin = entries[name].origin if name in entries else "imported"
-        try:
-            listed.append(Listed(name, origin, info(name, folder), None))
-        except BenchError as error:
-            listed.append(Listed(name, origin, None, str(error)))
-    return listed
 
 
 def verify(name: str, folder: Path) -> DatasetInfo:

@@ -1,0 +1,189 @@
+"""``bench data``: list, fetch, import and verify the datasets of the data folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import data_dir_option, load_plugins, plugin_option
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.datasets.library import DatasetInfo, Listed
+    from bench.datasets.source import Progress
+
+_COLUMNS = ("name", "state", "classes", "shape", "train", "test")
+
+
+@click.group()
+def data() -> None:
+    """Fetch, import, list and verify datasets."""
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@data_dir_option
+@plugin_option
+def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> None:
+    """List every dataset that is registered or in the data folder."""
+    load_plugins(plugins)
+    rows = dataset_rows(data_dir)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in _COLUMNS:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(row[column] for column in _COLUMNS))
+    Console().print(table)
+    for row in rows:
+        for text in filter(None, (row["problem"], row["note"])):
+            click.echo(f"{row['name']}: {text}")
+
+
+@data.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--replace", is_flag=True, help="Fetch even if the dataset is already there.")
+@data_dir_option
+@plugin_option
+def fetch(
+    names: tuple[str, ...], replace: bool, data_dir: Path | None, plugins: tuple[Path, ...]
+) -> None:
+    """Download datasets, check them and pack each into one file."""
+    from bench.datasets import library
+
+    load_plugins(plugins)
+    folder = library.data_dir(data_dir)
+    for name in names:
+        with progress_bars() as progress:
+            info = library.fetch(name, folder, progress, replace=replace)
+        click.echo(_line(info))
+
+
+@data.command("import")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--note", default="", help='What a reader must know, such as "went through JPEG".')
+@click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="For a new name: whether a mirrored image keeps its class (default: no).",
+)
+@click.option("--replace", is_flag=True, help="Overwrite a dataset of that name.")
+@data_dir_option
+def import_(
+    name: str, file: Path, note: str, flip: bool | None, replace: bool, data_dir: Path | None
+) -> None:
+    """Pack FILE, an .npz or a folder of images, as dataset NAME.
+
+    An .npz holds x_train and x_test, uint8 (N, H, W) or (N, H, W, C), and y_train and y_test,
+    labels 0..K-1. A folder holds train/CLASS/*.png and test/CLASS/*.png. A NAME that bench knows
+    (mnist, cifar10, ...) must fit it; any other name is a dataset of your own.
+    """
+    from bench.datasets import library
+
+    with progress_bars() as progress:
+        info = library.import_file(
+            name,
+            file,
+            library.data_dir(data_dir),
+            note=note,
+            flip=flip,
+            replace=replace,
+            progress=progress,
+        )
+    click.echo(_line(info))
+
+
+@data.command()
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+@data_dir_option
+def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
+    """Read datasets as a whole and compare them with their recorded sha256."""
+    from bench.datasets import library
+
+    folder = library.data_dir(data_dir)
+    problems = []
+    for name in names or library.packed_names(folder):
+        try:
+            info = library.verify(name, folder)
+        except BenchError as error:
+            problems.append(str(error))
+            click.echo(f"{name}: FAILED")
+        else:
+            state = "ok" if info.verified else "unverified (its .sha256 file is missing)"
+            click.echo(f"{name}: {state} {info.sha256}")
+    if problems:
+        raise BenchError("\n".join(problems))
+
+
+def dataset_rows(data_dir: Path | None) -> list[dict[str, str]]:
+    """Return what ``bench data list --json`` prints, one row of text per dataset.
+
+    Args:
+        data_dir: the data folder, if one was named.
+    """
+    from bench.datasets import library
+
+    return [_row(listed) for listed in library.list_datasets(library.data_dir(data_dir))]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Draw a bar on standard error for each piece of work, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def show(label: str, done: int, total: int | None) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total)
+            bars.update(tasks[label], completed=done, total=total)
+
+        yield show
+
+
+def _row(listed: Listed) -> dict[str, str]:
+    info, spec = listed.info, listed.spec
+    return {
+        "name": listed.name,
+        "state": _state(listed),
+        "classes": str(spec.num_classes) if spec else "",
+        "shape": "x".join(map(str, spec.shape)) if spec else "",
+        "train": f"{info.n_train:,}" if info else "",
+        "test": f"{info.n_test:,}" if info else "",
+        "from": listed.origin,
+        "note": spec.note if spec else "",
+        "problem": listed.problem or "",
+        "sha256": info.sha256 if info else "",
+    }
+
+
+def _state(listed: Listed) -> str:
+    if listed.problem is not None:
+        return "damaged"
+    if listed.info is None:
+        return "not fetched"
+    return "ready" if listed.info.verified else "ready, unverified"
+
+
+def _line(info: DatasetInfo) -> str:
+    spec = info.spec
+    text = (
+        f"{spec.name}: {info.n_train:,} train, {info.n_test:,} test, {spec.num_classes} classes, "
+        f"{'x'.join(map(str, spec.shape))}, sha256 {info.sha256[:12]}, {info.path}"
+    )
+    return f"{text}\n  note: {spec.note}" if spec.note else text
