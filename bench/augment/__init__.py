@@ -1,0 +1,1 @@
+"""Augmentation of normalised images: differentiable, seeded by generators, shared at will."""

@@ -1,0 +1,30 @@
+"""The operations a DSA strategy can name, each a sequence of Kornia augmentation classes."""
+
+from __future__ import annotations
+
+from bench.augment.base import Operation
+from bench.augment.geometric import Crop, Flip, Rotate, Scale
+from bench.augment.intensity import Brightness, Contrast, Cutout, Saturation
+
+__all__ = [
+    "OPERATIONS",
+    "Brightness",
+    "Contrast",
+    "Crop",
+    "Cutout",
+    "Flip",
+    "Operation",
+    "Rotate",
+    "Saturation",
+    "Scale",
+]
+
+OPERATIONS: dict[str, tuple[type[Operation], ...]] = {
+    "color": (Brightness, Saturation, Contrast),
+    "crop": (Crop,),
+    "cutout": (Cutout,),
+    "flip": (Flip,),
+    "scale": (Scale,),
+    "rotate": (Rotate,),
+}
+"""What each name in a strategy applies, in order."""
