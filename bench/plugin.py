@@ -1,7 +1,7 @@
 """The one module that plugin authors import."""
 
-from bench.architecture import Architecture
-from bench.augment.dsa import DSA
+from bench.architecture import Architecture, is_per_sample
+from bench.augment.dsa import DSA, Draw
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
 from bench.datasets.source import DatasetSource
@@ -22,6 +22,7 @@ __all__ = [
     "DatasetSource",
     "DatasetSpec",
     "DistilledSet",
+    "Draw",
     "GeneratorSet",
     "ImageGenerator",
     "ImageSet",
@@ -35,6 +36,7 @@ __all__ = [
     "TrainingSource",
     "by_ipc",
     "denormalise",
+    "is_per_sample",
     "normalise",
     "param",
     "register",
