@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,11 +31,14 @@ def data() -> None:
 @plugin_option
 def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> None:
     """List every dataset that is registered or in the data folder."""
+    from bench.datasets import library
+
     load_plugins(plugins)
-    rows = dataset_rows(data_dir)
+    listed = library.list_datasets(library.data_dir(data_dir))
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([_facts(one) for one in listed], indent=2))
         return
+    rows = [_row(one) for one in listed]
     from rich.console import Console
     from rich.table import Table
 
@@ -127,7 +130,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
 
 
 def dataset_rows(data_dir: Path | None) -> list[dict[str, str]]:
-    """Return what ``bench data list --json`` prints, one row of text per dataset.
+    """Return what ``bench data list`` shows, one row of text per dataset.
 
     Args:
         data_dir: the data folder, if one was named.
@@ -156,25 +159,35 @@ def progress_bars() -> Iterator[Progress]:
         yield show
 
 
-def _row(listed: Listed) -> dict[str, str]:
+def _facts(listed: Listed) -> dict[str, Any]:
     info, spec = listed.info, listed.spec
     return {
         "name": listed.name,
         "state": _state(listed),
-        "classes": str(spec.num_classes) if spec else "",
-        "shape": "x".join(map(str, spec.shape)) if spec else "",
-        "train": f"{info.n_train:,}" if info else "",
-        "test": f"{info.n_test:,}" if info else "",
+        "classes": spec.num_classes if spec else None,
+        "shape": list(spec.shape) if spec else None,
+        "train": info.n_train if info else None,
+        "test": info.n_test if info else None,
         "from": listed.origin,
         "note": spec.note if spec else "",
-        "problem": listed.problem or "",
-        "sha256": info.sha256 if info else "",
+        "problem": listed.problem,
+        "sha256": info.sha256 if info else None,
     }
+
+
+def _row(listed: Listed) -> dict[str, str]:
+    return {name: _text(value) for name, value in _facts(listed).items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
 def _state(listed: Listed) -> str:
     if listed.problem is not None:
-        return "damaged"
+        return "unusable"
     if listed.info is None:
         return "not fetched"
     return "ready" if listed.info.verified else "ready, unverified"

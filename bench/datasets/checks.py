@@ -117,8 +117,11 @@ def check_spec(spec: DatasetSpec) -> None:
     texts = (spec.name, spec.note, *spec.class_names)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("name, note and class names must be texts")
-    if len(spec.class_names) not in (0, spec.num_classes):
-        raise ValueError(f"{len(spec.class_names)} class names for {spec.num_classes} classes")
+    if not isinstance(spec.class_names, tuple) or len(spec.class_names) not in (
+        0,
+        spec.num_classes,
+    ):
+        raise ValueError(f"class_names are not one text for each of {spec.num_classes} classes")
 
 
 def _check_per_channel(field: str, values: Any, channels: int) -> None:

@@ -194,9 +194,8 @@ def _load(source: DatasetSource, workdir: Path, progress: Progress) -> Arrays:
             f"file instead: bench data import {name} FILE.npz"
         ) from error
     if source.counts is not None and arrays.counts != source.counts:
-        raise BenchError(
-            f"dataset '{name}' came with {arrays.counts} train and test images, not {source.counts}"
-        )
+        came, expected = (f"{n:,} train and {m:,} test" for n, m in (arrays.counts, source.counts))
+        raise BenchError(f"dataset '{name}' came with {came} images, not {expected}")
     return arrays
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +36,7 @@ def read_npz(path: Path) -> Arrays:
             _check_declared(archive, path)
         with np.load(path, allow_pickle=False) as file:
             arrays = Arrays(**{key: file[key] for key in KEYS})
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise BenchError(f"'{path}' is not a whole .npz file: {error}") from error
     except OSError as error:
         raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error

@@ -27,6 +27,9 @@ from bench.errors import BenchError
 
 FORMAT = 1
 _MAX_HEADER = 8 * 2**20
+_UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 _ITEM_BYTES = {"I64": 8, "U8": 1}
 
 
@@ -90,7 +93,7 @@ def read_header(path: Path) -> PackedHeader:
         return _parse(json.loads(raw), 8 + len(raw), size)
     except OSError as error:
         raise BenchError(f"dataset file '{path}' cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BenchError(
             f"dataset file '{path}' is damaged: {error}. Fetch or import it again with --replace."
         ) from error
