@@ -4,7 +4,7 @@ from bench.architecture import Architecture, is_per_sample
 from bench.augment.dsa import DSA, Draw
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
-from bench.datasets.source import DatasetSource
+from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.generator_set import GeneratorSet, ImageGenerator
@@ -17,6 +17,7 @@ from bench.registry import register
 __all__ = [
     "DSA",
     "Architecture",
+    "Arrays",
     "BenchError",
     "Context",
     "DatasetSource",
@@ -28,6 +29,7 @@ __all__ = [
     "ImageSet",
     "Method",
     "Prerequisite",
+    "Progress",
     "RealSet",
     "Reference",
     "SelectionMethod",

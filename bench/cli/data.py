@@ -129,17 +129,6 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
         raise BenchError("\n".join(problems))
 
 
-def dataset_rows(data_dir: Path | None) -> list[dict[str, str]]:
-    """Return what ``bench data list`` shows, one row of text per dataset.
-
-    Args:
-        data_dir: the data folder, if one was named.
-    """
-    from bench.datasets import library
-
-    return [_row(listed) for listed in library.list_datasets(library.data_dir(data_dir))]
-
-
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
     """Draw a bar on standard error for each piece of work, if that is a terminal."""

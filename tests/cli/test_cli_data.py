@@ -83,8 +83,7 @@ def test_the_folder_comes_from_the_environment(
 
 PLUGIN = """
 import numpy as np
-from bench.datasets.source import Arrays
-from bench.plugin import DatasetSource, DatasetSpec, register
+from bench.plugin import Arrays, DatasetSource, DatasetSpec, register
 
 @register("dataset")
 class Blobs(DatasetSource):

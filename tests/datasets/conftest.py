@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tiny_datasets import make_arrays
-
-Npz = Callable[..., Path]
+from tiny_datasets import Npz, make_arrays
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Npz
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tiny_datasets import make_arrays, make_spec
+from tiny_datasets import Npz, make_arrays, make_spec
 
 from bench.datasets.importers import derive_spec, match_spec, pixel_statistics, read_import
 from bench.datasets.source import Arrays, no_progress

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Npz
-from tiny_datasets import make_arrays, make_spec
+from tiny_datasets import Npz, make_arrays, make_spec
 
 from bench.datasets import library
 from bench.datasets.source import Arrays, DatasetSource, Progress

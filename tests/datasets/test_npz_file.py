@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Npz
-from tiny_datasets import make_arrays
+from tiny_datasets import Npz, make_arrays
 
 from bench.datasets import npz_file
 from bench.datasets.npz_file import read_npz

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,9 @@ from numpy.typing import NDArray
 
 from bench.datasets.source import Arrays
 from bench.datasets.spec import DatasetSpec
+
+# Writes tiny.npz with some arrays replaced; see the fixture of that name.
+Npz = Callable[..., Path]
 
 
 def make_arrays(
