@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
 from bench.params import by_ipc, param
 from bench.registry import register
+from bench.seeds import global_seed
 
 __all__ = [
     "DSA",
@@ -38,6 +39,7 @@ __all__ = [
     "TrainingSource",
     "by_ipc",
     "denormalise",
+    "global_seed",
     "is_per_sample",
     "normalise",
     "param",
