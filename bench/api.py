@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cells import EvaluateCell
-from bench.datasets.library import DatasetInfo, data_dir, ensure
+from bench.datasets.library import DatasetInfo, ensure
+from bench.datasets.library import data_dir as data_folder
+from bench.datasets.source import Progress, no_progress
 from bench.environment import pick_device
 from bench.estimate import estimate
 from bench.grid import Grid, Request, build_grid
@@ -63,19 +65,22 @@ def open_session(
     data: Path | None = None,
     device: str = "auto",
     view: View | None = None,
+    progress: Progress = no_progress,
 ) -> Session:
     """Check a request, fetch the datasets it needs and expand it; computes nothing.
 
     Raises:
         BenchError: for anything wrong with the request, the data or the store.
     """
-    folder, where, view = data_dir(data), pick_device(device), view or View()
+    folder, where = data_folder(data), pick_device(device)
 
     def find(name: str) -> DatasetInfo:
-        return ensure(name, folder, view.note)
+        return ensure(name, folder, progress)
 
     grid = build_grid(request, find)
-    return Session(grid, Runner(Store(store), folder, where, view), where)
+    runner = Runner(Store(store), folder, where, view or View())
+    runner.store.prepare()
+    return Session(grid, runner, where)
 
 
 def run(

@@ -61,11 +61,20 @@ def _architectures(_: Path | None) -> list[Row]:
             for e in ARCHITECTURES.entries().values()]  # fmt: skip
 
 
-def _datasets(data_dir: Path | None) -> list[Row]:
-    from bench.datasets.library import data_dir as folder
-    from bench.datasets.library import list_datasets
+def _datasets(folder: Path | None) -> list[Row]:
+    from bench.datasets.library import data_dir, list_datasets
 
-    return list_datasets(folder(data_dir))
+    return [
+        {
+            "name": listed.name,
+            "shape": "x".join(map(str, listed.spec.shape)) if listed.spec else "",
+            "classes": str(listed.spec.num_classes) if listed.spec else "",
+            "state": listed.problem or ("ready" if listed.info else "not fetched"),
+            "note": listed.spec.note if listed.spec else "",
+            "from": listed.origin,
+        }
+        for listed in list_datasets(data_dir(folder))
+    ]
 
 
 def _protocols(_: Path | None) -> list[Row]:

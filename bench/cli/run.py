@@ -61,11 +61,14 @@ def run(
     options.update({k: v for k, v in given.items() if v is not None})
     request = _request(options, parse_settings(settings))
     from bench.api import open_session
+    from bench.cli.data import progress_bars
     from bench.cli.live import make_view
 
-    session = open_session(
-        request, store=store, data=data_dir, device=device, view=make_view(quiet=as_json)
-    )
+    view = make_view(quiet=as_json)
+    with progress_bars() as progress:
+        session = open_session(
+            request, store=store, data=data_dir, device=device, view=view, progress=progress
+        )
     if dry_run:
         _print_plan(session, as_json)
         return

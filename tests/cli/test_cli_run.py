@@ -1,0 +1,129 @@
+"""``bench run``, ``list`` and ``show`` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import main
+
+FAST = ["--dataset", "digits", "--profile", "smoke", "--arch", "convnet1(width=4)",
+        "--eval-nets", "1"]  # fmt: skip
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture
+def run(tmp_path: Path, data_dir: Path):
+    def go(*arguments: str) -> Result:
+        where = ["--store", str(tmp_path / "store"), "--data-dir", str(data_dir)]
+        return invoke("run", *FAST, *where, *arguments)
+
+    return go
+
+
+def test_prints_a_table_and_writes_it_with_plots(run, tmp_path: Path) -> None:
+    result = run("--method", "random,k-center", "--ipc", "1,2")
+    assert result.exit_code == 0, result.output
+    assert "random" in result.output
+    assert "k-center" in result.output
+    assert "smoke-v1" in result.output
+    report = tmp_path / "store" / "report"
+    for name in ("table.md", "table.csv", "accuracy.png", "accuracy.svg", "cost.png", "cost.svg"):
+        assert (report / name).stat().st_size > 100, name
+
+
+def test_plain_lines_name_each_cell(run) -> None:
+    result = run("--method", "random", "--ipc", "1")
+    assert "[1/2] random on digits ipc 1 seed 0: ok" in result.stderr
+    assert "[2/2]" in result.stderr
+    again = run("--method", "random", "--ipc", "1")
+    assert again.stderr.count("cached") == 2
+
+
+def test_json(run) -> None:
+    result = run("--method", "random", "--ipc", "1", "--json")
+    (row,) = json.loads(result.stdout)["results"]
+    assert (row["method"], row["ipc"], row["n"]) == ("random", 1, 1)
+    assert result.stderr == ""
+
+
+def test_dry_run_computes_nothing(run, tmp_path: Path) -> None:
+    result = run("--method", "random", "--ipc", "1,2", "--dry-run")
+    assert result.exit_code == 0
+    assert "4 cells, 4 missing" in result.output
+    assert not list((tmp_path / "store" / "cells").iterdir())
+    run("--method", "random", "--ipc", "1")
+    result = run("--method", "random", "--ipc", "1,2", "--dry-run")
+    assert "4 cells, 2 missing" in result.output
+    assert result.output.count("cached") == 2
+
+
+def test_set_and_config(run, tmp_path: Path) -> None:
+    config = tmp_path / "grid.toml"
+    config.write_text('method = ["dm"]\nipc = [1]\n[set.dm]\niterations = 2\n')
+    result = run("--config", str(config), "--json")
+    (row,) = json.loads(result.stdout)["results"]
+    assert row["distil_steps"] == 2
+    assert row["profile"] == "custom"
+    assert "iterations=2" in row["changed"]
+    result = run("--config", str(config), "--set", "dm.iterations=3", "--json")
+    (row,) = json.loads(result.stdout)["results"]
+    assert row["distil_steps"] == 3
+
+
+def test_a_failed_cell_gives_exit_code_one(run) -> None:
+    toys = Path(__file__).parents[1] / "toys.py"
+    result = run("--plugin", str(toys), "--method", "toy-fails,random", "--ipc", "1")
+    assert result.exit_code == 1
+    assert "the toy broke" in result.output
+    assert "random" in result.output
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("methods", {"random", "herding", "k-center", "whole", "dm", "gan", "dim"}),
+        ("architectures", {"convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap"}),
+        ("datasets", {"digits", "mnist", "fashionmnist", "svhn", "cifar10", "cifar100"}),
+        ("protocols", {"default", "plain", "quick", "smoke", "dim"}),
+    ],
+)
+def test_list(what: str, expected: set[str]) -> None:
+    rows = json.loads(invoke("list", what, "--json").stdout)
+    assert expected <= {row["name"] for row in rows}
+    plain = invoke("list", what).output
+    for name in expected:
+        assert name in plain
+
+
+def test_list_says_where_things_come_from() -> None:
+    rows = json.loads(invoke("list", "methods", "--json").stdout)
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["dim"]["from"].startswith("distillation-bench")
+    assert len(by_name["dim"]["what"]) > 10
+
+
+def test_show_method() -> None:
+    (facts,) = json.loads(invoke("show", "herding", "--json").stdout)
+    assert {"paper", "lite", "smoke"} == set(facts["profiles"])
+    assert all(p["help"] for p in facts["parameters"])
+    text = invoke("show", "herding").output
+    for parameter in facts["parameters"]:
+        assert parameter["name"] in text
+
+
+def test_show_dim_names_method_and_protocol() -> None:
+    kinds = [facts["kind"] for facts in json.loads(invoke("show", "dim", "--json").stdout)]
+    assert kinds == ["method", "protocol"]
+
+
+def test_show_unknown() -> None:
+    result = CliRunner().invoke(main, ["show", "convnet33"])
+    assert result.exit_code == 2
+    assert "Did you mean 'convnet3'?" in result.output

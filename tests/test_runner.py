@@ -1,0 +1,161 @@
+"""Cells are computed once, failures are recorded, and the others go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench.registry import METHODS, load_plugin_file
+from bench.store.query import load_failures
+from bench.view import View
+
+TOYS = Path(__file__).with_name("toys.py")
+SMALL: dict[str, Any] = {"arch": "convnet1(width=4)", "eval_nets": 2, "profile": "smoke"}
+
+
+class Counter(View):
+    """Remembers how each cell ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str]] = []
+        self.notes: list[str] = []
+
+    def finish(self, cell, status, text, seconds):
+        self.ended.append((cell.title, status))
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def count(self, status: str) -> int:
+        return sum(s == status for _, s in self.ended)
+
+
+@pytest.fixture
+def toys() -> Iterator[None]:
+    load_plugin_file(TOYS)
+    yield
+    for name in METHODS.names():
+        if name.startswith("toy-"):
+            METHODS.unregister(name)
+
+
+def go(store: Path, data_dir: Path, method: str | list[str], ipc: Any = 1, **more: Any):
+    view = Counter()
+    frame = bench.run(
+        method, "digits", ipc, store=store, data_dir=data_dir, view=view, **{**SMALL, **more}
+    )
+    return frame, view
+
+
+def accuracies(frame) -> dict[str, list[float]]:
+    return dict(zip(frame["cell_id"], frame["accuracies"], strict=True))
+
+
+def test_second_run_computes_nothing_and_gives_the_same(toys, tmp_path, data_dir) -> None:
+    first, view = go(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
+    assert view.count("ok") == 8
+    second, again = go(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
+    assert again.count("cached") == 8
+    assert again.count("ok") == 0
+    assert accuracies(first) == accuracies(second)
+
+
+def test_adding_methods_and_ipcs_shifts_no_number(toys, tmp_path, data_dir) -> None:
+    alone, _ = go(tmp_path / "a", data_dir, "toy-first", 2)
+    beside, _ = go(tmp_path / "b", data_dir, ["toy-drift", "toy-first"], [1, 2], seeds=2)
+    both = accuracies(beside)
+    assert accuracies(alone).items() <= both.items()
+    assert len(both) == 8
+
+
+def test_a_failure_is_recorded_and_the_others_go_on(toys, tmp_path, data_dir) -> None:
+    frame, view = go(tmp_path, data_dir, ["toy-fails", "toy-first"], [1, 2])
+    assert len(frame) == 3
+    assert view.count("failed") == 2  # the distillation, and the evaluation that rests on it
+    failures = load_failures(tmp_path)
+    assert set(failures["status"]) == {"failed"}
+    assert any("the toy broke" in reason for reason in failures["reason"])
+    logs = [p.read_text() for p in tmp_path.glob("cells/*/log.txt")]
+    assert any("Traceback" in text and "the toy broke" in text for text in logs)
+
+
+def test_a_failed_cell_is_tried_again(toys, tmp_path, data_dir) -> None:
+    go(tmp_path, data_dir, "toy-fails", 1)
+    _, view = go(tmp_path, data_dir, "toy-fails", 1)
+    assert view.count("failed") == 2
+    assert view.count("cached") == 0
+
+
+def test_nan_stops_the_cell_with_the_step(toys, tmp_path, data_dir) -> None:
+    overrides = {"toy-drift": {"nan_at": 1}}
+    frame, _ = go(tmp_path, data_dir, "toy-drift", 1, overrides=overrides)
+    assert len(frame) == 0
+    reasons = list(load_failures(tmp_path)["reason"])
+    assert any("loss is nan at step 1" in reason for reason in reasons)
+
+
+def test_skips_carry_their_reason(toys, tmp_path, data_dir) -> None:
+    frame, _ = go(tmp_path, data_dir, "toy-skips", [1, 2])
+    assert list(frame["ipc"]) == [2]
+    failures = load_failures(tmp_path)
+    assert list(failures["status"]) == ["skipped"]
+    assert list(failures["reason"]) == ["needs at least two images per class"]
+
+
+def test_a_lost_or_damaged_record_is_computed_again(toys, tmp_path, data_dir) -> None:
+    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    record = tmp_path / "cells" / first["cell_id"][0] / "record.json"
+    record.write_text(record.read_text()[:100])
+    second, view = go(tmp_path, data_dir, "toy-first", 1)
+    assert view.count("ok") == 1
+    assert any("is damaged" in note for note in view.notes)
+    assert accuracies(first) == accuracies(second)
+
+
+def test_a_damaged_artefact_is_made_again(toys, tmp_path, data_dir) -> None:
+    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    artefact = Path(first["artefact"][0])
+    artefact.write_bytes(artefact.read_bytes()[:-10])
+    go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
+    again, view = go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
+    assert len(again) == 1, view.ended
+
+
+def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
+    frame, _ = go(tmp_path, data_dir, "toy-drift", 2)
+    path = tmp_path / "cells" / frame["cell_id"][0] / "record.json"
+    record = json.loads(path.read_text())
+    assert record["budget"]["nominal_ipc"] == 2
+    assert record["budget"]["distinct_images"] == 20
+    assert record["budget"]["stored_bytes"] == 20 * 16 * 16 * 4
+    assert record["cost"]["distil_steps"] == 2
+    assert record["result"]["selection"] == "last"
+    assert len(record["labels"]["dataset_sha256"]) == 64
+    assert record["environment"]["packages"]["torch"]
+
+
+def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> None:
+    frame, view = go(tmp_path, data_dir, "gan", [1, 2], overrides={"gan": {"max_steps": 2}})
+    assert sorted(zip(frame["ipc"], frame["mode"], strict=True)) == [
+        (1, "frozen"), (1, "stream"), (2, "frozen"), (2, "stream"),
+    ]  # fmt: skip
+    assert frame["distil_id"].nunique() == 1
+    assert sum(title.startswith("gan on digits seed") for title, _ in view.ended) == 1
+    by_mode = frame.set_index(["ipc", "mode"])
+    assert by_mode.loc[(2, "frozen"), "stored_bytes"] == 20 * 256
+    assert by_mode.loc[(1, "stream"), "stored_bytes"] == by_mode.loc[(2, "stream"), "stored_bytes"]
+    assert by_mode.loc[(2, "frozen"), "distinct_images"] == 20
+    assert by_mode.loc[(2, "stream"), "distinct_images"] > 20
+
+
+def test_dim_starts_from_the_same_gan(tmp_path, data_dir) -> None:
+    frame, view = go(tmp_path, data_dir, ["gan", "dim"], 1, mode="stream", eval_nets=1)
+    distilled = [title for title, _ in view.ended if "ipc" not in title]
+    assert len(distilled) == 2
+    steps = frame.set_index("method")["distil_steps"]
+    assert steps["dim"] > steps["gan"]

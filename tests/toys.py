@@ -1,0 +1,85 @@
+"""A plugin file for tests: methods that fail on purpose, and one that counts its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.plugin import Context, ImageSet, Method, SelectionMethod, Task, param, register
+
+
+@register("method")
+class ToyFirst(SelectionMethod):
+    """The first images of each class."""
+
+    name = "toy-first"
+    uses_arch = False
+
+    def select(self, task: Task, ctx: Context) -> Tensor:
+        return torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+
+
+@register("method")
+class ToyFails(ToyFirst):
+    """Raises for odd IPC."""
+
+    name = "toy-fails"
+
+    def select(self, task: Task, ctx: Context) -> Tensor:
+        if task.ipc % 2:
+            raise RuntimeError("the toy broke")
+        return super().select(task, ctx)
+
+
+@register("method")
+class ToySkips(ToyFirst):
+    """Declines IPC 1."""
+
+    name = "toy-skips"
+
+    @classmethod
+    def skip(cls, task: Task) -> str | None:
+        return "needs at least two images per class" if task.ipc == 1 else None
+
+
+@register("method")
+class ToyDrift(Method):
+    """Adds noise to images step by step; diverges where told to."""
+
+    name = "toy-drift"
+    uses_arch = False
+
+    @dataclass(frozen=True)
+    class Params:
+        iterations: int = param(4, help="steps", min=1)
+        nan_at: int = param(-1, help="step whose loss is NaN")
+
+    profiles = {"smoke": {"iterations": 2}}
+    gives_up = {"smoke": "half the steps"}
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        self.task, self.ctx = task, ctx
+        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+        self.images, self.labels = ctx.real.gather(first), ctx.real.labels[first]
+
+    def steps(self) -> int:
+        return self.task.params.iterations
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
+        self.images = self.images + 0.01 * noise
+        bad = i == self.task.params.nan_at
+        return {"loss": torch.tensor(float("nan") if bad else 1.0)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": self.images}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.images = state["images"]
+
+    def result(self) -> ImageSet:
+        return ImageSet(self.task.spec, self.images, self.labels, {})
