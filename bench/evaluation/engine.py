@@ -1,0 +1,177 @@
+"""The evaluation engine: train one network per seed on a distilled set and test each once.
+
+On a CPU, networks train side by side on one thread each, and per-sample networks in slices of a
+batch (:mod:`bench.evaluation.gradients`); on a GPU one after the other, in whole batches. A
+network's numbers depend on its own seed only: not on the other networks, the number of cores, how
+busy they are, or who watches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bench.architecture import is_per_sample
+from bench.datasets.real_set import RealSet
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import TrainingSource
+from bench.errors import BenchError
+from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
+from bench.evaluation.protocols import Protocol
+from bench.evaluation.testing import accuracy, in_turn
+from bench.evaluation.threads import Crew, crew
+from bench.evaluation.training import Recipe, initial_network, train
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class TrainedNets:
+    """What an evaluation found and what it took; one entry per network where plural.
+
+    Attributes:
+        accuracies: percent of the test set, after the last step.
+        final_losses: mean training loss of the last batch.
+        training_steps: optimiser steps of one network.
+        images_seen: images shown to one network, repeats counted.
+        train_seconds: wall time until the last network was trained, testing left out.
+        test_seconds: wall time spent on testing.
+    """
+
+    accuracies: tuple[float, ...]
+    final_losses: tuple[float, ...]
+    training_steps: int
+    images_seen: int
+    train_seconds: float
+    test_seconds: float
+
+
+def evaluate(
+    source: TrainingSource,
+    spec: DatasetSpec,
+    arch: str,
+    protocol: Protocol,
+    seeds: Sequence[int],
+    test: RealSet,
+    *,
+    device: torch.device,
+    precision: str = "fp32",
+    learning_rate: float | None = None,
+    epochs: int | None = None,
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> TrainedNets:
+    """Train one network per seed on ``source`` and test it.
+
+    Args:
+        source: gives the images of each epoch, on ``device``.
+        spec: the dataset.
+        arch: an architecture as users write it.
+        protocol: how to train.
+        seeds: one per network.
+        test: the real test set, on ``device``.
+        device: where to compute.
+        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+        learning_rate: in place of the protocol's (learned with the distilled set).
+        epochs: in place of the protocol's (asked for by the distilled set).
+        on_epoch: called in the calling thread with epochs done and to do, over all networks.
+
+    Raises:
+        BenchError: for an unknown precision, no seeds, or epochs below 1.
+    """
+    recipe = Recipe(protocol, spec, learning_rate or protocol.lr, epochs or protocol.epochs)
+    _check(precision, seeds, recipe.epochs)
+    job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch)
+    started = time.perf_counter()
+    nets = job.on_cores() if device.type == "cpu" else job.in_turn()
+    wall = time.perf_counter() - started
+    training = sum(net.train_seconds for net in nets)
+    share = training / (training + sum(net.test_seconds for net in nets))
+    per_epoch = source.images_per_epoch
+    return TrainedNets(
+        accuracies=tuple(net.accuracy for net in nets),
+        final_losses=tuple(net.final_loss for net in nets),
+        training_steps=recipe.epochs * math.ceil(per_epoch / protocol.batch_size),
+        images_seen=recipe.epochs * per_epoch,
+        train_seconds=wall * share,
+        test_seconds=wall * (1 - share),
+    )
+
+
+def _check(precision: str, seeds: Sequence[int], epochs: int) -> None:
+    if precision not in PRECISIONS:
+        raise BenchError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
+    if not seeds:
+        raise BenchError("an evaluation needs at least 1 network, 0 were asked for")
+    if epochs < 1:
+        raise BenchError(f"an evaluation needs at least 1 epoch, {epochs} were asked for")
+
+
+@dataclass(frozen=True)
+class _Net:
+    accuracy: float
+    final_loss: float
+    train_seconds: float
+    test_seconds: float
+
+
+class _Job:
+    """The networks of one evaluation."""
+
+    def __init__(
+        self,
+        source: TrainingSource,
+        arch: str,
+        recipe: Recipe,
+        test: RealSet,
+        device: torch.device,
+        precision: str,
+        seeds: Sequence[int],
+        on_epoch: Callable[[int, int], None] | None,
+    ) -> None:
+        self.source, self.recipe, self.test = source, recipe, test
+        self.precision, self.seeds, self.on_epoch = precision, seeds, on_epoch
+        self.device = device
+        self.sliced = device.type == "cpu" and is_per_sample(arch)
+        self.nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
+        self.epochs = [0] * len(seeds)
+        self.reported = 0
+
+    def on_cores(self) -> list[_Net]:
+        """Train and test side by side, one thread per network."""
+        with crew(torch.get_num_threads()) as workers:
+            tasks = [lambda i=i: self._one(i, workers) for i in range(len(self.nets))]
+            return workers.map(tasks, self._report)
+
+    def in_turn(self) -> list[_Net]:
+        """Train and test one after the other."""
+        return [self._one(i, None) for i in range(len(self.nets))]
+
+    def _one(self, i: int, workers: Crew | None) -> _Net:
+        net = self.nets[i]
+        gradient: Gradient = WholeGradient(net, self.precision)
+        if self.sliced and workers is not None:
+            gradient = SlicedGradient(net, self.precision, workers)
+
+        def after_step(epochs: int) -> None:
+            self.epochs[i] = epochs
+            if workers is None:
+                self._report()
+            else:
+                workers.check()
+
+        started = time.perf_counter()
+        loss = train(net, gradient, self.source, self.recipe, self.seeds[i], after_step)
+        final_loss = float(loss)  # waits for the device, so that the time is right
+        trained = time.perf_counter()
+        found = accuracy(net, self.test, self.precision, workers.both if workers else in_turn)
+        return _Net(found, final_loss, trained - started, time.perf_counter() - trained)
+
+    def _report(self) -> None:
+        done = sum(self.epochs)
+        if self.on_epoch is not None and done > self.reported:
+            self.reported = done
+            self.on_epoch(done, len(self.nets) * self.recipe.epochs)

@@ -1,0 +1,108 @@
+"""The gradient of one batch, whole or in slices.
+
+With per-sample normalisation the gradient of a batch is the sum of its slices' gradients. Slices
+keep activations small enough to stay in a core's cache, and let two cores share a batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.evaluation.threads import Crew
+
+# Images per slice.
+SLICE = 16
+
+
+class Gradient(Protocol):
+    """Computes the gradient of a batch."""
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Leave the mean loss's gradient in the network and return that loss.
+
+        Args:
+            images: float32 ``(N, C, H, W)``.
+            labels: int64 ``(N,)``, or float32 class probabilities ``(N, num_classes)``.
+
+        Returns:
+            The mean cross-entropy, a detached 0-d tensor.
+        """
+
+
+class WholeGradient:
+    """One forward and backward pass over the batch; right for every network.
+
+    Args:
+        net: in ``train()`` mode.
+        precision: ``fp32`` or ``bf16`` (autocast; the weights stay float32).
+    """
+
+    def __init__(self, net: nn.Module, precision: str) -> None:
+        self._net, self._precision = net, precision
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """See :class:`Gradient`."""
+        self._net.zero_grad()
+        return _backward(self._net, images, labels, len(images), self._precision)
+
+
+class SlicedGradient:
+    """Sums the gradients of slices; only for per-sample networks.
+
+    Slices are dealt to two lanes in turn. Each lane sums its own in order and the second lane is
+    added to the first, so the result does not depend on whether the lanes ran at the same time.
+
+    Args:
+        net: in ``train()`` mode.
+        precision: ``fp32`` or ``bf16`` (autocast; the weights stay float32).
+        crew: runs the lanes.
+    """
+
+    def __init__(self, net: nn.Module, precision: str, crew: Crew) -> None:
+        self._lanes = (net, _sharing_weights(net))
+        self._precision, self._crew = precision, crew
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """See :class:`Gradient`."""
+        slices = list(zip(torch.split(images, SLICE), torch.split(labels, SLICE), strict=True))
+        losses: list[Tensor] = [torch.zeros(())] * 2
+
+        def run(lane: int) -> None:
+            losses[lane] = self._run(self._lanes[lane], slices[lane::2], len(images))
+
+        if len(slices) == 1:
+            run(0)
+            return losses[0]
+        self._crew.both(lambda: run(0), lambda: run(1))
+        for into, other in zip(*(lane.parameters() for lane in self._lanes), strict=True):
+            if into.grad is not None and other.grad is not None:
+                into.grad += other.grad
+        return losses[0] + losses[1]
+
+    def _run(self, net: nn.Module, slices: Sequence[tuple[Tensor, Tensor]], total: int) -> Tensor:
+        net.zero_grad()
+        losses = [_backward(net, x, y, total, self._precision) for x, y in slices]
+        return torch.stack(losses).sum()
+
+
+def _backward(net: nn.Module, images: Tensor, labels: Tensor, total: int, precision: str) -> Tensor:
+    """Add the gradient of the summed loss, divided by ``total``, to the network's."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = net(images)
+    loss = F.cross_entropy(logits.float(), labels, reduction="sum") / total
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach()
+
+
+def _sharing_weights(net: nn.Module) -> nn.Module:
+    """Return a copy whose weights are the original's memory, with gradients of its own."""
+    twin = copy.deepcopy(net)
+    for mine, theirs in zip(twin.parameters(), net.parameters(), strict=True):
+        mine.data = theirs.data
+    return twin
