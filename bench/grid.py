@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -90,29 +90,38 @@ def check_request(request: Request) -> None:
     Raises:
         BenchError: naming the value that is wrong and what is allowed.
     """
+    _check_not_empty(request)
     for name in request.methods:
         METHODS.entry(name)
     check_profile(request.profile)
     get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
-    for what, values in (("method", request.methods), ("dataset", request.datasets),
-                         ("IPC", request.ipcs), ("architecture", request.archs)):  # fmt: skip
+    for ipc in request.ipcs:
+        _check_at_least_one("IPC", ipc)
+    _check_at_least_one("--seeds", request.seeds)
+    if request.eval_nets is not None:
+        _check_at_least_one("--eval-nets", request.eval_nets)
+    _check_known("mode", request.modes, MODES)
+    _check_known("precision", [request.precision], PRECISIONS)
+    _check_known("method in --set", request.overrides, request.methods)
+
+
+def _check_not_empty(request: Request) -> None:
+    needed = {"method": request.methods, "dataset": request.datasets, "IPC": request.ipcs,
+              "architecture": request.archs}  # fmt: skip
+    for what, values in needed.items():
         if not values:
             raise BenchError(f"no {what} was named")
-    for ipc in request.ipcs:
-        if ipc < 1:
-            raise BenchError(f"IPC {ipc} is not allowed: it must be a whole number from 1 up")
-    for mode in request.modes:
-        if mode not in MODES:
-            raise BenchError(unknown_message("mode", mode, MODES))
-    if request.precision not in PRECISIONS:
-        raise BenchError(unknown_message("precision", request.precision, PRECISIONS))
-    if request.seeds < 1:
-        raise BenchError(f"--seeds {request.seeds} is not allowed: it must be at least 1")
-    if request.eval_nets is not None and request.eval_nets < 1:
-        raise BenchError(f"--eval-nets {request.eval_nets} is not allowed: it must be at least 1")
-    for name in request.overrides:
-        if name not in request.methods:
-            raise BenchError(unknown_message("method in --set", name, request.methods))
+
+
+def _check_at_least_one(what: str, value: int) -> None:
+    if value < 1:
+        raise BenchError(f"{what} {value} is not allowed: it must be a whole number from 1 up")
+
+
+def _check_known(what: str, values: Iterable[str], allowed: Sequence[str]) -> None:
+    for value in values:
+        if value not in allowed:
+            raise BenchError(unknown_message(what, value, allowed))
 
 
 @dataclass
@@ -128,7 +137,9 @@ class _Builder:
         """Add one method's cells on one dataset."""
         for ipc in _distil_ipcs(method, self.request):
             params = _params(self.request, method, ipc)
-            task = Task(info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params)
+            task = Task(
+                info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params
+            )
             distil = self._distil_cell(method, task, info, seed)
             reason = method.skip(task)
             if reason is None:

@@ -42,6 +42,7 @@ class _Clock(View):
     """Keeps count of cells and of the time that is left."""
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
+        """See :meth:`View.begin`."""
         self.cells = list(cells)
         self.done = 0
         self.left = dict(estimates)
@@ -50,15 +51,18 @@ class _Clock(View):
         self.unit_text = ""
 
     def start(self, cell: Cell) -> None:
+        """See :meth:`View.start`."""
         self.current, self.fraction, self.unit_text = cell, 0.0, ""
         self.started = time.perf_counter()
 
     def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+        """See :meth:`View.progress`."""
         self.fraction = done / total if total else 1.0
         shown = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
         self.unit_text = f"{done}/{total} {unit}  {shown}".rstrip()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
+        """See :meth:`View.finish`."""
         self.done += cell.id in {c.id for c in self.cells}
         self.left.pop(cell.id, None)
         self.current = None
@@ -78,6 +82,7 @@ class PlainView(_Clock):
     _printed = 0.0
 
     def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+        """See :meth:`View.progress`."""
         super().progress(done, total, unit, scalars)
         now = time.perf_counter()
         if now - max(self._printed, self.started) > _PLAIN_EVERY and self.current is not None:
@@ -85,11 +90,13 @@ class PlainView(_Clock):
             self.note(f"  ... {self.current.title}: {self.unit_text}")
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        """See :meth:`View.finish`."""
         super().finish(cell, status, text, seconds)
         took = f" in {format_seconds(seconds)}" if seconds else ""
         self.note(f"[{self.done}/{len(self.cells)}] {cell.title}: {status} {text}".rstrip() + took)
 
     def note(self, text: str) -> None:
+        """See :meth:`View.note`."""
         print(text, file=sys.stderr, flush=True)
 
 
@@ -102,6 +109,7 @@ class LiveView(_Clock):
         self.live: Live | None = None
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
+        """See :meth:`View.begin`."""
         super().begin(cells, estimates)
         for cell in cells:
             if isinstance(cell, EvaluateCell):
@@ -111,6 +119,7 @@ class LiveView(_Clock):
         self.live.start()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        """See :meth:`View.finish`."""
         super().finish(cell, status, text, seconds)
         if isinstance(cell, EvaluateCell):
             self.results.setdefault(_row(cell), {})[_column(cell)] = Text(
@@ -120,9 +129,11 @@ class LiveView(_Clock):
             self.note(f"{cell.title}: {status} {text}")
 
     def note(self, text: str) -> None:
+        """See :meth:`View.note`."""
         self.console.print(text, style="yellow", markup=False)
 
     def end(self) -> None:
+        """See :meth:`View.end`."""
         if self.live is not None:
             self.live.stop()
 

@@ -12,13 +12,16 @@ from bench.errors import BenchError
 from bench.store.store import DEFAULT_STORE
 
 
-class CommaList(click.ParamType):
-    """``a,b,c``; commas inside parentheses belong to a name, as in ``convnet3(width=64,norm=none)``."""
+class CommaList(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
+    """``a,b,c``; commas inside parentheses belong to a name: ``convnet3(width=64,norm=none)``."""
 
     name = "LIST"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ARG002
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
     ) -> list[str]:
         """Split at the commas outside parentheses."""
         if isinstance(value, list):

@@ -123,9 +123,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         if key in _LISTS:
             values = value if isinstance(value, list) else [value]
             options[key] = [str(v) for v in values]
-        elif key == "set" and isinstance(value, dict):
-            options[key] = value
-        elif key in _SCALARS and isinstance(value, _SCALARS[key]):
+        elif (key == "set" and isinstance(value, dict)) or (
+            key in _SCALARS and isinstance(value, _SCALARS[key])
+        ):
             options[key] = value
         elif key in _SCALARS:
             raise BenchError(f"config '{path}': {raw} = {value!r} is not {_SCALARS[key].__name__}")
@@ -165,7 +165,7 @@ def _print_plan(session: Session, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        seconds = float(row.get("estimated_seconds", 0.0))  # type: ignore[arg-type]
+        seconds = float(row.get("estimated_seconds", 0.0))
         about = f"about {format_seconds(seconds)}" if seconds else row.get("reason", "")
         click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
     total = sum(estimates.values())
