@@ -12,11 +12,16 @@ an instance that reaches a method holds numbers, strings, booleans and tuples of
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import BenchError, unknown_message
+
+# Elements of a tuple in a string; the plus of an exponent (1e+5) is part of its number.
+_SEPARATOR = re.compile(r"(?<![0-9.][eE])\+|:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +115,8 @@ def resolve(
     values = {}
     for name, field in fields.items():
         value = overrides.get(name, field.default)
+        if value is dataclasses.MISSING:
+            raise BenchError(f"{owner}.{name} has no default: declare it with param(default, ...)")
         if isinstance(value, ByIPC):
             if ipc is None:
                 raise BenchError(f"{owner}.{name} depends on IPC, but {owner} serves every IPC")
@@ -145,27 +152,65 @@ def _convert(value: Any, hint: Any, label: str) -> Any:
     """Turn ``value`` (often a string) into the type that ``hint`` names."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        options = [a for a in get_args(hint) if a is not type(None)]
-        if value is None or (isinstance(value, str) and value.lower() == "none"):
-            return None
-        return _convert(value, options[0], label)
+        return _to_union(value, get_args(hint), label)
     if origin is tuple:
-        parts = value.replace(":", "+").split("+") if isinstance(value, str) else value
-        return tuple(_convert(p, get_args(hint)[0], label) for p in parts)
+        return _to_tuple(value, hint, label)
     wrong = BenchError(f"{label} = {value!r} is not {_article(hint)}")
     if hint is bool:
         return _to_bool(value, wrong)
+    if hint is str:
+        if not isinstance(value, str):
+            raise wrong
+        return value
     if isinstance(value, bool) or value is None:
         raise wrong
     try:
-        if hint is int and float(value) != int(float(value)):
-            raise wrong
-        converted = hint(float(value)) if hint is int else hint(value)
+        converted = _to_int(value) if hint is int else hint(value)
     except (TypeError, ValueError, OverflowError):
         raise wrong from None
-    if hint is float and converted != converted:
+    if hint is not float:
+        return converted
+    if not math.isfinite(converted):
         raise wrong
-    return converted
+    return converted + 0.0  # -0.0 becomes 0.0: equal values, one identity
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            value = float(value)  # "1e3" and "5.0" are whole too
+    whole = int(value)
+    if whole != value:
+        raise ValueError("not whole")
+    return whole
+
+
+def _to_tuple(value: Any, hint: Any, label: str) -> tuple[Any, ...]:
+    """Convert each element; a string is split at ``+`` or ``:``."""
+    parts = _SEPARATOR.split(value) if isinstance(value, str) else value
+    types_of = get_args(hint)
+    if types_of[-1] is Ellipsis and isinstance(parts, list | tuple):
+        types_of = types_of[:1] * len(parts)
+    if not isinstance(parts, list | tuple) or len(parts) != len(types_of):
+        raise BenchError(f"{label} = {value!r} is not {_article(hint)}")
+    return tuple(_convert(p, t, label) for p, t in zip(parts, types_of, strict=True))
+
+
+def _to_union(value: Any, options: Sequence[Any], label: str) -> Any:
+    """Take the first of the types that the value converts to; ``none`` in a string is ``None``."""
+    absent = value is None or (isinstance(value, str) and value.lower() == "none")
+    if absent and type(None) in options:
+        return None
+    errors = []
+    for option in options:
+        if option is not type(None):
+            try:
+                return _convert(value, option, label)
+            except BenchError as error:
+                errors.append(error)
+    raise errors[0]
 
 
 def _to_bool(value: Any, wrong: BenchError) -> bool:
