@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def derive_seed(*parts: str | int | None) -> int:
     """Return a 63-bit seed that depends on every part and on their order."""
-    text = "\x1f".join(f"{type(p).__name__}:{p}" for p in parts)
+    text = "\x1f".join(f"{type(p).__name__}:{_escaped(str(p))}" for p in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -34,12 +34,22 @@ def make_generator(seed: int, device: torch.device | str = "cpu") -> torch.Gener
 def global_seed(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Seed torch's global state inside the block and put it back afterwards.
 
-    For code that can only draw from global state, such as the initialisers of ``torch.nn``.
+    For code that can only draw from global state, such as the initialisers of ``torch.nn``. Seeded
+    are the CPU's generator and, for another device, that device's; no other is touched.
     """
     import torch
 
     device = torch.device(device)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    gpu = device.type if device.type != "cpu" else None
+    with torch.random.fork_rng(devices=[device] if gpu else [], device_type=gpu):
+        torch.default_generator.manual_seed(seed)
+        if gpu:
+            # torch.manual_seed would seed every GPU, also those that nothing puts back.
+            seeded = make_generator(seed, device).get_state()
+            torch.get_device_module(device).set_rng_state(seeded, device)
         yield
+
+
+def _escaped(text: str) -> str:
+    """Make the separator impossible inside a part, so that parts cannot run into each other."""
+    return text.replace("\\", "\\\\").replace("\x1f", "\\x1f")
