@@ -7,13 +7,16 @@ exactly like a third party's. A name that two distributions claim is an error, n
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, UnknownNameError
@@ -61,12 +64,14 @@ class Registry:
     def _installed(self) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
         for point in entry_points(group=self.group):
-            entry = Entry(point.name, _origin(point), point.value, _loader(self.kind, point))
+            target = f"{point.module}:{point.attr}"
+            entry = Entry(point.name, _origin(point), target, _loader(self.kind, point))
             other = found.get(point.name)
-            if other is not None and other.origin != entry.origin:
+            if other is not None and (other.origin, other.target) != (entry.origin, target):
                 raise BenchError(
                     f"{self.kind} '{point.name}' is registered twice: "
-                    f"by {other.origin} and by {entry.origin}. Uninstall one of them."
+                    f"by {other.origin} ({other.target}) and by {entry.origin} ({target}). "
+                    "Uninstall one of them."
                 )
             found[point.name] = entry
         return found
@@ -95,22 +100,33 @@ class Registry:
         return self.entry(name).load()
 
     def register(self, name: str, plugin: Any, origin: str) -> None:
-        """Add a plugin at run time.
+        """Add a plugin at run time; the same plugin again replaces itself.
 
         Raises:
             BenchError: if the name is taken by something else.
         """
-        taken = self.entries().get(name)
-        if taken is not None and taken.origin != origin:
-            raise BenchError(
-                f"{self.kind} '{name}' is registered twice: by {taken.origin} and by {origin}"
-            )
         target = f"{plugin.__module__}:{plugin.__qualname__}"
+        installed = self._installed.get(name)
+        if installed is not None and installed.target == target:
+            return  # an entry point whose class carries the decorator too
+        taken = self._registered.get(name, installed)
+        if taken is not None and (taken.origin, taken.target) != (origin, target):
+            raise BenchError(
+                f"{self.kind} '{name}' is registered twice: "
+                f"by {taken.origin} ({taken.target}) and by {origin} ({target})"
+            )
         self._registered[name] = Entry(name, origin, target, lambda: plugin)
 
     def unregister(self, name: str) -> None:
         """Remove what :meth:`register` added (for tests)."""
         self._registered.pop(name, None)
+
+    def exchange(self, origin: str, entries: dict[str, Entry]) -> dict[str, Entry]:
+        """Put ``entries`` in the place of all that ``origin`` registered; return the latter."""
+        old = {n: e for n, e in self._registered.items() if e.origin == origin}
+        rest = {n: e for n, e in self._registered.items() if e.origin != origin}
+        self._registered = {**rest, **entries}
+        return old
 
 
 METHODS = Registry("method", "bench.methods")
@@ -118,7 +134,14 @@ ARCHITECTURES = Registry("architecture", "bench.architectures")
 GENERATORS = Registry("generator", "bench.generators")
 DATASETS = Registry("dataset", "bench.datasets")
 
-_loading: list[str] = []
+_REGISTRIES = {
+    "method": METHODS,
+    "architecture": ARCHITECTURES,
+    "generator": GENERATORS,
+    "dataset": DATASETS,
+}
+# The module names that plugin files were given, and their paths.
+_files: dict[str, str] = {}
 
 
 def register(kind: str) -> Callable[[Any], Any]:
@@ -126,14 +149,12 @@ def register(kind: str) -> Callable[[Any], Any]:
 
     The plugin's ``name`` attribute is the name it is registered under.
     """
-    registries = {"method": METHODS, "architecture": ARCHITECTURES, "generator": GENERATORS,
-                  "dataset": DATASETS}  # fmt: skip
-    if kind not in registries:
-        raise UnknownNameError("plugin kind", kind, registries)
+    if kind not in _REGISTRIES:
+        raise UnknownNameError("plugin kind", kind, _REGISTRIES)
 
     def decorate(plugin: Any) -> Any:
-        origin = _loading[-1] if _loading else plugin.__module__
-        registries[kind].register(plugin.name, plugin, origin)
+        origin = _files.get(plugin.__module__, plugin.__module__)
+        _REGISTRIES[kind].register(plugin.name, plugin, origin)
         return plugin
 
     return decorate
@@ -142,30 +163,50 @@ def register(kind: str) -> Callable[[Any], Any]:
 def load_plugin_file(path: Path) -> None:
     """Import a plugin file; what it decorates with :func:`register` becomes known.
 
+    All of it or nothing: a file that fails leaves what was known before. Loaded again, a file
+    takes the place of its former self.
+
     Raises:
         BenchError: if the file is missing or its import fails, with the error's own words.
     """
     path = path.resolve()
     if not path.is_file():
         raise BenchError(f"plugin file '{path}' does not exist")
-    name = f"bench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    # Two files of one name in different folders are two modules.
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path) if path.suffix == ".py" else None
     if spec is None or spec.loader is None:
         raise BenchError(f"plugin file '{path}' is not a Python file (expected a name like x.py)")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up by name
-    _loading.append(str(path))
+    _files[name] = str(path)
     try:
-        spec.loader.exec_module(module)
+        with _all_or_nothing(module, str(path)):
+            spec.loader.exec_module(module)
     except BenchError:
         raise
-    except Exception as error:
-        sys.modules.pop(name, None)
+    except (Exception, SystemExit) as error:
         raise BenchError(
             f"plugin '{path.name}' does not import: {type(error).__name__}: {error}"
         ) from error
-    finally:
-        _loading.pop()
+
+
+@contextmanager
+def _all_or_nothing(module: ModuleType, origin: str) -> Iterator[None]:
+    """Forget what ``origin`` registered before; remember it again if the block fails."""
+    name = module.__name__
+    old_module = sys.modules.get(name)
+    old = {r: r.exchange(origin, {}) for r in _REGISTRIES.values()}
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        yield
+    except BaseException:
+        for registry, entries in old.items():
+            registry.exchange(origin, entries)
+        if old_module is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = old_module
+        raise
 
 
 def _docstring(module: str, attribute: str) -> str | None:
@@ -173,7 +214,7 @@ def _docstring(module: str, attribute: str) -> str | None:
         spec = importlib.util.find_spec(module)
         source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
         body = ast.parse(source).body
-    except (ImportError, OSError, SyntaxError, ValueError):
+    except Exception:  # finding a module runs its package, where anything may go wrong
         return None
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
@@ -190,9 +231,12 @@ def _loader(kind: str, point: EntryPoint) -> Callable[[], Any]:
     def load() -> Any:
         try:
             return point.load()
-        except (ImportError, AttributeError) as error:
+        except BenchError:
+            raise
+        except Exception as error:
             raise BenchError(
-                f"{kind} '{point.name}' from {_origin(point)} does not import: {error}"
+                f"{kind} '{point.name}' from {_origin(point)} does not import: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
     return load
