@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from bench.seeds import derive_seed, global_seed, make_generator
 if TYPE_CHECKING:
     from bench.datasets.real_set import RealSet
     from bench.distilled.base import DistilledSet
+
+# Marks the streams that are drawn on the CPU whatever the device.
+_HOST = "host:"
 
 
 class SharedCache(Protocol):
@@ -72,11 +76,16 @@ class Context:
         Args:
             name: a stream of random numbers; different names are independent.
             host: on the CPU even if the device is another (for drawing Python numbers).
+
+        Raises:
+            ValueError: if ``name`` starts with ``host:``, which marks the streams of ``host``.
         """
-        key = f"host:{name}" if host else name
+        if name.startswith(_HOST):
+            raise ValueError(f"a generator's name may not start with '{_HOST}': '{name}'")
+        key = f"{_HOST}{name}" if host else name
         if key not in self._generators:
             device = torch.device("cpu") if host else self.device
-            self._generators[key] = make_generator(derive_seed(self.seed, key), device)
+            self._generators[key] = make_generator(self._start_of(key), device)
         return self._generators[key]
 
     def draw_int(self, high: int, name: str) -> int:
@@ -101,6 +110,8 @@ class Context:
         """
         full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
                 "precision": self.precision}  # fmt: skip
+        # As JSON and back: keys that the cache takes for equal must give equal seeds.
+        full = json.loads(json.dumps(full, sort_keys=True, allow_nan=False))
         found = self.cache.get(full) if self.cache is not None else None
         if found is None:
             parts = [f"{k}={full[k]!r}" for k in sorted(full)]
@@ -122,7 +133,15 @@ class Context:
         return {name: g.get_state() for name, g in self._generators.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Put every generator back where :meth:`state_dict` found it."""
+        """Put every generator back where :meth:`state_dict` found it.
+
+        One that did not exist then goes back to its start.
+        """
+        for key in self._generators.keys() - state.keys():
+            self._generators[key].manual_seed(self._start_of(key))
         for key, value in state.items():
-            name, host = key.removeprefix("host:"), key.startswith("host:")
+            name, host = key.removeprefix(_HOST), key.startswith(_HOST)
             self.generator(name, host=host).set_state(value.cpu())
+
+    def _start_of(self, key: str) -> int:
+        return derive_seed(self.seed, key)
