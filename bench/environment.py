@@ -25,14 +25,22 @@ def pick_device(name: str) -> torch.device:
     import torch
 
     kind = name.split(":")[0]
-    if kind not in DEVICES:
-        raise BenchError(unknown_message("device", name, DEVICES))
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
     if name == "auto":
-        return torch.device(next((k for k, here in present.items() if here), "cpu"))
-    if not present.get(kind, True):
+        return torch.device(next(k for k, count in counts.items() if count))
+    try:
+        device = torch.device(name) if kind in counts else None
+    except RuntimeError:  # torch cannot read it: "cpu:x"
+        device = None
+    if device is None:
+        raise BenchError(unknown_message("device", name, DEVICES))
+    if (device.index or 0) >= counts[kind]:
         raise BenchError(f"device '{name}' is not available on this machine; try --device cpu")
-    return torch.device(name)
+    return device
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

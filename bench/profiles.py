@@ -33,7 +33,9 @@ def resolve_profile(
     return resolve(method.Params, values, owner=method.name, ipc=ipc)
 
 
-def label_profile(method: type[Method], params: Any, asked: str, ipc: int | None) -> tuple[str, str]:
+def label_profile(
+    method: type[Method], params: Any, asked: str, ipc: int | None
+) -> tuple[str, str]:
     """Name the profile that ``params`` really are, and what was changed from it.
 
     Returns:
