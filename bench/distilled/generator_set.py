@@ -20,6 +20,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.image_set import ImageSet
 from bench.registry import GENERATORS
+from bench.seeds import global_seed
 
 # Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
 _CHUNK = {"cpu": 32, "cuda": 1024}
@@ -53,6 +54,9 @@ class GeneratorSet(DistilledSet):
     Attributes:
         factory: its registered name.
         network: the generator, in ``eval()`` mode.
+
+    Raises:
+        ValueError: if a weight is NaN or infinite.
     """
 
     spec: DatasetSpec
@@ -65,6 +69,9 @@ class GeneratorSet(DistilledSet):
 
     def __post_init__(self) -> None:
         self.network.eval().requires_grad_(False)
+        for name, tensor in self.tensors().items():
+            if not bool(tensor.isfinite().all()):
+                raise ValueError(f"generator weights '{name}' hold NaN or infinity")
 
     @property
     def device(self) -> torch.device:
@@ -80,7 +87,7 @@ class GeneratorSet(DistilledSet):
     def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one image per label: float32 ``(N, C, H, W)``, normalised."""
         size = _CHUNK.get(labels.device.type, 256)
-        parts = [self.network.sample(chunk, generator) for chunk in labels.split(size)]
+        parts = [self.network.sample(chunk, generator) for chunk in torch.split(labels, size)]
         return normalise((torch.cat(parts) + 1) / 2, self.spec)
 
     def balanced_labels(self, ipc: int) -> Tensor:
@@ -127,8 +134,9 @@ class GeneratorSet(DistilledSet):
     ) -> Self:
         """Rebuild the network from its registered factory and load the weights."""
         factory = str(config["factory"])
-        network: ImageGenerator = GENERATORS.get(factory)(spec, **config["arguments"])
         try:
+            with global_seed(0):  # the weights that a fresh network draws are overwritten
+                network: ImageGenerator = GENERATORS.get(factory)(spec, **config["arguments"])
             network.load_state_dict(dict(tensors))
         except RuntimeError as error:
             raise ValueError(f"the weights do not fit generator '{factory}': {error}") from None

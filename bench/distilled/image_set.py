@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -49,6 +50,9 @@ class ImageSet(DistilledSet):
     Attributes:
         images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
         labels: int64 ``(N,)``.
+
+    Raises:
+        ValueError: if shapes, types, labels or values do not fit each other or ``spec``.
     """
 
     spec: DatasetSpec
@@ -62,7 +66,8 @@ class ImageSet(DistilledSet):
     modes: ClassVar[tuple[str, ...]] = ("stored",)
 
     def __post_init__(self) -> None:
-        if tuple(self.images.shape[1:]) != self.spec.shape or len(self.images) != len(self.labels):
+        expected = (self.labels.numel(), *self.spec.shape)
+        if tuple(self.images.shape) != expected or self.labels.ndim != 1:
             raise ValueError(
                 f"images {tuple(self.images.shape)} and labels {tuple(self.labels.shape)} do not "
                 f"fit {self.spec.name}: expected (N, {self.spec.shape}) and (N,)"
@@ -71,12 +76,15 @@ class ImageSet(DistilledSet):
             raise ValueError(f"images must be uint8 or float32, not {self.images.dtype}")
         if self.labels.dtype != torch.int64:
             raise ValueError(f"labels must be int64, not {self.labels.dtype}")
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(
-            self.labels.max()
-        ) < self.spec.num_classes:
+        if not bool(((self.labels >= 0) & (self.labels < self.spec.num_classes)).all()):
             raise ValueError(f"labels must lie in 0..{self.spec.num_classes - 1}")
         if self.images.dtype == torch.float32 and not bool(self.images.isfinite().all()):
             raise ValueError("images hold NaN or infinity")
+        rate, epochs = self.learning_rate, self.epochs
+        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < math.inf):
+            raise ValueError(f"learning_rate must be a positive number, not {rate!r}")
+        if epochs is not None and not (isinstance(epochs, int) and epochs >= 1):
+            raise ValueError(f"epochs must be a whole number from 1 up, not {epochs!r}")
 
     @property
     def storage_bytes(self) -> int:
@@ -86,9 +94,10 @@ class ImageSet(DistilledSet):
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
         """Return all images; ``ipc`` must be the one that the set was made for (or ``None``)."""
         self.check_mode(mode)
-        expected = None if ipc is None else ipc * self.spec.num_classes
-        if expected is not None and expected != len(self.labels):
-            raise ValueError(f"the set holds {len(self.labels)} images, IPC {ipc} is {expected}")
+        counts = torch.bincount(self.labels, minlength=self.spec.num_classes)
+        if ipc is not None and not bool((counts == ipc).all()):
+            fewest, most = int(counts.min()), int(counts.max())
+            raise ValueError(f"the set holds {fewest} to {most} images per class, not IPC {ipc}")
         images = self.images
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec)

@@ -20,6 +20,9 @@ from bench.store.atomic import replacing
 
 FORMAT = 1
 _HEADER = "bench"
+_PLAIN = torch.contiguous_format
+# No dataset has as many classes, nor images as many pixels a side.
+_LARGEST = 1_000_000
 _KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, GeneratorSet)}
 
 
@@ -52,16 +55,19 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
     if kind is None:
         raise BenchError(f"'{path}' holds a set of unknown kind {header.get('kind')!r}")
     try:
-        spec = DatasetSpec.from_json(header["spec"])
-        return kind.from_parts(spec, tensors, header["config"], header["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
+        config, provenance = _table(header, "config"), _table(header, "provenance")
+        return kind.from_parts(_spec(_table(header, "spec")), tensors, config, provenance)
+    except KeyError as error:
+        raise BenchError(f"'{path}' is not a valid {kind.kind} set: it lacks {error}") from error
+    except (BenchError, TypeError, ValueError) as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: {error}") from error
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
     """Write tensors and a JSON header as safetensors, atomically."""
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    # Cloned, because safetensors refuses tensors that share memory (tied weights, views).
+    plain = {k: v.detach().cpu().clone(memory_format=_PLAIN) for k, v in tensors.items()}
     with replacing(path) as temporary:
         save_file(plain, os.fspath(temporary), metadata={_HEADER: text})
 
@@ -76,12 +82,38 @@ def load_tensors(
     """
     try:
         with safe_open(os.fspath(path), framework="pt", device=str(device)) as file:
-            header = json.loads((file.metadata() or {})[_HEADER])
+            text = (file.metadata() or {}).get(_HEADER)
+            if text is None:
+                raise BenchError(f"'{path}' was not written by bench: it has no '{_HEADER}' header")
+            header = json.loads(text, parse_constant=_refuse)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BenchError(f"'{path}' does not exist") from None
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise BenchError(f"'{path}' is not a readable bench file: {error}") from error
     if not isinstance(header, dict):
         raise BenchError(f"'{path}' has a header that is not an object")
     return tensors, header
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"its header holds {constant}")
+
+
+def _table(header: dict[str, Any], name: str) -> dict[str, Any]:
+    value = header.get(name)
+    if not isinstance(value, dict):
+        raise ValueError(f"its header has no {name}")
+    return value
+
+
+def _spec(data: dict[str, Any]) -> DatasetSpec:
+    spec = DatasetSpec.from_json(data)
+    sizes = (spec.num_classes, *spec.shape)
+    if not all(isinstance(size, int) and 1 <= size <= _LARGEST for size in sizes):
+        raise ValueError(f"sizes {sizes} of its dataset are not whole numbers from 1 up")
+    if not len(spec.mean) == len(spec.std) == spec.channels:
+        raise ValueError(f"mean {spec.mean} and std {spec.std} are not one number per channel")
+    if not all(isinstance(v, int | float) for v in spec.mean) or min(spec.std) <= 0:
+        raise ValueError(f"mean {spec.mean} or std {spec.std} of its dataset cannot normalise")
+    return spec
