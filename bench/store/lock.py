@@ -1,63 +1,118 @@
-"""One process works on a cell at a time: a lock file names the host and the process."""
+"""One process works on a cell at a time: a lock file names the host and the process.
+
+A holder touches its lock every :data:`BEAT` seconds. A lock is stale, and taken over, if its
+process no longer runs on this host, or if nobody touched it for :data:`PATIENCE` seconds: its
+host is gone (a container, a cluster node), or its process number went to another program.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+BEAT = 30.0
+PATIENCE = 600.0
 
 
 @contextmanager
 def cell_lock(folder: Path) -> Iterator[bool]:
     """Try to hold a cell's lock; gives whether it is held.
 
-    A lock whose process no longer runs on this host is taken over. A lock of another host is
-    respected.
+    A lock whose process runs, here or on another host, is respected; a stale one is taken over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    held = _acquire(path)
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    content = json.dumps(holder)
+    if not _acquire(path, content):
+        yield False
+        return
+    released = threading.Event()
+    beats = threading.Thread(target=_beat, args=(path, content, released), daemon=True)
+    beats.start()
     try:
-        yield held
+        yield True
     finally:
-        if held:
-            with suppress(FileNotFoundError):
-                path.unlink()
+        released.set()
+        beats.join()
+        if _read(path) == content:
+            path.unlink(missing_ok=True)
 
 
-def _acquire(path: Path) -> bool:
-    content = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
-    # Linked, not created: the lock never exists without its content.
-    draft = path.with_name(f".lock.{os.getpid()}.{threading.get_ident()}")
-    draft.write_text(content, encoding="utf-8")
+def _acquire(path: Path, content: str) -> bool:
+    if _create(path, content):
+        return True
+    with _alone(path.parent):
+        if _is_stale(path):
+            path.unlink(missing_ok=True)
+    return _create(path, content)
+
+
+def _create(path: Path, content: str) -> bool:
+    # Exclusive creation, not a hard link: some mounted drives have no links.
     try:
-        for _ in range(2):
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                if not _is_stale(path):
-                    return False
-                with suppress(FileNotFoundError):
-                    path.unlink()
-            else:
-                return True
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError:
         return False
+    return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from judging the same stale lock and removing the one that replaced it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without such locks: then only a race is unguarded
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        draft.unlink()
+        os.close(descriptor)
 
 
 def _is_stale(path: Path) -> bool:
     try:
+        age = time.time() - path.stat().st_mtime
         holder = json.loads(path.read_text(encoding="utf-8"))
-        if holder["host"] != socket.gethostname():
-            return False
-        os.kill(int(holder["pid"]), 0)
-    except PermissionError:
-        return False
-    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError, TypeError):
+        host, pid = str(holder["host"]), int(holder["pid"])
+    except FileNotFoundError:
         return True
-    return False
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return age > BEAT  # damaged, unless it is being written right now
+    if age > PATIENCE:
+        return True
+    return host == socket.gethostname() and not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    if pid < 1:
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def _beat(path: Path, content: str, released: threading.Event) -> None:
+    while not released.wait(BEAT):
+        if _read(path) == content:
+            with suppress(OSError):
+                os.utime(path)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,25 @@ FAILURE_COLUMNS = (
 )  # fmt: skip
 
 
+_COUNTS = (
+    "n_test", "seed", "nets", "distil_steps", "stored_bytes", "distinct_images", "training_steps",
+)  # fmt: skip
+_DTYPES = {
+    **dict.fromkeys(_COUNTS, "int64"),
+    **dict.fromkeys(("distil_seconds", "eval_seconds"), "float64"),
+    "ipc": "Int64",  # missing where a set is judged whole, or serves every IPC
+}
+
+
 def load_frames(
-    root: Path, ids: Iterable[str] | None = None
+    root: Path, ids: Iterable[str] | None = None, note: Callable[[str], None] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a store.
 
     Args:
         root: the store's folder.
         ids: the cells to read; ``None`` reads all.
+        note: is told of each record that could not be used, in a line.
 
     Returns:
         The successful evaluations (columns :data:`FRAME_COLUMNS`; accuracies in percent, one per
@@ -40,8 +51,6 @@ def load_frames(
     Raises:
         BenchError: if there is no store at ``root`` or it may not be read.
     """
-    import pandas as pd
-
     store = Store(root)
     store.check_readable()
     found = store.records() if ids is None else filter(None, map(store.read, ids))
@@ -51,9 +60,10 @@ def load_frames(
             failures.append(_failure(record))
         elif record.kind == "evaluate":
             rows.append(_row(record, store))
-    frame = pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype({"ipc": "Int64"})
-    failed = pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)).astype({"ipc": "Int64"})
-    return frame, failed
+    if note is not None:
+        for line in store.damaged:
+            note(line)
+    return _frame(rows, FRAME_COLUMNS), _frame(failures, FAILURE_COLUMNS)
 
 
 def load_frame(root: Path) -> pd.DataFrame:
@@ -64,6 +74,14 @@ def load_frame(root: Path) -> pd.DataFrame:
 def load_failures(root: Path) -> pd.DataFrame:
     """Return the failed and skipped cells of a store; see :func:`load_frames`."""
     return load_frames(root)[1]
+
+
+def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Build a frame whose column types do not depend on its rows."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    return frame.astype({name: _DTYPES[name] for name in columns if name in _DTYPES})
 
 
 def _row(record: Record, store: Store) -> dict[str, Any]:
@@ -98,7 +116,7 @@ def _failure(record: Record) -> dict[str, Any]:
         **{k: labels[k] for k in ("dataset", "method", "profile", "seed")},
         "ipc": identity["ipc"],
         "mode": identity.get("mode", ""),
-        "eval_arch": identity.get("arch") or "",
+        "eval_arch": identity.get("arch", "") if record.kind == "evaluate" else "",
         "status": record.status,
         "reason": record.reason,
         "cell_id": record.id,

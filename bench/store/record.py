@@ -7,10 +7,10 @@ Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
     kind            "distil" | "evaluate"
     status          "ok" | "failed" | "skipped"
     reason          why it failed or was skipped; null if ok
-    identity        what determines the result (see bench.grid)
+    identity        what determines the result (see bench.cells)
     labels          for people: profile, parameters changed from it, protocol, dataset note
     result          distil: artefact sha256, kind, steps, last scalars; evaluate: accuracies, losses
-    budget          nominal_ipc, stored_bytes, distinct_images, training_steps (evaluate only)
+    budget          stored_bytes; evaluate: also nominal_ipc, distinct_images, training_steps
     cost            seconds, and of a distillation those of what it started from
     environment     versions, device, threads
     finished        UTC, ISO 8601
@@ -18,14 +18,45 @@ Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "failed", "skipped")
 _KINDS = ("distil", "evaluate")
+_TOO_LARGE = 2**63  # for the 64-bit columns of a frame
+_COUNT = (int, type(None))
+# What readers of a store rely on, by the field that holds it; numbers are checked beside it.
+_NEEDED: dict[str, dict[str, Any]] = {
+    "labels": {"dataset": str, "method": str, "profile": str, "seed": int},
+    "identity": {"ipc": _COUNT},
+}
+_NEEDED_OK: dict[str, dict[str, dict[str, Any]]] = {
+    "distil": {
+        "identity": {"arch": (str, type(None))},
+        "budget": {"stored_bytes": int},
+        "cost": {"seconds": float, "total_seconds": float, "total_steps": int},
+    },
+    "evaluate": {
+        "identity": {"mode": str, "arch": str, "precision": str, "distil": str},
+        "labels": {
+            "dataset_note": str, "dataset_sha256": str, "n_test": int, "changed": str,
+            "protocol": str, "distil_arch": str,
+        },
+        "result": {"accuracies": list, "selection": str},
+        "budget": {
+            "nominal_ipc": _COUNT, "stored_bytes": int, "distinct_images": int,
+            "training_steps": int,
+        },
+        "cost": {"seconds": float, "distil_seconds": float, "distil_steps": int},
+        "environment": {"device": str},
+    },
+}  # fmt: skip
+
+
+class OtherSchemaError(ValueError):
+    """A record of another version of the schema: not damaged, but not for this bench."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +85,17 @@ class Record:
         """Validate and rebuild a record.
 
         Raises:
+            OtherSchemaError: it is of another version of the schema.
             ValueError: naming the field that is missing or wrong.
         """
         if not isinstance(data, dict):
             raise ValueError("a record is a JSON object")
         version = data.get("schema_version")
+        if type(version) is not int:
+            raise ValueError("field 'schema_version' is missing or of the wrong type")
         if version != SCHEMA_VERSION:
-            raise ValueError(f"schema_version is {version!r}, this bench reads {SCHEMA_VERSION}")
-        for name, kind in cls._types().items():
-            if not isinstance(data.get(name), kind):
-                raise ValueError(f"field '{name}' is missing or of the wrong type")
+            raise OtherSchemaError(f"schema_version {version}, this bench reads {SCHEMA_VERSION}")
+        _check_fields(data, cls._types())
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
             raise ValueError(f"unknown fields {sorted(unknown)}")
@@ -82,12 +114,37 @@ class Record:
     def _check_values(self) -> None:
         if self.kind not in _KINDS or self.status not in STATUSES:
             raise ValueError(f"kind '{self.kind}' or status '{self.status}' is not allowed")
-        if self.status == "ok" and self.kind == "evaluate":
-            accuracies = self.result.get("accuracies")
-            if not isinstance(accuracies, list) or not accuracies:
-                raise ValueError("result.accuracies is missing")
-            if not all(isinstance(a, float) and 0 <= a <= 100 for a in accuracies):
-                raise ValueError("result.accuracies holds what is no percentage")
-        seconds = self.cost.get("seconds", 0.0)
-        if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-            raise ValueError("cost.seconds is no number")
+        if (self.reason is None) != (self.status == "ok"):
+            raise ValueError(f"reason {self.reason!r} does not go with status '{self.status}'")
+        needed = [_NEEDED, _NEEDED_OK[self.kind]] if self.status == "ok" else [_NEEDED]
+        for tables in needed:
+            for table, fields in tables.items():
+                _check_fields(getattr(self, table), fields, f"{table}.")
+        for name, value in {**self.cost, **self.budget}.items():
+            if value is not None and not _is_amount(value):
+                raise ValueError(f"cost or budget '{name}' is {value!r}, not a number from 0 up")
+        if self.kind == "evaluate" and self.status == "ok":
+            _check_accuracies(self.result["accuracies"])
+
+
+def _check_fields(data: Mapping[str, Any], types: Mapping[str, Any], prefix: str = "") -> None:
+    for name, kind in types.items():
+        value = data.get(name, ...)
+        right = isinstance(value, kind) or (kind is float and isinstance(value, int))
+        if not right or isinstance(value, bool):
+            raise ValueError(f"field '{prefix}{name}' is missing or of the wrong type")
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise ValueError(f"field '{prefix}{name}' is out of range")
+
+
+def _check_accuracies(accuracies: Sequence[Any]) -> None:
+    if not accuracies:
+        raise ValueError("result.accuracies is empty")
+    for value in accuracies:
+        if not _is_amount(value) or value > 100:
+            raise ValueError(f"result.accuracies holds {value!r}, which is no percentage")
+
+
+def _is_amount(value: Any) -> bool:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and 0 <= value < _TOO_LARGE

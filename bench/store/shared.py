@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +27,15 @@ class SharedFolder:
         from bench.distilled.io import load_tensors
 
         path = self._path(key)
-        if not path.exists():
+        if not os.path.exists(path):
             return None
         try:
             tensors, header = load_tensors(path)
-        except BenchError:
-            path.replace(path.with_suffix(".damaged"))
+            return tensors, float(header["seconds"])
+        except (BenchError, KeyError, TypeError, ValueError):
+            with suppress(OSError):  # a read-only store, say: it is made anew without being kept
+                path.replace(path.with_suffix(".damaged"))
             return None
-        return tensors, float(header["seconds"])
 
     def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
         """Keep tensors, atomically."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.store.atomic import write_json
-from bench.store.record import Record
+from bench.store.record import OtherSchemaError, Record
 
 DEFAULT_STORE = Path("results/runs")
 
@@ -20,6 +20,9 @@ class Store:
 
     Args:
         root: the folder; made when first written to.
+
+    Attributes:
+        damaged: a line for each record that :meth:`read` could not use.
     """
 
     def __init__(self, root: Path) -> None:
@@ -46,7 +49,7 @@ class Store:
             BenchError: if the folder is absent, a file, or may not be read.
         """
         cells = self.root / "cells"
-        if not self.root.is_dir() or not cells.is_dir():
+        if not os.path.isdir(cells):
             raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
         if not os.access(cells, os.R_OK | os.X_OK):
             raise BenchError(f"store '{self.root}' may not be read by this user")
@@ -75,20 +78,30 @@ class Store:
         """Append to a cell's log."""
         folder = self.folder(cell_id)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "log.txt").open("a", encoding="utf-8") as file:
+        with (folder / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text.rstrip("\n") + "\n")
 
     def read(self, cell_id: str) -> Record | None:
         """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
 
-        A record that cannot be used is never fatal: its cell is computed again.
+        A record that cannot be used is never fatal: its cell is computed again. One that another
+        version of bench wrote is named, and stays where it is.
+
+        Raises:
+            BenchError: if there is a record that this user may not read.
         """
         path = self.folder(cell_id) / "record.json"
         try:
-            return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+            record = Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+            if record.id != cell_id:
+                raise ValueError(f"it is the record of cell {record.id}")
+            return record
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, RecursionError) as error:
+        except OtherSchemaError as error:
+            self._name(f"'{path}' was written by another version of bench ({error}); left alone")
+            return None
+        except (ValueError, RecursionError, IsADirectoryError) as error:
             self._set_aside(path, error)
             return None
         except OSError as error:
@@ -104,9 +117,14 @@ class Store:
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         aside = path.with_name("record.damaged.json")
-        self.damaged.append(f"'{path}' is damaged ({error}); set aside as {aside.name}")
         try:
             path.replace(aside)
+            done = f"set aside as {aside.name}"
         except OSError:
-            # A read-only store: leave it; the cell still counts as missing.
-            return
+            # A read-only store, say: the cell still counts as missing.
+            done = "it could not be set aside"
+        self._name(f"'{path}' is damaged ({error}); {done}")
+
+    def _name(self, text: str) -> None:
+        if text not in self.damaged:
+            self.damaged.append(text)
