@@ -41,7 +41,7 @@ def real_set(n: int, seed: int) -> RealSet:
 
 @pytest.fixture(autouse=True)
 def _two_workers():
-    """Two networks at a time, whatever the machine; the tests' own loops take one core."""
+    """Two networks at a time, whatever the machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -98,7 +98,7 @@ def engine_loop(source, protocol, seed, cores=2):
             return losses[-1]
 
         recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
-        train(net, gradient, source, recipe, seed, lambda epochs: None)
+        workers.map([lambda: train(net, gradient, source, recipe, seed, lambda epochs: None)])
     return [float(loss) for loss in losses], net
 
 
