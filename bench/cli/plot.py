@@ -1,0 +1,28 @@
+"""``bench plot``: accuracy, cost and gallery plots of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.report_options import read_store, report_options, writing
+from bench.report.plots import PLOTS
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(PLOTS)))
+@click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("plots"),
+              show_default=True, help="Folder for the files.")  # fmt: skip
+@report_options
+def plot(kind: str, output: Path, store: Path, **wanted: list[str] | None) -> None:
+    """Draw a plot of what a store holds, as PNG and SVG.
+
+    accuracy: against images per class. cost: against the time to distil and the bytes to store.
+    gallery: the distilled images themselves.
+    """
+    frame, _ = read_store(store, wanted)
+    with writing(output):
+        files = PLOTS[kind](frame, output)
+    for path in files:
+        click.echo(path)

@@ -1,0 +1,62 @@
+"""What the commands that read a store have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.options import CommaList, store_option
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_HELP = {
+    "dataset": "Only these datasets.",
+    "method": "Only these methods.",
+    "profile": "Only these profiles (and methods that all profiles share).",
+    "protocol": "Only these protocols, with or without their version.",
+}
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--store`` and the filters; each filter arrives as a list or ``None``."""
+    for name, text in reversed(_HELP.items()):
+        command = click.option(f"--{name}", type=CommaList(), help=text)(command)
+    return store_option(command)
+
+
+def read_store(
+    store: Path, wanted: Mapping[str, Sequence[str] | None]
+) -> tuple[DataFrame, DataFrame]:
+    """Return the results and the failures that the filters keep.
+
+    Raises:
+        BenchError: if there is no store, it holds no result, or the filters leave none.
+    """
+    from bench.report.failures import failure_notes
+    from bench.report.filters import select
+    from bench.store.query import load_frames
+
+    frame, failures = load_frames(store)
+    if frame.empty:
+        missing = "".join(f"\n  {note}" for note in failure_notes(failures))
+        raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")
+    return select(frame, failures, wanted)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write ``path`` into a message.
+
+    Raises:
+        BenchError: if an operating-system error left the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BenchError(f"'{path}' cannot be written: {error.strerror}") from error

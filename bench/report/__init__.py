@@ -1,0 +1,1 @@
+"""Reports: aggregation, tables, plots and the numbers that papers print."""

@@ -1,0 +1,154 @@
+"""The gallery: what each method shows its networks, one row of images per class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from bench.report.aggregate import Row, collect
+from bench.report.looks import look
+from bench.report.style import plot_style, save
+from bench.report.text import plural
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+_MOST_CLASSES = 10
+_MOST_IMAGES = 10
+_WIDEST = 12.5
+_LETTERS_PER_INCH = 15
+_GAP = 2
+_INCHES_PER_IMAGE = 0.26
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    montage: NDArray[np.float32]
+    columns: int
+    class_names: tuple[str, ...]
+    num_classes: int
+
+    @property
+    def classes(self) -> str:
+        """Which classes are shown, in words."""
+        shown = len(self.class_names)
+        return "each class" if shown == self.num_classes else f"each of the first {shown} classes"
+
+
+def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
+    """Draw distilled images: a figure per dataset and IPC, a panel per method, a row per class.
+
+    The artefact of the first seed is shown. A generator draws its images from a fixed seed. Of
+    many classes or images per class the first ten are shown.
+
+    Args:
+        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        out_dir: where ``gallery-DATASET-ipcN.png`` and ``.svg`` go; made if absent.
+
+    Returns:
+        The files written.
+
+    Raises:
+        BenchError: if an artefact is missing or damaged.
+    """
+    figures: dict[tuple[str, str, int], dict[tuple[str, ...], Row]] = {}
+    for row in collect(frame):
+        if row.ipc is not None:
+            setting = (row.method, row.profile, row.changed, row.arch, row.precision)
+            name = (row.dataset, row.dataset_sha256, row.ipc)
+            figures.setdefault(name, {}).setdefault(setting, row)
+    hashes = {(dataset, sha) for dataset, sha, _ in figures}
+    written = []
+    for (dataset, sha, ipc), rows in sorted(figures.items()):
+        clash = sum(name == dataset for name, _ in hashes) > 1
+        stem = f"gallery-{_slug(dataset)}{f'-{sha[:8]}' if clash else ''}-ipc{ipc}"
+        panels = [_panel(row, ipc) for row in rows.values()]
+        with plot_style():
+            written += save(_figure(f"{dataset}, IPC {ipc}", panels), out_dir, stem)
+    return written
+
+
+def _panel(row: Row, ipc: int) -> _Panel:
+    from bench.distilled.io import load
+    from bench.seeds import derive_seed, make_generator
+
+    distilled = load(Path(row.artefacts[0]))
+    generator = make_generator(derive_seed("gallery", row.dataset))
+    images = distilled.preview(min(ipc, _MOST_IMAGES), generator)[:_MOST_CLASSES]
+    names = distilled.spec.class_names or tuple(map(str, range(len(images))))
+    changes = [row.profile, row.changed, row.precision if row.precision != "fp32" else ""]
+    told = ", ".join(c for c in changes if c)
+    return _Panel(
+        f"{look(row.method).label} ({told})",
+        montage(images.clamp(0, 1).numpy()),
+        images.shape[1],
+        tuple(names[: len(images)]),
+        distilled.spec.num_classes,
+    )
+
+
+def montage(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lay images out in a grid on white.
+
+    Args:
+        images: float ``(rows, columns, C, H, W)`` in [0, 1], C being 1 or 3.
+
+    Returns:
+        float32 ``(height, width, 3)``, with a gap between images.
+    """
+    import numpy as np
+
+    rows, columns, _, height, width = images.shape
+    tall, wide = height + _GAP, width + _GAP
+    canvas = np.ones((rows * tall - _GAP, columns * wide - _GAP, 3), dtype=np.float32)
+    for i in range(rows):
+        for j in range(columns):
+            tile = images[i, j].transpose(1, 2, 0)
+            canvas[i * tall : i * tall + height, j * wide : j * wide + width] = tile
+    return canvas
+
+
+def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
+    from matplotlib.figure import Figure
+
+    columns = max(panel.columns for panel in panels)
+    wide = max(1.35, columns * _INCHES_PER_IMAGE + 0.15)
+    tall = len(panels[0].class_names) * _INCHES_PER_IMAGE + 0.6
+    across = min(len(panels), int(_WIDEST / wide))
+    down = -(-len(panels) // across)
+    figure = Figure((max(4.2, across * wide + 0.9), down * tall + 0.3), layout="constrained")
+    shown = f"{title}: {plural(columns, 'image')} of {panels[0].classes}, first seed"
+    figure.suptitle(shown, x=0.01, ha="left", fontsize=9.5)
+    grid = figure.subplots(down, across, squeeze=False)
+    for i, axes in enumerate(grid.flat):
+        if i < len(panels):
+            _draw(axes, panels[i], letters=int(wide * _LETTERS_PER_INCH), names=i % across == 0)
+        else:
+            axes.set_visible(False)
+    return figure
+
+
+def _draw(axes: Axes, panel: _Panel, *, letters: int, names: bool) -> None:
+    axes.imshow(panel.montage, interpolation="none")
+    axes.set_title(fill(panel.title, letters), fontsize=8, loc="left", pad=3)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    count = len(panel.class_names)
+    step = (panel.montage.shape[0] + _GAP) / count
+    labels = panel.class_names if names else [""] * count
+    axes.set_yticks([step * i + (step - _GAP) / 2 - 0.5 for i in range(count)], labels)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,48 @@
+"""A report as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bench.report.sheet import Section, Sheet
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
+
+
+def markdown(sections: Iterable[Section]) -> str:
+    """Return the sections as GitHub-flavoured Markdown."""
+    return "\n\n".join(_section(section) for section in sections) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, in a table's cell too."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _section(section: Section) -> str:
+    parts = [f"## {escape(section.title)}", escape(section.lead)]
+    for sheet in section.sheets:
+        parts += [f"**{escape(sheet.caption)}**" if sheet.caption else "", _table(sheet)]
+    told = [note for sheet in section.sheets for note in sheet.notes]
+    parts.append("\n".join(f"- {escape(note)}" for note in [*told, *section.notes]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(sheet: Sheet) -> str:
+    rows = [[escape(cell) for cell in row] for row in (sheet.headers, *sheet.rows)]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(sheet.headers))]
+    rule = [
+        "-" * (width - 1) + ":" if numeric else "-" * width
+        for width, numeric in zip(widths, sheet.numeric, strict=True)
+    ]
+    lines = [rows[0], rule, *rows[1:]]
+    return "\n".join(_line(line, widths, sheet.numeric) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    padded = (
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(cells, widths, numeric, strict=True)
+    )
+    return f"| {' | '.join(padded)} |"

@@ -1,0 +1,65 @@
+"""``bench plot``: files where they were asked for, and clear errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from report_frames import example_frame, frame_of, write_store
+
+from bench.cli import main
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = example_frame()
+    return write_store(tmp_path_factory.mktemp("store"), frame[frame.method == "dim"])
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["plot", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "cost"])
+def test_writes_png_and_svg(kind: str, store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures"
+    result = run(kind, "--store", store, "-o", out, "--dataset", "svhn")
+    assert result.exit_code == 0, result.output
+    assert result.output.split() == [str(out / f"{kind}.png"), str(out / f"{kind}.svg")]
+    assert all((out / f"{kind}.{suffix}").stat().st_size > 5000 for suffix in ("png", "svg"))
+
+
+def test_gallery_of_a_store_without_artefacts(store: Path, tmp_path: Path) -> None:
+    result = run("gallery", "--store", store, "-o", tmp_path)
+    assert result.exit_code == 2
+    assert "artefact.safetensors' does not exist" in result.output
+
+
+def test_empty_store(tmp_path: Path) -> None:
+    result = run(
+        "accuracy", "--store", write_store(tmp_path / "s", frame_of()), "-o", tmp_path / "p"
+    )
+    assert result.exit_code == 2
+    assert "run `bench run` first" in result.output
+    assert not (tmp_path / "p").exists()
+
+
+def test_folder_that_cannot_be_written(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("cost", "--store", store, "-o", tmp_path / "file")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+
+
+def test_unknown_kind() -> None:
+    result = run("pie")
+    assert result.exit_code == 2
+    assert "accuracy" in result.output
+
+
+def test_plot_imports_no_torch_before_it_is_needed() -> None:
+    code = "import sys, bench.cli.plot\nassert not {'torch', 'matplotlib'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

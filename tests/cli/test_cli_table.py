@@ -1,0 +1,106 @@
+"""``bench table``: formats, filters, published numbers, clear errors, and no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from report_frames import example_failures, example_frame, failures_of, frame_of, write_store
+
+from bench.cli import main
+from bench.report.tables import render
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("store"), example_frame(), example_failures())
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["table", *map(str, arguments)])
+
+
+def test_prints_what_the_store_holds(store: Path) -> None:
+    result = run("--store", store)
+    assert result.exit_code == 0, result.output
+    assert result.output == render(example_frame(), example_failures(), format="md")
+
+
+def test_filters_and_json(store: Path) -> None:
+    result = run("--store", store, "--dataset", "svhn", "--method", "dim,dm", "--format", "json",
+                 "--profile", "lite", "--protocol", "quick")  # fmt: skip
+    found = json.loads(result.output)["results"]
+    assert {r["method"] for r in found} == {"dim", "dm"}
+    assert {r["dataset"] for r in found} == {"svhn"}
+
+
+def test_published_numbers(store: Path, tmp_path: Path) -> None:
+    assert "Beside published numbers" in run("--store", store, "--published").output
+    mine = tmp_path / "mine.csv"
+    mine.write_text(
+        "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source\n"
+        "DM,SVHN,10,-,ConvNet-3,71.25,,,Table 9,my.pdf\n"
+    )
+    text = run("--store", store, "--published-file", mine).output
+    assert "71.25" in text
+    assert "Table 9" in text
+
+
+def test_output_goes_to_a_file(store: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "table.tex"
+    result = run("--store", store, "--format", "latex", "-o", path)
+    assert result.exit_code == 0, result.output
+    assert path.read_text().startswith("% Written by")
+    assert [p.name for p in path.parent.iterdir()] == ["table.tex"]
+
+
+def test_output_that_cannot_be_written(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("--store", store, "-o", tmp_path / "file" / "table.md")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+
+
+def test_empty_store(tmp_path: Path) -> None:
+    result = run("--store", write_store(tmp_path, frame_of()))
+    assert result.exit_code == 2
+    assert f"no results in '{tmp_path}'; run `bench run` first" in result.output
+
+
+def test_store_of_failures_only_says_why(tmp_path: Path) -> None:
+    result = run("--store", write_store(tmp_path, frame_of(), example_failures()))
+    assert result.exit_code == 2
+    assert "run `bench run` first" in result.output
+    assert "loss is NaN at step 412" in result.output
+
+
+def test_no_store(tmp_path: Path) -> None:
+    result = run("--store", tmp_path / "absent")
+    assert result.exit_code == 2
+    assert "run `bench run` first" in result.output
+
+
+def test_unknown_filter_value(store: Path) -> None:
+    result = run("--store", store, "--dataset", "cifar")
+    assert result.exit_code == 2
+    assert "unknown dataset in the store 'cifar'. Did you mean 'cifar10'?" in result.output
+
+
+def test_table_imports_no_torch(tmp_path: Path) -> None:
+    frame = example_frame().iloc[:4]
+    store = write_store(tmp_path, frame, failures_of())
+    code = (
+        "import sys\nfrom bench.cli import main\n"
+        f"main(['table', '--store', {str(store)!r}, '--published'], standalone_mode=False)\n"
+        "assert 'bench.cli.table' in sys.modules\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                            check=False)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "cifar10, judged with convnet3" in result.stdout

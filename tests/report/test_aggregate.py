@@ -1,0 +1,125 @@
+"""Pooling: the mathematics, what is never mixed, and who pays for an artefact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_frames import cell, example_frame, frame_of
+
+from bench.report.aggregate import KEYS, aggregate, blocks, collect
+
+accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(accuracies, min_size=1, max_size=5))
+def test_mean_and_spread_are_those_of_all_nets(per_seed: list[list[float]]) -> None:
+    cells = [
+        cell(seed=i, accuracies=found, cell_id=f"e{i}", distil_id=f"d{i}")
+        for i, found in enumerate(per_seed)
+    ]
+    (row,) = collect(frame_of(*cells))
+    pooled = np.concatenate([np.asarray(found) for found in per_seed])
+    assert row.n == len(pooled)
+    assert row.seeds == len(per_seed)
+    assert row.mean == pytest.approx(pooled.mean(), abs=1e-9)
+    if len(pooled) == 1:
+        assert row.std is None
+    else:
+        assert row.std == pytest.approx(pooled.std(ddof=1), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("per_seed", "text"),
+    [
+        ([[1.0]], "1 seed × 1 net"),
+        ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "3 seeds × 2 nets"),
+        ([[1.0, 2.0], [3.0]], "3 nets over 2 seeds"),
+    ],
+)
+def test_varies_says_what_the_spread_is_over(per_seed: list[list[float]], text: str) -> None:
+    cells = [cell(seed=i, accuracies=found, cell_id=f"e{i}") for i, found in enumerate(per_seed)]
+    assert collect(frame_of(*cells))[0].varies == text
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
+    other = {"n_test": 26032, "ipc": 50}.get(key, "something-else")
+    rows = collect(frame_of(cell(), cell(**{key: other}, seed=1, cell_id="e1")))
+    assert len(rows) == 2
+    assert sorted(row.n for row in rows) == [2, 2]
+
+
+def test_a_seed_judged_twice_counts_once_with_the_most_nets() -> None:
+    small, large = cell(accuracies=[10.0, 20.0]), cell(accuracies=[10.0, 20.0, 30.0], cell_id="e1")
+    for frame in (frame_of(small, large), frame_of(large, small)):
+        (row,) = collect(frame)
+        assert (row.n, row.mean, row.cell_ids) == (3, 20.0, ("e1",))
+
+
+def generator(ipc: int, mode: str, seed: int = 0, **changes: object) -> dict[str, object]:
+    return cell(**{
+        "method": "dim", "ipc": ipc, "mode": mode, "seed": seed, "distil_id": f"g{seed}",
+        "cell_id": f"{ipc}{mode}{seed}{changes.get('eval_arch', '')}", "distil_steps": 1200,
+        "distil_seconds": 100.0 + 50 * seed, **changes,
+    })  # fmt: skip
+
+
+def test_one_artefact_is_paid_for_once() -> None:
+    cells = [generator(i, m, s) for i in (50, 1, 10) for m in ("frozen", "stream") for s in (1, 0)]
+    cells += [generator(1, "stream", s, eval_arch="resnet18") for s in (0, 1)]
+    rows = collect(frame_of(*cells))
+    assert [(r.eval_arch, r.ipc, r.mode) for r in rows[:2]] == [
+        ("convnet3", 1, "stream"), ("convnet3", 1, "frozen"),
+    ]  # fmt: skip
+    assert [r.new_distil_steps for r in rows] == [1200.0] + [0.0] * 6
+    assert [r.new_distil_seconds for r in rows] == [125.0] + [0.0] * 6
+    assert [r.shared for r in rows] == [False] + [True] * 6
+    assert {r.distil_steps for r in rows} == {1200.0}
+
+
+def test_every_artefact_of_its_own_is_paid_for() -> None:
+    cells = [cell(method="dm", ipc=i, distil_id=f"d{i}", cell_id=f"e{i}", distil_steps=7)
+             for i in (1, 10)]  # fmt: skip
+    assert [r.new_distil_steps for r in collect(frame_of(*cells))] == [7.0, 7.0]
+
+
+def test_only_the_seeds_not_yet_paid_for_are_charged() -> None:
+    cells = [generator(1, "stream", 0), generator(10, "stream", 0), generator(10, "stream", 1)]
+    first, second = collect(frame_of(*cells))
+    assert (first.new_distil_steps, second.new_distil_steps) == (1200.0, 600.0)
+    assert not second.shared
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_cells_does_not_matter(random: object) -> None:
+    frame = example_frame()
+    order = list(range(len(frame)))
+    random.shuffle(order)
+    assert collect(frame.iloc[order]) == collect(frame)
+
+
+def test_order_is_that_of_papers() -> None:
+    rows = collect(example_frame())
+    cifar = [r for r in rows if r.dataset == "cifar10"]
+    assert list(dict.fromkeys(r.method for r in cifar)) == [
+        "random", "herding", "dm", "gan", "dim", "whole",
+    ]  # fmt: skip
+    assert [r.ipc for r in cifar if r.method == "dm"] == [1, 10, 50]
+    assert [b.dataset for b in blocks(rows)] == ["cifar10", "svhn"]
+
+
+def test_aggregate_is_a_frame_with_a_column_per_field() -> None:
+    table = aggregate(example_frame())
+    assert len(table) == len(collect(example_frame())) == 43
+    assert table["ipc"].isna().sum() == 1
+    assert str(table["ipc"].dtype) == "Int64"
+    assert table.loc[table.method == "dim", "shared"].sum() == 10
+
+
+def test_an_empty_frame_has_no_results() -> None:
+    assert collect(frame_of()) == []
+    assert list(aggregate(frame_of()).columns)[:2] == ["dataset", "dataset_note"]

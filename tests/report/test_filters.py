@@ -1,0 +1,44 @@
+"""Filters: what they keep, and what they say when there is nothing to keep."""
+
+from __future__ import annotations
+
+import pytest
+from report_frames import cell, example_failures, example_frame, failures_of, frame_of
+
+from bench.errors import BenchError, UnknownNameError
+from bench.report.filters import select
+
+
+def test_no_filter_keeps_all() -> None:
+    kept, failed = select(example_frame(), example_failures(), {"dataset": None, "method": None})
+    assert (len(kept), len(failed)) == (len(example_frame()), 1)
+
+
+def test_filters_hold_together() -> None:
+    wanted = {"dataset": ["svhn"], "method": ["dm", "dim"]}
+    kept, failed = select(example_frame(), example_failures(), wanted)
+    assert set(kept.dataset) == {"svhn"}
+    assert set(kept.method) == {"dm", "dim"}
+    assert len(failed) == 1
+    assert select(example_frame(), example_failures(), {"method": ["dim"]})[1].empty
+
+
+def test_a_profile_keeps_what_all_profiles_share() -> None:
+    frame = frame_of(cell(profile="any"), cell(profile="lite"), cell(profile="paper"))
+    assert set(select(frame, failures_of(), {"profile": ["lite"]})[0].profile) == {"lite", "any"}
+
+
+def test_a_protocol_may_be_named_without_its_version() -> None:
+    frame = frame_of(*(cell(protocol=p) for p in ("quick-v1", "quick-v2", "default-v1")))
+    for value, count in (("quick", 2), ("quick-v2", 1)):
+        assert len(select(frame, failures_of(), {"protocol": [value]})[0]) == count
+
+
+def test_an_unknown_value_is_named_with_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown method in the store 'dmi'.*dim"):
+        select(example_frame(), example_failures(), {"method": ["dmi"]})
+
+
+def test_values_that_never_meet_are_named() -> None:
+    with pytest.raises(BenchError, match="no result with dataset svhn, method whole together"):
+        select(example_frame(), example_failures(), {"dataset": ["svhn"], "method": ["whole"]})

@@ -1,0 +1,62 @@
+"""Every format, byte for byte. BENCH_UPDATE_GOLDEN=1 rewrites the files; read the difference."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_frames import cell, example_failures, example_frame, frame_of
+from rich.console import Console
+
+from bench.report.published import Published
+from bench.report.tables import render
+from bench.report.terminal import print_report
+
+GOLDEN = Path(__file__).parent / "golden"
+SUFFIX = {"md": "md", "csv": "csv", "latex": "tex", "json": "json"}
+NUMBERS = [
+    Published("Random", "SVHN", 1, "-", "ConvNet-3", 14.6, 1.6, "real images", "Table 1", "a.pdf"),
+    Published("Random", "SVHN", 1, "-", "ConvNet", 15.15, None, "best epoch", "Table 2", "b.pdf"),
+    Published("DM", "SVHN", 50, "ConvNet-3", "ConvNet-3", 77.5, 0.5, "", "Table 1", "a.pdf"),
+]
+
+
+def small_frame() -> pd.DataFrame:
+    frame = example_frame()
+    some = frame[(frame.dataset == "svhn") & frame.method.isin(["random", "dm", "dim"])]
+    odd = cell(
+        method="my_method", profile="custom", changed="w=50% & a_b|c", arch="resnet18",
+        selection="test-oracle", accuracies=[51.0], cell_id="odd", distil_id="odd",
+    )  # fmt: skip
+    return pd.concat([some[some.ipc != 10], frame_of(odd)])
+
+
+def check(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("BENCH_UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("format", list(SUFFIX))
+def test_table(format: str) -> None:
+    check(f"table.{SUFFIX[format]}", render(small_frame(), example_failures(), format=format))
+
+
+@pytest.mark.parametrize("format", list(SUFFIX))
+def test_table_beside_published_numbers(format: str) -> None:
+    frame = small_frame()
+    some = frame[frame.method.isin(["random", "dm"])]
+    text = render(some, example_failures().iloc[:0], format=format, published=NUMBERS)
+    check(f"published.{SUFFIX[format]}", text)
+
+
+def test_terminal() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=120, color_system=None)
+    print_report(small_frame(), example_failures(), console)
+    lines = (line.rstrip() for line in out.getvalue().splitlines())
+    check("terminal.txt", "\n".join(lines) + "\n")

@@ -1,0 +1,142 @@
+"""Plots: files that exist, come out the same twice, and show what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from report_frames import cell, example_frame, frame_of
+
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.image_set import ImageSet
+from bench.distilled.io import save
+from bench.errors import BenchError
+from bench.report import accuracy, cost
+from bench.report.aggregate import collect
+from bench.report.gallery import montage
+from bench.report.looks import look
+from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
+from bench.report.style import find_series, plot_style
+
+BUILT_IN = ("random", "herding", "k-center", "dm", "gan", "dim", "whole", "dc", "dsa", "mtt")
+
+
+@pytest.fixture(scope="module")
+def small() -> object:
+    frame = example_frame()
+    return frame[frame.method.isin(["random", "dim", "whole"]) & (frame.dataset == "cifar10")]
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "cost"])
+def test_files_are_there_and_the_same_twice(kind: str, small: object, tmp_path: Path) -> None:
+    first = PLOTS[kind](small, tmp_path / "a")
+    second = PLOTS[kind](small, tmp_path / "b")
+    assert [path.name for path in first] == [f"{kind}.png", f"{kind}.svg"]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+    with Image.open(first[0]) as image:
+        assert min(image.size) > 300
+        assert len(set(np.asarray(image.convert("RGB")).reshape(-1, 3)[:, 0])) > 10
+    assert "<dc:date>" not in first[1].read_text()
+
+
+def test_accuracy_panel_draws_the_means_and_spreads(small: object) -> None:
+    rows = collect(small)
+    with plot_style():
+        (axes,) = accuracy._figure(rows).axes
+    drawn = {c.get_label(): c for c in axes.containers}
+    assert list(drawn) == ["Random", "DiM (stream)", "DiM (frozen)"]
+    line, _, (bars,) = drawn["DiM (stream)"]
+    stream = [r for r in rows if r.mode == "stream"]
+    assert list(line.get_ydata()) == [r.mean for r in stream]
+    heights = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
+    assert heights == pytest.approx([2 * r.std for r in stream if r.std is not None])
+    assert axes.get_xscale() == "log"
+    assert axes.get_title(loc="left") == "cifar10, judged with convnet3"
+    texts = " ".join(text.get_text() for text in axes.texts)
+    assert "profile lite" in texts
+    assert "quick-v1" in texts
+
+
+def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(small: object) -> None:
+    rows = collect(small)
+    with plot_style():
+        left, right = cost._figure(rows).axes
+    assert "on cpu" in left.get_xlabel()
+    times = {c[0].get_xdata()[0] for c in left.containers if c[0].get_color() == look("dim").colour}
+    assert times == {next(r.distil_seconds for r in rows if r.method == "dim")}
+    heights = [sorted(float(c[0].get_ydata()[0]) for c in a.containers) for a in (left, right)]
+    assert heights[0] == heights[1] == sorted(r.mean for r in rows if r.ipc is not None)
+
+
+def test_only_whole_can_be_drawn(tmp_path: Path) -> None:
+    frame = frame_of(cell(method="whole", ipc=None, distil_seconds=0.0))
+    assert len(plot_accuracy(frame, tmp_path)) == len(plot_cost(frame, tmp_path)) == 2
+
+
+def test_ticks_that_would_collide_lose_their_label() -> None:
+    assert accuracy.tick_labels([1, 10, 50]) == ["1", "10", "50"]
+    assert accuracy.tick_labels([1, 10, 11, 50]) == ["1", "10", "", "50"]
+    assert accuracy.tick_labels([10]) == ["10"]
+
+
+def test_a_method_keeps_its_look() -> None:
+    assert len({look(name).colour for name in BUILT_IN}) == len(BUILT_IN)
+    assert look("my-method") == look("my-method")
+    assert look("my-method").label == "my-method"
+    assert look("my-method").colour == "#CC6677"  # the same in every process
+
+
+def test_labels_tell_profiles_apart_only_if_there_are_several() -> None:
+    lite, paper = cell(method="dm", profile="lite"), cell(method="dm", profile="paper", cell_id="e")
+    alone = collect(frame_of(lite))
+    both = collect(frame_of(lite, paper))
+    assert [s.label for s in find_series(alone, alone)] == ["DM"]
+    found = find_series(both, both)
+    assert [s.label for s in found] == ["DM (paper)", "DM (lite)"]
+    assert len({s.dashes for s in found}) == 2
+
+
+def test_labels_name_the_architecture_distilled_with_if_it_varies() -> None:
+    rows = collect(frame_of(*(cell(method="dm", arch=a, cell_id=a) for a in ("convnet3", "vgg11"))))
+    assert [s.label for s in find_series(rows, rows)] == [
+        "DM (with convnet3)", "DM (with vgg11)",
+    ]  # fmt: skip
+
+
+def test_montage_places_every_image() -> None:
+    images = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1, 1) / 10 * np.ones((1, 1, 1, 4, 4))
+    canvas = montage(images)
+    assert canvas.shape == (2 * 4 + 2, 3 * 4 + 2 * 2, 3)
+    assert canvas[0, 0, 0] == pytest.approx(0.0)
+    assert canvas[9, 13, 2] == pytest.approx(0.5)
+    assert canvas[4, 0, 0] == canvas[0, 4, 0] == 1.0
+
+
+def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3) -> dict[str, object]:
+    spec = DatasetSpec("toy", classes, 1, 8, 8, (0.5,), (0.5,), flip=False)
+    labels = torch.arange(classes).repeat_interleave(ipc)
+    images = torch.full((len(labels), 1, 8, 8), 128, dtype=torch.uint8)
+    path = root / f"{method}-{ipc}.safetensors"
+    save(ImageSet(spec, images, labels, {}), path)
+    name = f"{method}{ipc}"
+    return cell(dataset="toy", method=method, ipc=ipc, distil_id=name, cell_id=name,
+                artefact=str(path))  # fmt: skip
+
+
+def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
+    cells = [gallery_cell(tmp_path, m, i) for m in ("random", "dm") for i in (1, 12)]
+    frame = frame_of(*cells, cell(dataset="toy", method="whole", ipc=None, artefact="absent"))
+    first, second = (plot_gallery(frame, tmp_path / name) for name in "ab")
+    assert [path.name for path in first] == [
+        "gallery-toy-ipc1.png", "gallery-toy-ipc1.svg",
+        "gallery-toy-ipc12.png", "gallery-toy-ipc12.svg",
+    ]  # fmt: skip
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"gone\.safetensors"):
+        plot_gallery(frame_of(cell(artefact=str(tmp_path / "gone.safetensors"))), tmp_path)

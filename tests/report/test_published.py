@@ -1,0 +1,144 @@
+"""Published numbers: reading them, what they are compared with, and what the comparison hides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from report_frames import cell, example_frame, frame_of
+
+from bench.errors import BenchError
+from bench.report import published
+from bench.report.aggregate import collect
+from bench.report.comparison import Comparison, compare, comparison_sections
+from bench.report.published import Published, find_published, load_published
+
+HEADER = "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source"
+
+
+def compared(**changes: object) -> list[Comparison]:
+    return compare(collect(frame_of(cell(**changes))), load_published())
+
+
+def test_every_row_of_the_file_is_read() -> None:
+    numbers = load_published()
+    assert len(numbers) == 855
+    assert Counter(n.ipc for n in numbers)[None] == 8
+    assert all(n.source and n.reported_in for n in numbers)
+    dim = [n for n in numbers if n.method == "DiM"]
+    assert [(n.eval_arch, n.accuracy, n.std) for n in dim] == [
+        ("ConvNet-3", 72.6, None), ("ResNet-18", 75.1, None),
+    ]  # fmt: skip
+
+
+def test_sources_that_disagree_each_keep_their_row() -> None:
+    pairs = compared(method="random", ipc=10)
+    assert {p.paper.accuracy for p in pairs} >= {26.0, 31.0, 28.03}
+    assert len(pairs) == len({(p.paper.reported_in, p.paper.protocol_note) for p in pairs}) == 7
+    assert all(p.difference == pytest.approx(26.5 - p.paper.accuracy) for p in pairs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"method": "herding"}, {31.6, 38.48}),
+        ({"method": "k-center", "ipc": 1}, {21.5, 22.89, 23.3, 25.16}),
+        ({"method": "whole", "ipc": None}, {84.8}),
+        ({"method": "dim", "mode": "stream"}, {72.6}),
+        ({"method": "dim", "mode": "stream", "eval_arch": "resnet18"}, {75.1}),
+        ({"method": "dm", "dataset": "cifar10", "ipc": 3}, set()),
+        ({"method": "gan", "mode": "stream"}, set()),
+        ({"method": "random", "eval_arch": "convnet3(width=64)"}, set()),
+        ({"method": "random", "dataset": "digits"}, set()),
+    ],
+)
+def test_names_are_matched(changes: dict[str, object], expected: set[float]) -> None:
+    assert {p.paper.accuracy for p in compared(**changes)} == expected
+
+
+def test_kernel_regression_and_wider_nets_match_nothing() -> None:
+    judges = {p.paper.eval_arch for m in ("kip", "random", "dm") for p in compared(method=m)}
+    assert judges <= {"ConvNet-3", "ConvNet", "ConvNet-D3", "ConvNet-W128"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"protocol": "default-v1"}, ()),
+        ({"protocol": "default-v2", "profile": "paper"}, ()),
+        ({"protocol": "quick-v1"}, ("protocol quick-v1",)),
+        ({"protocol": "default-v1", "profile": "lite"}, ("profile lite",)),
+        ({"protocol": "default-v1", "profile": "custom", "changed": "iterations=200"},
+         ("profile custom", "iterations=200")),
+        ({"protocol": "default-v1", "precision": "bf16"}, ("bf16",)),
+        ({"protocol": "default-v1", "selection": "test-oracle"}, ("selection test-oracle",)),
+        ({"protocol": "default-v1", "arch": "resnet18"}, ("distilled with resnet18",)),
+        ({"protocol": "default-v1", "dataset_note": "JPEG"}, ("data (JPEG)",)),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_paper_is_said(
+    changes: dict[str, object], expected: tuple[str, ...]
+) -> None:
+    pairs = compared(method="dm", **changes)
+    readme = [p for p in pairs if p.paper.train_arch.startswith("ConvNet")]
+    assert readme
+    assert all(p.differs == expected for p in readme)
+
+
+def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
+    assert [p.differs for p in compared(method="dim", mode="stream", protocol="dim-v1")] == [()]
+    (pair,) = compared(method="dim", mode="frozen", protocol="default-v1")
+    assert pair.differs == ("protocol default-v1", "images frozen")
+
+
+def test_section_numbers_its_sources_and_quotes_them() -> None:
+    (section,) = comparison_sections(compare(collect(example_frame()), load_published()))
+    assert section.title == "Beside published numbers: cifar10, judged with convnet3"
+    sheet = section.sheets[0]
+    quoted = {row[sheet.headers.index("Source")] for row in sheet.rows}
+    assert len(section.notes) == len(quoted)
+    assert any("PAD Table 1" in note for note in section.notes)
+    lite = [row for row in sheet.rows if row[sheet.headers.index("Profile")] == "lite"]
+    assert lite
+    assert all("profile lite" in row[-1] for row in lite)
+
+
+def test_nothing_to_compare_is_said() -> None:
+    assert "No published number" in comparison_sections([])[0].lead
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(f"{HEADER}\nDM,CIFAR10,10,-,ConvNet-3,50,,note,Table 1,here\n")
+    assert load_published(path) == [
+        Published("DM", "CIFAR10", 10, "-", "ConvNet-3", 50.0, None, "note", "Table 1", "here")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("method,dataset\n", "lack the columns ipc"),
+        (f"{HEADER}\nDM,CIFAR10,ten,-,c,50,,n,t,s\n", "line 2"),
+        (f"{HEADER}\nDM,CIFAR10,10,-,c,fifty,,n,t,s\n", "fifty"),
+        (f"{HEADER}\nDM,CIFAR10,10,-,c,500,,n,t,s\n", "no percentage"),
+        (f"{HEADER}\nDM,CIFAR10,10\n", "expected 10 columns"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text(text)
+    with pytest.raises(BenchError, match=words) as caught:
+        load_published(path)
+    assert "wrong.csv" in str(caught.value)
+
+
+def test_an_absent_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BenchError, match=r"none\.csv"):
+        load_published(tmp_path / "none.csv")
+    (tmp_path / "b" / "report").mkdir(parents=True)
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "b" / "report" / "published.py"))
+    monkeypatch.setattr(published, "files", lambda name: [])
+    with pytest.raises(BenchError, match="--published-file"):
+        find_published()
