@@ -1,0 +1,196 @@
+"""One process a cell: live holders are respected, dead ones are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.store import lock
+from bench.store.lock import BEAT, PATIENCE, cell_lock
+
+HOLD = (
+    "import sys, time; from pathlib import Path\n"
+    "from bench.store.lock import cell_lock\n"
+    "with cell_lock(Path(sys.argv[1])) as held:\n"
+    "    print(held, flush=True); sys.stdin.read()\n"
+)
+
+
+def dead_pid() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def leave(folder: Path, content: Any, age: float = 0.0) -> Path:
+    """Write a lock that somebody left behind ``age`` seconds ago."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "lock"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    touched = time.time() - age
+    os.utime(path, (touched, touched))
+    return path
+
+
+def held(folder: Path) -> bool:
+    with cell_lock(folder) as got:
+        return got
+
+
+def test_a_lock_is_held_once_and_released(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "cell"
+    with cell_lock(folder) as first:
+        content = json.loads((folder / "lock").read_text())
+        assert (content["host"], content["pid"]) == (socket.gethostname(), os.getpid())
+        assert [first, held(folder)] == [True, False]
+        assert (folder / "lock").exists()
+    assert list(folder.iterdir()) == []
+    assert held(folder)
+
+
+def test_cells_do_not_hinder_each_other(tmp_path: Path) -> None:
+    with cell_lock(tmp_path / "a") as first, cell_lock(tmp_path / "b") as second:
+        assert first
+        assert second
+
+
+def test_an_exception_releases(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), cell_lock(tmp_path):
+        _ = 1 / 0
+    assert held(tmp_path)
+
+
+def test_a_live_process_is_respected_and_a_killed_one_is_not(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert not held(tmp_path)
+        assert (tmp_path / "lock").exists()
+    finally:
+        other.kill()
+        other.communicate()
+    assert (tmp_path / "lock").exists()
+    assert held(tmp_path)
+
+
+def here(pid: int) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": pid}
+
+
+@pytest.mark.parametrize(
+    ("content", "age", "taken"),
+    [
+        (here(os.getpid()), 0, False),
+        (here(os.getpid()), PATIENCE - 60, False),
+        (here(os.getpid()), PATIENCE + 60, True),  # the number went to another program
+        (here(1), 0, False),  # not ours to signal, but it runs
+        (here(0), 0, True),
+        (here(-1), 0, True),
+        (here(2**70), 0, True),
+        ({"host": "elsewhere", "pid": 1}, 0, False),
+        ({"host": "elsewhere", "pid": 1}, PATIENCE - 60, False),
+        ({"host": "elsewhere", "pid": 1}, PATIENCE + 60, True),
+        ("", 0, False),  # its holder is about to write it
+        ("", BEAT + 10, True),
+        ("{}", BEAT + 10, True),
+        ("[]", BEAT + 10, True),
+        ("3", BEAT + 10, True),
+        ('{"host": "x", "pid": "y"}', BEAT + 10, True),
+        ('{"host": "x", "pid": null}', BEAT + 10, True),
+    ],
+    ids=str,
+)
+def test_who_is_respected(tmp_path: Path, content: Any, age: float, taken: bool) -> None:
+    path = leave(tmp_path, content, age)
+    before = path.read_text()
+    assert held(tmp_path) == taken
+    assert path.exists() != taken
+    if not taken:
+        assert path.read_text() == before
+
+
+def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:
+    leave(tmp_path, here(dead_pid()))
+    with cell_lock(tmp_path) as got:
+        assert got
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_dead_number_of_another_host_says_nothing(tmp_path: Path) -> None:
+    leave(tmp_path, {"host": "elsewhere", "pid": dead_pid()})
+    assert not held(tmp_path)
+
+
+def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with cell_lock(tmp_path):
+        path = tmp_path / "lock"
+        os.utime(path, (1.0, 1.0))
+        deadline = time.monotonic() + 5
+        while path.stat().st_mtime == 1.0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > time.time() - 60
+        threads = threading.active_count()
+    assert threading.active_count() == threads - 1
+
+
+def test_what_another_took_over_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with cell_lock(tmp_path) as got:
+        assert got
+        path = leave(tmp_path, {"host": "elsewhere", "pid": 1}, age=100)
+        touched = path.stat().st_mtime
+        time.sleep(0.1)
+        assert path.stat().st_mtime == touched
+    assert path.exists()
+
+
+def test_a_lock_that_vanished_is_no_error(tmp_path: Path) -> None:
+    with cell_lock(tmp_path):
+        (tmp_path / "lock").unlink()
+    assert held(tmp_path)
+
+
+def test_of_many_who_see_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
+    leave(tmp_path, here(dead_pid()))
+    start, stop = threading.Barrier(8), threading.Barrier(8)
+    got: list[bool] = []
+
+    def compete() -> None:
+        start.wait()
+        with cell_lock(tmp_path) as mine:
+            got.append(mine)
+            stop.wait()
+
+    threads = [threading.Thread(target=compete) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 7 + [True]
+
+
+def test_a_file_system_without_locks_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    leave(tmp_path, here(dead_pid()))
+    assert held(tmp_path)
