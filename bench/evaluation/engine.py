@@ -25,6 +25,7 @@ from bench.evaluation.protocols import Protocol
 from bench.evaluation.testing import accuracy, in_turn
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, initial_network, train
+from bench.memory import keep_freed_memory
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -142,6 +143,7 @@ class _Job:
 
     def on_cores(self) -> list[_Net]:
         """Train and test side by side, one thread per network."""
+        keep_freed_memory()
         with crew(torch.get_num_threads()) as workers:
             tasks = [lambda i=i: self._one(i, workers) for i in range(len(self.nets))]
             return workers.map(tasks, self._report)

@@ -7,6 +7,7 @@ keep activations small enough to stay in a core's cache, and let two cores share
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 
 from bench.evaluation.threads import Crew
 
-# Images per slice.
-SLICE = 16
+# Images per slice, at most; a batch of up to half as many is not divided.
+SLICE = 32
 
 
 class Gradient(Protocol):
@@ -55,8 +56,9 @@ class WholeGradient:
 class SlicedGradient:
     """Sums the gradients of slices; only for per-sample networks.
 
-    Slices are dealt to two lanes in turn. Each lane sums its own in order and the second lane is
-    added to the first, so the result does not depend on whether the lanes ran at the same time.
+    A batch is cut into an even number of nearly equal slices, dealt to two lanes in turn. Each lane
+    sums its own in order and the second lane is added to the first, so the result does not depend
+    on whether the lanes ran at the same time.
 
     Args:
         net: in ``train()`` mode.
@@ -70,7 +72,10 @@ class SlicedGradient:
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """See :class:`Gradient`."""
-        slices = list(zip(torch.split(images, SLICE), torch.split(labels, SLICE), strict=True))
+        count = number_of_slices(len(images))
+        slices = list(
+            zip(torch.tensor_split(images, count), torch.tensor_split(labels, count), strict=True)
+        )
         losses: list[Tensor] = [torch.zeros(())] * 2
 
         def run(lane: int) -> None:
@@ -89,6 +94,11 @@ class SlicedGradient:
         net.zero_grad()
         losses = [_backward(net, x, y, total, self._precision) for x, y in slices]
         return torch.stack(losses).sum()
+
+
+def number_of_slices(images: int) -> int:
+    """Return 1 for a batch too small to be worth dividing, else an even number."""
+    return 1 if images <= SLICE // 2 else 2 * math.ceil(images / (2 * SLICE))
 
 
 def _backward(net: nn.Module, images: Tensor, labels: Tensor, total: int, precision: str) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
@@ -16,7 +19,7 @@ from bench.distilled.image_set import FixedSource
 from bench.errors import BenchError
 from bench.evaluation import engine
 from bench.evaluation.engine import evaluate
-from bench.evaluation.gradients import SlicedGradient, WholeGradient
+from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import crew
@@ -109,6 +112,13 @@ def test_slices_follow_the_plain_loop(source):
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(expected), rtol=1e-4, atol=1e-5)
     for mine, theirs in zip(net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+@given(st.integers(1, 3000))
+def test_slices_are_even_in_number_and_no_larger_than_allowed(images):
+    count = number_of_slices(images)
+    assert math.ceil(images / count) <= SLICE
+    assert count % 2 == 0 or (count == 1 and images <= SLICE // 2)
 
 
 def test_slices_are_the_same_bits_on_any_number_of_cores(source):
