@@ -1,7 +1,8 @@
 """Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
 
-A family is registered once and names its members: ``convnet`` serves ``convnet1`` to ``convnet9``,
-``resnet`` serves ``resnet10``, ``resnet18`` and their ``_ap`` variants.
+A family is registered once and names its members: ``convnet`` serves ``convnet1`` to ``convnet6``,
+``resnet`` serves ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a name is part of
+an identity, it is written in one way, that of :func:`canonical_name`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError, UnknownNameError
+from bench.errors import BenchError, UnknownNameError, unknown_message
 from bench.params import NoParams, as_dict, resolve
 from bench.registry import ARCHITECTURES
 
@@ -27,9 +28,8 @@ class Architecture(ABC):
 
     Class attributes:
         name: the family's registered name.
-        members: each member's name, with the parameters that its name fixes.
-        Params: a frozen dataclass of what can be set in parentheses.
-        per_sample: whether :meth:`per_sample_norm` holds for the defaults.
+        members: each member's name, lower case, with the parameters that its name fixes.
+        Params: a frozen dataclass of those and of what can be set in parentheses.
 
     The networks it builds have ``forward(x) -> logits (N, num_classes)`` and
     ``embed(x) -> features (N, D)``, the input of the classifier.
@@ -59,8 +59,11 @@ class Architecture(ABC):
 
 
 def member_names() -> list[str]:
-    """Return every architecture name that can be typed, sorted (loads the families)."""
-    return sorted(m for family in ARCHITECTURES.names() for m in ARCHITECTURES.get(family).members)
+    """Return every architecture name that can be typed, sorted.
+
+    Loads the families, and so torch; leaves out those that do not import.
+    """
+    return sorted({member for family in _load_families()[0] for member in family.members})
 
 
 def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
@@ -68,22 +71,21 @@ def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
 
     Raises:
         UnknownNameError: no family has that member.
-        BenchError: the parentheses cannot be read, or hold a wrong parameter.
+        BenchError: two families have it, a family that might have it does not import, the
+            parentheses cannot be read or hold a wrong parameter.
     """
     match = _NAME.match(text)
     if match is None:
         raise BenchError(f"architecture '{text}' cannot be read: write NAME or NAME(key=value,...)")
     member = match[1].lower()
-    for family_name in ARCHITECTURES.names():
-        family: type[Architecture] = ARCHITECTURES.get(family_name)
-        if member in family.members:
-            given = _arguments(match[2] or "", text)
-            fixed = family.members[member]
-            for key in given:
-                if key in fixed:
-                    raise BenchError(f"architecture '{text}': the name {member} already fixes {key}")
-            return family, member, resolve(family.Params, {**fixed, **given}, owner=member)
-    raise UnknownNameError("architecture", member, member_names())
+    family = _family_of(member)
+    given, fixed = _arguments(match[2] or "", text), family.members[member]
+    for key in given:
+        if key in fixed:
+            raise BenchError(
+                f"architecture '{text}': the name {member} already fixes {key} = {fixed[key]}"
+            )
+    return family, member, resolve(family.Params, {**fixed, **given}, owner=member)
 
 
 def canonical_name(text: str) -> str:
@@ -91,7 +93,7 @@ def canonical_name(text: str) -> str:
     family, member, params = parse_architecture(text)
     default = as_dict(resolve(family.Params, family.members[member], owner=member))
     actual = as_dict(params)
-    changed = [f"{k}={actual[k]}" for k in sorted(actual) if actual[k] != default[k]]
+    changed = [f"{k}={_written(actual[k])}" for k in sorted(actual) if actual[k] != default[k]]
     return f"{member}({','.join(changed)})" if changed else member
 
 
@@ -107,13 +109,47 @@ def is_per_sample(text: str) -> bool:
     return family.per_sample(params)
 
 
+def _load_families() -> tuple[list[type[Architecture]], list[BenchError]]:
+    """Return every family that imports, and why the others do not."""
+    families: dict[type[Architecture], None] = {}
+    errors = []
+    for entry in ARCHITECTURES.entries().values():
+        try:
+            families[entry.load()] = None
+        except BenchError as error:
+            errors.append(error)
+    return list(families), errors
+
+
+def _family_of(member: str) -> type[Architecture]:
+    families, errors = _load_families()
+    found = [family for family in families if member in family.members]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        owners = " and by ".join(f"{f.__module__}.{f.__qualname__}" for f in found)
+        raise BenchError(f"architecture '{member}' is registered twice: by {owners}")
+    known = member_names()
+    if errors:
+        broken = "; ".join(map(str, errors))
+        raise BenchError(f"{unknown_message('architecture', member, known)} But {broken}")
+    raise UnknownNameError("architecture", member, known)
+
+
 def _arguments(text: str, whole: str) -> dict[str, str]:
-    arguments = {}
+    arguments: dict[str, str] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
-        key, sign, value = part.partition("=")
+        key, sign, value = (p.strip() for p in part.partition("="))
         if not sign:
             raise BenchError(f"architecture '{whole}': '{part}' is not of the form key=value")
-        arguments[key.strip()] = value.strip()
+        if key in arguments:
+            raise BenchError(f"architecture '{whole}': {key} is given twice")
+        arguments[key] = value
     return arguments
 
 
+def _written(value: Any) -> str:
+    """Write a parameter as it can be typed: the inverse of how strings are parsed."""
+    if isinstance(value, list):
+        return "+".join(map(_written, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,179 @@
+"""Names of architectures: parsing, the canonical form, near misses and wrong parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.architecture import (
+    Architecture,
+    build_network,
+    canonical_name,
+    is_per_sample,
+    member_names,
+    parse_architecture,
+)
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError, UnknownNameError
+from bench.params import as_dict, param
+from bench.registry import ARCHITECTURES, Entry
+
+BUILT_IN = [
+    *(f"convnet{depth}" for depth in range(1, 7)),
+    "resnet10", "resnet10_ap", "resnet18", "resnet18_ap",
+]  # fmt: skip
+
+
+def test_members() -> None:
+    names = member_names()
+    assert set(BUILT_IN) <= set(names)
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_plain_name_is_canonical(name: str) -> None:
+    assert canonical_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("ConvNet3", "convnet3"),
+        (" convnet3 ( ) ", "convnet3"),
+        ("convnet3(width=128)", "convnet3"),
+        ("convnet3(norm=instance,width=128,activation=relu,pooling=avg)", "convnet3"),
+        ("convnet3(width=64,norm=batch)", "convnet3(norm=batch,width=64)"),
+        ("convnet3( norm = batch , width = 64 )", "convnet3(norm=batch,width=64)"),
+        ("convnet3(width=6e1)", "convnet3(width=60)"),
+        ("resnet18_ap(norm=batch)", "resnet18_ap"),
+        ("resnet18(norm=instance)", "resnet18(norm=instance)"),
+    ],
+)
+def test_canonical_name(text: str, canonical: str) -> None:
+    assert canonical_name(text) == canonical
+    assert canonical_name(canonical) == canonical
+
+
+@given(
+    st.integers(1, 6),
+    st.integers(1, 512),
+    st.sampled_from(["instance", "batch", "group", "layer", "none"]),
+    st.sampled_from(["relu", "leakyrelu", "sigmoid", "swish"]),
+    st.sampled_from(["avg", "max", "none"]),
+    st.permutations(["width", "norm", "activation", "pooling"]),
+)
+def test_order_and_defaults_do_not_matter(
+    depth: int, width: int, norm: str, activation: str, pooling: str, order: list[str]
+) -> None:
+    values = {"width": width, "norm": norm, "activation": activation, "pooling": pooling}
+    text = f"convnet{depth}({','.join(f'{key}={values[key]}' for key in order)})"
+    _, member, params = parse_architecture(text)
+    assert member == f"convnet{depth}"
+    assert as_dict(params) == {"depth": depth, **values}
+    assert parse_architecture(canonical_name(text))[2] == params
+    assert is_per_sample(text) == (norm != "batch")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("convnet33", "convnet3"), ("resnet18ap", "resnet18_ap"), ("resnt10", "resnet10")],
+)
+def test_near_miss(name: str, near: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"'{name}'. Did you mean '{near}'"):
+        parse_architecture(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["cannot be read", "NAME(key=value,...)"]),
+        ("convnet3(width=64", ["cannot be read"]),
+        ("convnet3(width)", ["'width'", "key=value"]),
+        ("convnet3(widht=64)", ["widht", "Did you mean 'width'"]),
+        ("convnet3(width=wide)", ["convnet3.width", "'wide'", "whole number"]),
+        ("convnet3(width=0)", ["convnet3.width", "at least 1"]),
+        ("convnet3(norm=spectral)", ["spectral", "instance, batch, group, layer, none"]),
+        ("convnet3(activation=tanh)", ["tanh", "relu, leakyrelu, sigmoid, swish"]),
+        ("convnet3(pooling=sum)", ["sum", "avg, max, none"]),
+        ("convnet3(depth=4)", ["convnet3 already fixes depth = 3"]),
+        ("resnet18(average_pool=true)", ["resnet18 already fixes average_pool = False"]),
+        ("convnet3(width=32,width=64)", ["width is given twice"]),
+        ("convnet", ["unknown architecture 'convnet'", "convnet3"]),
+    ],
+)
+def test_mistakes_are_named(text: str, words: list[str]) -> None:
+    with pytest.raises(BenchError) as caught:
+        parse_architecture(text)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> dict[str, Entry]:
+    """Run-time registrations that are forgotten after the test."""
+    entries: dict[str, Entry] = {}
+    monkeypatch.setattr(ARCHITECTURES, "_registered", entries)
+    return entries
+
+
+def family(*members: str) -> type[Architecture]:
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Params:
+        widths: tuple[int, ...] = param((4,), help="channels")
+        bias: bool = param(True, help="add one")
+        limit: float | None = param(1.0, help="at most")
+
+    class Made(Architecture):
+        name = "made"
+
+        @classmethod
+        def build(cls, spec: DatasetSpec, params: Any) -> Any:
+            return spec.name, params
+
+        @classmethod
+        def per_sample(cls, params: Any) -> bool:
+            return params.bias
+
+    Made.Params, Made.members = Params, {member: {} for member in members}
+    return Made
+
+
+def test_every_kind_of_value_can_be_written(registered: dict[str, Entry]) -> None:
+    ARCHITECTURES.register("made", family("mlp"), "here")
+    text = "mlp(bias=no,limit=none,widths=8+16)"
+    assert canonical_name(text) == "mlp(bias=false,limit=none,widths=8+16)"
+    assert canonical_name(canonical_name(text)) == canonical_name(text)
+    assert not is_per_sample(text)
+    spec = DatasetSpec("made-up", 2, 1, 4, 4, (0.5,), (0.5,), flip=False)
+    assert build_network(text, spec) == ("made-up", parse_architecture(text)[2])
+    assert "mlp" in member_names()
+
+
+def test_two_families_may_not_share_a_member(registered: dict[str, Entry]) -> None:
+    ARCHITECTURES.register("made", family("convnet3"), "here")
+    with pytest.raises(BenchError, match=r"'convnet3' is registered twice.*ConvNet.*Made"):
+        parse_architecture("convnet3")
+    assert canonical_name("convnet2") == "convnet2"
+
+
+def test_a_family_under_two_names_is_one_family(registered: dict[str, Entry]) -> None:
+    made = family("mlp")
+    ARCHITECTURES.register("made", made, "here")
+    ARCHITECTURES.register("mlp", made, "here")
+    assert canonical_name("mlp") == "mlp"
+
+
+def test_a_broken_family_harms_no_other(registered: dict[str, Entry]) -> None:
+    def fail() -> Any:
+        raise BenchError("architecture 'broken' does not import: no module named foo")
+
+    registered["broken"] = Entry("broken", "elsewhere 1.0", "nowhere:Broken", fail)
+    assert canonical_name("convnet3") == "convnet3"
+    assert "convnet3" in member_names()
+    with pytest.raises(BenchError, match=r"unknown architecture 'mynet'.*no module named foo"):
+        parse_architecture("mynet")
