@@ -96,8 +96,8 @@ class ImageSet(DistilledSet):
         self.check_mode(mode)
         counts = torch.bincount(self.labels, minlength=self.spec.num_classes)
         if ipc is not None and not bool((counts == ipc).all()):
-            fewest, most = int(counts.min()), int(counts.max())
-            raise ValueError(f"the set holds {fewest} to {most} images per class, not IPC {ipc}")
+            found = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
+            raise ValueError(f"the set holds {found} images per class, not IPC {ipc}")
         images = self.images
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec)

@@ -21,7 +21,7 @@ from bench.store.atomic import replacing
 FORMAT = 1
 _HEADER = "bench"
 _PLAIN = torch.contiguous_format
-# No dataset has as many classes, nor images as many pixels a side.
+# No dataset has as many classes, nor images as many pixels a side, nor so large a mean.
 _LARGEST = 1_000_000
 _KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, GeneratorSet)}
 
@@ -114,6 +114,8 @@ def _spec(data: dict[str, Any]) -> DatasetSpec:
         raise ValueError(f"sizes {sizes} of its dataset are not whole numbers from 1 up")
     if not len(spec.mean) == len(spec.std) == spec.channels:
         raise ValueError(f"mean {spec.mean} and std {spec.std} are not one number per channel")
-    if not all(isinstance(v, int | float) for v in spec.mean) or min(spec.std) <= 0:
+    numbers = (*spec.mean, *spec.std)
+    plain = all(isinstance(v, int | float) and abs(v) <= _LARGEST for v in numbers)
+    if not plain or min(spec.std) <= 0:
         raise ValueError(f"mean {spec.mean} or std {spec.std} of its dataset cannot normalise")
     return spec
