@@ -1,8 +1,8 @@
 """Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
 
-A family is registered once and names its members: ``convnet`` serves ``convnet1`` to ``convnet6``,
-``resnet`` serves ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a name is part of
-an identity, it is written in one way, that of :func:`canonical_name`.
+A family is one class, registered under each of its members' names: ``ConvNet`` is ``convnet1`` to
+``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a name is
+part of an identity, it is written in one way, that of :func:`canonical_name`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError, UnknownNameError, unknown_message
+from bench.errors import BenchError
 from bench.params import NoParams, as_dict, resolve
 from bench.registry import ARCHITECTURES
 
@@ -27,7 +27,7 @@ class Architecture(ABC):
     """A family of networks.
 
     Class attributes:
-        name: the family's registered name.
+        name: the family's name, for people.
         members: each member's name, lower case, with the parameters that its name fixes.
         Params: a frozen dataclass of those and of what can be set in parentheses.
 
@@ -58,21 +58,12 @@ class Architecture(ABC):
         """
 
 
-def member_names() -> list[str]:
-    """Return every architecture name that can be typed, sorted.
-
-    Loads the families, and so torch; leaves out those that do not import.
-    """
-    return sorted({member for family in _load_families()[0] for member in family.members})
-
-
 def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
     """Return the family, the member's name and the resolved parameters that ``text`` names.
 
     Raises:
-        UnknownNameError: no family has that member.
-        BenchError: two families have it, a family that might have it does not import, the
-            parentheses cannot be read or hold a wrong parameter.
+        UnknownNameError: no architecture is registered under that name.
+        BenchError: it does not import, or the parentheses cannot be read or hold a wrong parameter.
     """
     match = _NAME.match(text)
     if match is None:
@@ -109,31 +100,14 @@ def is_per_sample(text: str) -> bool:
     return family.per_sample(params)
 
 
-def _load_families() -> tuple[list[type[Architecture]], list[BenchError]]:
-    """Return every family that imports, and why the others do not."""
-    families: dict[type[Architecture], None] = {}
-    errors = []
-    for entry in ARCHITECTURES.entries().values():
-        try:
-            families[entry.load()] = None
-        except BenchError as error:
-            errors.append(error)
-    return list(families), errors
-
-
 def _family_of(member: str) -> type[Architecture]:
-    families, errors = _load_families()
-    found = [family for family in families if member in family.members]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        owners = " and by ".join(f"{f.__module__}.{f.__qualname__}" for f in found)
-        raise BenchError(f"architecture '{member}' is registered twice: by {owners}")
-    known = member_names()
-    if errors:
-        broken = "; ".join(map(str, errors))
-        raise BenchError(f"{unknown_message('architecture', member, known)} But {broken}")
-    raise UnknownNameError("architecture", member, known)
+    family: type[Architecture] = ARCHITECTURES.get(member)
+    if member not in family.members:
+        raise BenchError(
+            f"architecture '{member}' is registered for {family.__qualname__}, whose members are "
+            f"{', '.join(family.members)}"
+        )
+    return family
 
 
 def _arguments(text: str, whole: str) -> dict[str, str]:

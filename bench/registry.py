@@ -147,14 +147,16 @@ _files: dict[str, str] = {}
 def register(kind: str) -> Callable[[Any], Any]:
     """Class decorator for a plugin file: ``@register("method")``.
 
-    The plugin's ``name`` attribute is the name it is registered under.
+    The plugin's ``name`` attribute is the name it is registered under; an architecture is
+    registered under the name of each of its ``members``.
     """
     if kind not in _REGISTRIES:
         raise UnknownNameError("plugin kind", kind, _REGISTRIES)
 
     def decorate(plugin: Any) -> Any:
         origin = _files.get(plugin.__module__, plugin.__module__)
-        _REGISTRIES[kind].register(plugin.name, plugin, origin)
+        for name in plugin.members if kind == "architecture" else (plugin.name,):
+            _REGISTRIES[kind].register(name, plugin, origin)
         return plugin
 
     return decorate
