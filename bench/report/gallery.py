@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 10
 _MOST_IMAGES = 10
 _WIDEST = 12.5
-_LETTERS_PER_INCH = 15
+_LETTERS_PER_INCH, _TITLE_LETTERS_PER_INCH = 15, 12
 _GAP = 2
 _INCHES_PER_IMAGE = 0.26
 
@@ -125,9 +125,12 @@ def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
     tall = len(panels[0].class_names) * _INCHES_PER_IMAGE + 0.6
     across = min(len(panels), int(_WIDEST / wide))
     down = -(-len(panels) // across)
-    figure = Figure((max(4.2, across * wide + 0.9), down * tall + 0.3), layout="constrained")
+    width = max(4.2, across * wide + 0.9)
+    figure = Figure((width, down * tall + 0.3), layout="constrained")
     shown = f"{title}: {plural(columns, 'image')} of {panels[0].classes}, first seed"
-    figure.suptitle(shown, x=0.01, ha="left", fontsize=9.5)
+    figure.suptitle(
+        fill(shown, int(width * _TITLE_LETTERS_PER_INCH)), x=0.01, ha="left", fontsize=9.5
+    )
     grid = figure.subplots(down, across, squeeze=False)
     for i, axes in enumerate(grid.flat):
         if i < len(panels):

@@ -75,7 +75,7 @@ def find_published() -> Path:
     if checkout.is_file():
         return checkout
     try:
-        installed = [Path(str(f.locate())) for f in files("distillation-bench") or []]
+        installed = [Path(str(f.locate())).resolve() for f in files("distillation-bench") or []]
     except PackageNotFoundError:
         installed = []
     for path in installed:

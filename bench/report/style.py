@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any
 
 from bench.report.aggregate import Block, Row
@@ -24,6 +25,8 @@ _STYLE: dict[Any, Any] = {
     "lines.markersize": 5, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 200,
     "svg.hashsalt": "bench", "svg.fonttype": "path", "axes.unicode_minus": True,
 }  # fmt: skip
+# What fits over a panel 3.3 inches wide.
+_TITLE_LETTERS, _DETAIL_LETTERS = 44, 60
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -109,7 +112,7 @@ def _series(members: list[Row], profiles: list[str], *, name_arch: bool) -> Seri
 
 
 def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
-    """Name the dataset and the judge, and in a second line profile, protocol and spread."""
+    """Name the dataset and the judge, and below them profile, protocol, spread and notes."""
     spreads = {row.varies for row in rows}
     profiles = listing(r.profile for r in rows if r.profile != "any") or "any"
     parts = [
@@ -120,10 +123,13 @@ def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
         parts.append(f"selection {block.selection}")
     if block.precision != "fp32":
         parts.append(block.precision)
-    note = f" ({block.dataset_note})" if block.dataset_note else ""
-    axes.set_title(f"{block.dataset}{note}, judged with {block.eval_arch}", loc="left", pad=17)
+    if block.dataset_note:
+        parts.append(block.dataset_note)
+    details = wrap(" · ".join(parts), _DETAIL_LETTERS, break_on_hyphens=False)
+    title = fill(f"{block.dataset}, judged with {block.eval_arch}", _TITLE_LETTERS)
+    axes.set_title(title, loc="left", pad=6 + 10 * len(details))
     axes.text(
-        0, 1.025, " · ".join(parts), transform=axes.transAxes, fontsize=7.5, color="#555555",
+        0, 1.025, "\n".join(details), transform=axes.transAxes, fontsize=7.5, color="#555555",
         ha="left", va="bottom",
     )  # fmt: skip
 

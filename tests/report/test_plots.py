@@ -60,6 +60,16 @@ def test_accuracy_panel_draws_the_means_and_spreads(small: object) -> None:
     assert "quick-v1" in texts
 
 
+def test_a_datasets_note_stands_under_its_title() -> None:
+    rows = collect(frame_of(cell(dataset_note="went through JPEG, which softens it " * 3)))
+    with plot_style():
+        (axes,) = accuracy._figure(rows).axes
+    lines = axes.texts[0].get_text().splitlines()
+    assert len(lines) >= 3
+    assert max(map(len, lines)) <= 60
+    assert "JPEG" in axes.texts[0].get_text()
+
+
 def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(small: object) -> None:
     rows = collect(small)
     with plot_style():

@@ -142,3 +142,18 @@ def test_an_absent_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(published, "files", lambda name: [])
     with pytest.raises(BenchError, match="--published-file"):
         find_published()
+
+
+def test_an_installed_file_is_found_where_the_package_is_no_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Installed:
+        def locate(self) -> Path:
+            return tmp_path / "site" / ".." / "paper_numbers.csv"
+
+    (tmp_path / "site").mkdir()
+    (tmp_path / "paper_numbers.csv").write_text(HEADER + "\n")
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "a" / "b" / "c" / "published.py"))
+    monkeypatch.setattr(published, "files", lambda name: [Installed()])
+    assert find_published() == tmp_path / "paper_numbers.csv"
+    assert load_published() == []
