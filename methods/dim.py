@@ -1,0 +1,226 @@
+"""DiM: distilling a dataset into a generative model, by a GAN and then by matching logits.
+
+K. Wang et al., "DiM: Distilling Dataset into Generative Model", 2023 (arXiv:2303.04707); where
+the paper is silent, the released code (vimar-gu/DiM, pool_match.py) decides.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench.plugin import (
+    Context,
+    DistilledSet,
+    GeneratorSet,
+    Method,
+    Prerequisite,
+    Reference,
+    Task,
+    global_seed,
+    param,
+)
+from methods.batches import ShuffledBatches
+from methods.gan import ConditionalGAN, generator_set
+from methods.gan_networks import ConditionalGenerator, Discriminator
+from methods.gan_pair import AdversarialPair
+from methods.logit_matching import LogitMatcher
+
+_GAN_PREFIX = "gan_"
+
+
+def _gan_profile(name: str) -> dict[str, Any]:
+    """Return a profile of the GAN under the names it has here."""
+    return {_GAN_PREFIX + k: v for k, v in ConditionalGAN.profiles[name].items()}
+
+
+class DiM(Method):
+    r"""Continues the conditional GAN with a loss that matches logits of real and drawn images.
+
+    Every epoch draws a fresh network :math:`\psi` from a pool. Before each generator step it
+    trains on some augmented real batches; then, for a real batch :math:`x` with classes :math:`y`
+    and one augmentation :math:`A` that all images share, the generator's loss is that of the GAN
+    (see :class:`methods.gan.ConditionalGAN`) plus
+
+    .. math:: w \, \overline{\big( \log\sigma(\psi(A(x)))
+              - \log\sigma(\psi(A(G(z, y)))) \big)^2}
+
+    The discriminator's step is the GAN's, and both optimisers keep their state. One difference
+    from the released code: there, images in [-1, 1] go through the mean and standard deviation of
+    [0, 1] pixels in this stage, though the generator is later judged on properly normalised
+    images; here they are normalised properly throughout.
+    """
+
+    @dataclass(frozen=True)
+    class Params:
+        """The released code's values; those of the GAN it starts from begin with ``gan_``."""
+
+        gan_width: int = param(196, help="channels of the GAN's networks", min=1)
+        gan_noise_dim: int = param(
+            100,
+            help="latent entries for up to 10 classes, the one-hot label among them; "
+            "every class above 10 adds one",
+            min=11,
+        )
+        gan_epochs: int = param(150, help="the GAN's passes over the real set", min=1)
+        gan_max_steps: int | None = param(
+            None, help="stop the GAN after this many steps; none for all epochs", min=1
+        )
+        gan_batch: int = param(128, help="the GAN's real images per step", min=1)
+        gan_lr: float = param(1e-4, help="the GAN's Adam learning rate", min=0)
+        gan_penalty_weight: float = param(
+            10.0, help="factor of the gradient penalty, in both stages", min=0
+        )
+        gan_penalty_batch: int | None = param(
+            None,
+            help="images of a batch that the penalty is measured on, in both stages; none for all",
+            min=1,
+        )
+        epochs: int = param(100, help="passes over the real set with matching", min=1)
+        max_steps: int | None = param(
+            None, help="stop matching after this many steps; none for all epochs", min=1
+        )
+        batch: int = param(64, help="real images per step, of the networks too", min=1)
+        lr: float = param(5e-6, help="Adam learning rate of the GAN while matching", min=0)
+        match_weight: float = param(0.01, help="factor of the matching loss", min=0)
+        pool: tuple[str, ...] = param(
+            ("convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap"),
+            help="architectures to match in, joined by '+'",
+        )
+        net_life: int | None = param(
+            None, help="steps until another network is drawn; none for an epoch", min=1
+        )
+        net_steps: int = param(16, help="a network's training steps before each matching", min=0)
+        net_lr: float = param(0.01, help="learning rate of the networks (SGD)", min=0)
+        dsa: str = param(
+            "color_crop_cutout",
+            help="augmentations while matching, joined by '_' (flip is left out for digits); "
+            "the networks train without cutout",
+        )
+
+    name: ClassVar[str] = "dim"
+    reference: ClassVar[Reference | None] = Reference(
+        "DiM: Distilling Dataset into Generative Model",
+        2023,
+        "arXiv:2303.04707",
+        "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
+    )
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "lite": {
+            **_gan_profile("lite"),
+            "max_steps": 400,
+            "batch": 32,
+            "lr": 5e-5,
+            "pool": ("convnet3(width=64)", "resnet10_ap(width=16)"),
+            "net_life": 40,
+            "net_steps": 4,
+        },
+        "smoke": {
+            **_gan_profile("smoke"),
+            "max_steps": 60,
+            "batch": 16,
+            "lr": 5e-5,
+            "pool": ("convnet3(width=32)",),
+            "net_life": 20,
+            "net_steps": 2,
+        },
+    }
+    gives_up: ClassVar[Mapping[str, str]] = {
+        "lite": "",
+        "smoke": "",
+    }
+    ipc_agnostic: ClassVar[bool] = True
+    uses_arch: ClassVar[bool] = False
+    modes: ClassVar[tuple[str, ...]] = ("stream", "frozen")
+
+    @classmethod
+    def prerequisite(cls, task: Task) -> Prerequisite | None:
+        """Return the GAN, which the method ``gan`` shares if its parameters are the same."""
+        return Prerequisite(ConditionalGAN.name, gan_params(task.params))
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        """Take over the GAN's networks and optimisers."""
+        params = task.params
+        self._spec, self._params = task.spec, params
+        self._batches = ShuffledBatches(ctx, params.batch)
+        self._pair = _continued(task, ctx)
+        self._matcher = LogitMatcher(
+            ctx,
+            params.pool,
+            params.dsa,
+            batch=params.batch,
+            train_steps=params.net_steps,
+            lr=params.net_lr,
+        )
+
+    def steps(self) -> int:
+        """All whole batches of all epochs, or ``max_steps`` if that is fewer."""
+        return self._batches.steps(self._params.epochs, self._params.max_steps)
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        """Train the network of the pool, then update the generator and the discriminator."""
+        if i % (self._params.net_life or self._batches.per_epoch) == 0:
+            self._matcher.renew()
+        self._matcher.train()
+        real, labels = self._batches.pick(i)
+        matched: list[Tensor] = []
+
+        def match(fake: Tensor) -> Tensor:
+            weight: float = self._params.match_weight
+            loss = weight * self._matcher.loss(real, fake)
+            matched.append(loss.detach())
+            return loss
+
+        return {
+            "generator_loss": self._pair.generator_step(labels, match),
+            "matching_loss": matched[0],
+            "discriminator_loss": self._pair.discriminator_step(real, labels),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the GAN's state, the running epoch's order and the network of the pool."""
+        return {
+            "pair": self._pair.tensors(),
+            "order": self._batches.order,
+            "matcher": self._matcher.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self._pair.load_tensors(state["pair"])
+        self._batches.order = state["order"].clone()
+        self._matcher.load_state_dict(state["matcher"])
+
+    def result(self) -> DistilledSet:
+        """Return a copy of the generator."""
+        return generator_set(self._spec, self._pair.generator)
+
+
+def gan_params(params: DiM.Params) -> dict[str, Any]:
+    """Return the parameters of the GAN that DiM with ``params`` starts from."""
+    named = vars(params).items()
+    return {k.removeprefix(_GAN_PREFIX): v for k, v in named if k.startswith(_GAN_PREFIX)}
+
+
+def _continued(task: Task, ctx: Context) -> AdversarialPair:
+    """Return the GAN of ``ctx.start`` as it was left, at the learning rate of this stage."""
+    assert ctx.start is not None
+    assert isinstance(ctx.start.distilled, GeneratorSet)
+    generator = copy.deepcopy(ctx.start.distilled.network)
+    assert isinstance(generator, ConditionalGenerator)
+    with global_seed(0):  # the weights are overwritten below; global state must not move
+        discriminator = Discriminator(task.spec, task.params.gan_width).to(ctx.device)
+    pair = AdversarialPair(
+        generator,
+        discriminator,
+        ctx,
+        lr=task.params.lr,
+        penalty_weight=task.params.gan_penalty_weight,
+        penalty_batch=task.params.gan_penalty_batch,
+    )
+    pair.load_byproducts(ctx.start.byproducts)
+    return pair

@@ -1,0 +1,161 @@
+"""The conditional GAN that DiM starts from, on its own: the paper's ablation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from bench.plugin import (
+    Context,
+    DatasetSpec,
+    DistilledSet,
+    GeneratorSet,
+    Method,
+    Reference,
+    Task,
+    global_seed,
+    param,
+)
+from methods.batches import ShuffledBatches
+from methods.gan_networks import ConditionalGenerator, Discriminator
+from methods.gan_pair import AdversarialPair
+
+# Classes of the paper's datasets: what its noise_dim of 100 makes room for.
+_PAPER_CLASSES = 10
+
+
+class ConditionalGAN(Method):
+    r"""Trains a class-conditional generator with a Wasserstein critic that also classifies.
+
+    A step is one update of the generator and one of the discriminator, on one real batch:
+
+    .. math:: L_G = -\overline{D(G(z, y))} + \mathrm{CE}(C(G(z, y)), y)
+
+    .. math:: L_D = \overline{D(\tilde x)} - \overline{D(x)} + \mathrm{CE}(C(\tilde x), \tilde y)
+              + \mathrm{CE}(C(x), y)
+              + \lambda \overline{(\lVert \nabla_{\hat x} D(\hat x) \rVert_2 - 1)^2}
+
+    where the generator draws the real batch's classes in the first and uniform ones in the
+    second. Images are in [-1, 1]. Nothing in it depends on IPC: the generator draws any number.
+    """
+
+    @dataclass(frozen=True)
+    class Params:
+        """The released code's values."""
+
+        width: int = param(196, help="channels of both networks", min=1)
+        noise_dim: int = param(
+            100,
+            help="latent entries for up to 10 classes, the one-hot label among them; "
+            "every class above 10 adds one",
+            min=_PAPER_CLASSES + 1,
+        )
+        epochs: int = param(150, help="passes over the real set", min=1)
+        max_steps: int | None = param(
+            None, help="stop after this many steps; none for all epochs", min=1
+        )
+        batch: int = param(128, help="real images per step", min=1)
+        lr: float = param(1e-4, help="Adam learning rate of both networks", min=0)
+        penalty_weight: float = param(10.0, help="factor of the gradient penalty", min=0)
+        penalty_batch: int | None = param(
+            None, help="images of a batch that the penalty is measured on; none for all", min=1
+        )
+
+    name: ClassVar[str] = "gan"
+    reference: ClassVar[Reference | None] = Reference(
+        "DiM: Distilling Dataset into Generative Model (its GAN alone)",
+        2023,
+        "arXiv:2303.04707",
+        "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
+    )
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "lite": {
+            "width": 48,
+            "epochs": 40,
+            "max_steps": 4000,
+            "batch": 32,
+            "lr": 5e-4,
+            "penalty_batch": 8,
+        },
+        "smoke": {
+            "width": 24,
+            "epochs": 20,
+            "max_steps": 400,
+            "batch": 16,
+            "lr": 1e-3,
+            "penalty_batch": 4,
+        },
+    }
+    gives_up: ClassVar[Mapping[str, str]] = {
+        "lite": "a quarter of the width, 4000 steps of 32 images in place of 150 epochs, five "
+        "times the learning rate, the gradient penalty measured on a quarter of each batch",
+        "smoke": "an eighth of the width and 400 steps of 16 images: digits one can read, no more",
+    }
+    ipc_agnostic: ClassVar[bool] = True
+    uses_arch: ClassVar[bool] = False
+    modes: ClassVar[tuple[str, ...]] = ("stream", "frozen")
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        """Initialise both networks from the context's seed."""
+        params = task.params
+        self._spec, self._params = task.spec, params
+        self._batches = ShuffledBatches(ctx, params.batch)
+        noise_dim = latent_size(params.noise_dim, task.spec)
+        with global_seed(ctx.draw_int(2**62, "networks")):
+            generator = ConditionalGenerator(task.spec, params.width, noise_dim)
+            discriminator = Discriminator(task.spec, params.width)
+        self._pair = AdversarialPair(
+            generator.to(ctx.device),
+            discriminator.to(ctx.device),
+            ctx,
+            lr=params.lr,
+            penalty_weight=params.penalty_weight,
+            penalty_batch=params.penalty_batch,
+        )
+
+    def steps(self) -> int:
+        """All whole batches of all epochs, or ``max_steps`` if that is fewer."""
+        return self._batches.steps(self._params.epochs, self._params.max_steps)
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        """Update the generator, then the discriminator."""
+        real, labels = self._batches.pick(i)
+        return {
+            "generator_loss": self._pair.generator_step(labels),
+            "discriminator_loss": self._pair.discriminator_step(real, labels),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return both networks, both optimisers' states and the running epoch's order."""
+        return {"pair": self._pair.tensors(), "order": self._batches.order}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self._pair.load_tensors(state["pair"])
+        self._batches.order = state["order"].clone()
+
+    def result(self) -> DistilledSet:
+        """Return a copy of the generator."""
+        return generator_set(self._spec, self._pair.generator)
+
+    def byproducts(self) -> dict[str, Tensor]:
+        """Return the discriminator and both optimisers' states, from which DiM continues."""
+        return self._pair.byproducts()
+
+
+def latent_size(noise_dim: int, spec: DatasetSpec) -> int:
+    """Return the generator's latent entries for a dataset.
+
+    The paper's datasets have 10 classes, whose labels leave 90 of 100 entries to noise. More
+    classes lengthen the vector so that as many stay: 190 for CIFAR-100, where 100 would leave none.
+    """
+    return noise_dim + max(0, spec.num_classes - _PAPER_CLASSES)
+
+
+def generator_set(spec: DatasetSpec, generator: ConditionalGenerator) -> GeneratorSet:
+    """Return a copy of ``generator`` as a distilled set; the original stays in training."""
+    return GeneratorSet(spec, "conditional-gan", copy.deepcopy(generator), {})

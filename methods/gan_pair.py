@@ -1,0 +1,142 @@
+"""A generator and a discriminator in training: one step of either, and their whole state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from bench.plugin import Context
+from methods.compute import autocast
+from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
+from methods.gan_networks import ConditionalGenerator, Discriminator
+from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+
+# DiM's released code; the learning rate is a parameter.
+_BETAS = (0.0, 0.9)
+
+
+class AdversarialPair:
+    """Both networks in training mode, each with its Adam.
+
+    Randomness comes from the context's generators ``noise``, ``fake-labels`` and ``penalty``.
+
+    Args:
+        generator: trained in place.
+        discriminator: trained in place.
+        ctx: generators, device and precision.
+        lr: learning rate of both optimisers.
+        penalty_weight: factor of the gradient penalty.
+        penalty_batch: images of a batch that the penalty is measured on; ``None`` for all.
+    """
+
+    def __init__(
+        self,
+        generator: ConditionalGenerator,
+        discriminator: Discriminator,
+        ctx: Context,
+        *,
+        lr: float,
+        penalty_weight: float,
+        penalty_batch: int | None,
+    ) -> None:
+        self.generator = generator.train().requires_grad_(True)
+        self.discriminator = discriminator.train().requires_grad_(True)
+        self._ctx, self._weight, self._penalised = ctx, penalty_weight, penalty_batch
+        self._generator_adam = _adam(generator, lr)
+        self._discriminator_adam = _adam(discriminator, lr)
+
+    def generator_step(
+        self, labels: Tensor, extra: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """Update the generator once.
+
+        Args:
+            labels: the classes to draw, int64 ``(N,)``.
+            extra: maps the drawn images to a loss that is added.
+
+        Returns:
+            The loss, detached.
+        """
+        self.discriminator.requires_grad_(False)
+        with autocast(self._ctx):
+            fake = self.generator.sample(labels, self._ctx.generator("noise"))
+            loss = generator_loss(self.discriminator, fake, labels)
+        if extra is not None:
+            loss = loss + extra(fake.float())
+        _update(self._generator_adam, loss)
+        self.discriminator.requires_grad_(True)
+        return loss.detach()
+
+    def discriminator_step(self, real: Tensor, labels: Tensor) -> Tensor:
+        """Update the discriminator once, against as many fresh images of random classes.
+
+        Args:
+            real: real images in [-1, 1], float32 ``(N, C, H, W)``.
+            labels: their classes.
+
+        Returns:
+            The loss, detached.
+        """
+        fake, fake_labels = self._draw(len(real))
+        few = slice(self._penalised)
+        with autocast(self._ctx):
+            loss = discriminator_loss(self.discriminator, real, labels, fake, fake_labels)
+            slopes = self._ctx.generator("penalty")
+            penalty = gradient_penalty(self.discriminator, real[few], fake[few], slopes)
+        loss = loss + self._weight * penalty
+        _update(self._discriminator_adam, loss)
+        return loss.detach()
+
+    def byproducts(self) -> dict[str, Tensor]:
+        """Return all but the generator: the discriminator and both optimisers' states."""
+        return {
+            **_prefixed("discriminator", self.discriminator.state_dict()),
+            **_prefixed("generator_adam", optimiser_tensors(self._generator_adam)),
+            **_prefixed("discriminator_adam", optimiser_tensors(self._discriminator_adam)),
+        }
+
+    def load_byproducts(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from :meth:`byproducts`, each optimiser at its own learning rate."""
+        self.discriminator.load_state_dict(_own("discriminator", tensors))
+        load_optimiser_tensors(self._generator_adam, _own("generator_adam", tensors))
+        load_optimiser_tensors(self._discriminator_adam, _own("discriminator_adam", tensors))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that later steps depend on, live."""
+        return {**_prefixed("generator", self.generator.state_dict()), **self.byproducts()}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from :meth:`tensors`."""
+        self.generator.load_state_dict(_own("generator", tensors))
+        self.load_byproducts(tensors)
+
+    @torch.no_grad()
+    def _draw(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw images of classes drawn uniformly; batch statistics are tracked, as in training."""
+        ctx, generator = self._ctx, self.generator
+        labels = torch.randint(
+            generator.num_classes, (n,), generator=ctx.generator("fake-labels"), device=ctx.device
+        )
+        with autocast(ctx):
+            return generator.sample(labels, ctx.generator("noise")).float(), labels
+
+
+def _adam(network: torch.nn.Module, lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr, _BETAS, foreach=True)
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def _prefixed(owner: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{owner}.{name}": value for name, value in tensors.items()}
+
+
+def _own(owner: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = f"{owner}."
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,148 @@
+"""DiM's matching: generated images should mean to a network what real ones of their class mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.plugin import DSA, Context, Draw, normalise
+from methods.compute import autocast, slice_size
+from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+
+# SGD of the pool's networks in DiM's released code; the learning rate is a parameter.
+_MOMENTUM = 0.9
+_WEIGHT_DECAY = 5e-4
+# Left out when a network of the pool trains on real images, as in the released code.
+_NOT_IN_TRAINING = "cutout"
+
+
+def logit_distance(real: Tensor, fake: Tensor) -> Tensor:
+    r"""Return :math:`\overline{(\log\sigma(\psi(x)) - \log\sigma(\psi(\tilde x)))^2}`.
+
+    Args:
+        real: logits of real images, ``(N, num_classes)``.
+        fake: logits of as many generated ones, of the same classes in the same order.
+
+    Returns:
+        The mean over images and classes, 0-d.
+    """
+    distance: Tensor = (real.log_softmax(1) - fake.log_softmax(1)).square().mean()
+    return distance
+
+
+class LogitMatcher:
+    """A network drawn from a pool, trained on real images in step with the generator.
+
+    Randomness comes from the context's generators ``pool`` (host), ``network``,
+    ``matcher-order``, ``matcher-augmentation`` and ``siamese-augmentation``.
+
+    Args:
+        ctx: real set, generators, device, precision.
+        pool: architectures by name.
+        strategy: the siamese augmentation; without cutout, the one for training on real images.
+        batch: real images per training step of the network.
+        train_steps: such steps before every matching; at most an epoch.
+        lr: learning rate of the network.
+
+    Raises:
+        BenchError: for an unknown architecture or augmentation.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        pool: Sequence[str],
+        strategy: str,
+        *,
+        batch: int,
+        train_steps: int,
+        lr: float,
+    ) -> None:
+        self._ctx, self._pool, self._lr = ctx, tuple(pool), lr
+        self._slices = {arch: slice_size(arch, ctx) for arch in self._pool}
+        self._batch = min(batch, len(ctx.real))
+        self._train_steps = min(train_steps, len(ctx.real) // self._batch)
+        self._siamese = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
+        names = [n for n in self._siamese.operations if n != _NOT_IN_TRAINING]
+        self._augment = DSA("_".join(names), mode="all")
+        self._arch: str | None = None
+
+    def renew(self) -> None:
+        """Draw an architecture from the pool and initialise it afresh."""
+        arch = self._pool[self._ctx.draw_int(len(self._pool), "pool")]
+        self._install(arch, self._ctx.network(arch))
+
+    def train(self) -> None:
+        """Take the training steps, each on other real images."""
+        ctx, real = self._ctx, self._ctx.real
+        order = torch.randperm(
+            len(real), generator=ctx.generator("matcher-order"), device=ctx.device
+        )
+        for chosen in torch.split(order[: self._train_steps * self._batch], self._batch):
+            images = self._augment(real.gather(chosen), ctx.generator("matcher-augmentation"))
+            size = self._slice(images)
+            parts = torch.split(images, size), torch.split(real.labels[chosen], size)
+            for part, labels in zip(*parts, strict=True):
+                wrong = F.cross_entropy(self._logits(part), labels, reduction="sum") / len(images)
+                wrong.backward()  # type: ignore[no-untyped-call]
+            self._sgd.step()
+            self._sgd.zero_grad()
+
+    def loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return :func:`logit_distance` under one augmentation that all images share.
+
+        Args:
+            real: images in [-1, 1].
+            fake: generated images in [-1, 1] of the same classes; the gradient flows through them.
+        """
+        generator = self._ctx.generator("siamese-augmentation")
+        draw = self._siamese.draw(len(real), self._ctx.real.spec.shape, generator, shared=True)
+        self._network.requires_grad_(False)
+        with torch.no_grad():
+            target = self._see(real, draw)
+        distance = logit_distance(target, self._see(fake, draw))
+        self._network.requires_grad_(True)
+        return distance
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the network's name, weights and momentum; only the name (``None``) before any."""
+        if self._arch is None:
+            return {"arch": None}
+        momentum = optimiser_tensors(self._sgd)
+        return {"arch": self._arch, "network": self._network.state_dict(), "sgd": momentum}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        if state["arch"] is None:
+            return
+        # Its initial weights are overwritten: the stream of new networks must not move on.
+        self._install(state["arch"], self._ctx.network(state["arch"], stream="restored"))
+        self._network.load_state_dict(state["network"])
+        load_optimiser_tensors(self._sgd, state["sgd"])
+
+    def _install(self, arch: str, network: nn.Module) -> None:
+        self._arch, self._network = arch, network.train()
+        self._sgd = torch.optim.SGD(
+            network.parameters(), self._lr, _MOMENTUM, weight_decay=_WEIGHT_DECAY
+        )
+
+    def _see(self, images: Tensor, draw: Draw) -> Tensor:
+        """Return the logits of images in [-1, 1] under an augmentation."""
+        pixels = normalise((images + 1) / 2, self._ctx.real.spec)
+        seen = self._siamese.apply(pixels, draw)
+        parts = torch.split(seen, self._slice(seen))
+        return torch.cat([self._logits(part) for part in parts])
+
+    def _slice(self, images: Tensor) -> int:
+        """Return how many images to pass at once: all, if samples influence each other."""
+        assert self._arch is not None
+        return self._slices[self._arch] or len(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with autocast(self._ctx):
+            logits: Tensor = self._network(images)
+        return logits.float()

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.context import Context, Start
+from bench.params import as_dict
+from bench.profiles import PROFILES, resolve_profile
+from methods.dim import DiM, gan_params
+from methods.gan import ConditionalGAN
+
+GAN: dict[str, Any] = {"width": 3, "noise_dim": 12, "batch": 8}
+TINY: dict[str, Any] = {
+    **{f"gan_{k}": v for k, v in GAN.items()},
+    "epochs": 2,
+    "batch": 8,
+    "lr": 1e-3,
+    "pool": ("convnet1(width=4)", "convnet2(width=4,norm=batch)"),
+    "net_life": 3,
+    "net_steps": 1,
+}
+
+
+@cache
+def gan_start() -> Start:
+    method: Any = begin(ConditionalGAN, tiny_context(seed=1), None, None, **GAN)
+    for i in range(2):
+        method.step(i)
+    return Start(method.result(), copy.deepcopy(method.byproducts()))
+
+
+def started(**params: Any) -> tuple[Any, Context]:
+    ctx = tiny_context(start=gan_start())
+    return begin(DiM, ctx, None, None, **{**TINY, **params}), ctx
+
+
+def run(method: Any, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        method.step(i)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_paper_values() -> None:
+    params = DiM.Params()
+    assert (params.epochs, params.batch, params.lr) == (100, 64, 5e-6)
+    assert (params.match_weight, params.net_steps, params.net_lr) == (0.01, 16, 0.01)
+    assert params.pool == ("convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap")
+    assert params.net_life is None
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_its_gan_is_the_gan_of_the_same_profile(profile: str) -> None:
+    """One cell serves both methods, and DiM's Params say all that determines it."""
+    params = resolve_profile(DiM, profile, {}, None)
+    alone = resolve_profile(ConditionalGAN, profile, {}, None)
+    task = dataclasses.replace(tiny_task(DiM, tiny_real_set(), None, None), params=params)
+    wanted = DiM.prerequisite(task)
+    assert wanted is not None
+    assert wanted.method == "gan"
+    assert wanted.params == as_dict(alone)
+    assert resolve_profile(ConditionalGAN, "paper", wanted.params, None) == alone
+
+
+def test_steps() -> None:
+    assert started()[0].steps() == 2 * (36 // 8)
+    assert started(max_steps=3)[0].steps() == 3
+
+
+def test_it_continues_the_gan_with_its_optimisers() -> None:
+    method, _ = started()
+    assert same(method.result().tensors(), gan_start().distilled.tensors())
+    assert same(method._pair.byproducts(), gan_start().byproducts)
+    rates = [group["lr"] for group in method._pair._generator_adam.param_groups]
+    assert rates == [1e-3]
+
+
+def test_its_start_stays_as_it_was() -> None:
+    before = copy.deepcopy((gan_start().distilled.tensors(), gan_start().byproducts))
+    method, _ = started()
+    run(method, 0, 2)
+    assert not same(method.result().tensors(), before[0])
+    assert same(gan_start().distilled.tensors(), before[0])
+    assert same(gan_start().byproducts, before[1])
+
+
+def test_matching_loss_is_added_with_its_weight() -> None:
+    none, half, one = (started(match_weight=w)[0].step(0) for w in (0.0, 0.5, 1.0))
+    gan = none["generator_loss"]
+    assert none["matching_loss"] == 0
+    assert one["matching_loss"] > 0
+    torch.testing.assert_close(2 * half["matching_loss"], one["matching_loss"])
+    torch.testing.assert_close(one["generator_loss"], gan + one["matching_loss"])
+
+
+def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
+    without, strong = started(match_weight=0.0)[0], started(match_weight=100.0)[0]
+    for method in (without, strong):
+        method._matcher.renew()
+        real, labels = method._batches.pick(0)
+        method._pair.generator_step(labels, lambda fake, m=method, x=real: (
+            m._params.match_weight * m._matcher.loss(x, fake)
+        ))  # fmt: skip
+    a, b = without._pair, strong._pair
+    assert same(a.discriminator.state_dict(), b.discriminator.state_dict())
+    assert not same(dict(a.generator.named_parameters()), dict(b.generator.named_parameters()))
+
+
+def test_a_network_serves_its_life_or_an_epoch() -> None:
+    for life, expected in ((3, [0, 3, 6]), (None, [0, 4])):
+        method, _ = started(net_life=life)
+        nets = []
+        for i in range(8):
+            method.step(i)
+            nets.append(method._matcher._network)
+        assert [i for i in range(8) if i == 0 or nets[i] is not nets[i - 1]] == expected
+
+
+@given(stop=st.integers(0, 8))
+@settings(max_examples=3, deadline=None)
+def test_resumed_at_any_step_it_ends_the_same(stop: int) -> None:
+    straight, _ = started()
+    run(straight, 0, 8)
+    first, before = started()
+    run(first, 0, stop)
+    state, draws = copy.deepcopy((first.state_dict(), before.state_dict()))
+    second, after = started()
+    second.load_state_dict(state)
+    after.load_state_dict(draws)
+    run(second, stop, 8)
+    assert same(straight._pair.tensors(), second._pair.tensors())
+
+
+def test_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    run(started()[0], 0, 1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_gan_params_name_every_parameter_of_the_gan() -> None:
+    names = {f.name for f in dataclasses.fields(ConditionalGAN.Params)}
+    assert gan_params(DiM.Params()).keys() == names
+    assert gan_params(DiM.Params()) == as_dict(ConditionalGAN.Params())

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from bench.context import Context
+from bench.distilled.generator_set import GeneratorSet
+from bench.seeds import make_generator
+from methods.gan import ConditionalGAN, latent_size
+
+TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
+
+
+def started(**params: Any) -> tuple[Any, Context]:
+    ctx = tiny_context()
+    return begin(ConditionalGAN, ctx, None, None, **{**TINY, **params}), ctx
+
+
+def run(method: Any, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        method.step(i)
+
+
+def test_paper_values() -> None:
+    params = ConditionalGAN.Params()
+    assert (params.epochs, params.batch, params.lr) == (150, 128, 1e-4)
+    assert (params.width, params.noise_dim, params.penalty_weight) == (196, 100, 10.0)
+    assert params.max_steps is None
+    assert params.penalty_batch is None
+
+
+def test_steps_count_whole_batches_of_all_epochs() -> None:
+    assert started()[0].steps() == 2 * (36 // 8)
+    assert started(max_steps=5)[0].steps() == 5
+    assert started(max_steps=50)[0].steps() == 8
+    assert started(batch=500)[0].steps() == 2
+
+
+@pytest.mark.parametrize(("classes", "entries"), [(2, 100), (10, 100), (11, 101), (100, 190)])
+def test_more_classes_lengthen_the_latent_vector(classes: int, entries: int) -> None:
+    assert latent_size(100, tiny_real_set(classes, 1).spec) == entries
+
+
+def test_every_epoch_shows_other_images_in_another_order() -> None:
+    method, ctx = started()
+    picks = [method._batches.pick(i) for i in range(8)]
+    orders = [torch.cat([p[0] for p in picks[k : k + 4]]).flatten(1) for k in (0, 4)]
+    for order in orders:
+        assert len(order.unique(dim=0)) == 32
+    assert not torch.equal(*orders)
+    assert torch.cat(orders).min() >= -1
+    assert torch.cat(orders).max() <= 1
+    first = (ctx.real.images.float() / 127.5 - 1).flatten(1)
+    assert all((first == row).all(1).any() for row in orders[0])
+
+
+def test_generator_step_is_adam_on_the_generator_loss() -> None:
+    """The first step of Adam with beta1 = 0 is -lr times the gradient's sign."""
+    method, ctx = started(lr=1e-3)
+    pair = method._pair
+    generator, discriminator = copy.deepcopy((pair.generator, pair.discriminator))
+    labels = torch.tensor([0, 1, 2, 2, 1])
+    noise = copy.deepcopy(ctx.generator("noise").get_state())
+    shown = pair.generator_step(labels)
+    ctx.generator("noise").set_state(noise)
+    source, classes = discriminator(generator.sample(labels, ctx.generator("noise")))
+    loss = -source.mean() + F.cross_entropy(classes, labels)
+    torch.testing.assert_close(shown, loss.detach())
+    for before, after in zip(generator.parameters(), pair.generator.parameters(), strict=True):
+        (gradient,) = torch.autograd.grad(loss, before, retain_graph=True)
+        clear = gradient.abs() > 1e-4
+        moved = (after - before)[clear]
+        torch.testing.assert_close(moved, -1e-3 * gradient.sign()[clear], rtol=1e-3, atol=1e-8)
+    for before, after in zip(
+        discriminator.parameters(), pair.discriminator.parameters(), strict=True
+    ):
+        assert torch.equal(before, after)
+        assert after.requires_grad
+        assert after.grad is None
+
+
+def test_discriminator_step_leaves_the_generators_weights() -> None:
+    method, _ = started()
+    pair = method._pair
+    before = copy.deepcopy(list(pair.generator.parameters()))
+    critic = copy.deepcopy(list(pair.discriminator.body.parameters()))
+    loss = pair.discriminator_step(*method._batches.pick(0))
+    assert loss.isfinite()
+    assert all(map(torch.equal, before, pair.generator.parameters()))
+    assert not any(map(torch.equal, critic, pair.discriminator.body.parameters()))
+
+
+def test_penalty_may_be_measured_on_fewer_images() -> None:
+    """It is the same loss; on none but the first images, whatever the others are."""
+    losses = {}
+    for few in (None, 8, 2):
+        method, _ = started(penalty_batch=few)
+        real, labels = method._batches.pick(0)
+        losses[few] = method._pair.discriminator_step(real, labels)
+    assert torch.equal(losses[None], losses[8])
+    assert not torch.equal(losses[None], losses[2])
+
+
+@given(stop=st.integers(0, 8))
+@settings(max_examples=3, deadline=None)
+def test_resumed_at_any_step_it_ends_the_same(stop: int) -> None:
+    straight, _ = started()
+    run(straight, 0, 8)
+    first, before = started()
+    run(first, 0, stop)
+    state, draws = copy.deepcopy((first.state_dict(), before.state_dict()))
+    second, after = started()
+    second.load_state_dict(state)
+    after.load_state_dict(draws)
+    run(second, stop, 8)
+    expected, actual = straight._pair.tensors(), second._pair.tensors()
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(expected[k], actual[k]) for k in expected)
+
+
+def test_loading_copies() -> None:
+    """A state that was loaded stays as it was while training goes on."""
+    method, _ = started()
+    run(method, 0, 2)
+    state = copy.deepcopy(method.state_dict())
+    kept = copy.deepcopy(state)
+    method.load_state_dict(state)
+    run(method, 2, 4)
+    assert all(torch.equal(state["pair"][k], kept["pair"][k]) for k in kept["pair"])
+
+
+def test_result_is_a_copy_that_loads() -> None:
+    method, _ = started()
+    run(method, 0, 2)
+    made = method.result()
+    assert isinstance(made, GeneratorSet)
+    assert not made.network.training
+    assert made.network.config == {"width": 3, "noise_dim": 12}
+    loaded = GeneratorSet.from_parts(made.spec, made.tensors(), made.config(), {})
+    labels = torch.arange(3)
+    drawn = made.draw(labels, make_generator(2))
+    assert torch.equal(drawn, loaded.draw(labels, make_generator(2)))
+    run(method, 2, 4)
+    assert torch.equal(drawn, made.draw(labels, make_generator(2)))
+    assert made.storage_bytes == sum(
+        t.numel() * t.element_size() for t in method._pair.generator.state_dict().values()
+    )
+
+
+def test_byproducts_are_all_but_the_generator() -> None:
+    method, _ = started()
+    empty = method.byproducts()
+    assert {k.split(".")[0] for k in empty} == {"discriminator"}
+    run(method, 0, 1)
+    owners = {k.split(".")[0] for k in method.byproducts()}
+    assert owners == {"discriminator", "generator_adam", "discriminator_adam"}
+
+
+@pytest.mark.parametrize("profile", ["lite", "smoke"])
+def test_profiles_change_known_parameters_only(profile: str) -> None:
+    task = tiny_task(
+        ConditionalGAN, tiny_real_set(), None, None, **ConditionalGAN.profiles[profile]
+    )
+    assert task.params.penalty_weight == 10.0
+    assert task.params.noise_dim == 100

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from helpers import tiny_context
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.context import Context
+from bench.errors import BenchError
+from bench.seeds import make_generator
+from methods.logit_matching import LogitMatcher, logit_distance
+
+NETS = ("convnet1(width=4)", "convnet2(width=4,norm=batch)")
+
+
+def matcher(ctx: Context, pool: tuple[str, ...] = NETS[:1], **given: Any) -> LogitMatcher:
+    rest = {"strategy": "color_crop_cutout", "batch": 6, "train_steps": 2, "lr": 0.01, **given}
+    made = LogitMatcher(ctx, pool, **rest)
+    made.renew()
+    return made
+
+
+def images(seed: int, n: int = 5) -> Tensor:
+    return torch.rand(n, 1, 8, 8, generator=make_generator(seed)) * 2 - 1
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    logits = logits.double()
+    return (logits.exp() / logits.exp().sum(1, keepdim=True)).log()
+
+
+def test_distance_is_the_mean_squared_difference_of_log_probabilities() -> None:
+    real, fake = (torch.randn(6, 4, generator=make_generator(k)) * 3 for k in (0, 1))
+    gap = log_probabilities(real) - log_probabilities(fake)
+    expected = (gap * gap).sum() / 24
+    torch.testing.assert_close(logit_distance(real, fake).double(), expected, rtol=1e-5, atol=0)
+
+
+def test_loss_sees_properly_normalised_images() -> None:
+    ctx = tiny_context()
+    made = matcher(ctx, strategy="none")
+    real, fake = images(1), images(2)
+    spec, net = ctx.real.spec, copy.deepcopy(made._network).double()
+    seen = [((x.double() + 1) / 2 - spec.mean[0]) / spec.std[0] for x in (real, fake)]
+    gap = log_probabilities(net(seen[0])) - log_probabilities(net(seen[1]))
+    expected = gap.square().mean()
+    torch.testing.assert_close(made.loss(real, fake).double(), expected, rtol=1e-4, atol=1e-8)
+
+
+def test_augmentation_is_siamese() -> None:
+    """Equal images stay equal, whatever is drawn; other draws see others apart otherwise."""
+    made, real = matcher(tiny_context()), images(1)
+    assert all(made.loss(real, real.clone()) == 0 for _ in range(5))
+    losses = [float(made.loss(real, images(2))) for _ in range(3)]
+    assert len(set(losses)) == 3
+
+
+def test_gradient_reaches_the_generated_images_alone() -> None:
+    made, fake = matcher(tiny_context()), images(2).requires_grad_()
+    made.loss(images(1), fake).backward()
+    assert fake.grad is not None
+    assert fake.grad.abs().sum() > 0
+    assert all(p.grad is None and p.requires_grad for p in made._network.parameters())
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_training_is_sgd_on_real_batches(net: str) -> None:
+    """Two steps against weights updated by hand: momentum 0.9, weight decay 5e-4."""
+    ctx = tiny_context()
+    made = matcher(ctx, (net,), strategy="cutout", lr=0.1)
+    network = copy.deepcopy(made._network)
+    twin = make_generator(0)
+    twin.set_state(ctx.generator("matcher-order").get_state())
+    order = torch.randperm(len(ctx.real), generator=twin)
+    velocity = [torch.zeros_like(w) for w in network.parameters()]
+    for chosen in (order[:6], order[6:12]):
+        loss = F.cross_entropy(network(ctx.real.gather(chosen)), ctx.real.labels[chosen])
+        weights = list(network.parameters())
+        gradients = torch.autograd.grad(loss, weights)
+        for weight, v, gradient in zip(weights, velocity, gradients, strict=True):
+            v.mul_(0.9).add_(gradient + 5e-4 * weight.detach())
+            weight.data.sub_(0.1 * v)
+    made.train()
+    for expected, actual in zip(network.parameters(), made._network.parameters(), strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+def test_training_takes_at_most_an_epoch() -> None:
+    made = matcher(tiny_context(), batch=10, train_steps=16)
+    made.train()
+    assert made.state_dict()["sgd"]
+    steps = []
+    made._sgd.register_step_post_hook(lambda *_: steps.append(1))
+    made.train()
+    assert len(steps) == 3
+
+
+def test_networks_of_the_pool_take_turns() -> None:
+    made = matcher(tiny_context(), NETS)
+    seen = set()
+    for _ in range(12):
+        made.renew()
+        seen.add(made.state_dict()["arch"])
+    assert seen == set(NETS)
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_state_goes_on_where_it_was(net: str) -> None:
+    ctx, other = tiny_context(), tiny_context()
+    made = matcher(ctx, (net,))
+    made.train()
+    again = LogitMatcher(other, (net,), "color_crop_cutout", batch=6, train_steps=2, lr=0.01)
+    again.load_state_dict(copy.deepcopy(made.state_dict()))
+    other.load_state_dict(ctx.state_dict())
+    for each in (made, again):
+        each.train()
+    assert torch.equal(made.loss(images(1), images(2)), again.loss(images(1), images(2)))
+    for each in (made, again):
+        each.renew()
+    weights = zip(made._network.parameters(), again._network.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in weights)
+
+
+def test_unknown_names_are_refused_at_once() -> None:
+    with pytest.raises(BenchError, match="unknown architecture 'convnot'"):
+        matcher(tiny_context(), ("convnot",))
+    with pytest.raises(BenchError, match="unknown augmentation 'blur'"):
+        matcher(tiny_context(), strategy="blur")
