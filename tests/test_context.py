@@ -16,7 +16,7 @@ from bench.context import Context
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
 from bench.params import NoParams
-from bench.registry import ARCHITECTURES
+from bench.registry import ARCHITECTURES, register
 
 
 class Linear(Architecture):
@@ -39,9 +39,9 @@ class Linear(Architecture):
 
 @pytest.fixture(autouse=True)
 def _testnet() -> Iterator[None]:
-    ARCHITECTURES.register(Linear.name, Linear, "test")
+    register("architecture")(Linear)
     yield
-    ARCHITECTURES.unregister(Linear.name)
+    ARCHITECTURES.unregister("testnet1")
 
 
 class Memory:

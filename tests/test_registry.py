@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError, UnknownNameError
-from bench.registry import DATASETS, METHODS, Registry, load_plugin_file, register
+from bench.registry import ARCHITECTURES, DATASETS, METHODS, Registry, load_plugin_file, register
 
 PLUGIN = '''
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Mine:
 def _clean() -> Iterator[None]:
     modules = set(sys.modules)
     yield
-    for registry in (METHODS, DATASETS):
+    for registry in (METHODS, ARCHITECTURES, DATASETS):
         for name in registry.names():
             if name.startswith("test-"):
                 registry.unregister(name)
@@ -211,6 +211,14 @@ def test_a_taken_name_is_an_error_that_names_both() -> None:
 def test_an_installed_name_cannot_be_taken() -> None:
     with pytest.raises(BenchError, match=r"(?s)'random'.*distillation-bench.*from elsewhere"):
         METHODS.register("random", First, "from elsewhere")
+
+
+def test_an_architecture_is_registered_under_each_members_name() -> None:
+    class Family:
+        members: dict[str, dict[str, int]] = {"test-net1": {}, "test-net2": {}}
+
+    register("architecture")(Family)
+    assert ARCHITECTURES.get("test-net1") is ARCHITECTURES.get("test-net2") is Family
 
 
 def test_an_unknown_kind_is_an_error() -> None:
