@@ -1,8 +1,8 @@
 """Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
 
 A family is one class, registered under each of its members' names: ``ConvNet`` is ``convnet1``
-to ``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a name
-is part of an identity, it is written in one way, that of :func:`canonical_name`.
+to ``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a
+name is part of an identity, it is written in one way, that of :func:`canonical_name`.
 """
 
 from __future__ import annotations

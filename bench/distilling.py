@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from bench.method import Method, Task
 from bench.params import resolve
 from bench.registry import METHODS
 from bench.store.shared import SharedFolder
-from bench.store.store import Store
+from bench.store.store import Store, hash_file
 from bench.view import View
 
 # How often scalars are read from the device, in seconds: reading waits for the device.
@@ -40,7 +39,9 @@ def distil(cell: DistilCell, store: Store, real: RealSet, view: View) -> dict[st
     """
     started = time.perf_counter()
     start, before = _start(cell, store, real.device)
-    ctx = Context(real, cell.random_seed, cell.seed, start, SharedFolder(store.root), cell.precision)
+    ctx = Context(
+        real, cell.random_seed, cell.seed, start, SharedFolder(store.root), cell.precision
+    )
     method, task = make_method(cell, real)
     method.setup(task, ctx)
     last = run_steps(method, view)
@@ -130,5 +131,5 @@ def _result(distilled: DistilledSet, path: Path, steps: int, last: Mapping[str, 
         "kind": distilled.kind,
         "steps": steps,
         "scalars": dict(last),
-        "artefact_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "artefact_sha256": hash_file(path),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,6 +125,8 @@ class Runner:
     def _parts(self, cell: Cell) -> dict[str, Any]:
         before = cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
         if before is not None:
+            if self.store.set_aside_damaged_artefact(before.id):
+                self.ensure(before)
             record = self.store.read(before.id)
             if record is None or not self.is_done(before):
                 why = record.reason if record is not None else "it is being computed elsewhere"
@@ -203,6 +205,3 @@ def _summary(parts: Mapping[str, Any]) -> str:
     if accuracies:
         return f"{sum(accuracies) / len(accuracies):.1f} %"
     return f"{parts['result']['steps']} steps"
-
-
-SplitOpener = Callable[[str, str], "RealSet"]

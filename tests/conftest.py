@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+# Tests are made of tiny operations: threads would wait for each other longer than they work.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

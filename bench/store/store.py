@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,12 @@ from bench.store.atomic import write_json
 from bench.store.record import OtherSchemaError, Record
 
 DEFAULT_STORE = Path("results/runs")
+
+
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:
@@ -106,6 +113,20 @@ class Store:
             return None
         except OSError as error:
             raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
+
+    def set_aside_damaged_artefact(self, cell_id: str) -> bool:
+        """Set an artefact aside if it is not what its record says; return whether it was.
+
+        Its cell then counts as missing.
+        """
+        record, path = self.read(cell_id), self.artefact(cell_id)
+        if record is None or not path.exists():
+            return False
+        if hash_file(path) == record.result.get("artefact_sha256"):
+            return False
+        self.damaged.append(f"'{path}' is damaged; set aside, and made again")
+        path.replace(path.with_name("artefact.damaged"))
+        return True
 
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
