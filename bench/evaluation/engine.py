@@ -22,7 +22,7 @@ from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.protocols import Protocol
-from bench.evaluation.testing import accuracy, in_turn
+from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, initial_network, train
 from bench.memory import keep_freed_memory
@@ -83,7 +83,8 @@ def evaluate(
     Raises:
         BenchError: for an unknown precision, no seeds, or epochs below 1.
     """
-    recipe = Recipe(protocol, spec, learning_rate or protocol.lr, epochs or protocol.epochs)
+    rate = protocol.lr if learning_rate is None else learning_rate
+    recipe = Recipe(protocol, spec, rate, protocol.epochs if epochs is None else epochs)
     _check(precision, seeds, recipe.epochs)
     job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch)
     started = time.perf_counter()
@@ -169,7 +170,7 @@ class _Job:
         loss = train(net, gradient, self.source, self.recipe, self.seeds[i], after_step)
         final_loss = float(loss)  # waits for the device, so that the time is right
         trained = time.perf_counter()
-        found = accuracy(net, self.test, self.precision, workers.both if workers else in_turn)
+        found = accuracy(net, self.test, self.precision, workers)
         return _Net(found, final_loss, trained - started, time.perf_counter() - trained)
 
     def _report(self) -> None:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
 from bench.datasets.real_set import RealSet
+from bench.evaluation.threads import Crew
 
 # Images per forward pass: small enough for a core's cache, large enough to keep a GPU busy.
 _SLICE = {"cpu": 32, "cuda": 2048}
 
-Both = Callable[[Callable[[], None], Callable[[], None]], None]
 
-
-def in_turn(first: Callable[[], None], second: Callable[[], None]) -> None:
-    """Call one after the other."""
-    first()
-    second()
-
-
-def accuracy(net: nn.Module, test: RealSet, precision: str, both: Both = in_turn) -> float:
+def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> float:
     """Return the percentage of test images that a network classifies right.
 
     The network is left in ``eval()`` mode. Images are normalised exactly like training images.
@@ -30,7 +21,10 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, both: Both = in_turn
         net: on the test set's device.
         test: real images, never augmented.
         precision: ``fp32`` or ``bf16`` (autocast).
-        both: calls two functions, possibly at once; each counts half of the set.
+        crew: counts the two halves of the set at once where a core is idle.
+
+    Raises:
+        Stopped: if the crew is told to.
     """
     net.eval()
     index = torch.arange(len(test), device=test.device)
@@ -39,9 +33,15 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, both: Both = in_turn
     @torch.inference_mode()
     def count(half: int) -> None:
         for part in torch.split(index, _SLICE.get(test.device.type, 256))[half::2]:
+            if crew is not None:
+                crew.check()
             with torch.autocast(test.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 predicted = net(test.gather(part)).argmax(1)
             correct[half] = correct[half] + (predicted == test.labels[part]).sum()
 
-    both(lambda: count(0), lambda: count(1))
+    if crew is not None:
+        crew.both(lambda: count(0), lambda: count(1))
+    else:
+        count(0)
+        count(1)
     return 100.0 * int(correct[0] + correct[1]) / len(test)

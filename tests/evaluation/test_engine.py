@@ -254,7 +254,7 @@ def test_an_interrupt_while_looking_stops_all_networks(source, test_set):
     [
         ({"precision": "fp8"}, "precision 'fp8' is not one of fp32, bf16"),
         ({"seeds": ()}, "at least 1 network"),
-        ({"epochs": -1}, "at least 1 epoch"),
+        ({"epochs": 0}, "at least 1 epoch"),
     ],
 )
 def test_wrong_requests_are_named(source, test_set, options, message):
