@@ -1,13 +1,18 @@
-"""How a batch is computed: in cache-sized slices on a CPU, whole on a GPU, in fp32 or bf16."""
+"""How a batch is computed: in cache-sized slices on a CPU, one thread each; whole on a GPU."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from bench.plugin import Context, is_per_sample
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Images per pass: on a CPU what keeps a ConvNet's activations in its cache, elsewhere what keeps
 # many classes in a modest memory.
@@ -22,6 +27,23 @@ def slice_size(arch: str, ctx: Context) -> int | None:
     memory and its traffic.
     """
     return _SLICE.get(ctx.device.type, _SLICE_ELSEWHERE) if is_per_sample(arch) else None
+
+
+def parallel(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> list[R]:
+    """Return ``[function(item) for item in items]``; on a CPU, one item per core at a time.
+
+    Threads that share one operation on a small slice mostly wait for each other, above all on a
+    busy machine; threads that have a slice each do not. Gradient mode and autocast are per thread,
+    so ``function`` must set its own, and it must not draw random numbers.
+    """
+    threads = torch.get_num_threads()
+    if ctx.device.type != "cpu" or threads == 1 or len(items) < 2:
+        return [function(item) for item in items]
+    try:
+        with ThreadPoolExecutor(threads, "slice", torch.set_num_threads, (1,)) as pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(threads)  # the workers' count reaches threads that start later
 
 
 def autocast(ctx: Context) -> torch.autocast:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.plugin import Context, SelectionMethod, Task, param
-from methods.compute import autocast, embed, slice_size
+from methods.compute import autocast, embed, parallel, slice_size
 
 _VERSION = 1
 _BATCH = 256
@@ -46,16 +46,20 @@ def epoch_batches(n: int, epochs: float, generator: torch.Generator) -> Iterator
 def train_embedding(arch: str, epochs: float, ctx: Context) -> dict[str, Tensor]:
     """Train a fresh network on the whole real set and return its weights and buffers."""
     network = ctx.network(arch).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    weights = list(network.parameters())
+    optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
     size = slice_size(arch, ctx) or _BATCH
     for batch in epoch_batches(len(ctx.real), epochs, ctx.generator("batches")):
-        optimizer.zero_grad(set_to_none=True)
-        images, labels = ctx.real.gather(batch), ctx.real.labels[batch]
-        for part, truth in zip(torch.split(images, size), torch.split(labels, size), strict=True):
-            with autocast(ctx):
-                logits = network(part)
-            loss = F.cross_entropy(logits.float(), truth, reduction="sum") / len(batch)
-            torch.autograd.backward(loss)
+
+        def gradient(part: Tensor, n: int = len(batch)) -> tuple[Tensor, ...]:
+            with torch.enable_grad(), autocast(ctx):
+                logits = network(ctx.real.gather(part))
+            loss = F.cross_entropy(logits.float(), ctx.real.labels[part], reduction="sum") / n
+            return torch.autograd.grad(loss, weights)
+
+        slices = parallel(gradient, torch.split(batch, size), ctx)
+        for weight, parts in zip(weights, zip(*slices, strict=True), strict=True):
+            weight.grad = torch.stack(parts).sum(0)
         optimizer.step()
     return network.state_dict()
 
@@ -74,15 +78,19 @@ def shared_embedding(arch: str, epochs: float, ctx: Context) -> nn.Module:
     return network
 
 
-@torch.no_grad()
 def class_features(network: nn.Module, label: int, ctx: Context) -> Tensor:
     """Embed every real image of one class, in ascending order of index: float32 ``(N, D)``.
 
     Slices are valid for every architecture, as the network is in ``eval()`` mode.
     """
     size = 64 if ctx.device.type == "cpu" else 2048
+
+    @torch.no_grad()
+    def features(part: Tensor) -> Tensor:
+        return embed(network, ctx.real.gather(part), ctx)
+
     parts = torch.split(ctx.real.class_indices[label], size)
-    return torch.cat([embed(network, ctx.real.gather(part), ctx) for part in parts])
+    return torch.cat(parallel(features, parts, ctx))
 
 
 class EmbeddingSelection(SelectionMethod):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.context import Context
 from bench.distilled.image_set import ImageSet
-from methods import dm
+from bench.profiles import resolve_profile
 from methods.dm import DM
 
 ARCH = "convnet2(width=4)"
@@ -71,7 +71,7 @@ def test_momentum_carries_on() -> None:
     """With an equal gradient g twice, SGD with momentum m moves by g, then by (1 + m) g."""
     method = start(tiny_context(), momentum=0.5)
     gradient = torch.ones_like(method._images)
-    method._match = lambda *_: (torch.zeros(()), gradient)  # type: ignore[method-assign]
+    method._match = lambda _, images, *rest: (torch.zeros(()), gradient[: len(images)])
     moves = []
     for i in range(2):
         before = images_of(method)
@@ -80,26 +80,26 @@ def test_momentum_carries_on() -> None:
     assert moves == pytest.approx([1.0, 1.5], rel=1e-4)
 
 
-@pytest.mark.parametrize(("size", "group"), [(1, 1), (5, 2), (7, 3)])
-def test_slices_and_groups_change_nothing(size: int, group: int) -> None:
+@pytest.mark.parametrize("size", [1, 5, 7, 100])
+def test_slices_change_nothing(size: int) -> None:
     whole, cut = start(tiny_context()), start(tiny_context())
-    whole._slice, whole._group = None, 3
-    cut._slice, cut._group = size, group
+    whole._slice, cut._slice = None, size
     losses = [method.step(0)["loss"] for method in (whole, cut)]
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(images_of(whole), images_of(cut))
 
 
+@pytest.mark.parametrize(("per_class", "sizes"), [(1, [3]), (8, [2, 1]), (12, [1, 1, 1])])
+def test_groups_of_classes_fill_a_slice(per_class: int, sizes: list[int]) -> None:
+    groups = start(tiny_context())._groups(per_class)
+    assert [len(range(3)[group]) for group in groups] == sizes
+    assert [c for group in groups for c in range(3)[group]] == [0, 1, 2]
+
+
 def test_batch_norm_is_never_cut() -> None:
     method = start(tiny_context(), arch=BATCH_NORM)
     assert method._slice is None
-    assert method._group == 3
-
-
-@pytest.mark.parametrize(("ipc", "group"), [(1, 64), (10, 6), (12, 5)])
-def test_activations_kept_are_bounded(ipc: int, group: int) -> None:
-    assert start(tiny_context(), ipc=ipc)._group == group
-    assert group * ipc <= 16 * dm._SLICES_KEPT
+    assert method._groups(50) == [slice(0, 3)]
 
 
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
@@ -144,9 +144,10 @@ def test_first_images() -> None:
 
 
 def test_a_small_class_gives_all_it_has() -> None:
-    method = start(tiny_context(tiny_real_set(per_class=3)), batch_real=8)
-    assert [len(batch) for batch in method._real_batches()] == [3, 3, 3]
-    assert method.step(0)["loss"].isfinite()
+    """With every real image in the batch and as start, nothing is left to match."""
+    ctx = tiny_context(tiny_real_set(per_class=3))
+    loss = start(ctx, ipc=3, batch_real=8).step(0)["loss"]
+    assert loss.item() == pytest.approx(0, abs=1e-8)
 
 
 def test_seeds_decide() -> None:
@@ -175,3 +176,10 @@ def test_skips_classes_that_are_too_small_to_start_from() -> None:
     assert "smallest class holds 12 images, fewer than IPC 13" in reason
     assert DM.skip(tiny_task(DM, real, 12, ARCH)) is None
     assert DM.skip(tiny_task(DM, real, 13, ARCH, init="noise")) is None
+
+
+@pytest.mark.parametrize(("ipc", "steps", "rate"), [(1, 451, 1.0), (10, 350, 5.0), (50, 175, 25.0)])
+def test_lite_is_what_it_says(ipc: int, steps: int, rate: float) -> None:
+    params = resolve_profile(DM, "lite", {}, ipc)
+    assert (params.iterations, params.batch_real, params.lr_img) == (steps, 64, rate)
+    assert str(steps) in DM.gives_up["lite"]
