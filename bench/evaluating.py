@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,8 @@ def evaluate_cell(
     # One draw for a frozen set: every network and architecture is trained on the same images.
     seed = derive_seed(cell.distil.random_seed, "freeze", cell.ipc)
     source = distilled.source(cell.mode, cell.ipc, make_generator(seed, device))
-    epochs = distilled.epochs or protocol.epochs
+    epochs = protocol.epochs if distilled.epochs is None else distilled.epochs
+    rate = protocol.lr if distilled.learning_rate is None else distilled.learning_rate
     trained = evaluate(
         source,
         distilled.spec,
@@ -40,7 +42,7 @@ def evaluate_cell(
         split(cell.distil.dataset, "test"),
         device=device,
         precision=cell.precision,
-        learning_rate=distilled.learning_rate,
+        learning_rate=rate,
         epochs=epochs,
         on_epoch=lambda done, total: view.progress(done, total, "epochs", {}),
     )
@@ -49,10 +51,11 @@ def evaluate_cell(
     return {
         "result": {
             "accuracies": list(trained.accuracies),
-            "final_losses": list(trained.final_losses),
+            # JSON knows no NaN: a network that diverged has no loss.
+            "final_losses": [x if math.isfinite(x) else None for x in trained.final_losses],
             "selection": protocol.selection,
             "epochs": epochs,
-            "learning_rate": distilled.learning_rate or protocol.lr,
+            "learning_rate": rate,
         },
         "budget": {
             "nominal_ipc": cell.ipc,

@@ -16,6 +16,7 @@ from bench.environment import describe_environment
 from bench.errors import BenchError
 from bench.evaluating import evaluate_cell
 from bench.grid import Grid
+from bench.memory import keep_freed_memory
 from bench.store.lock import cell_lock
 from bench.store.record import Record
 from bench.store.store import Store
@@ -62,6 +63,8 @@ class Runner:
     def run(self, grid: Grid, estimates: Mapping[str, float] | None = None) -> Outcome:
         """Compute every missing cell; a failed cell is recorded and the others go on."""
         self.store.prepare()
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._outcome = Outcome()
         cells = plan(grid)
         self.view.begin(cells, estimates or {})
@@ -180,6 +183,7 @@ def labels(cell: Cell, data_dir: Path) -> dict[str, Any]:
     named: dict[str, Any] = {
         "title": cell.title,
         "method": made.method,
+        "method_version": made.method_version,
         "dataset": made.dataset,
         "dataset_sha256": made.sha256,
         "dataset_note": facts.spec.note if facts else "",

@@ -29,7 +29,8 @@ def cell(**changes: Any) -> dict[str, Any]:
     """Return one evaluation cell, with some columns changed."""
     base = {
         "dataset": "cifar10", "dataset_note": "", "dataset_sha256": "c" * 64, "n_test": 10000,
-        "method": "random", "profile": "any", "changed": "", "ipc": 10, "mode": "stored",
+        "method": "random", "method_version": 1,
+        "profile": "any", "changed": "", "ipc": 10, "mode": "stored",
         "arch": "", "eval_arch": "convnet3", "protocol": "quick-v1", "selection": "last",
         "precision": "fp32", "seed": 0, "accuracies": [26.0, 27.0], "nets": 2,
         "distil_id": "d0", "cell_id": "e0", "distil_steps": 1, "distil_seconds": 0.5,
@@ -118,7 +119,8 @@ def write_store(root: Path, frame: pd.DataFrame, failures: pd.DataFrame | None =
 
 
 def _record(one: dict[str, Any]) -> Record:
-    names = ("dataset", "dataset_note", "dataset_sha256", "n_test", "method", "profile", "changed",
+    names = ("dataset", "dataset_note", "dataset_sha256", "n_test", "method", "method_version",
+             "profile", "changed",
              "protocol", "seed")  # fmt: skip
     ipc = None if pd.isna(one["ipc"]) else int(one["ipc"])
     budgets = ("stored_bytes", "distinct_images", "training_steps")

@@ -12,7 +12,7 @@ def labels() -> dict[str, Any]:
     return {
         "dataset": "digits", "method": "dm", "profile": "lite", "seed": 0, "dataset_note": "tiny",
         "dataset_sha256": "ab" * 32, "n_test": 297, "changed": "", "protocol": "quick-v1",
-        "distil_arch": "convnet3",
+        "distil_arch": "convnet3", "method_version": 1,
     }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def read_store(
     from bench.report.filters import select
     from bench.store.query import load_frames
 
-    frame, failures = load_frames(store)
+    frame, failures = load_frames(store, note=lambda line: click.echo(line, err=True))
     if frame.empty:
         missing = "".join(f"\n  {note}" for note in failure_notes(failures))
         raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")

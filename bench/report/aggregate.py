@@ -33,6 +33,7 @@ class Row(Block):
     """One result: all seeds of one method under one setting, pooled.
 
     Attributes:
+        method_version: results of different versions are never pooled.
         profile: whose parameters: ``paper``, ``lite``, ..., ``any`` (they all agree) or ``custom``.
         changed: parameters that differ from the profile's.
         ipc: images per class; ``None`` where the artefact has a size of its own.
@@ -58,6 +59,7 @@ class Row(Block):
     """
 
     method: str
+    method_version: int
     profile: str
     changed: str
     ipc: int | None
@@ -94,7 +96,7 @@ class Row(Block):
 
 
 Cell = Mapping[str, Any]
-_SETTING = ("method", "profile", "changed", "ipc", "mode", "arch")
+_SETTING = ("method", "method_version", "profile", "changed", "ipc", "mode", "arch")
 KEYS = (*Block.__dataclass_fields__, *_SETTING)
 
 
@@ -155,7 +157,8 @@ def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return (
         at["dataset"], at["dataset_sha256"], at["n_test"], at["dataset_note"],
         at["eval_arch"], at["protocol"], at["selection"], at["precision"],
-        look(at["method"]).rank, at["method"], profile_rank(at["profile"]), at["profile"],
+        look(at["method"]).rank, at["method"], at["method_version"],
+        profile_rank(at["profile"]), at["profile"],
         at["changed"], at["arch"], ipc, mode_rank(at["mode"]), at["mode"],
     )  # fmt: skip
 
@@ -176,7 +179,7 @@ def _pool(setting: Mapping[str, Any], members: list[Cell], charged: set[str]) ->
     made = {cell["distil_id"]: cell for cell in members}
     new = {name: cell for name, cell in made.items() if name not in charged}
     return Row(
-        **{**setting, "n_test": int(setting["n_test"])},
+        **{**setting, **{name: int(setting[name]) for name in ("n_test", "method_version")}},
         mean=fmean(accuracies),
         std=stdev(accuracies) if len(accuracies) > 1 else None,
         n=len(accuracies),

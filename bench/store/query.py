@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FRAME_COLUMNS = (
-    "dataset", "dataset_note", "dataset_sha256", "n_test", "method", "profile", "changed", "ipc",
-    "mode", "arch", "eval_arch", "protocol", "selection", "precision", "seed", "accuracies", "nets",
-    "distil_id", "cell_id", "distil_steps", "distil_seconds", "eval_seconds", "stored_bytes",
-    "distinct_images", "training_steps", "device", "artefact",
+    "dataset", "dataset_note", "dataset_sha256", "n_test", "method", "method_version",
+    "profile", "changed", "ipc", "mode", "arch", "eval_arch", "protocol", "selection", "precision",
+    "seed", "accuracies", "nets", "distil_id", "cell_id", "distil_steps", "distil_seconds",
+    "eval_seconds", "stored_bytes", "distinct_images", "training_steps", "device", "artefact",
 )  # fmt: skip
 FAILURE_COLUMNS = (
     "dataset", "method", "profile", "ipc", "mode", "eval_arch", "seed", "status", "reason",
@@ -25,7 +25,8 @@ FAILURE_COLUMNS = (
 
 
 _COUNTS = (
-    "n_test", "seed", "nets", "distil_steps", "stored_bytes", "distinct_images", "training_steps",
+    "n_test", "method_version", "seed", "nets", "distil_steps", "stored_bytes",
+    "distinct_images", "training_steps",
 )  # fmt: skip
 _DTYPES = {
     **dict.fromkeys(_COUNTS, "int64"),
@@ -88,7 +89,7 @@ def _row(record: Record, store: Store) -> dict[str, Any]:
     identity, labels = record.identity, record.labels
     return {
         **{k: labels[k] for k in ("dataset", "dataset_note", "dataset_sha256", "n_test", "method",
-                                  "profile", "changed", "protocol", "seed")},
+                                  "method_version", "profile", "changed", "protocol", "seed")},
         "ipc": identity["ipc"],
         "mode": identity["mode"],
         "arch": labels["distil_arch"],

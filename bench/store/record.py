@@ -42,7 +42,7 @@ _NEEDED_OK: dict[str, dict[str, dict[str, Any]]] = {
         "identity": {"mode": str, "arch": str, "precision": str, "distil": str},
         "labels": {
             "dataset_note": str, "dataset_sha256": str, "n_test": int, "changed": str,
-            "protocol": str, "distil_arch": str,
+            "protocol": str, "distil_arch": str, "method_version": int,
         },
         "result": {"accuracies": list, "selection": str},
         "budget": {

@@ -74,12 +74,27 @@ class Store:
         return self.folder(cell_id) / "byproducts.safetensors"
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
-        """Write what the cell is, before it runs."""
-        write_json(self.folder(cell_id) / "request.json", identity)
+        """Write what the cell is, before it runs.
+
+        Raises:
+            BenchError: if the disk is full or the store may not be written.
+        """
+        self._write(self.folder(cell_id) / "request.json", identity)
 
     def write(self, record: Record) -> None:
-        """Write a cell's record; from then on the cell is done."""
-        write_json(self.folder(record.id) / "record.json", record.to_json())
+        """Write a cell's record; from then on the cell is done.
+
+        Raises:
+            BenchError: if the disk is full or the store may not be written.
+        """
+        self._write(self.folder(record.id) / "record.json", record.to_json())
+
+    @staticmethod
+    def _write(path: Path, value: Any) -> None:
+        try:
+            write_json(path, value)
+        except OSError as error:
+            raise BenchError(f"'{path}' cannot be written: {error.strerror}") from error
 
     def log(self, cell_id: str, text: str) -> None:
         """Append to a cell's log."""

@@ -46,7 +46,7 @@ def test_varies_says_what_the_spread_is_over(per_seed: list[list[float]], text: 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
-    other = {"n_test": 26032, "ipc": 50}.get(key, "something-else")
+    other = {"n_test": 26032, "ipc": 50, "method_version": 2}.get(key, "something-else")
     rows = collect(frame_of(cell(), cell(**{key: other}, seed=1, cell_id="e1")))
     assert len(rows) == 2
     assert sorted(row.n for row in rows) == [2, 2]

@@ -23,7 +23,7 @@ from bench.store.store import Store
 NUMBERS = {
     "n_test": "int64", "ipc": "Int64", "seed": "int64", "nets": "int64", "distil_steps": "int64",
     "distil_seconds": "float64", "eval_seconds": "float64", "stored_bytes": "int64",
-    "distinct_images": "int64", "training_steps": "int64",
+    "distinct_images": "int64", "training_steps": "int64", "method_version": "int64",
 }  # fmt: skip
 
 
@@ -47,7 +47,8 @@ def test_an_evaluation_is_a_row(store: Store) -> None:
     (row,) = frame.to_dict("records")
     assert row == {
         "dataset": "digits", "dataset_note": "tiny", "dataset_sha256": "ab" * 32, "n_test": 297,
-        "method": "dm", "profile": "lite", "changed": "", "ipc": 10, "mode": "stored",
+        "method": "dm", "method_version": 1,
+        "profile": "lite", "changed": "", "ipc": 10, "mode": "stored",
         "arch": "convnet3", "eval_arch": "resnet18", "protocol": "quick-v1", "selection": "last",
         "precision": "fp32", "seed": 0, "accuracies": [61.5, 63.25], "nets": 2, "distil_id": "d0",
         "cell_id": "e0", "distil_steps": 20, "distil_seconds": 3.5, "eval_seconds": 4.0,
