@@ -89,6 +89,12 @@ class AdversarialPair:
         _update(self._discriminator_adam, loss)
         return loss.detach()
 
+    def set_lr(self, lr: float) -> None:
+        """Give both optimisers another learning rate."""
+        for optimiser in self._optimisers():
+            for group in optimiser.param_groups:
+                group["lr"] = lr
+
     def byproducts(self) -> dict[str, Tensor]:
         """Return all but the generator: the discriminator and both optimisers' states."""
         return {
@@ -111,6 +117,9 @@ class AdversarialPair:
         """Continue from :meth:`tensors`."""
         self.generator.load_state_dict(_own("generator", tensors))
         self.load_byproducts(tensors)
+
+    def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
+        return self._generator_adam, self._discriminator_adam
 
     @torch.no_grad()
     def _draw(self, n: int) -> tuple[Tensor, Tensor]:

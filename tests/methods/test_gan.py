@@ -34,6 +34,7 @@ def test_paper_values() -> None:
     assert (params.width, params.noise_dim, params.penalty_weight) == (196, 100, 10.0)
     assert params.max_steps is None
     assert params.penalty_batch is None
+    assert params.decay_after == 1.0
 
 
 def test_steps_count_whole_batches_of_all_epochs() -> None:
@@ -106,6 +107,23 @@ def test_penalty_may_be_measured_on_fewer_images() -> None:
         losses[few] = method._pair.discriminator_step(real, labels)
     assert torch.equal(losses[None], losses[8])
     assert not torch.equal(losses[None], losses[2])
+
+
+@pytest.mark.parametrize(
+    ("after", "rates"),
+    [
+        (1.0, [1.0] * 8),
+        (0.5, [1, 1, 1, 1, 1, 0.75, 0.5, 0.25]),
+        (0.0, [1 - k / 8 for k in range(8)]),
+    ],
+)
+def test_learning_rate_stays_then_falls(after: float, rates: list[float]) -> None:
+    method, _ = started(lr=0.01, decay_after=after)
+    seen = []
+    for i in range(8):
+        method.step(i)
+        seen += [[g["lr"] for g in o.param_groups] for o in method._pair._optimisers()]
+    assert seen == [[pytest.approx(0.01 * rate)] for rate in rates for _ in range(2)]
 
 
 @given(stop=st.integers(0, 8))
