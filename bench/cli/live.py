@@ -130,7 +130,7 @@ class LiveView(_Clock):
 
     def note(self, text: str) -> None:
         """See :meth:`View.note`."""
-        self.console.print(text, style="yellow", markup=False)
+        self.console.print(text, style="yellow", markup=False, highlight=False)
 
     def end(self) -> None:
         """See :meth:`View.end`."""

@@ -140,9 +140,10 @@ def _estimates(session: Session, request: Request) -> dict[str, float]:
         return {}
     from bench.cli.live import format_seconds
 
+    note = session.runner.view.note
+    note("measuring a step of each kind of work")
     estimates = session.estimate()
     total = sum(estimates.values())
-    note = session.runner.view.note
     note(f"estimated {format_seconds(total)} on {session.device.type} for {len(estimates)} cells")
     if total > _LONG and request.profile == "paper":
         note("that is days: --profile lite gives a smaller run of the same algorithms, marked so")

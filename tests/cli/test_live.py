@@ -1,0 +1,70 @@
+"""The live grid shows each cell's outcome and the loop that runs; notes stay above it."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from bench.cells import DistilCell, EvaluateCell
+from bench.cli.live import LiveView, PlainView, make_view
+from bench.view import View
+
+MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
+JUDGED = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")
+
+
+def draw(view: LiveView) -> str:
+    console = Console(file=io.StringIO(), width=100, force_terminal=False)
+    console.print(view._draw())
+    return console.file.getvalue()
+
+
+def test_live_grid() -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, width=100, force_terminal=True))
+    view.begin([MADE, JUDGED], {MADE.id: 10.0, JUDGED.id: 50.0})
+    try:
+        assert "IPC 10" in draw(view)
+        assert "time left 60 s" in draw(view)
+        view.start(MADE)
+        view.progress(5, 20, "steps", {"loss": 1.25})
+        assert "5/20 steps  loss 1.25" in draw(view)
+        view.finish(MADE, "ok", "20 steps", 1.0)
+        view.finish(JUDGED, "ok", "91.5 %", 2.0)
+        assert "91.5 %" in draw(view)
+        assert "2/2 cells" in draw(view)
+        view.note("a record was damaged [it really was]")
+    finally:
+        view.end()
+    assert "a record was damaged [it really was]" in out.getvalue()
+
+
+def test_live_view_says_why_a_distillation_failed() -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, width=120, force_terminal=True))
+    view.begin([MADE, JUDGED], {})
+    view.finish(MADE, "failed", "loss is nan at step 3", 1.0)
+    view.finish(JUDGED, "failed", "it needs ...", 1.0)
+    view.end()
+    assert "loss is nan at step 3" in out.getvalue()
+    assert "failed" in draw(view)
+
+
+def test_plain_lines(capsys) -> None:
+    view = PlainView()
+    view.begin([MADE, JUDGED], {})
+    view.start(MADE)
+    view.progress(1, 20, "steps", {})
+    view.finish(MADE, "ok", "20 steps", 3.0)
+    view.finish(JUDGED, "cached", "", 0.0)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "[1/2] dm on digits ipc 10 seed 0: ok 20 steps in 3 s",
+        "[2/2] dm on digits ipc 10 stored, convnet3, quick, seed 0: cached",
+    ]
+
+
+def test_without_a_terminal_lines_are_plain_and_json_is_silent() -> None:
+    assert isinstance(make_view(quiet=False), PlainView)
+    assert type(make_view(quiet=True)) is View

@@ -1,0 +1,83 @@
+"""Estimates: every missing cell gets one, a long run is announced before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.api import Session, open_session
+from bench.cli import main
+from bench.cli.live import format_seconds
+from bench.grid import Request
+from bench.runner import plan
+
+SMALL = {"archs": ["convnet1(width=4)"], "eval_nets": 1, "profile": "smoke"}
+
+
+def session(store: Path, data_dir: Path, **changes) -> Session:
+    request = Request(datasets=["digits"], **{**SMALL, **changes})
+    return open_session(request, store=store, data=data_dir, device="cpu")
+
+
+def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["random", "dm", "dim"], ipcs=[1])
+    estimates = made.estimate()
+    assert set(estimates) == {c.id for c in plan(made.grid)} == set(made.missing())
+    assert all(seconds >= 0 for seconds in estimates.values())
+    assert not list((tmp_path / "cells").iterdir())
+
+
+def test_one_step_methods_count_nothing_but_their_evaluation(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
+    estimates = made.estimate()
+    (distil,), (judged,) = made.grid.distil, made.grid.evaluate
+    assert estimates[distil.id] == 0
+    assert estimates[judged.id] > 0
+
+
+def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -> None:
+    monkeypatch.setattr("bench.estimate._time_image", lambda cell, runner: 1.0)
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1, 2])
+    estimates = made.estimate()
+    one, two = (estimates[c.id] for c in made.grid.evaluate)
+    tests = 360 / 3
+    assert two - tests == pytest.approx(2 * (one - tests))
+
+
+def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
+    made.run()
+    assert made.missing() == []
+    assert made.estimate() == {}
+
+
+@pytest.mark.parametrize(
+    ("profile", "announced"), [("paper", True), ("lite", False)], ids=["paper", "lite"]
+)
+def test_the_note_names_the_lite_profile(
+    profile: str, announced: bool, tmp_path, data_dir, monkeypatch
+) -> None:
+    class DoneError(Exception):
+        pass
+
+    def stop(self, estimates):
+        raise DoneError
+
+    monkeypatch.setattr(Session, "estimate", lambda self: dict.fromkeys(self.missing(), 2e5))
+    monkeypatch.setattr(Session, "run", stop)
+    arguments = ["run", "-m", "random", "-d", "digits", "--ipc", "1", "--profile", profile,
+                 "--store", str(tmp_path), "--data-dir", str(data_dir)]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert isinstance(result.exception, DoneError)
+    assert "4.6 days" in result.stderr
+    assert ("--profile lite" in result.stderr) == announced
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(42, "42 s"), (190, "3 min 10 s"), (5 * 3600 + 1200, "5 h 20 min"), (3.2 * 86400, "3.2 days")],
+)
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
