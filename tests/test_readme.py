@@ -1,0 +1,40 @@
+"""The README's commands are what CI runs, and every option they name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.cli import _COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def command(name: str) -> str:
+    found = re.search(rf"<!-- ci:{name} -->\n```bash\n(.*)\n```", README)
+    assert found is not None
+    return found[1]
+
+
+def test_one_command_installs_and_runs_the_main_job() -> None:
+    text = command("run")
+    assert text.startswith("python3 -m venv .venv && . .venv/bin/activate && pip install -e . && ")
+    assert "--method random,dm,gan,dim --dataset digits --ipc 1,10,50" in text
+
+
+def test_one_command_installs_and_tests() -> None:
+    assert command("test").endswith("pip install -e '.[test]' && pytest")
+
+
+def test_every_command_and_option_shown_exists() -> None:
+    shown = re.findall(r"^bench (\w+)(.*)$", README, re.MULTILINE)
+    assert shown
+    for name, rest in shown:
+        assert name in _COMMANDS
+        loaded = main.get_command(None, name)
+        known = {o for p in loaded.params for o in p.opts}
+        known |= {o for c in getattr(loaded, "commands", {}).values() for p in c.params
+                  for o in (*p.opts, *p.secondary_opts)}  # fmt: skip
+        for option in re.findall(r"(--[a-z-]+)", rest.split("#")[0].split("&&")[0]):
+            assert option in known, f"bench {name} {option}"
