@@ -41,7 +41,7 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ("name",):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("name", "from"))
     for row in rows:
         table.add_row(*row.values())
     Console().print(table)

@@ -24,7 +24,7 @@ def show(name: str, as_json: bool, plugins: tuple[Path, ...]) -> None:
     load_plugins(plugins)
     found = describe_plugin(name)
     if as_json:
-        click.echo(json.dumps(found, indent=2, default=str))
+        click.echo(json.dumps(found, indent=2))
         return
     for facts in found:
         _print(facts)
@@ -57,7 +57,7 @@ def _method(entry: Any) -> dict[str, Any]:
     reference = method.reference
     profiles = {
         profile: {
-            "overrides": dict(method.profiles.get(profile, {})),
+            "overrides": {k: _plain(v) for k, v in method.profiles.get(profile, {}).items()},
             "gives_up": method.gives_up.get(profile, ""),
         }
         for profile in PROFILES
@@ -119,6 +119,13 @@ def _parameters(params_type: type) -> list[dict[str, Any]]:
     from bench.params import describe
 
     return [asdict(info) for info in describe(params_type)]
+
+
+def _plain(value: Any) -> Any:
+    """Write a value that depends on IPC by its rule."""
+    from bench.params import ByIPC
+
+    return value.text if isinstance(value, ByIPC) else value
 
 
 def _print(facts: dict[str, Any]) -> None:

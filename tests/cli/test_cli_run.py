@@ -118,6 +118,12 @@ def test_show_method() -> None:
         assert parameter["name"] in text
 
 
+def test_show_writes_rules_over_ipc_in_words() -> None:
+    (facts,) = json.loads(invoke("show", "dm", "--json").stdout)
+    assert facts["profiles"]["lite"]["overrides"]["iterations"] == "14000 / (30 + IPC)"
+    assert "iterations=14000 / (30 + IPC)" in invoke("show", "dm").output
+
+
 def test_show_dim_names_method_and_protocol() -> None:
     kinds = [facts["kind"] for facts in json.loads(invoke("show", "dim", "--json").stdout)]
     assert kinds == ["method", "protocol"]
