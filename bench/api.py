@@ -41,7 +41,8 @@ class Session:
 
     def missing(self) -> list[str]:
         """Return the ids of the cells that are still to be computed."""
-        return [c.id for c in plan(self.grid) if not self.runner.is_done(c)]
+        pending = self.runner.pending(self.grid)
+        return [c.id for c in plan(self.grid) if c.id in pending]
 
     def estimate(self) -> dict[str, float]:
         """Return estimated seconds of each missing cell, by a short measurement."""

@@ -37,14 +37,15 @@ def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
     """Return estimated seconds by cell id, for the cells that are missing from the store."""
     timed: dict[str, float] = {}
     seconds: dict[str, float] = {}
+    pending = runner.pending(grid)
     for made in grid.distil:
-        if not runner.is_done(made):
+        if made.id in pending:
             key = _kind({**made.identity, "seed": 0, "prerequisite": None})
             if key not in timed:
                 timed[key] = _time_distillation(made, runner)
             seconds[made.id] = timed[key]
     for judged in grid.evaluate:
-        if not runner.is_done(judged):
+        if judged.id in pending:
             key = _kind([judged.distil.dataset, judged.arch, judged.protocol, judged.precision])
             if key not in timed:
                 timed[key] = _time_image(judged, runner)

@@ -32,6 +32,10 @@ class CellFailedError(Exception):
     """A cell could not be computed; the message is its recorded reason."""
 
 
+class _BusyElsewhereError(Exception):
+    """What a cell rests on is not there yet; nothing is recorded."""
+
+
 @dataclass
 class Outcome:
     """How many cells ended how."""
@@ -72,8 +76,12 @@ class Runner:
             for skip in grid.skipped:
                 self._record(skip.cell, "skipped", skip.reason, {})
                 self._finish(skip.cell, "skipped", skip.reason, 0.0)
+            pending = self.pending(grid)
             for cell in cells:
-                self.ensure(cell)
+                if cell.id in pending:
+                    self.ensure(cell)
+                else:
+                    self._finish(cell, "cached", "", 0.0)
         finally:
             for line in self.store.damaged:
                 self.view.note(line)
@@ -92,6 +100,20 @@ class Runner:
                 self._finish(cell, "cached", "", 0.0)
             else:
                 self._compute(cell)
+
+    def pending(self, grid: Grid) -> set[str]:
+        """Return the ids of the cells that need work.
+
+        A distilled set whose evaluations are all there is not made again, even if its artefact is
+        gone: records can be carried to another machine without it.
+        """
+        needed = set()
+        for judged in grid.evaluate:
+            cell: Cell | None = judged
+            while cell is not None and not self.is_done(cell):
+                needed.add(cell.id)
+                cell = before(cell)
+        return needed
 
     def is_done(self, cell: Cell) -> bool:
         """Whether the store holds the cell's result (and artefact)."""
@@ -115,6 +137,9 @@ class Runner:
         started = time.perf_counter()
         try:
             parts = self._parts(cell)
+        except _BusyElsewhereError as error:
+            self._finish(cell, "busy", str(error), 0.0)
+            return
         except Exception as error:
             seconds = time.perf_counter() - started
             self.store.log(cell.id, traceback.format_exc())
@@ -126,14 +151,15 @@ class Runner:
         self._finish(cell, "ok", _summary(parts), time.perf_counter() - started)
 
     def _parts(self, cell: Cell) -> dict[str, Any]:
-        before = cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
-        if before is not None:
-            if self.store.set_aside_damaged_artefact(before.id):
-                self.ensure(before)
-            record = self.store.read(before.id)
-            if record is None or not self.is_done(before):
-                why = record.reason if record is not None else "it is being computed elsewhere"
-                raise CellFailedError(f"it needs '{before.title}', which is not there: {why}")
+        needed = before(cell)
+        if needed is not None:
+            if self.store.set_aside_damaged_artefact(needed.id):
+                self.ensure(needed)
+            record = self.store.read(needed.id)
+            if record is not None and record.status != "ok":
+                raise CellFailedError(f"it needs '{needed.title}', which failed: {record.reason}")
+            if not self.is_done(needed):
+                raise _BusyElsewhereError(f"'{needed.title}' is being made by another process")
         if isinstance(cell, EvaluateCell):
             return evaluate_cell(cell, self.store, self.split, self.view, self.device)
         return distil(cell, self.store, self.split(cell.dataset, "train"), self.view)
@@ -160,15 +186,20 @@ class Runner:
         self.view.finish(cell, status, text, seconds)
 
 
+def before(cell: Cell) -> DistilCell | None:
+    """Return the distilled set that a cell judges or starts from."""
+    return cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
+
+
 def plan(grid: Grid) -> list[Cell]:
     """Order the cells so that each distilled set is judged right after it is made."""
     order: dict[str, Cell] = {}
-    for cell in grid.evaluate:
-        chain: list[Cell] = [cell]
-        before: DistilCell | None = cell.distil
-        while before is not None:
-            chain.append(before)
-            before = before.prerequisite
+    for judged in grid.evaluate:
+        chain: list[Cell] = []
+        cell: Cell | None = judged
+        while cell is not None:
+            chain.append(cell)
+            cell = before(cell)
         for each in reversed(chain):
             order.setdefault(each.id, each)
     return list(order.values())

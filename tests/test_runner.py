@@ -11,6 +11,7 @@ import pytest
 
 import bench
 from bench.registry import METHODS, load_plugin_file
+from bench.store.lock import cell_lock
 from bench.store.query import load_failures
 from bench.view import View
 
@@ -124,6 +125,28 @@ def test_a_damaged_artefact_is_made_again(toys, tmp_path, data_dir) -> None:
     go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
     again, view = go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
     assert len(again) == 1, view.ended
+
+
+def test_results_outlive_their_artefact(toys, tmp_path, data_dir) -> None:
+    first, _ = go(tmp_path, data_dir, "toy-drift", [1, 2])
+    for path in tmp_path.glob("cells/*/artefact.safetensors"):
+        path.unlink()
+    second, view = go(tmp_path, data_dir, "toy-drift", [1, 2])
+    assert view.count("cached") == 4
+    assert accuracies(first) == accuracies(second)
+    _, more = go(tmp_path, data_dir, "toy-drift", [1, 2], eval_nets=1)
+    assert more.count("ok") == 4  # new evaluations need the artefacts: they are made again
+
+
+def test_a_cell_that_another_process_works_on_is_left_to_it(toys, tmp_path, data_dir) -> None:
+    frame, _ = go(tmp_path / "a", data_dir, "toy-drift", 1)
+    with cell_lock(tmp_path / "b" / "cells" / frame["distil_id"][0]) as held:
+        assert held
+        empty, view = go(tmp_path / "b", data_dir, "toy-drift", 1)
+    assert view.count("busy") == 2
+    assert len(empty) == 0
+    assert len(load_failures(tmp_path / "b")) == 0
+    assert len(go(tmp_path / "b", data_dir, "toy-drift", 1)[0]) == 1
 
 
 def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
