@@ -1,9 +1,11 @@
-"""``bench conform``: the conformance suite on one method, for plugin authors."""
+"""``bench conform``: the conformance suite on one plugin, for plugin authors."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,23 +13,40 @@ from bench.cli.options import load_plugins, plugin_option
 
 
 @click.command()
-@click.argument("method")
+@click.argument("name")
 @plugin_option
-def conform(method: str, plugins: tuple[Path, ...]) -> None:
-    """Check that METHOD keeps the contract: determinism, resume, shapes, ranges, round trip."""
-    load_plugins(plugins)
-    from bench.conformance import method_checks
-    from bench.registry import METHODS
+def conform(name: str, plugins: tuple[Path, ...]) -> None:
+    """Check that the method, architecture or dataset NAME keeps the contract.
 
-    cls = METHODS.get(method)
+    A method: determinism, resume at any step, shapes and ranges, global state, round trip. An
+    architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
+    """
+    load_plugins(plugins)
     failed = 0
-    for check in method_checks():
-        name = check.__name__.removeprefix("check_").replace("_", " ")
+    for check, plugin in _checks(name):
+        label = check.__name__.removeprefix("check_").replace("_", " ")
         try:
-            check(cls)
+            check(plugin)
         except Exception as error:
             failed += 1
-            click.secho(f"failed  {name}: {type(error).__name__}: {error}", fg="red")
+            click.secho(f"failed  {label}: {type(error).__name__}: {error}", fg="red")
         else:
-            click.secho(f"ok      {name}", fg="green")
+            click.secho(f"ok      {label}", fg="green")
     sys.exit(1 if failed else 0)
+
+
+def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:
+    from bench.conformance import architecture_checks, dataset_checks, method_checks
+    from bench.errors import UnknownNameError
+    from bench.registry import ARCHITECTURES, DATASETS, METHODS
+
+    kinds = (METHODS, ARCHITECTURES, DATASETS)
+    if not any(name in kind.names() for kind in kinds):
+        known = [n for kind in kinds for n in kind.names()]
+        raise UnknownNameError("method, architecture or dataset", name, known)
+    if name in METHODS.names():
+        yield from ((check, METHODS.get(name)) for check in method_checks())
+    if name in ARCHITECTURES.names():
+        yield from ((check, name) for check in architecture_checks())
+    if name in DATASETS.names():
+        yield from ((check, DATASETS.get(name)) for check in dataset_checks())

@@ -1,27 +1,22 @@
-"""The conformance suite: what every plugin must keep, built in or not.
+"""What every method must keep.
 
-    bench conform --plugin my_method.py my-method          # from a shell
-    @pytest.mark.parametrize("check", method_checks())     # from a plugin author's tests
-    def test_my_method(check): check(MyMethod)
-
-A check raises ``AssertionError`` with what was expected. Methods run their ``smoke`` profile for a
-few steps on a small made-up dataset, so that a suite takes seconds.
+Methods run their ``smoke`` profile for a few steps on a small made-up dataset, so that the suite
+takes seconds.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import random
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from bench.conformance.state import global_state_kept
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
@@ -129,11 +124,8 @@ def check_resume(cls: type[Method]) -> None:
 
 def check_global_state(cls: type[Method]) -> None:
     """No draw is taken from a global generator, and none is left seeded."""
-    before = (torch.get_rng_state(), random.getstate(), _numpy_state())
-    _finished(cls)
-    assert torch.equal(torch.get_rng_state(), before[0]), "torch's global generator moved"
-    assert random.getstate() == before[1], "Python's global generator moved"
-    assert _numpy_state() == before[2], "NumPy's global generator moved"
+    with global_state_kept():
+        _finished(cls)
 
 
 def check_scalars(cls: type[Method]) -> None:
@@ -175,11 +167,6 @@ def check_round_trip(cls: type[Method]) -> None:
     assert loaded.kind == distilled.kind and loaded.spec == distilled.spec, "header changed"
     assert loaded.config() == distilled.config(), "configuration changed"
     _assert_equal(distilled.tensors(), loaded.tensors(), "saved and loaded")
-
-
-def _numpy_state() -> str:
-    state = np.random.get_state(legacy=False)
-    return str(state["state"]["key"].tolist()) + str(state["state"]["pos"])
 
 
 def _finished(cls: type[Method]) -> DistilledSet:

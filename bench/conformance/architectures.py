@@ -1,0 +1,106 @@
+"""What every architecture must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bench.architecture import build_network, canonical_name, is_per_sample, parse_architecture
+from bench.conformance.state import global_state_kept
+from bench.datasets.spec import DatasetSpec
+from bench.errors import BenchError
+from bench.params import describe
+from bench.seeds import global_seed, make_generator
+
+ArchitectureCheck = Callable[[str], None]
+
+# The embedded digits, MNIST, CIFAR and SVHN, Tiny ImageNet; a deep network may refuse small ones.
+_SHAPES = ((1, 16, 16), (1, 28, 28), (3, 32, 32), (3, 64, 64))
+_CLASSES = 7
+
+
+def architecture_checks() -> list[ArchitectureCheck]:
+    """Return every check of an architecture, in order; each takes its name."""
+    return [check_name, check_shapes, check_seeded, check_per_sample, check_gradients]
+
+
+def check_name(name: str) -> None:
+    """The name is its own canonical form, and every parameter has help."""
+    assert canonical_name(name) == name, f"'{name}' is written '{canonical_name(name)}'"
+    for info in describe(parse_architecture(name)[0].Params):
+        assert info.help, f"parameter '{info.name}' needs help"
+
+
+def check_shapes(name: str) -> None:
+    """Logits are ``(N, num_classes)``; ``embed`` gives the classifier's ``(N, D)``."""
+    for shape in _accepted(name):
+        network, images = _network(name, shape).eval(), _images(shape, 3)
+        with torch.no_grad():
+            logits, features = network(images), _embed(network, images)
+        assert logits.shape == (3, _CLASSES), f"{shape}: logits are {tuple(logits.shape)}"
+        assert features.ndim == 2, f"{shape}: an embedding is 2-d, not {features.ndim}-d"
+        assert len(features) == 3, f"{shape}: {len(features)} embeddings of 3 images"
+        assert bool(logits.isfinite().all()), f"{shape}: logits are not finite"
+
+
+def check_seeded(name: str) -> None:
+    """One seed, one network; another seed, another network; global state stays."""
+    with global_state_kept():
+        first, second, other = (_network(name, _accepted(name)[0], seed) for seed in (1, 1, 2))
+    pairs = list(zip(first.parameters(), second.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in pairs), "one seed gave two networks"
+    differs = zip(first.parameters(), other.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in differs), "two seeds gave one network"
+
+
+def check_per_sample(name: str) -> None:
+    """What the architecture says of its samples' independence is true in training mode."""
+    shape = _accepted(name)[0]
+    network, images = _network(name, shape).train(), _images(shape, 8)
+    with torch.no_grad():
+        whole, half = network(images)[:4], network(images[:4])
+    same = torch.allclose(whole, half, rtol=1e-4, atol=1e-5)
+    claim = is_per_sample(name)
+    assert same == claim, f"per_sample is {claim}, but slices {'agree' if same else 'differ'}"
+
+
+def check_gradients(name: str) -> None:
+    """Every parameter that wants a gradient gets one."""
+    shape = _accepted(name)[0]
+    network = _network(name, shape).train()
+    network(_images(shape, 4)).square().sum().backward()
+    for label, value in network.named_parameters():
+        assert value.grad is not None, f"'{label}' gets no gradient"
+        assert bool(value.grad.isfinite().all()), f"the gradient of '{label}' is not finite"
+
+
+def _accepted(name: str) -> list[tuple[int, int, int]]:
+    """Return the shapes that the architecture takes; a refusal is a ``BenchError``."""
+    shapes = []
+    for shape in _SHAPES:
+        try:
+            _network(name, shape)
+        except BenchError:
+            continue
+        shapes.append(shape)
+    assert shapes, f"'{name}' takes none of {_SHAPES}"
+    return shapes
+
+
+def _network(name: str, shape: tuple[int, int, int], seed: int = 1) -> nn.Module:
+    one = (0.5,) * shape[0]
+    with global_seed(seed):
+        return build_network(name, DatasetSpec("small", _CLASSES, *shape, one, one, flip=False))
+
+
+def _images(shape: tuple[int, int, int], n: int) -> Tensor:
+    return torch.randn((n, *shape), generator=make_generator(3))
+
+
+def _embed(network: nn.Module, images: Tensor) -> Tensor:
+    embed = getattr(network, "embed", None)
+    assert callable(embed), "a network needs embed(images)"
+    features: Tensor = embed(images)
+    return features

@@ -1,0 +1,43 @@
+"""What every dataset source must say of itself; no check downloads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.datasets.checks import is_name
+from bench.datasets.source import DatasetSource
+from bench.datasets.spec import DatasetSpec
+
+DatasetCheck = Callable[[type[DatasetSource]], None]
+
+
+def dataset_checks() -> list[DatasetCheck]:
+    """Return every check of a dataset source, in order; each takes its class."""
+    return [check_spec, check_normalisation, check_counts]
+
+
+def check_spec(source: type[DatasetSource]) -> None:
+    """The spec is named like the source, describes images, and survives JSON."""
+    spec = source.spec
+    assert is_name(source.name), f"'{source.name}' is no dataset name"
+    assert spec.name == source.name, f"the spec is named '{spec.name}', not '{source.name}'"
+    assert spec.channels in (1, 3), f"{spec.channels} channels: only 1 and 3 are known"
+    assert min(spec.shape) > 0, f"the shape {spec.shape} is not positive"
+    assert spec.num_classes >= 2, "a dataset has at least 2 classes"
+    assert len(spec.class_names) in (0, spec.num_classes), "one name per class, or none"
+    assert DatasetSpec.from_json(spec.to_json()) == spec, "the spec changes on its way through JSON"
+
+
+def check_normalisation(source: type[DatasetSource]) -> None:
+    """Mean and std are those of pixels in [0, 1], one per channel."""
+    spec = source.spec
+    for what, values in (("mean", spec.mean), ("std", spec.std)):
+        assert len(values) == spec.channels, f"{what} has {len(values)} values"
+        assert all(0 < value < 1 for value in values), f"{what} is not of pixels in [0, 1]"
+
+
+def check_counts(source: type[DatasetSource]) -> None:
+    """Fixed counts, where there are any, leave no class empty."""
+    if source.counts is not None:
+        fewest = min(source.counts)
+        assert fewest >= source.spec.num_classes, f"{fewest} images cannot fill every class"
