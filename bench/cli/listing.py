@@ -41,7 +41,9 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ("name",):
-        table.add_column(name, overflow="fold", no_wrap=name in ("name", "from"))
+        # Names are for typing: they are never folded, whatever the others need.
+        width = max(len(row["name"]) for row in rows) if name == "name" else None
+        table.add_column(name, overflow="fold", min_width=width)
     for row in rows:
         table.add_row(*row.values())
     Console().print(table)
