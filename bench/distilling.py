@@ -16,11 +16,12 @@ from bench.context import Context, Start
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
+from bench.files import file_sha256
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.registry import METHODS
 from bench.store.shared import SharedFolder
-from bench.store.store import Store, hash_file
+from bench.store.store import Store
 from bench.view import View
 
 # How often scalars are read from the device, in seconds: reading waits for the device.
@@ -131,5 +132,5 @@ def _result(distilled: DistilledSet, path: Path, steps: int, last: Mapping[str, 
         "kind": distilled.kind,
         "steps": steps,
         "scalars": dict(last),
-        "artefact_sha256": hash_file(path),
+        "artefact_sha256": file_sha256(path),
     }

@@ -11,7 +11,7 @@ from bench.architecture import canonical_name
 from bench.cells import DistilCell, EvaluateCell
 from bench.datasets.library import DatasetInfo
 from bench.errors import BenchError, unknown_message
-from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
 from bench.method import Method, Task
 from bench.params import as_dict
 from bench.profiles import PROFILE_PROTOCOL, check_profile, label_profile, resolve_profile
@@ -19,7 +19,6 @@ from bench.registry import METHODS
 
 # Ways to judge a generator; an image set has one way only, whatever --mode says.
 MODES = ("stream", "frozen")
-PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)

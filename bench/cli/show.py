@@ -50,6 +50,16 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
     return found
 
 
+def _head(kind: str, entry: Any) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "name": entry.name,
+        "what": entry.summary(),
+        "from": entry.origin,
+        "file": entry.target,
+    }
+
+
 def _method(entry: Any) -> dict[str, Any]:
     from bench.profiles import PROFILES
 
@@ -63,12 +73,8 @@ def _method(entry: Any) -> dict[str, Any]:
         for profile in PROFILES
     }
     return {
-        "kind": "method",
-        "name": entry.name,
+        **_head("method", entry),
         "version": method.version,
-        "what": entry.summary(),
-        "from": entry.origin,
-        "file": entry.target,
         "serves every IPC from one artefact": method.ipc_agnostic,
         "depends on --arch": method.uses_arch,
         "judged as": list(method.modes),
@@ -82,11 +88,7 @@ def _method(entry: Any) -> dict[str, Any]:
 def _architecture(entry: Any) -> dict[str, Any]:
     family = entry.load()
     return {
-        "kind": "architecture",
-        "name": entry.name,
-        "what": entry.summary(),
-        "from": entry.origin,
-        "file": entry.target,
+        **_head("architecture", entry),
         "fixed by the name": dict(family.members.get(entry.name, {})),
         "parameters": [p for p in _parameters(family.Params)
                        if p["name"] not in family.members.get(entry.name, {})],
@@ -96,11 +98,7 @@ def _architecture(entry: Any) -> dict[str, Any]:
 def _dataset(entry: Any) -> dict[str, Any]:
     source = entry.load()
     return {
-        "kind": "dataset",
-        "name": entry.name,
-        "what": entry.summary(),
-        "from": entry.origin,
-        "file": entry.target,
+        **_head("dataset", entry),
         **source.spec.to_json(),
     }
 

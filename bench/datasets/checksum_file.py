@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bench.datasets.packed import file_sha256
 from bench.errors import BenchError
+from bench.files import file_sha256
 
 _TEXT = re.compile(r"# size (\d{1,19}) mtime_ns (\d{1,20})\n([0-9a-f]{64})  (.+)\n")
 

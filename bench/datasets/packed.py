@@ -119,12 +119,6 @@ def map_part(
     return images, np.array(labels)
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hex (about 0.15 s for 184 MB)."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _file_parts(spec: DatasetSpec, arrays: Arrays) -> Iterator[bytes | memoryview]:
     meta = json.dumps(
         {"format": FORMAT, "spec": spec.to_json()}, sort_keys=True, separators=(",", ":")

@@ -21,13 +21,11 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
-from bench.evaluation.protocols import Protocol
+from bench.evaluation.protocols import PRECISIONS, Protocol
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, initial_network, train
 from bench.memory import keep_freed_memory
-
-PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from bench.errors import UnknownNameError
 
+# How networks compute: ``bf16`` is autocast with float32 weights.
+PRECISIONS = ("fp32", "bf16")
+
 
 @dataclass(frozen=True)
 class Protocol:

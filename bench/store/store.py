@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,16 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.files import file_sha256
 from bench.store.atomic import write_json
 from bench.store.record import OtherSchemaError, Record
 
 DEFAULT_STORE = Path("results/runs")
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Store:
@@ -137,7 +131,7 @@ class Store:
         record, path = self.read(cell_id), self.artefact(cell_id)
         if record is None or not path.exists():
             return False
-        if hash_file(path) == record.result.get("artefact_sha256"):
+        if file_sha256(path) == record.result.get("artefact_sha256"):
             return False
         self.damaged.append(f"'{path}' is damaged; set aside, and made again")
         path.replace(path.with_name("artefact.damaged"))

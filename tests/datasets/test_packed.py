@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from tiny_datasets import make_arrays, make_spec
 
-from bench.datasets.packed import file_sha256, map_part, read_header, write_packed
+from bench.datasets.packed import map_part, read_header, write_packed
 from bench.errors import BenchError
+from bench.files import file_sha256
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6)) | st.tuples(
     st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])
