@@ -84,7 +84,8 @@ def _is_stale(path: Path) -> bool:
         holder = json.loads(path.read_text(encoding="utf-8"))
         host, pid = str(holder["host"]), int(holder["pid"])
     except FileNotFoundError:
-        return True
+        # Released just now. Nothing is left to remove, and who creates it next must not lose it.
+        return False
     except (ValueError, KeyError, TypeError, OverflowError):
         return age > BEAT  # damaged, unless it is being written right now
     if age > PATIENCE:
