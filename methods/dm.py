@@ -26,6 +26,7 @@ from bench.plugin import (
     param,
 )
 from methods.compute import embed, parallel, slice_size
+from methods.first_images import first_images, init_param, too_few
 
 # About four minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. The gradient of an
 # image shrinks with IPC, as its class's mean holds 1/IPC of it; in so few steps a rate of 1 would
@@ -58,7 +59,7 @@ class DM(Method):
         lr_img: float = param(1.0, help="learning rate of the pixels", min=0)
         momentum: float = param(0.5, help="momentum of the pixels", min=0, max=1)
         batch_real: int = param(256, help="real images per class and step", min=1)
-        init: str = param("real", help="first distilled images", choices=("real", "noise"))
+        init: str = init_param("real")
         dsa: str = param(
             "color_crop_cutout_flip_scale_rotate",
             help="augmentations joined by '_' (flip is left out for digits), or none",
@@ -84,13 +85,7 @@ class DM(Method):
     @classmethod
     def skip(cls, task: Task) -> str | None:
         """Return a reason if real images to start from are too few."""
-        fewest = min(task.class_counts)
-        if task.params.init == "real" and task.ipc is not None and task.ipc > fewest:
-            return (
-                f"the smallest class holds {fewest} images, fewer than IPC {task.ipc} "
-                "(init=noise needs none)"
-            )
-        return None
+        return too_few(task)
 
     def setup(self, task: Task, ctx: Context) -> None:
         """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
@@ -100,7 +95,7 @@ class DM(Method):
         self._classes = range(task.spec.num_classes)
         self._dsa = DSA.for_dataset(task.spec, task.params.dsa)
         self._slice = slice_size(task.arch, ctx)
-        self._images = self._first_images(task.ipc)
+        self._images = first_images(task.params.init, task.ipc, ctx)
         self._velocity = torch.zeros_like(self._images)
 
     def steps(self) -> int:
@@ -142,14 +137,6 @@ class DM(Method):
         images = self._images.flatten(0, 1).clone()
         labels = torch.arange(len(self._classes), device=images.device)
         return ImageSet(self._spec, images, labels.repeat_interleave(self._images.shape[1]), {})
-
-    def _first_images(self, ipc: int) -> Tensor:
-        real, generator = self._ctx.real, self._ctx.generator("init")
-        if self._params.init == "noise":
-            shape = (self._spec.num_classes, ipc, *self._spec.shape)
-            return torch.randn(shape, generator=generator, device=real.device)
-        picks = [real.sample_class(c, ipc, generator) for c in self._classes]
-        return torch.stack([real.gather(pick) for pick in picks])
 
     def _groups(self, per_class: int) -> list[slice]:
         """Cut the classes into runs that together fill a slice; one run if nothing may be cut.
