@@ -135,7 +135,7 @@ class _Builder:
     def add(self, method: type[Method], info: DatasetInfo, arch: str, seed: int) -> None:
         """Add one method's cells on one dataset."""
         for ipc in _distil_ipcs(method, self.request):
-            params = _params(self.request, method, ipc)
+            params = _params(self.request, method, ipc, info.spec.name)
             task = Task(
                 info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params
             )
@@ -165,11 +165,13 @@ class _Builder:
         if wanted is not None:
             other = _load_method(wanted.method)
             ipc = None if other.ipc_agnostic else task.ipc
-            params = resolve_profile(other, "paper", wanted.params, ipc)
+            params = resolve_profile(other, "paper", wanted.params, ipc, info.spec.name)
             arch = task.arch if other.uses_arch else None
             start = Task(info.spec, info.class_counts, ipc, arch, params)
             before = self._distil_cell(other, start, info, seed)
-        label, changed = label_profile(method, task.params, self.request.profile, task.ipc)
+        label, changed = label_profile(
+            method, task.params, self.request.profile, task.ipc, info.spec.name
+        )
         return DistilCell(
             method.name, method.version, as_dict(task.params), info.spec.name, info.sha256,
             task.ipc, task.arch, seed, self.request.precision, label, changed, before,
@@ -205,9 +207,9 @@ def _load_method(name: str) -> type[Method]:
     return method
 
 
-def _params(request: Request, method: type[Method], ipc: int | None) -> Any:
+def _params(request: Request, method: type[Method], ipc: int | None, dataset: str = "") -> Any:
     overrides = request.overrides.get(method.name, {})
-    return resolve_profile(method, request.profile, overrides, ipc)
+    return resolve_profile(method, request.profile, overrides, ipc, dataset)
 
 
 def _distil_ipcs(method: type[Method], request: Request) -> list[int | None]:

@@ -5,8 +5,9 @@
         iterations: int = param(20_000, help="outer iterations", min=1)
         inner_loop: int = param(by_ipc(lambda ipc: 1 if ipc == 1 else 50), help="...", min=1)
 
-A default may be a rule over IPC (:func:`by_ipc`); :func:`resolve` turns it into a plain value, so
-an instance that reaches a method holds numbers, strings, booleans and tuples of them only.
+A default may be a rule over IPC (:func:`by_ipc`) or over dataset and IPC (:func:`by_task`);
+:func:`resolve` turns it into a plain value, so an instance that reaches a method holds numbers,
+strings, booleans and tuples of them only.
 """
 
 from __future__ import annotations
@@ -30,16 +31,24 @@ class NoParams:
 
 
 @dataclasses.dataclass(frozen=True)
-class ByIPC:
-    """A default that depends on images per class."""
+class Rule:
+    """A default that depends on the dataset's name and on images per class."""
 
-    rule: Callable[[int], Any]
+    rule: Callable[[str, int], Any]
     text: str
 
 
 def by_ipc(rule: Callable[[int], Any], text: str = "depends on IPC") -> Any:
     """Declare a default as a function of IPC; ``text`` says the rule in words."""
-    return ByIPC(rule, text)
+    return Rule(lambda _, ipc: rule(ipc), text)
+
+
+def by_task(rule: Callable[[str, int], Any], text: str = "depends on dataset and IPC") -> Any:
+    """Declare a default as a function of the dataset's name and IPC.
+
+    The rule must have a value for every name: users bring their own datasets.
+    """
+    return Rule(rule, text)
 
 
 def param(
@@ -53,7 +62,7 @@ def param(
     """Declare one parameter of a plugin.
 
     Args:
-        default: the paper's value, or :func:`by_ipc`.
+        default: the paper's value, or a rule: :func:`by_ipc`, :func:`by_task`.
         help: one line that says what it is, with its unit.
         min: the smallest value allowed, inclusive.
         max: the largest value allowed, inclusive.
@@ -83,7 +92,7 @@ def describe(params_type: type) -> list[ParamInfo]:
         ParamInfo(
             field.name,
             _type_name(hints[field.name]),
-            field.default.text if isinstance(field.default, ByIPC) else field.default,
+            field.default.text if isinstance(field.default, Rule) else field.default,
             field.metadata.get("help", ""),
             field.metadata.get("min"),
             field.metadata.get("max"),
@@ -94,7 +103,12 @@ def describe(params_type: type) -> list[ParamInfo]:
 
 
 def resolve(
-    params_type: type, overrides: Mapping[str, Any], *, owner: str, ipc: int | None = None
+    params_type: type,
+    overrides: Mapping[str, Any],
+    *,
+    owner: str,
+    ipc: int | None = None,
+    dataset: str = "",
 ) -> Any:
     """Build a parameter object from its defaults and ``overrides``.
 
@@ -103,6 +117,7 @@ def resolve(
         overrides: values by name; strings (from a command line) are parsed to the field's type.
         owner: the plugin's name, for messages.
         ipc: images per class, for defaults that depend on it; ``None`` for an IPC-agnostic plugin.
+        dataset: its name, for defaults that depend on it; empty for none in particular.
 
     Raises:
         BenchError: for an unknown name, a value of the wrong type or out of bounds.
@@ -117,10 +132,10 @@ def resolve(
         value = overrides.get(name, field.default)
         if value is dataclasses.MISSING:
             raise BenchError(f"{owner}.{name} has no default: declare it with param(default, ...)")
-        if isinstance(value, ByIPC):
+        if isinstance(value, Rule):
             if ipc is None:
                 raise BenchError(f"{owner}.{name} depends on IPC, but {owner} serves every IPC")
-            value = value.rule(ipc)
+            value = value.rule(dataset, ipc)
         values[name] = _checked(value, hints[name], field, f"{owner}.{name}")
     return params_type(**values)
 

@@ -11,7 +11,7 @@ from bench.distilled.generator_set import GeneratorSet, ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
-from bench.params import by_ipc, param
+from bench.params import by_ipc, by_task, param
 from bench.registry import register
 from bench.seeds import global_seed
 
@@ -38,6 +38,7 @@ __all__ = [
     "Task",
     "TrainingSource",
     "by_ipc",
+    "by_task",
     "denormalise",
     "global_seed",
     "is_per_sample",

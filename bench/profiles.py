@@ -26,15 +26,19 @@ def check_profile(profile: str) -> str:
 
 
 def resolve_profile(
-    method: type[Method], profile: str, overrides: Mapping[str, Any], ipc: int | None
+    method: type[Method],
+    profile: str,
+    overrides: Mapping[str, Any],
+    ipc: int | None,
+    dataset: str = "",
 ) -> Any:
     """Return the method's parameters: the paper's, then the profile's, then the user's."""
     values = {**method.profiles.get(profile, {}), **overrides}
-    return resolve(method.Params, values, owner=method.name, ipc=ipc)
+    return resolve(method.Params, values, owner=method.name, ipc=ipc, dataset=dataset)
 
 
 def label_profile(
-    method: type[Method], params: Any, asked: str, ipc: int | None
+    method: type[Method], params: Any, asked: str, ipc: int | None, dataset: str = ""
 ) -> tuple[str, str]:
     """Name the profile that ``params`` really are, and what was changed from it.
 
@@ -43,11 +47,12 @@ def label_profile(
         name if it has them, else ``"custom"`` with the changes from the asked one
         (``"lite: iterations=200"``), so that a table cannot pass one for the other.
     """
-    equal = [p for p in PROFILES if resolve_profile(method, p, {}, ipc) == params]
+    named = {p: resolve_profile(method, p, {}, ipc, dataset) for p in PROFILES}
+    equal = [p for p in PROFILES if named[p] == params]
     if len(equal) == len(PROFILES):
         return "any", ""
     if asked in equal:
         return asked, ""
-    base, mine = as_dict(resolve_profile(method, asked, {}, ipc)), as_dict(params)
+    base, mine = as_dict(named[asked]), as_dict(params)
     changes = ", ".join(f"{k}={mine[k]}" for k in mine if mine[k] != base[k])
     return "custom", f"{asked}: {changes}"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.params import NoParams, as_dict, by_ipc, describe, param, resolve
+from bench.params import NoParams, as_dict, by_ipc, by_task, describe, param, resolve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +136,16 @@ def test_defaults_follow_ipc_and_overrides_win() -> None:
 def test_a_rule_over_ipc_needs_one() -> None:
     assert "toy.loops depends on IPC" in str(_caught(Params, {}))
     assert made(ipc=None, loops=2).loops == 2
+
+
+def test_a_rule_may_look_at_the_dataset() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Params:
+        n: int = param(by_task(lambda name, ipc: ipc + (5 if name == "mnist" else 0)), help="n")
+
+    values = [resolve(Params, {}, owner="toy", ipc=2, dataset=d).n for d in ("mnist", "svhn", "")]
+    assert values == [7, 2, 2]
+    assert describe(Params)[0].default == "depends on dataset and IPC"
 
 
 def test_a_rule_is_checked_like_any_value() -> None:

@@ -120,10 +120,10 @@ def _parameters(params_type: type) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Write a value that depends on IPC by its rule."""
-    from bench.params import ByIPC
+    """Write a value that depends on IPC or dataset by its rule."""
+    from bench.params import Rule
 
-    return value.text if isinstance(value, ByIPC) else value
+    return value.text if isinstance(value, Rule) else value
 
 
 def _print(facts: dict[str, Any]) -> None:
