@@ -10,6 +10,7 @@ from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.generator_set import GeneratorSet, ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
+from bench.functional import FunctionalNetwork
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
 from bench.params import by_ipc, by_task, param
 from bench.registry import register
@@ -25,6 +26,7 @@ __all__ = [
     "DatasetSpec",
     "DistilledSet",
     "Draw",
+    "FunctionalNetwork",
     "GeneratorSet",
     "ImageGenerator",
     "ImageSet",
