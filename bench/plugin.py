@@ -1,6 +1,6 @@
 """The one module that plugin authors import."""
 
-from bench.architecture import Architecture, is_per_sample
+from bench.architecture import Architecture, build_network, is_per_sample
 from bench.augment.dsa import DSA, Draw
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
@@ -39,6 +39,7 @@ __all__ = [
     "Start",
     "Task",
     "TrainingSource",
+    "build_network",
     "by_ipc",
     "by_task",
     "denormalise",
