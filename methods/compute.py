@@ -29,6 +29,18 @@ def slice_size(arch: str, ctx: Context) -> int | None:
     return _SLICE.get(ctx.device.type, _SLICE_ELSEWHERE) if is_per_sample(arch) else None
 
 
+def class_groups(classes: int, per_class: int, size: int | None) -> list[slice]:
+    """Cut the classes into runs that together fill a slice; one run if nothing may be cut.
+
+    Args:
+        classes: how many there are.
+        per_class: images of each.
+        size: of :func:`slice_size`.
+    """
+    step = max(1, size // per_class) if size else classes
+    return [slice(first, first + step) for first in range(0, classes, step)]
+
+
 def parallel(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> list[R]:
     """Return ``[function(item) for item in items]``; on a CPU, one item per core at a time.
 

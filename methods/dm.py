@@ -25,7 +25,7 @@ from bench.plugin import (
     by_ipc,
     param,
 )
-from methods.compute import embed, parallel, slice_size
+from methods.compute import class_groups, embed, parallel, slice_size
 from methods.first_images import first_images, init_param, too_few
 
 # About four minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. The gradient of an
@@ -139,13 +139,8 @@ class DM(Method):
         return ImageSet(self._spec, images, labels.repeat_interleave(self._images.shape[1]), {})
 
     def _groups(self, per_class: int) -> list[slice]:
-        """Cut the classes into runs that together fill a slice; one run if nothing may be cut.
-
-        The loss is a sum over classes, so runs change nothing but memory and who computes what.
-        """
-        count = len(self._classes)
-        size = max(1, self._slice // per_class) if self._slice else count
-        return [slice(first, first + size) for first in range(0, count, size)]
+        """The loss is a sum over classes: runs change nothing but memory and who computes what."""
+        return class_groups(len(self._classes), per_class, self._slice)
 
     @torch.no_grad()
     def _real_means(
