@@ -51,7 +51,9 @@ class Context:
         start: the prerequisite's artefact, if the method asked for one.
         cache: where :meth:`shared` keeps its results; ``None`` keeps nothing.
         precision: ``fp32`` or ``bf16``.
-        shared_seconds: what :meth:`shared` results cost when they were made, summed.
+        rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:
+            a method may stand in for long shared work with anything of the same shape.
+        shared_seconds: what :meth:`shared` results cost when they were made, each counted once.
         made_seconds: the part of it that this context spent itself.
     """
 
@@ -61,9 +63,11 @@ class Context:
     start: Start | None = None
     cache: SharedCache | None = None
     precision: str = "fp32"
+    rehearsal: bool = False
     shared_seconds: float = 0.0
     made_seconds: float = 0.0
     _generators: dict[str, torch.Generator] = field(default_factory=dict)
+    _counted: set[str] = field(default_factory=set)
 
     @property
     def device(self) -> torch.device:
@@ -106,27 +110,38 @@ class Context:
             key: plain JSON values that determine the result, besides the dataset and the
                 architecture's code (an embedding's architecture, epochs and seed index, say).
             make: makes them, given a context whose seed depends on ``key`` alone, so that whoever
-                comes first makes the same tensors.
+                comes first makes the same tensors. It may ask for other shared work; the time
+                that takes counts as that work's only.
         """
         full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
                 "precision": self.precision}  # fmt: skip
         # As JSON and back: keys that the cache takes for equal must give equal seeds.
-        full = json.loads(json.dumps(full, sort_keys=True, allow_nan=False))
+        text = json.dumps(full, sort_keys=True, allow_nan=False)
+        full = json.loads(text)
         found = self.cache.get(full) if self.cache is not None else None
         if found is None:
-            parts = [f"{k}={full[k]!r}" for k in sorted(full)]
-            inner = Context(
-                self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
-            )
-            started = time.perf_counter()
-            made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
-            found = made, time.perf_counter() - started
-            self.made_seconds += found[1]
+            found = self._make(full, make)
             if self.cache is not None:
                 self.cache.put(full, *found)
-        tensors, seconds = found
+        elif text not in self._counted:
+            self.shared_seconds += found[1]
+        self._counted.add(text)
+        return {k: v.to(self.device) for k, v in found[0].items()}
+
+    def _make(
+        self, full: Mapping[str, Any], make: Callable[[Context], dict[str, Tensor]]
+    ) -> tuple[dict[str, Tensor], float]:
+        """Make shared work and count its time, without that of shared work it asks for."""
+        parts = [f"{k}={full[k]!r}" for k in sorted(full)]
+        inner = Context(
+            self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
+        )
+        started, before = time.perf_counter(), self.made_seconds
+        made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
+        seconds = time.perf_counter() - started - (self.made_seconds - before)
+        self.made_seconds += seconds
         self.shared_seconds += seconds
-        return {k: v.to(self.device) for k, v in tensors.items()}
+        return made, seconds
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return every generator's state."""

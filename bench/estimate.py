@@ -1,7 +1,8 @@
 """How long a grid will take: a step of each distillation and a batch of each evaluation, timed.
 
 An estimate is for deciding, not for reporting: it times a second or so of each kind of work and
-multiplies. Methods that do all their work in one step are not estimated.
+multiplies. Methods that do all their work in one step are not estimated, nor is shared work (an
+embedding, expert trajectories).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _begin(cell: DistilCell, runner: Runner) -> Method:
         before = _begin(cell.prerequisite, runner)
         start = Start(before.result(), before.byproducts())
     method, task = make_method(cell, real)
-    method.setup(task, Context(real, seed=0, start=start, precision=cell.precision))
+    method.setup(task, Context(real, seed=0, start=start, precision=cell.precision, rehearsal=True))
     return method
 
 

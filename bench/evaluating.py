@@ -33,13 +33,14 @@ def evaluate_cell(
     source = distilled.source(cell.mode, cell.ipc, make_generator(seed, device))
     epochs = protocol.epochs if distilled.epochs is None else distilled.epochs
     rate = protocol.lr if distilled.learning_rate is None else distilled.learning_rate
+    test = split(cell.distil.dataset, "test").whitened(distilled.zca)
     trained = evaluate(
         source,
         distilled.spec,
         cell.arch,
         protocol,
         cell.net_seeds,
-        split(cell.distil.dataset, "test"),
+        test,
         device=device,
         precision=cell.precision,
         learning_rate=rate,

@@ -228,6 +228,31 @@ def test_costs_are_summed_and_told_apart() -> None:
     assert second.shared_seconds >= 0.02
 
 
+def test_asking_again_costs_nothing_more() -> None:
+    """Experts are asked for at every step; what they cost is counted once."""
+    cache = Memory()
+    maker_ctx, user = tiny_context(cache=cache), tiny_context(cache=cache)
+    for ctx in (maker_ctx, maker_ctx, user, user):
+        ctx.shared({"n": 1}, maker([], 0.01))
+    assert user.shared_seconds == maker_ctx.shared_seconds == maker_ctx.made_seconds
+    assert user.made_seconds == 0.0
+
+
+def test_shared_work_may_build_on_shared_work() -> None:
+    """The time of the inner work is the inner work's only."""
+    cache = Memory()
+    ctx = tiny_context(cache=cache)
+
+    def outer(_: Context) -> dict[str, Tensor]:
+        return {"w": 2 * ctx.shared({"n": 1}, maker([], 0.05))["w"]}
+
+    doubled = ctx.shared({"n": 2}, outer)["w"]
+    assert torch.equal(doubled, 2 * ctx.shared({"n": 1}, maker([]))["w"])
+    inner, whole = (seconds for _, seconds in cache.kept.values())
+    assert inner >= 0.05 > whole
+    assert ctx.made_seconds == pytest.approx(inner + whole)
+
+
 def test_a_failed_make_keeps_nothing() -> None:
     cache = Memory()
     ctx = tiny_context(cache=cache)

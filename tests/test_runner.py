@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import bench
+import bench.evaluating
 from bench.registry import METHODS, load_plugin_file
 from bench.store.lock import cell_lock
 from bench.store.query import load_failures
@@ -64,6 +66,27 @@ def test_second_run_computes_nothing_and_gives_the_same(toys, tmp_path, data_dir
     assert again.count("cached") == 8
     assert again.count("ok") == 0
     assert accuracies(first) == accuracies(second)
+
+
+def test_test_images_are_whitened_with_the_sets_own_statistics(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    seen = []
+
+    def watch(*args, **named):
+        seen.append(args[5])  # the test set
+        return evaluate(*args, **named)
+
+    evaluate = bench.evaluating.evaluate
+    monkeypatch.setattr(bench.evaluating, "evaluate", watch)
+    frame, _ = go(tmp_path, data_dir, ["toy-first", "toy-whitened"])
+    assert len(frame) == 2
+    plain, white = sorted(seen, key=lambda test: test.zca is not None)
+    assert plain.zca is None
+    index = torch.arange(5)
+    assert torch.equal(white.gather(index), white.zca.whiten(plain.images[:5]))
+    pixels = plain.images[:5] / 255
+    assert torch.allclose(white.zca.unwhiten(white.gather(index)), pixels, atol=1e-4)
 
 
 def test_adding_methods_and_ipcs_shifts_no_number(toys, tmp_path, data_dir) -> None:

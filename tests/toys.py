@@ -9,7 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, ImageSet, Method, SelectionMethod, Task, param, register
+from bench.augment.zca import ZCA
+from bench.plugin import (
+    Context,
+    DistilledSet,
+    ImageSet,
+    Method,
+    SelectionMethod,
+    Task,
+    param,
+    register,
+)
 
 
 @register("method")
@@ -21,6 +31,19 @@ class ToyFirst(SelectionMethod):
 
     def select(self, task: Task, ctx: Context) -> Tensor:
         return torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+
+
+@register("method")
+class ToyWhitened(ToyFirst):
+    """The first images of each class, whitened."""
+
+    name = "toy-whitened"
+
+    def result(self) -> DistilledSet:
+        made = super().result()
+        assert isinstance(made, ImageSet)
+        zca = ZCA.fit(self._ctx.real.images, 0.1)
+        return ImageSet(made.spec, zca.whiten(made.images), made.labels, {}, zca=zca)
 
 
 @register("method")

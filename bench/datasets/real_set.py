@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from bench.augment.zca import ZCA
 from bench.datasets.spec import DatasetSpec
 
 
@@ -44,12 +45,14 @@ class RealSet:
         images: uint8 ``(N, C, H, W)``.
         labels: int64 ``(N,)``.
         sha256: of the packed file that both came from.
+        zca: whiten with these statistics in place of the spec's mean and std.
     """
 
     spec: DatasetSpec
     images: Tensor
     labels: Tensor
     sha256: str
+    zca: ZCA | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,7 +69,12 @@ class RealSet:
 
     def gather(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices``, normalised: float32 ``(len(indices), C, H, W)``."""
-        return normalise(self.images[indices], self.spec)
+        images = self.images[indices]
+        return normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
+
+    def whitened(self, zca: ZCA | None) -> RealSet:
+        """Return the same split, normalised by ``zca``; by mean and std for ``None``."""
+        return replace(self, zca=zca)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` indices uniformly with replacement."""

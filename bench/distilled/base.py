@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
+from bench.augment.zca import ZCA
 from bench.datasets.spec import DatasetSpec
 
 
@@ -21,7 +22,7 @@ class TrainingSource(Protocol):
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes that must be kept to train this way (pixels or weights, labels apart)."""
+        """Bytes that must be kept to train this way (as of the set; labels apart)."""
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
@@ -47,6 +48,8 @@ class DistilledSet(ABC):
         provenance: who made it, from what (plain JSON values).
         learning_rate: learned with the set, or ``None``; a protocol uses it instead of its own.
         epochs: how many epochs the set asks to be trained for, or ``None``.
+        zca: the statistics that its images were whitened with; test images are whitened with them
+            too. ``None`` for the spec's mean and std.
     """
 
     kind: ClassVar[str]
@@ -56,11 +59,12 @@ class DistilledSet(ABC):
     provenance: dict[str, Any]
     learning_rate: float | None = None
     epochs: int | None = None
+    zca: ZCA | None = None
 
     @property
     @abstractmethod
     def storage_bytes(self) -> int:
-        """Bytes of the artefact (pixels or weights, labels apart)."""
+        """Bytes of the artefact (pixels or weights, ZCA statistics; labels apart)."""
 
     @abstractmethod
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:

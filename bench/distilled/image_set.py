@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from bench.augment.zca import ZCA
 from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
@@ -22,7 +23,7 @@ class FixedSource:
     Attributes:
         images: float32 ``(N, C, H, W)``, normalised.
         labels: int64 ``(N,)``.
-        storage_bytes: of the images as stored.
+        storage_bytes: of the images as stored, and of their ZCA statistics.
     """
 
     images: Tensor
@@ -50,6 +51,7 @@ class ImageSet(DistilledSet):
     Attributes:
         images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
         labels: int64 ``(N,)``.
+        zca: statistics by which the images are normalised, in place of the spec's mean and std.
 
     Raises:
         ValueError: if shapes, types, labels or values do not fit each other or ``spec``.
@@ -61,6 +63,7 @@ class ImageSet(DistilledSet):
     provenance: dict[str, Any]
     learning_rate: float | None = None
     epochs: int | None = None
+    zca: ZCA | None = None
 
     kind: ClassVar[str] = "image"
     modes: ClassVar[tuple[str, ...]] = ("stored",)
@@ -85,11 +88,19 @@ class ImageSet(DistilledSet):
             raise ValueError(f"learning_rate must be a positive number, not {rate!r}")
         if epochs is not None and not (isinstance(epochs, int) and epochs >= 1):
             raise ValueError(f"epochs must be a whole number from 1 up, not {epochs!r}")
+        if self.zca is not None and self.zca.mean.numel() != self.spec.pixels:
+            raise ValueError(
+                f"ZCA statistics of {self.zca.mean.numel()} values do not fit {self.spec.name}, "
+                f"whose images have {self.spec.pixels}"
+            )
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes of the images as stored: 1 per value for real pixels, 4 for learned ones."""
-        return self.images.numel() * self.images.element_size()
+        """Bytes of the images as stored: 1 per value for real pixels, 4 for learned ones.
+
+        ZCA statistics count too: without them the images are of no use.
+        """
+        return self.images.nbytes + (self.zca.storage_bytes if self.zca is not None else 0)
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
         """Return all images; ``ipc`` must be the one that the set was made for (or ``None``)."""
@@ -100,7 +111,7 @@ class ImageSet(DistilledSet):
             raise ValueError(f"the set holds {found} images per class, not IPC {ipc}")
         images = self.images
         if images.dtype == torch.uint8:
-            images = normalise(images, self.spec)
+            images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
         return FixedSource(images, self.labels, self.storage_bytes)
 
     def preview(self, per_class: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
@@ -109,11 +120,15 @@ class ImageSet(DistilledSet):
         images = torch.stack([row[: min(map(len, rows))] for row in rows])
         if images.dtype == torch.uint8:
             return images.float() / 255
-        return denormalise(images.flatten(0, 1), self.spec).view_as(images)
+        flat = images.flatten(0, 1)
+        if self.zca is not None:
+            return self.zca.unwhiten(flat).clamp(0, 1).view_as(images)
+        return denormalise(flat, self.spec).view_as(images)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the images and labels."""
-        return {"images": self.images, "labels": self.labels}
+        """Return the images and labels, and the ZCA statistics if there are any."""
+        extra = {} if self.zca is None else self.zca.tensors()
+        return {"images": self.images, "labels": self.labels, **extra}
 
     def config(self) -> dict[str, Any]:
         """Return what the set learned or asks for besides pixels."""
@@ -128,6 +143,7 @@ class ImageSet(DistilledSet):
         provenance: dict[str, Any],
     ) -> Self:
         """Rebuild from a file's parts."""
-        if set(tensors) != {"images", "labels"}:
+        zca = ZCA.from_tensors(tensors)
+        if set(tensors) - set(zca.tensors() if zca is not None else ()) != {"images", "labels"}:
             raise ValueError(f"an image set holds images and labels, not {sorted(tensors)}")
-        return cls(spec, tensors["images"], tensors["labels"], provenance, **config)
+        return cls(spec, tensors["images"], tensors["labels"], provenance, **config, zca=zca)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from toy_generator import SPEC
 
+from bench.augment.zca import ZCA
 from bench.datasets.real_set import normalise
 from bench.distilled.image_set import ImageSet
 from bench.seeds import make_generator
@@ -158,6 +159,38 @@ def test_parts_rebuild_it() -> None:
     assert (again.learning_rate, again.epochs, again.provenance) == (0.05, 30, {"a": 1})
     with pytest.raises(ValueError, match=r"holds images and labels, not \['images'\]"):
         ImageSet.from_parts(SPEC, {"images": pixels()}, {}, {})
+
+
+# --- whitened ------------------------------------------------------------------------------------
+
+
+def statistics() -> ZCA:
+    return ZCA.fit(torch.cat([pixels(), 255 - pixels()]), 0.1)
+
+
+def test_whitened_images_bring_their_statistics() -> None:
+    first = made(learned(), learning_rate=0.05, zca=statistics())
+    again = ImageSet.from_parts(SPEC, first.tensors(), first.config(), {})
+    assert again.zca is not None
+    assert torch.equal(again.zca.matrix, statistics().matrix)
+    assert first.storage_bytes == 6 * 20 * 4 + 4 * (20 + 20 * 20)
+    assert epoch(first)[0] is first.images
+
+
+def test_whitened_images_are_shown_as_pixels() -> None:
+    zca = statistics()
+    shown = made(zca.whiten(pixels()), zca=zca).preview(2, make_generator(0))
+    assert torch.allclose(shown.flatten(0, 1), pixels() / 255, atol=1e-5)
+
+
+def test_real_pixels_are_whitened_when_trained_on() -> None:
+    zca = statistics()
+    assert torch.equal(epoch(made(pixels(), zca=zca))[0], zca.whiten(pixels()))
+
+
+def test_statistics_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"ZCA statistics of 3 values do not fit tiny.* have 20"):
+        made(learned(), zca=ZCA(torch.zeros(3), torch.eye(3)))
 
 
 def test_a_set_can_be_changed_in_a_copy() -> None:
