@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
+from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
@@ -23,7 +24,7 @@ _HEADER = "bench"
 _PLAIN = torch.contiguous_format
 # No dataset has as many classes, nor images as many pixels a side, nor so large a mean.
 _LARGEST = 1_000_000
-_KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, GeneratorSet)}
+_KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, FactoredSet, GeneratorSet)}
 
 
 def save(distilled: DistilledSet, path: Path) -> None:

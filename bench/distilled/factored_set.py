@@ -1,0 +1,132 @@
+"""A factored set: stored images that are grids of smaller ones, enlarged when they are used.
+
+J.-H. Kim et al., "Dataset Condensation via Efficient Synthetic-Data Parameterization", ICML 2022
+("uniform multi-formation"). IPC counts stored images: one of them gives ``factor ** 2`` training
+images at no more stored bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.datasets.real_set import normalise
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet
+from bench.distilled.image_set import FixedSource, ImageSet
+
+# What completes the last row and column of parts where the factor does not divide the size.
+_GREY = 0.5
+
+
+def part_size(height: int, width: int, factor: int) -> tuple[int, int]:
+    """Return the height and width of the parts of a stored image, rounded up."""
+    return -(-height // factor), -(-width // factor)
+
+
+def decode_parts(images: Tensor, factor: int) -> Tensor:
+    """Cut each image into ``factor`` by ``factor`` parts and enlarge each to the image's size.
+
+    Bilinear, as :func:`torch.nn.functional.interpolate` with ``align_corners=False``, but by
+    matrix products: their gradients are the same bits in every run, also on a GPU.
+
+    Args:
+        images: float ``(N, C, H, W)``, in [0, 1] units.
+        factor: parts along each side; 1 returns the images as they are.
+
+    Returns:
+        ``(N * factor ** 2, C, H, W)``, differentiable: image by image, its parts row by row.
+    """
+    if factor == 1:
+        return images
+    count, channels, height, width = images.shape
+    tall, wide = part_size(height, width, factor)
+    missing = (0, wide * factor - width, 0, tall * factor - height)
+    grid = F.pad(images, missing, value=_GREY).view(count, channels, factor, tall, factor, wide)
+    parts = grid.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, tall, wide)
+    return _enlarging(tall, height, images).T @ parts @ _enlarging(wide, width, images)
+
+
+def _enlarging(size: int, target: int, like: Tensor) -> Tensor:
+    """Return the weights of linear interpolation: ``(size, target)``, each column of sum 1."""
+    one_hot = torch.eye(size, dtype=like.dtype, device=like.device).unsqueeze(0)
+    return F.interpolate(one_hot, size=target, mode="linear", align_corners=False)[0]
+
+
+@dataclass
+class FactoredSet(DistilledSet):
+    """Stored grids of parts with hard labels.
+
+    Attributes:
+        images: float32 ``(N, C, H, W)`` in [0, 1] units, which learned images may leave; not
+            normalised.
+        labels: int64 ``(N,)``.
+        factor: parts along each side of an image.
+
+    Raises:
+        ValueError: if shapes, types, labels or values do not fit each other or ``spec``.
+    """
+
+    spec: DatasetSpec
+    images: Tensor
+    labels: Tensor
+    factor: int
+    provenance: dict[str, Any]
+
+    kind: ClassVar[str] = "factored"
+    modes: ClassVar[tuple[str, ...]] = ("stored",)
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.factor, int) and not isinstance(self.factor, bool)
+        limit = min(self.spec.height, self.spec.width)
+        if not (whole and 1 <= self.factor <= limit):
+            raise ValueError(f"factor must be a whole number in 1..{limit}, not {self.factor!r}")
+        if self.images.dtype != torch.float32:
+            raise ValueError(f"images of a factored set must be float32, not {self.images.dtype}")
+        self._stored()
+
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes of the grids as stored; what they decode to is not."""
+        return self._stored().storage_bytes
+
+    def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:
+        """Return the decoded images; ``ipc`` must be the number of stored ones a class."""
+        labels = self._stored().source(mode, ipc, generator).labels
+        decoded = normalise(decode_parts(self.images, self.factor), self.spec)
+        return FixedSource(decoded, labels.repeat_interleave(self.factor**2), self.storage_bytes)
+
+    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
+        """Return the first grids of each class as they are stored: all that was learned."""
+        pixels = normalise(self.images, self.spec)
+        return replace(self._stored(), images=pixels).preview(per_class, generator)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the grids and labels."""
+        return {"images": self.images, "labels": self.labels}
+
+    def config(self) -> dict[str, Any]:
+        """Return the factor."""
+        return {"factor": self.factor}
+
+    @classmethod
+    def from_parts(
+        cls,
+        spec: DatasetSpec,
+        tensors: Mapping[str, Tensor],
+        config: Mapping[str, Any],
+        provenance: dict[str, Any],
+    ) -> Self:
+        """Rebuild from a file's parts."""
+        if set(tensors) != {"images", "labels"}:
+            raise ValueError(f"a factored set holds images and labels, not {sorted(tensors)}")
+        return cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
+
+    def _stored(self) -> ImageSet:
+        """Return the grids, not normalised, as an image set, which checks and counts them."""
+        return ImageSet(self.spec, self.images, self.labels, {})
