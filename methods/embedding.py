@@ -1,26 +1,23 @@
 """The embedding that the coresets choose in: a network trained on the whole real set.
 
-The papers of the field say no more of it than that. Its recipe here is the evaluation's of Dataset
-Condensation (SGD 0.01, momentum 0.9, weight decay 5e-4, batch 256) without augmentation.
+The papers of the field say no more of it than that; :mod:`methods.real_training` holds the recipe.
 """
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.plugin import Context, SelectionMethod, Task, param
-from methods.compute import autocast, embed, parallel, slice_size
+from methods.compute import embed, parallel
+from methods.real_training import train_on_real
 
 _VERSION = 1
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -33,37 +30,6 @@ class EmbeddingParams:
     )  # fmt: skip
 
 
-def epoch_batches(n: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield shuffled batches of at most 256 indices below ``n``, for ``epochs`` (rounded up)."""
-    steps = math.ceil(epochs * math.ceil(n / _BATCH))
-    while steps > 0:
-        order = torch.randperm(n, generator=generator, device=generator.device)
-        batches = torch.split(order, _BATCH)[:steps]
-        yield from batches
-        steps -= len(batches)
-
-
-def train_embedding(arch: str, epochs: float, ctx: Context) -> dict[str, Tensor]:
-    """Train a fresh network on the whole real set and return its weights and buffers."""
-    network = ctx.network(arch).train()
-    weights = list(network.parameters())
-    optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
-    size = slice_size(arch, ctx) or _BATCH
-    for batch in epoch_batches(len(ctx.real), epochs, ctx.generator("batches")):
-
-        def gradient(part: Tensor, n: int = len(batch)) -> tuple[Tensor, ...]:
-            with torch.enable_grad(), autocast(ctx):
-                logits = network(ctx.real.gather(part))
-            loss = F.cross_entropy(logits.float(), ctx.real.labels[part], reduction="sum") / n
-            return torch.autograd.grad(loss, weights)
-
-        slices = parallel(gradient, torch.split(batch, size), ctx)
-        for weight, parts in zip(weights, zip(*slices, strict=True), strict=True):
-            weight.grad = torch.stack(parts).sum(0)
-        optimizer.step()
-    return network.state_dict()
-
-
 def shared_embedding(arch: str, epochs: float, ctx: Context) -> nn.Module:
     """Return the trained network in ``eval()`` mode, made once and shared.
 
@@ -72,7 +38,7 @@ def shared_embedding(arch: str, epochs: float, ctx: Context) -> nn.Module:
     """
     key = {"what": "embedding", "version": _VERSION, "arch": arch, "epochs": epochs,
            "seed_index": ctx.seed_index}  # fmt: skip
-    weights = ctx.shared(key, lambda inner: train_embedding(arch, epochs, inner))
+    weights = ctx.shared(key, lambda inner: train_on_real(arch, epochs, inner).state_dict())
     network = ctx.network(arch, "embedding").eval().requires_grad_(False)
     network.load_state_dict(weights)
     return network

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.context import Context
 from bench.datasets.real_set import RealSet
@@ -12,6 +14,19 @@ from bench.datasets.spec import DatasetSpec
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.seeds import make_generator
+
+
+class MemoryCache:
+    """Keeps shared tensors in a list, and counts what was put."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[dict[str, Any], dict[str, Tensor], float]] = []
+
+    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
+        return next(((t, s) for k, t, s in self.kept if k == dict(key)), None)
+
+    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+        self.kept.append((dict(key), dict(tensors), seconds))
 
 
 def tiny_real_set(

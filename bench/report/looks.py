@@ -33,6 +33,8 @@ _KNOWN = (
     ("random", "Random", "#7F7F7F", "o"),
     ("herding", "Herding", "#E69F00", "s"),
     ("k-center", "K-Center", "#CC79A7", "^"),
+    ("k-means", "K-means", "#66A61E", "d"),
+    ("forgetting", "Forgetting", "#A6761D", "8"),
     ("dd", "DD", "#999933", "v"),
     ("dc", "DC", "#009E73", "<"),
     ("dsa", "DSA", "#332288", ">"),
