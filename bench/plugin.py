@@ -7,6 +7,7 @@ from bench.datasets.real_set import RealSet, denormalise, normalise
 from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
+from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
 from bench.distilled.generator_set import GeneratorSet, ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
@@ -26,6 +27,7 @@ __all__ = [
     "DatasetSpec",
     "DistilledSet",
     "Draw",
+    "FactoredSet",
     "FunctionalNetwork",
     "GeneratorSet",
     "ImageGenerator",
@@ -42,10 +44,12 @@ __all__ = [
     "build_network",
     "by_ipc",
     "by_task",
+    "decode_parts",
     "denormalise",
     "global_seed",
     "is_per_sample",
     "normalise",
     "param",
+    "part_size",
     "register",
 ]
