@@ -1,30 +1,24 @@
 """How long a grid will take: a step of each distillation and a batch of each evaluation, timed.
 
-An estimate is for deciding, not for reporting: it times a second or so of each kind of work and
-multiplies. Methods that do all their work in one step are not estimated, nor is shared work (an
-embedding, expert trajectories).
+An estimate is for deciding, not for reporting: it times a second or so of each kind of work, the
+same work that ``bench speed`` measures with care, and multiplies. Methods that do all their work
+in one step are not estimated.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from typing import TYPE_CHECKING
 
 import torch
 
 from bench.cells import DistilCell, EvaluateCell
-from bench.context import Context, Start
-from bench.distilled.image_set import FixedSource
-from bench.distilling import make_method
-from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import get_protocol
 from bench.seeds import make_generator
+from bench.speed.work import Stepper, begin_method, training_seconds
 
 if TYPE_CHECKING:
     from bench.grid import Grid
-    from bench.method import Method
     from bench.runner import Runner
 
 # Seconds spent on timing one kind of distillation step.
@@ -47,7 +41,9 @@ def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
             seconds[made.id] = timed[key]
     for judged in grid.evaluate:
         if judged.id in pending:
-            key = _kind([judged.distil.dataset, judged.arch, judged.protocol, judged.precision])
+            key = _kind(
+                [judged.distil.dataset, judged.arch, judged.protocol, judged.precision, judged.nets]
+            )
             if key not in timed:
                 timed[key] = _time_image(judged, runner)
             seconds[judged.id] = timed[key] * _images(judged, runner)
@@ -55,43 +51,34 @@ def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
 
 
 def _time_distillation(cell: DistilCell, runner: Runner) -> float:
-    method = _begin(cell, runner)
-    total = method.steps()
-    if total <= 1:
-        return 0.0
-    method.step(0)  # the first step pays for warm-up
-    started, done = time.perf_counter(), 0
-    while done < min(_PROBE_STEPS, total) and time.perf_counter() - started < _PROBE_SECONDS:
-        method.step(min(done + 1, total - 1))
-        done += 1
-    _wait(runner.device)
-    return (time.perf_counter() - started) / done * total
-
-
-def _begin(cell: DistilCell, runner: Runner) -> Method:
-    """Set a method up to be timed; what it starts from is made untrained."""
     real = runner.split(cell.dataset, "train")
-    start = None
-    if cell.prerequisite is not None:
-        before = _begin(cell.prerequisite, runner)
-        start = Start(before.result(), before.byproducts())
-    method, task = make_method(cell, real)
-    method.setup(task, Context(real, seed=0, start=start, precision=cell.precision, rehearsal=True))
-    return method
+    method = begin_method(
+        cell.method, cell.params, real, ipc=cell.ipc, arch=cell.arch, precision=cell.precision
+    )
+    steps = Stepper(method, runner.device)
+    if steps.total <= 1:
+        return 0.0
+    steps.run(1)  # the first step pays for warm-up
+    spent, done = 0.0, 0
+    while done < min(_PROBE_STEPS, steps.total) and spent < _PROBE_SECONDS:
+        spent += steps.run(1)
+        done += 1
+    return spent / done * steps.total
 
 
 def _time_image(cell: EvaluateCell, runner: Runner) -> float:
-    """Return seconds per training image of one network."""
+    """Return seconds per training image of one network, as many side by side as will be."""
     real = runner.split(cell.distil.dataset, "train")
-    test = runner.split(cell.distil.dataset, "test")
-    index = real.sample(_PROBE_IMAGES, make_generator(0, runner.device))
-    source = FixedSource(real.gather(index), real.labels[index], 0)
-    few = dataclasses.replace(test, images=test.images[:2], labels=test.labels[:2])
-    trained = evaluate(
-        source, real.spec, cell.arch, get_protocol(cell.protocol), [0], few,
-        device=runner.device, precision=cell.precision, epochs=_PROBE_EPOCHS,
+    nets = cell.nets
+    if runner.device.type == "cpu":
+        nets = min(nets, torch.get_num_threads())
+    # The same work however many networks share it; few enough for the slowest architecture.
+    index = real.sample(max(1, _PROBE_IMAGES // nets), make_generator(0, runner.device))
+    seconds = training_seconds(
+        index, real, cell.arch, get_protocol(cell.protocol),
+        nets=nets, epochs=_PROBE_EPOCHS, precision=cell.precision,
     )  # fmt: skip
-    return trained.train_seconds / (_PROBE_EPOCHS * _PROBE_IMAGES)
+    return seconds / (_PROBE_EPOCHS * len(index) * nets)
 
 
 def _images(cell: EvaluateCell, runner: Runner) -> float:
@@ -101,11 +88,6 @@ def _images(cell: EvaluateCell, runner: Runner) -> float:
     epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0
     epochs = epochs or get_protocol(cell.protocol).epochs
     return cell.nets * (per_epoch * epochs + len(runner.split(cell.distil.dataset, "test")) / 3)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _kind(parts: object) -> str:

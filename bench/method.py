@@ -75,8 +75,8 @@ class Method(ABC):
         reference: the paper.
         ipc_agnostic: one artefact serves every IPC; ``task.ipc`` is then ``None``.
         uses_arch: whether the outcome depends on ``--arch``; ``task.arch`` is ``None`` if not.
-        modes: the ways its artefact can be judged, the default first: ``stored`` for image sets,
-            ``stream`` and ``frozen`` for generators.
+        modes: the ways its artefact can be judged, the default first: ``stored`` for image and
+            factored sets, ``stream`` and ``frozen`` for generators.
         judged_whole: the artefact is one set of its own size; IPC does not apply to it.
     """
 
@@ -100,6 +100,15 @@ class Method(ABC):
     def prerequisite(cls, task: Task) -> Prerequisite | None:  # noqa: ARG003
         """Return the artefact this method starts from, if any; it arrives as ``ctx.start``."""
         return None
+
+    @classmethod
+    def shown_per_stored(cls, params: Any) -> int:  # noqa: ARG003
+        """Return how many training images a stored one gives: more than 1 in a factored set.
+
+        Args:
+            params: an instance of ``Params``.
+        """
+        return 1
 
     @abstractmethod
     def setup(self, task: Task, ctx: Context) -> None:

@@ -30,6 +30,7 @@ def test_what_a_method_may_leave_out() -> None:
     task = tiny_task(Last, tiny_real_set(), 2, None)
     assert Last.prerequisite(task) is None
     assert Last.skip(task) is None
+    assert Last.shown_per_stored(task.params) == 1
     assert Last().byproducts() == {}
 
 

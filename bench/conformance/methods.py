@@ -140,7 +140,9 @@ def check_scalars(cls: type[Method]) -> None:
 
 def check_result(cls: type[Method]) -> None:
     """The distilled set has the right classes, shapes, ranges and modes."""
-    distilled, real = _finished(cls), small_real_set()
+    trial, real = begin(cls), small_real_set()
+    trial.run()
+    distilled, shown = trial.method.result(), cls.shown_per_stored(trial.task.params)
     assert distilled.modes == cls.modes, f"modes {cls.modes} declared, {distilled.modes} made"
     assert distilled.storage_bytes > 0, "a distilled set stores something"
     ipc = None if cls.judged_whole else _IPC
@@ -152,7 +154,8 @@ def check_result(cls: type[Method]) -> None:
         assert bool(images.isfinite().all()), f"{mode}: images are not finite"
         if ipc is not None:
             counts = torch.bincount(labels, minlength=real.spec.num_classes).tolist()
-            assert counts == [ipc] * real.spec.num_classes, f"{mode}: {counts} images per class"
+            expected = [ipc * shown] * real.spec.num_classes
+            assert counts == expected, f"{mode}: {counts} images per class, not {expected}"
     preview = distilled.preview(1, make_generator(5))
     assert preview.min() >= 0 and preview.max() <= 1, "a preview lies in [0, 1]"
 

@@ -47,8 +47,9 @@ class _Panel:
 def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     """Draw distilled images: a figure per dataset and IPC, a panel per method, a row per class.
 
-    The artefact of the first seed is shown. A generator draws its images from a fixed seed. Of
-    many classes or images per class the first ten are shown.
+    The artefact of the first seed is shown. A generator draws its images from a fixed seed; a
+    factored set shows its grids as they are stored. Of many classes or images per class the first
+    ten are shown.
 
     Args:
         frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
