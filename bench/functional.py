@@ -34,9 +34,10 @@ def batches_classes(device: torch.device) -> bool:
     """Whether the gradients of many classes are computed in one pass under ``vmap``.
 
     On a GPU, which a small batch leaves idle (expected, not measured). On a CPU ``vmap`` took twice
-    as long as a loop (ConvNet-3, 10 classes of 10 images, gradients of gradients too).
+    as long as a loop (ConvNet-3, 10 classes of 10 images, gradients of gradients too). Not under
+    autocast, which under ``vmap`` forgets some operations (pytorch issues 105442 and 192617).
     """
-    return device.type == "cuda"
+    return device.type == "cuda" and not torch.is_autocast_enabled("cuda")
 
 
 class FunctionalNetwork:

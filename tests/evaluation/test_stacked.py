@@ -1,0 +1,202 @@
+"""Networks trained as one are the networks trained one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.augment.dsa import DSA
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.image_set import FixedSource
+from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.stacked import StackedNets, stackable, train_stacked
+from bench.evaluation.training import Recipe, initial_network
+from bench.seeds import derive_seed, global_seed, make_generator
+
+SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
+CPU = torch.device("cpu")
+SEEDS = (11, 12, 13)
+# 3 batches of an epoch: 12, 12 and 6 images.
+PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=7, batch_size=12)
+ARCHES = ("convnet3(width=8)", "convnet3(width=8,norm=batch)", "resnet10(width=4)")
+NOTHING = "none"
+
+
+class DrawnSource(FixedSource):
+    """Adds fresh noise every epoch, as a generator would."""
+
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        noise = torch.randn(self.images.shape, generator=generator, device=self.images.device)
+        return self.images + noise / 4, self.labels
+
+
+def source(kind: type[FixedSource] = FixedSource, *, soft: bool = False) -> FixedSource:
+    g = make_generator(1)
+    labels = torch.arange(30) % 4
+    images = torch.randn(30, *SPEC.shape, generator=g) + labels.view(-1, 1, 1, 1) / 2
+    targets = torch.rand(30, 4, generator=g).softmax(1) if soft else labels
+    return kind(images, targets, 0)
+
+
+def plain(
+    given: FixedSource, protocol: Protocol, seed: int, arch: str
+) -> tuple[list[Tensor], nn.Module]:
+    """The recipe for one network, written out: the loss of every step and the network."""
+    net = initial_network(arch, SPEC, seed, CPU)
+    draw, order, noise = (
+        make_generator(derive_seed(seed, part)) for part in ("draw", "order", "augment")
+    )
+    dsa = DSA.for_dataset(SPEC, protocol.augment, protocol.augment_mode)
+    optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+    losses = []
+    for epoch in range(protocol.epochs):
+        optimiser.param_groups[0]["lr"] = protocol.rate(epoch, protocol.epochs, 0.01)
+        images, labels = given.epoch(draw)
+        for part in torch.randperm(30, generator=order).split(protocol.batch_size):
+            loss = F.cross_entropy(net(dsa(images[part], noise)), labels[part])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.detach())
+    return losses, net
+
+
+def together(
+    given: FixedSource,
+    protocol: Protocol,
+    arch: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    seeds: tuple[int, ...] = SEEDS,
+) -> tuple[Tensor, list[nn.Module]]:
+    """Train at once; return the losses of every step, ``(steps, nets)``, and the networks."""
+    nets, losses = [initial_network(arch, SPEC, seed, CPU) for seed in seeds], []
+    compute = StackedNets.losses
+
+    def recorded(self: StackedNets, *args: object) -> Tensor:
+        losses.append(compute(self, *args))
+        return losses[-1]
+
+    monkeypatch.setattr(StackedNets, "losses", recorded)
+    recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
+    last = train_stacked(nets, given, recipe, seeds, lambda epochs: None)
+    monkeypatch.undo()
+    assert torch.equal(last, losses[-1])
+    return torch.stack(losses).detach(), nets
+
+
+def agree(given: FixedSource, protocol: Protocol, arch: str, monkeypatch) -> None:
+    losses, nets = together(given, protocol, arch, monkeypatch)
+    assert len(losses) == 3 * protocol.epochs >= 20
+    for i, seed in enumerate(SEEDS):
+        expected, net = plain(given, protocol, seed, arch)
+        torch.testing.assert_close(losses[:, i], torch.stack(expected), rtol=2e-4, atol=1e-5)
+        torch.testing.assert_close(
+            dict(nets[i].state_dict()), dict(net.state_dict()), rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("augment", [PROTOCOL.augment, NOTHING])
+@pytest.mark.parametrize("arch", ARCHES)
+def test_losses_weights_and_statistics_are_those_of_each_network(arch, augment, monkeypatch):
+    protocol = dataclasses.replace(PROTOCOL, augment=augment)
+    agree(source(), protocol, arch, monkeypatch)
+
+
+def test_every_operation_at_once(monkeypatch):
+    agree(source(), dataclasses.replace(PROTOCOL, augment_mode="all"), ARCHES[0], monkeypatch)
+
+
+def test_soft_labels(monkeypatch):
+    agree(source(soft=True), PROTOCOL, ARCHES[0], monkeypatch)
+
+
+def test_sources_draw_from_each_networks_own_generator(monkeypatch):
+    agree(source(DrawnSource), PROTOCOL, ARCHES[0], monkeypatch)
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_a_network_does_not_depend_on_the_others(arch, monkeypatch):
+    all_three, _ = together(source(), PROTOCOL, arch, monkeypatch)
+    one, _ = together(source(), PROTOCOL, arch, monkeypatch, seeds=SEEDS[2:])
+    torch.testing.assert_close(all_three[:, 2:], one, rtol=2e-4, atol=1e-5)
+    assert len(set(all_three[-1].tolist())) == 3
+
+
+def test_progress_is_told_after_every_step_and_can_end_the_training():
+    nets, seen = [initial_network(ARCHES[0], SPEC, seed, CPU) for seed in SEEDS], []
+    recipe = Recipe(PROTOCOL, SPEC, 0.01, 2)
+    train_stacked(nets, source(), recipe, SEEDS, seen.append)
+    assert seen == [0, 0, 0, 1, 1, 1, 2]
+
+    def stop(epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_stacked(nets, source(), recipe, SEEDS, stop)
+
+
+def test_global_random_state_is_left_alone(monkeypatch):
+    before = torch.random.get_rng_state()
+    together(source(), PROTOCOL, ARCHES[0], monkeypatch)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_rate_of_zero_leaves_the_weights(monkeypatch):
+    protocol = dataclasses.replace(PROTOCOL, milestones=(0.0,), gamma=0.0)
+    _, nets = together(source(), protocol, ARCHES[0], monkeypatch)
+    for seed, net in zip(SEEDS, nets, strict=True):
+        start = initial_network(ARCHES[0], SPEC, seed, CPU)
+        pairs = zip(net.parameters(), start.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_known_architectures_are_stackable(arch):
+    net = initial_network(arch, SPEC, 1, CPU)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert stackable(net, SPEC.shape)
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+class Dropping(nn.Sequential):
+    """Draws random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(3 * 16 * 16, 4))
+
+
+class Deciding(nn.Sequential):
+    """Branches on a value."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(3 * 16 * 16, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = super().forward(x)
+        return y if bool(y.sum() > 0) else -y
+
+
+@pytest.mark.parametrize("kind", [Dropping, Deciding])
+def test_what_vmap_cannot_batch_is_not_stackable(kind):
+    with global_seed(1):
+        assert not stackable(kind(), SPEC.shape)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("arch", ARCHES)
+def test_a_gpu_agrees_with_itself_in_turn(arch):
+    gpu, losses = torch.device("cuda"), []
+    on_gpu = FixedSource(source().images.to(gpu), source().labels.to(gpu), 0)
+    recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
+    for groups in ([SEEDS], [(seed,) for seed in SEEDS]):
+        found = []
+        for seeds in groups:
+            nets = [initial_network(arch, SPEC, seed, gpu) for seed in seeds]
+            found += train_stacked(nets, on_gpu, recipe, seeds, lambda epochs: None).tolist()
+        losses.append(found)
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
