@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from architectures.layers import NORMS, AvgPool2, Size, make_norm
+from architectures.layers import NORMS, AvgPool2, Blocks, Size, make_norm
 from bench.plugin import Architecture, BenchError, DatasetSpec, param
 
 _DEPTHS = range(1, 7)
@@ -88,7 +88,7 @@ class ConvNetwork(nn.Module):
                 layers.append(AvgPool2() if params.pooling == "avg" else nn.MaxPool2d(2))
                 size = size[0] // 2, size[1] // 2
             channels, padding = params.width, 1
-        self.features = nn.Sequential(*layers)
+        self.features = Blocks(*layers)
         self.classifier = nn.Linear(channels * size[0] * size[1], spec.num_classes)
 
     def embed(self, x: Tensor) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from bench.plugin import BenchError
+from bench.plugin import BenchError, average_pool2, norm_relu_pool
 
 NORMS = ("instance", "batch", "group", "layer", "none")
 GROUPS = 4
@@ -52,20 +50,37 @@ def make_norm(kind: str, channels: int, size: Size) -> nn.Module:
 
 
 class AvgPool2(nn.Module):
-    """Average pooling over 2x2 squares; an odd last row or column is left out.
-
-    The same numbers as ``nn.AvgPool2d(2)``. PyTorch's CPU kernel is scalar code that takes a tenth
-    of ConvNet-3's time; there, two rows at a time are multiplied with a constant matrix instead,
-    which takes 0.36 to 0.4 of the time, forward and backward (16 x 128 maps of 32, 16 and 8).
-    """
+    """:func:`bench.fused.average_pool2` as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, C, H // 2, W // 2)``."""
-        n, channels, height, width = x.shape
-        plain = x.device.type != "cpu" or torch.compiler.is_compiling()
-        if plain or height % 2 or width % 2:
-            return F.avg_pool2d(x, 2)
-        pairs = torch.eye(width // 2, dtype=x.dtype, device=x.device).repeat_interleave(2, dim=0)
-        two_rows = x.reshape(-1, 2 * width)
-        pooled = two_rows @ torch.cat([pairs, pairs]).mul_(0.25)
-        return pooled.view(n, channels, height // 2, width // 2)
+        return average_pool2(x)
+
+
+class Blocks(nn.Sequential):
+    """A sequence in which instance norm, ReLU and :class:`AvgPool2` in a row are one operation.
+
+    The numbers are those of the layers one by one. Hooks on the layers are honoured: a triple of
+    which one has a hook is not joined.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map a batch through all layers."""
+        layers, i = list(self), 0
+        while i < len(layers):
+            norm = _joined(layers[i : i + 3])
+            if norm is None:
+                x, i = layers[i](x), i + 1
+            else:
+                x, i = norm_relu_pool(x, norm.weight, norm.bias, norm.eps), i + 3
+        return x
+
+
+def _joined(layers: list[nn.Module]) -> nn.GroupNorm | None:
+    """Return the norm if these layers can be one operation."""
+    if [type(layer) for layer in layers] != [nn.GroupNorm, nn.ReLU, AvgPool2]:
+        return None
+    norm = layers[0]
+    assert isinstance(norm, nn.GroupNorm)
+    hooked = any(layer._forward_hooks or layer._backward_hooks for layer in layers)
+    return norm if norm.num_groups == norm.num_channels and not hooked else None

@@ -2,6 +2,7 @@
 
 from bench.architecture import Architecture, build_network, is_per_sample
 from bench.augment.dsa import DSA, Draw
+from bench.augment.zca import ZCA
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
 from bench.datasets.source import Arrays, DatasetSource, Progress
@@ -12,6 +13,7 @@ from bench.distilled.generator_set import GeneratorSet, ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
 from bench.functional import FunctionalNetwork
+from bench.fused import average_pool2, norm_relu_pool
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
 from bench.params import by_ipc, by_task, param
 from bench.registry import register
@@ -19,6 +21,7 @@ from bench.seeds import global_seed
 
 __all__ = [
     "DSA",
+    "ZCA",
     "Architecture",
     "Arrays",
     "BenchError",
@@ -41,6 +44,7 @@ __all__ = [
     "Start",
     "Task",
     "TrainingSource",
+    "average_pool2",
     "build_network",
     "by_ipc",
     "by_task",
@@ -48,6 +52,7 @@ __all__ = [
     "denormalise",
     "global_seed",
     "is_per_sample",
+    "norm_relu_pool",
     "normalise",
     "param",
     "part_size",

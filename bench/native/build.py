@@ -1,0 +1,116 @@
+"""Compiles the kernels when they are first needed and keeps them for later processes.
+
+Without a C++ compiler nothing is lost but speed: whoever asks is told why and uses PyTorch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from platformdirs import user_cache_path
+
+_SOURCES = ("winograd.cpp", "block.cpp")
+_HEADERS = ("common.h",)
+# Sums may be reordered, which lets the compiler use vectors; NaN and infinity stay what they are.
+_FLAGS = (
+    "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
+    "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno",
+)  # fmt: skip
+_COMPILERS = ("c++", "g++", "clang++")
+# Set to 0, kernels are neither compiled nor used.
+_SWITCH = "BENCH_NATIVE"
+_SECONDS = 120
+
+_building = Lock()
+
+
+@dataclass(frozen=True)
+class Library:
+    """The compiled kernels, or the reason why there are none."""
+
+    kernels: ctypes.CDLL | None
+    reason: str = ""
+
+
+def library() -> Library:
+    """Return the kernels, compiled for this processor; the same object every time."""
+    with _building:  # two threads must not compile at once
+        return _library()
+
+
+@cache
+def _library() -> Library:
+    if os.environ.get(_SWITCH) == "0":
+        return Library(None, f"{_SWITCH}=0")
+    compiler = os.environ.get("CXX") or next(filter(shutil.which, _COMPILERS), None)
+    if compiler is None:
+        return Library(None, "no C++ compiler found")
+    try:
+        return Library(ctypes.CDLL(str(_compiled(compiler))))
+    except subprocess.CalledProcessError as error:
+        return Library(None, f"{compiler} failed: {error.stderr.strip()[-300:]}")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Library(None, str(error))
+
+
+def _compiled(compiler: str) -> Path:
+    """Return the shared library, compiled now unless an earlier process has done it."""
+    folder = Path(__file__).parent
+    # Vectors as wide as this processor has; a compiler that does not know the option goes without.
+    native = ["-march=native"] if platform.machine() in ("x86_64", "AMD64") else []
+    command = [*shlex.split(compiler), *_FLAGS, *native]
+    target = _cache_folder() / f"{_fingerprint(folder, command)}.so"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            made = Path(scratch) / "kernels.so"
+            sources = [str(folder / name) for name in _SOURCES]
+            subprocess.run(
+                [*command, *sources, "-o", str(made)],
+                check=True, capture_output=True, text=True, timeout=_SECONDS,
+            )  # fmt: skip
+            os.replace(made, target)
+    return target
+
+
+def _cache_folder() -> Path:
+    folder = user_cache_path("distillation-bench") / "native"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="distillation-bench-"))
+
+
+def _fingerprint(folder: Path, command: list[str]) -> str:
+    """Hash all that decides what the compiler writes: sources, options, compiler, processor."""
+    version = subprocess.run(
+        [command[0], "--version"], check=True, capture_output=True, text=True, timeout=_SECONDS
+    )
+    digest = hashlib.sha256()
+    for part in (*command, version.stdout, platform.machine(), _processor()):
+        digest.update(part.encode() + b"\0")
+    for name in (*_SOURCES, *_HEADERS):
+        digest.update((folder / name).read_bytes() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _processor() -> str:
+    """Return what the operating system says the processor can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith("flags")), "")

@@ -1,0 +1,71 @@
+"""Puts the kernels in the place of PyTorch's operations, within a ``with`` block of one thread.
+
+Architectures stay plain PyTorch. Within the block a convolution or a
+:func:`bench.fused.norm_relu_pool` that a kernel does faster is done by it, and anything else as
+ever; the numbers agree to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from bench.fused import norm_relu_pool
+from bench.native import block, winograd
+from bench.native.build import Library, library
+
+
+def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which networks on ``device`` run on the fastest operations there are.
+
+    Not for code under :func:`torch.func.vmap`, which the kernels cannot be batched by. Does nothing
+    on another device than a CPU, or without a compiler.
+    """
+    kernels = library().kernels if device.type == "cpu" else None
+    return nullcontext() if kernels is None else _FastOperations(kernels)
+
+
+def describe(found: Library) -> str:
+    """Say in a word or two what networks are computed with, for records."""
+    return "native" if found.kernels is not None else f"torch ({found.reason})"
+
+
+class _FastOperations(TorchFunctionMode):
+    def __init__(self, kernels: Any) -> None:
+        super().__init__()
+        self._kernels = kernels
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.conv2d and not kwargs:
+            return self._convolution(*args)
+        if func is norm_relu_pool and block.fits(args[0]):
+            return block.block(self._kernels, *args)
+        return func(*args, **kwargs)
+
+    def _convolution(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        plain = stride == (1, 1) and dilation == (1, 1) and groups == 1
+        exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if plain and exact and winograd.fits(x, weight, padding):
+            return winograd.convolve(self._kernels, x, weight, bias)
+        return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
