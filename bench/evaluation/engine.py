@@ -1,9 +1,10 @@
 """The evaluation engine: train one network per seed on a distilled set and test each once.
 
 On a CPU, networks train side by side on one thread each, and per-sample networks in slices of a
-batch (:mod:`bench.evaluation.gradients`); on a GPU one after the other, in whole batches. A
-network's numbers depend on its own seed only: not on the other networks, the number of cores, how
-busy they are, or who watches.
+batch (:mod:`bench.evaluation.gradients`). On CUDA they train as one where they can
+(:mod:`bench.evaluation.stacked`), else, and on other devices, one after the other in whole batches.
+A network's numbers depend on its own seed only: not on the other networks (but for rounding, where
+they train as one), the number of cores, how busy they are, or who watches.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +24,7 @@ from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.protocols import PRECISIONS, Protocol
+from bench.evaluation.stacked import stacking_pays, train_stacked
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, initial_network, train
@@ -86,7 +89,7 @@ def evaluate(
     _check(precision, seeds, recipe.epochs)
     job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch)
     started = time.perf_counter()
-    nets = job.on_cores() if device.type == "cpu" else job.in_turn()
+    nets = job.run()
     wall = time.perf_counter() - started
     training = sum(net.train_seconds for net in nets)
     share = training / (training + sum(net.test_seconds for net in nets))
@@ -140,6 +143,15 @@ class _Job:
         self.epochs = [0] * len(seeds)
         self.reported = 0
 
+    def run(self) -> list[_Net]:
+        """Train and test in the arrangement that suits the device."""
+        if self.device.type == "cpu":
+            return self.on_cores()
+        shape = self.recipe.spec.shape
+        if stacking_pays(self.nets, shape, self.device, self.precision):
+            return self.stacked()
+        return self.in_turn()
+
     def on_cores(self) -> list[_Net]:
         """Train and test side by side, one thread per network."""
         keep_freed_memory()
@@ -150,6 +162,28 @@ class _Job:
     def in_turn(self) -> list[_Net]:
         """Train and test one after the other."""
         return [self._one(i, None) for i in range(len(self.nets))]
+
+    def stacked(self) -> list[_Net]:
+        """Train as one and test one after the other; in turn if the memory is too small."""
+
+        def after_step(epochs: int) -> None:
+            self.epochs = [epochs] * len(self.nets)
+            self._report()
+
+        started = time.perf_counter()
+        losses: list[float] | None = None
+        with suppress(torch.OutOfMemoryError):
+            last = train_stacked(self.nets, self.source, self.recipe, self.seeds, after_step)
+            losses = last.tolist()  # waits for the device, so that the time is right
+        if losses is None:
+            return self.in_turn()
+        seconds = (time.perf_counter() - started) / len(losses)
+        return [self._tested(i, loss, seconds) for i, loss in enumerate(losses)]
+
+    def _tested(self, i: int, final_loss: float, train_seconds: float) -> _Net:
+        started = time.perf_counter()
+        found = accuracy(self.nets[i], self.test, self.precision)
+        return _Net(found, final_loss, train_seconds, time.perf_counter() - started)
 
     def _one(self, i: int, workers: Crew | None) -> _Net:
         net = self.nets[i]

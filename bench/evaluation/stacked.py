@@ -80,25 +80,29 @@ class StackedNets:
         return F.cross_entropy(logits, labels)
 
 
-def stackable(net: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether networks like this one can be computed at once.
+def stacking_pays(
+    nets: Sequence[nn.Module], shape: tuple[int, int, int], device: torch.device, precision: str
+) -> bool:
+    """Whether these networks are trained as one, by rule: so that reruns give the same numbers.
 
-    Not if they decide by values or draw random numbers (dropout), which ``vmap`` refuses. Found by
-    computing shapes only, so it costs next to nothing on any device.
+    Several networks on CUDA in fp32, unless ``vmap`` cannot batch them: if they decide by values or
+    draw random numbers (dropout). That is found by computing shapes only, which costs little.
 
     Args:
-        net: in ``train()`` mode.
+        nets: of one architecture, in ``train()`` mode.
         shape: ``(C, H, W)`` of an image.
+        device: of the networks.
+        precision: ``fp32`` or ``bf16``.
     """
-    shapes = [copy.deepcopy(net).to("meta") for _ in range(2)]
+    if device.type != "cuda" or precision != "fp32" or len(nets) < 2:
+        return False
+    shapes = StackedNets([copy.deepcopy(net).to("meta") for net in nets[:2]])
+    images = torch.empty(2, 4, *shape, device="meta")
     try:
-        logits = StackedNets(shapes).losses(
-            torch.empty(2, 4, *shape, device="meta"),
-            torch.empty(2, 4, dtype=torch.int64, device="meta"),
-        )
+        shapes.losses(images, torch.empty(2, 4, dtype=torch.int64, device="meta"))
     except RuntimeError:
         return False
-    return logits.shape == (2,)
+    return True
 
 
 def train_stacked(
@@ -120,6 +124,9 @@ def train_stacked(
 
     Returns:
         Each network's mean loss of the last batch, ``(nets,)``, on the device.
+
+    Raises:
+        torch.OutOfMemoryError: if the networks do not fit together; they are then unchanged.
     """
     protocol, stacked = recipe.protocol, StackedNets(nets)
     device = next(nets[0].parameters()).device

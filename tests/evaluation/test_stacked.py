@@ -10,15 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.augment.dsa import DSA
+from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
+from bench.evaluation.engine import _Job
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.stacked import StackedNets, stackable, train_stacked
+from bench.evaluation.stacked import StackedNets, stacking_pays, train_stacked
 from bench.evaluation.training import Recipe, initial_network
 from bench.seeds import derive_seed, global_seed, make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 SEEDS = (11, 12, 13)
 # 3 batches of an epoch: 12, 12 and 6 images.
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=7, batch_size=12)
@@ -156,11 +158,14 @@ def test_a_rate_of_zero_leaves_the_weights(monkeypatch):
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_known_architectures_are_stackable(arch):
+def test_several_networks_are_stacked_on_cuda_in_fp32(arch):
     net = initial_network(arch, SPEC, 1, CPU)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    assert stackable(net, SPEC.shape)
+    assert stacking_pays([net] * 3, SPEC.shape, CUDA, "fp32")
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    assert not stacking_pays([net], SPEC.shape, CUDA, "fp32")
+    assert not stacking_pays([net] * 3, SPEC.shape, CUDA, "bf16")
+    assert not stacking_pays([net] * 3, SPEC.shape, CPU, "fp32")
 
 
 class Dropping(nn.Sequential):
@@ -182,21 +187,51 @@ class Deciding(nn.Sequential):
 
 
 @pytest.mark.parametrize("kind", [Dropping, Deciding])
-def test_what_vmap_cannot_batch_is_not_stackable(kind):
+def test_what_vmap_cannot_batch_is_not_stacked(kind):
     with global_seed(1):
-        assert not stackable(kind(), SPEC.shape)
+        assert not stacking_pays([kind(), kind()], SPEC.shape, CUDA, "fp32")
+
+
+def job(epochs_seen: list[int] | None = None) -> _Job:
+    g = make_generator(2)
+    pixels = torch.randint(256, (50, *SPEC.shape), generator=g).to(torch.uint8)
+    test = RealSet(SPEC, pixels, torch.arange(50) % 4, "0" * 64)
+    recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
+    seen = [] if epochs_seen is None else epochs_seen
+    return _Job(
+        source(), ARCHES[0], recipe, test, CPU, "fp32", SEEDS, lambda done, total: seen.append(done)
+    )
+
+
+def test_the_engine_finds_the_same_stacked_and_in_turn():
+    seen: list[int] = []
+    stacked, in_turn = job(seen).stacked(), job().in_turn()
+    for one, other in zip(stacked, in_turn, strict=True):
+        assert one.final_loss == pytest.approx(other.final_loss, rel=1e-3)
+        assert one.accuracy == pytest.approx(other.accuracy, abs=2.0)
+    assert seen == [3 * epochs for epochs in range(1, PROTOCOL.epochs + 1)]
+
+
+def test_the_engine_trains_in_turn_where_memory_is_short(monkeypatch):
+    def too_large(self: StackedNets, *args: object) -> Tensor:
+        raise torch.OutOfMemoryError("none left")
+
+    expected = job().in_turn()
+    monkeypatch.setattr(StackedNets, "losses", too_large)
+    found = job().stacked()
+    assert [net.final_loss for net in found] == [net.final_loss for net in expected]
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("arch", ARCHES)
 def test_a_gpu_agrees_with_itself_in_turn(arch):
-    gpu, losses = torch.device("cuda"), []
-    on_gpu = FixedSource(source().images.to(gpu), source().labels.to(gpu), 0)
+    losses, here = [], source()
+    on_gpu = FixedSource(here.images.to(CUDA), here.labels.to(CUDA), 0)
     recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
     for groups in ([SEEDS], [(seed,) for seed in SEEDS]):
         found = []
         for seeds in groups:
-            nets = [initial_network(arch, SPEC, seed, gpu) for seed in seeds]
+            nets = [initial_network(arch, SPEC, seed, CUDA) for seed in seeds]
             found += train_stacked(nets, on_gpu, recipe, seeds, lambda epochs: None).tolist()
         losses.append(found)
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
