@@ -19,6 +19,7 @@ _COMMANDS = {
     "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),
     "show": ("bench.cli.show", "show", "Show one plugin: parameters, profiles, reference."),
     "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),
+    "speed": ("bench.cli.speed", "speed", "Measure how fast this machine does each stage."),
     "conform": ("bench.cli.conform", "conform", "Check that a plugin keeps the contract."),
 }
 

@@ -1,0 +1,87 @@
+"""``bench speed``: how fast this machine does each stage, beside plain loops."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from bench.cli.options import CommaList, load_plugins, plugin_option
+
+
+@click.command()
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--precision", type=CommaList(), default="fp32,bf16", show_default=True,
+              help="Of this package's side; the plain loop is always fp32.")  # fmt: skip
+@click.option("--stage", type=CommaList(), help="Some stages only, by name.  [default: all]")
+@click.option("--repeats", type=int, default=5, show_default=True, help="Timed runs, 5 or more.")
+@click.option("--seconds", type=float, default=3.0, show_default=True,
+              help="About how long each run takes; one unit of work at least.")  # fmt: skip
+@click.option("--plain-process", default="same", show_default=True,
+              help="same: the plain loop runs in this process. own: in a fresh one.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write the tables to a Markdown file too.")  # fmt: skip
+@plugin_option
+def speed(
+    device: str, precision: list[str], stage: list[str] | None, repeats: int, seconds: float,
+    plain_process: str, as_json: bool, output: Path | None, plugins: tuple[Path, ...],
+) -> None:  # fmt: skip
+    """Measure each stage of the work in images per second.
+
+    Each is set beside a plain eager loop as the papers' code has it, in turn, and beside the best
+    that this device does. Takes ten minutes or so, and means something on a quiet machine only.
+    """
+    load_plugins(plugins)
+    from bench.environment import pick_device
+    from bench.speed.machine import busy_warning, load_average
+    from bench.speed.session import Plan, measure
+    from bench.speed.stages import STAGES
+
+    plan = Plan(
+        pick_device(device), precision, stage or tuple(STAGES), repeats, seconds, plain_process
+    )
+    if output is not None:
+        _check_writable(output)
+    warning = busy_warning(load_average())
+    if warning:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    record = measure(plan, _command(), lambda text: click.echo(text, err=True))
+    if output is not None:
+        from bench.cli.report_options import writing
+        from bench.speed.report import to_markdown
+        from bench.store.atomic import replacing
+
+        with writing(output), replacing(output) as temporary:
+            temporary.write_text(to_markdown(record), encoding="utf-8")
+        click.echo(f"written: {output}", err=True)
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+        return
+    from rich.console import Console
+
+    from bench.speed.report import print_speed
+
+    print_speed(record, Console())
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before ten minutes of measuring whether a file can be written.
+
+    Raises:
+        BenchError: if it cannot.
+    """
+    from bench.cli.report_options import writing
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+
+
+def _command() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["bench", *sys.argv[1:]])

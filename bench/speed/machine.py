@@ -1,0 +1,78 @@
+"""The machine that is measured: its name, its load, and what a process asked of its memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.environment import describe_environment
+
+if TYPE_CHECKING:
+    import torch
+
+# Processes ready to run, on average over the last minute, from which on a figure is in doubt.
+_BUSY = 0.5
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return versions, device and threads as plain JSON values, a CPU by its model's name."""
+    import torch
+
+    found = describe_environment(device)
+    if device.type == "cpu":
+        found["device_name"] = cpu_model() or found["device_name"]
+        found["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+    return found
+
+
+def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the CPU's model name, with family and model numbers; empty where unknown."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    found: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    name, numbers = found.get("model name", ""), (found.get("cpu family"), found.get("model"))
+    return f"{name} (family {numbers[0]}, model {numbers[1]})" if name and all(numbers) else name
+
+
+def load_average() -> float | None:
+    """Return how many processes were ready to run over the last minute; ``None`` if unknown."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def busy_warning(load: float | None) -> str | None:
+    """Return what to say of a machine that has other work, or ``None`` if it is quiet."""
+    if load is None or load < _BUSY:
+        return None
+    return (
+        f"this machine is busy (load average {load:.2f} at the start): "
+        "measure again with nothing else running before you quote a figure"
+    )
+
+
+def page_faults() -> int:
+    """Return how many pages this process was given without reading a file; 0 where unknown."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def peak_resident_bytes() -> int | None:
+    """Return the most memory that this process ever held; ``None`` where unknown.
+
+    Not ``ru_maxrss``: it starts from what the parent process held.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(peaks[0]) * 1024 if peaks else None

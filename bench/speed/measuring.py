@@ -1,0 +1,132 @@
+"""Timing rivals in turn, so that a machine's moods meet all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from bench.memory import keep_freed_memory, return_freed_memory
+from bench.speed.machine import page_faults
+
+# Does so many units of work and returns the seconds that they took.
+Runner = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One timed run: its seconds, and the pages of memory that it was given meanwhile."""
+
+    seconds: float
+    page_faults: int
+
+
+# Does so many units of work under the conditions of its side.
+Observer = Callable[[int], Observation]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, least and greatest of several values."""
+
+    median: float
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Summarise values; there must be one."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One rival.
+
+    Attributes:
+        name: ``plain`` or ``ours``.
+        precision: ``fp32`` or ``bf16``.
+        observe: does so many units of work and says what they took.
+    """
+
+    name: str
+    precision: str
+    observe: Observer
+
+
+@dataclass
+class Timing:
+    """What one rival took.
+
+    Attributes:
+        side: the rival.
+        units: units of work of each repeat.
+        runs: one observation per repeat.
+    """
+
+    side: Side
+    units: int
+    runs: list[Observation] = field(default_factory=list)
+
+    @property
+    def rates(self) -> list[float]:
+        """Units a second of each repeat."""
+        return [self.units / run.seconds for run in self.runs]
+
+
+def alternate(
+    sides: Sequence[Side], repeats: int, seconds: float, say: Callable[[str], None]
+) -> list[Timing]:
+    """Let the rivals work in turn, ``repeats`` times.
+
+    Before it is timed, each side does one unit to warm up and another to see how many units fill
+    ``seconds``; and one unit more before every repeat, as it finds memory as the other left it.
+
+    Args:
+        sides: the rivals.
+        repeats: timed runs of each.
+        seconds: about how long each run should take; one unit at least.
+        say: is told what is being done.
+    """
+    timings = []
+    for side in sides:
+        say(f"{side.name} {side.precision}: warming up")
+        side.observe(1)
+        once = side.observe(1).seconds
+        timings.append(Timing(side, max(1, round(seconds / max(once, 1e-9)))))
+    for repeat in range(repeats):
+        for timing in timings:
+            say(f"{timing.side.name} {timing.side.precision}: {repeat + 1} of {repeats}")
+            timing.side.observe(1)
+            timing.runs.append(timing.side.observe(timing.units))
+    return timings
+
+
+def ratios(timing: Timing, plain: Timing) -> list[float]:
+    """Return how many times as fast as the plain loop each repeat was, pair by pair."""
+    pairs = zip(timing.rates, plain.rates, strict=True)
+    return [ours / theirs for ours, theirs in pairs]
+
+
+def observer(run: Runner, threads: int, *, keep_memory: bool) -> Observer:
+    """Return what runs ``run`` and counts page faults, under the conditions of a side.
+
+    Args:
+        run: does units of work.
+        threads: torch's, of operations.
+        keep_memory: whether freed memory is kept, as this package has it, or goes back to the
+            system as in a program that says nothing about it.
+    """
+
+    def observe(units: int) -> Observation:
+        gc.collect()
+        torch.set_num_threads(threads)
+        (keep_freed_memory if keep_memory else return_freed_memory)()
+        before = page_faults()
+        seconds = run(units)
+        return Observation(seconds, page_faults() - before)
+
+    return observe

@@ -1,0 +1,127 @@
+"""The record of a speed measurement for people: on a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.report.markdown import markdown
+from bench.report.sheet import Section, Sheet, make_sheet
+from bench.speed.machine import busy_warning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Record = Mapping[str, Any]
+_COLUMNS = (
+    ("Stage", False), ("Side", False), ("Images/s", True), ("Spread", True),
+    ("Ratio", True), ("Spread of ratio", True), ("Of peak", True),
+)  # fmt: skip
+_ONE_PROCESS = (
+    "Both sides ran in one process, in turn; for the plain loop the C library's memory was set "
+    "back to its defaults. Memory that a process has once used is never quite given back: the "
+    "plain loop is somewhat faster here than in a process of its own, and the ratios are "
+    "understated (compare page_faults_per_image, --json, with --plain-process own)."
+)
+_TWO_PROCESSES = (
+    "The plain loop ran in a fresh process of its own, with the C library's defaults; the two "
+    "processes worked in turn, one waiting for the other."
+)
+_NOTES = (
+    "The plain loop is always fp32 and eager, as the papers' code: ours in bf16 is compared with "
+    "that same loop.",
+    "Images a second: median of {repeats} repeats, and their least and greatest. Ratio: ours to "
+    "the plain loop, pair by pair of neighbouring repeats.",
+    "Of peak: the floating-point operations of convolutions and products that the work needs "
+    "(counted, a multiply-add being two), as a share of this device's measured peak in the "
+    "side's precision.",
+)
+
+
+def speed_section(record: Record) -> Section:
+    """Return the whole record as a section of three tables with notes."""
+    machine = record["environment"]
+    lead = (
+        f"{machine['device_name']}, {machine['threads']} threads, "
+        f"{', '.join(f'{k} {v}' for k, v in machine['packages'].items())}, "
+        f"Python {machine['python']}; {record['date']}; {record['command']}"
+    )
+    process = _TWO_PROCESSES if record["plain_process"] == "own" else _ONE_PROCESS
+    notes = [note.format(repeats=record["repeats"]) for note in _NOTES]
+    if machine["device"] == "cpu":
+        notes.append(process)
+    busy = busy_warning(record["load_average"]["start"])
+    notes += [f"{s['stage']} was skipped: {s['reason']}." for s in record["skipped"]]
+    notes += [f"{busy[0].upper()}{busy[1:]}."] if busy else []
+    sheets = [_stages(record), _peaks(record), _memory(record)]
+    return Section("Speed", lead, [sheet for sheet in sheets if sheet.rows], notes)
+
+
+def to_markdown(record: Record) -> str:
+    """Return the record as GitHub-flavoured Markdown."""
+    return markdown([speed_section(record)])
+
+
+def print_speed(record: Record, console: Console) -> None:
+    """Print the record's tables and notes."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    section = speed_section(record)
+    console.print(Text(section.lead, style="dim"))
+    for sheet in section.sheets:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        for header, numeric in zip(sheet.headers, sheet.numeric, strict=True):
+            table.add_column(Text(header), justify="right" if numeric else "left")
+        for row in sheet.rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(Text(sheet.caption, style="bold"))
+        console.print(table)
+    for note in section.notes:
+        console.print(Text(f"  {note}", style="dim"))
+
+
+def _stages(record: Record) -> Sheet:
+    rows = []
+    for stage in record["stages"]:
+        for i, side in enumerate(stage["sides"]):
+            rate, ratio, share = side["images_per_second"], side["ratio"], side["fraction_of_peak"]
+            ours = side["side"] == "ours"
+            rows.append((
+                stage["title"] if i == 0 else "",
+                f"{side['side']} {side['precision']}",
+                _count(rate["median"]),
+                f"{_count(rate['min'])} to {_count(rate['max'])}",
+                f"{ratio['median']:.2f}x" if ours else "",
+                f"{ratio['min']:.2f} to {ratio['max']:.2f}" if ours else "",
+                "" if share is None else f"{100 * share:.0f}%",
+            ))  # fmt: skip
+    return make_sheet("Stages (32x32x3 images of 10 classes, ConvNet-3)", _COLUMNS, rows)
+
+
+def _peaks(record: Record) -> Sheet:
+    columns = (("Precision", False), ("Operation", False), ("GFLOP/s", True), ("Peak", False))
+    rows = [
+        (precision, operation, _count(rate / 1e9), "yes" if operation == peak["operation"] else "")
+        for precision, peak in record["peak"].items()
+        for operation, rate in peak["all"].items()
+    ]
+    return make_sheet("This device's peak, measured", columns, rows)
+
+
+def _memory(record: Record) -> Sheet:
+    columns = (("Stage", False), ("Precision", False), ("Most memory", True))
+    rows = [
+        (m["stage"], m["precision"], f"{m['peak_bytes'] / 2**30:.2f} GiB")
+        for m in record["memory"]
+        if m["peak_bytes"] is not None
+    ]
+    device = record["environment"]["device"]
+    what = "allocated on the device" if device == "cuda" else "of the whole process"
+    return make_sheet(f"Memory {what}", columns, rows)
+
+
+def _count(value: float) -> str:
+    """Write a number with three digits or all that stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,196 @@
+"""The measurement as a whole: which stages, on what, and the record that comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from bench.datasets.real_set import RealSet
+from bench.errors import BenchError, UnknownNameError
+from bench.evaluation.protocols import PRECISIONS
+from bench.memory import keep_freed_memory
+from bench.registry import METHODS
+from bench.speed.elsewhere import plain_elsewhere
+from bench.speed.footprint import STAGE as FOOTPRINT_STAGE
+from bench.speed.footprint import peak_bytes
+from bench.speed.machine import describe_machine, load_average
+from bench.speed.measuring import Observer, Side, Spread, Timing, alternate, observer, ratios
+from bench.speed.peak import Peak, measure_peak
+from bench.speed.stages import STAGES, Stage, made_up_set
+
+SCHEMA = 1
+LEAST_REPEATS = 5
+_SAME, _OWN = "same", "own"
+PLAIN_PROCESSES = (_SAME, _OWN)
+_PEAK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        device: where.
+        precisions: of this package's side; the plain loop is always fp32.
+        stages: names of :data:`bench.speed.stages.STAGES`.
+        repeats: timed runs of each side.
+        seconds: about how long each should take.
+        plain_process: ``same`` runs the plain loop in this process, with the C library's memory set
+            back; ``own`` in a fresh one, which waits while this one works.
+
+    Raises:
+        BenchError: if there is nothing of that name, or too few repeats.
+    """
+
+    device: torch.device
+    precisions: Sequence[str] = PRECISIONS
+    stages: Sequence[str] = tuple(STAGES)
+    repeats: int = LEAST_REPEATS
+    seconds: float = 3.0
+    plain_process: str = _SAME
+
+    def __post_init__(self) -> None:
+        _check_names("stage", self.stages, STAGES)
+        _check_names("precision", self.precisions, PRECISIONS)
+        _check_names("process of the plain loop", [self.plain_process], PLAIN_PROCESSES)
+        if self.repeats < LEAST_REPEATS:
+            raise BenchError(f"{self.repeats} repeats are too few: at least {LEAST_REPEATS}")
+        if self.seconds < 0:
+            raise BenchError(f"a run cannot take {self.seconds} seconds")
+
+
+def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure everything; return the record, plain JSON values.
+
+    Args:
+        plan: what to measure.
+        command: how the user asked for it, for the record.
+        say: is told what is being done.
+
+    Returns:
+        ``schema`` (1), ``command``, ``date`` (UTC), ``environment`` (versions, device, threads),
+        ``load_average`` (at ``start`` and ``end``; ``None`` where unknown), ``plain_process``,
+        ``repeats``; ``peak``: for each precision ``flops_per_second``, the ``operation`` that
+        reached it, and ``all``; ``stages``, see :func:`_stage`; ``skipped``: ``stage`` and
+        ``reason``; ``memory``: ``stage``, ``precision`` and ``peak_bytes``.
+    """
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "environment": describe_machine(plan.device),
+        "load_average": {"start": load_average()},
+        "plain_process": plan.plain_process,
+        "repeats": plan.repeats,
+    }
+    keep_freed_memory()  # before any thread exists, so that all of them share one arena
+    peaks = {}
+    for precision in dict.fromkeys(("fp32", *plan.precisions)):
+        say(f"peak of this device, {precision}")
+        peaks[precision] = measure_peak(plan.device, precision, min(_PEAK_SECONDS, plan.seconds))
+    record["peak"] = {precision: asdict(peak) for precision, peak in peaks.items()}
+    real = made_up_set(plan.device)
+    found, record["skipped"] = _applicable(plan)
+    record["stages"] = [_stage(stage, plan, real, peaks, say) for stage in found]
+    record["memory"] = _memory(plan, say)
+    record["load_average"]["end"] = load_average()
+    return record
+
+
+def _applicable(plan: Plan) -> tuple[list[Stage], list[dict[str, str]]]:
+    stages, skipped = [], []
+    for name in dict.fromkeys(plan.stages):
+        stage = STAGES[name]
+        if stage.method is None or stage.method in METHODS.names():
+            stages.append(stage)
+        else:
+            reason = f"method '{stage.method}' is not installed"
+            skipped.append({"stage": name, "reason": reason})
+    return stages, skipped
+
+
+def _stage(
+    stage: Stage, plan: Plan, real: RealSet, peaks: dict[str, Peak], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure one stage.
+
+    Returns:
+        ``stage``, ``title``, ``images_per_unit``, ``flops_per_image`` (or ``None``), and ``sides``,
+        the plain loop first; for each ``side``, ``precision``, ``units`` of a repeat, ``seconds``
+        of each repeat, ``images_per_second`` and ``ratio`` to the plain loop (``median``, ``min``,
+        ``max``; ratios pair by pair), ``fraction_of_peak`` of its precision (or ``None``) and
+        ``page_faults_per_image`` (median).
+    """
+    say(f"{stage.name}: counting")
+    # Counted on a CPU, whatever the device: the same operations.
+    flops = stage.flops(made_up_set(torch.device("cpu"))) if stage.flops else None
+    with _sides(stage, plan, real) as sides:
+        timings = alternate(sides, plan.repeats, plan.seconds, lambda t: say(f"{stage.name}: {t}"))
+    gc.collect()
+    each = None if flops is None else flops / stage.images
+    return {
+        "stage": stage.name,
+        "title": stage.title,
+        "images_per_unit": stage.images,
+        "flops_per_image": each,
+        "sides": [_side(timing, timings[0], stage.images, each, peaks) for timing in timings],
+    }
+
+
+@contextlib.contextmanager
+def _sides(stage: Stage, plan: Plan, real: RealSet) -> Iterator[list[Side]]:
+    threads = torch.get_num_threads()
+    with contextlib.ExitStack() as stack:
+        plain: Observer
+        if plan.plain_process == _OWN:
+            plain = stack.enter_context(plain_elsewhere(stage.name, plan.device, threads))
+        else:
+            plain = observer(stage.plain(real), threads, keep_memory=False)
+        sides = [Side("plain", "fp32", plain)]
+        for precision in plan.precisions if stage.has_bf16 else ("fp32",):
+            run = stage.ours(real, precision)
+            sides.append(Side("ours", precision, observer(run, threads, keep_memory=True)))
+        yield sides
+
+
+def _side(
+    timing: Timing, plain: Timing, images: int, flops: float | None, peaks: dict[str, Peak]
+) -> dict[str, Any]:
+    rates = Spread.of([rate * images for rate in timing.rates])
+    faults = Spread.of([run.page_faults / (timing.units * images) for run in timing.runs])
+    peak = peaks[timing.side.precision].flops_per_second
+    return {
+        "side": timing.side.name,
+        "precision": timing.side.precision,
+        "units": timing.units,
+        "seconds": [run.seconds for run in timing.runs],
+        "images_per_second": asdict(rates),
+        "ratio": asdict(Spread.of(ratios(timing, plain))),
+        "fraction_of_peak": None if flops is None else rates.median * flops / peak,
+        "page_faults_per_image": faults.median,
+    }
+
+
+def _memory(plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    if FOOTPRINT_STAGE not in plan.stages:
+        return []
+    rows = []
+    for precision in plan.precisions:
+        say(f"memory of {FOOTPRINT_STAGE}, {precision}")
+        most = peak_bytes(plan.device, precision)
+        rows.append({"stage": FOOTPRINT_STAGE, "precision": precision, "peak_bytes": most})
+    return rows
+
+
+def _check_names(kind: str, names: Sequence[str], known: Sequence[str] | dict[str, Stage]) -> None:
+    if not names:
+        raise BenchError(f"name at least one {kind}: {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
