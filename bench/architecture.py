@@ -1,8 +1,10 @@
 """Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
 
 A family is one class, registered under each of its members' names: ``ConvNet`` is ``convnet1``
-to ``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. Wherever a
-name is part of an identity, it is written in one way, that of :func:`canonical_name`.
+to ``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. A family with
+more members than can be listed is registered under one name, and a colon picks the member:
+``timm:resnet18``. Wherever a name is part of an identity, it is written in one way, that of
+:func:`canonical_name`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from bench.registry import ARCHITECTURES
 if TYPE_CHECKING:
     from torch import nn
 
-_NAME = re.compile(r"^\s*([A-Za-z][\w\-]*)\s*(?:\((.*)\))?\s*$")
+_NAME = re.compile(r"^\s*([A-Za-z][\w\-]*(?::[\w\-./]+)?)\s*(?:\((.*)\))?\s*$")
 
 
 class Architecture(ABC):
@@ -28,7 +30,8 @@ class Architecture(ABC):
 
     Class attributes:
         name: the family's name, for people.
-        members: each member's name, lower case, with the parameters that its name fixes.
+        members: each member's name, lower case, with the parameters that its name fixes; empty
+            for a family whose members cannot be listed, which overrides :meth:`fixed_by`.
         Params: a frozen dataclass of those and of what can be set in parentheses.
 
     The networks it builds have ``forward(x) -> logits (N, num_classes)`` and
@@ -38,6 +41,23 @@ class Architecture(ABC):
     name: ClassVar[str]
     members: ClassVar[Mapping[str, Mapping[str, Any]]]
     Params: ClassVar[type] = NoParams
+
+    @classmethod
+    def fixed_by(cls, member: str) -> Mapping[str, Any]:
+        """Return the parameters that a member's name fixes.
+
+        A family without listed ``members`` is registered under its ``name`` and reads here what
+        users write as ``name:MEMBER``.
+
+        Raises:
+            BenchError: the family has no such member.
+        """
+        if member not in cls.members:
+            raise BenchError(
+                f"the family {cls.__qualname__} has no architecture '{member}'; its members are "
+                f"{', '.join(cls.members)}"
+            )
+        return cls.members[member]
 
     @classmethod
     @abstractmethod
@@ -69,8 +89,8 @@ def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
     if match is None:
         raise BenchError(f"architecture '{text}' cannot be read: write NAME or NAME(key=value,...)")
     member = match[1].lower()
-    family = _family_of(member)
-    given, fixed = _arguments(match[2] or "", text), family.members[member]
+    family: type[Architecture] = ARCHITECTURES.get(registered_name(member))
+    given, fixed = _arguments(match[2] or "", text), family.fixed_by(member)
     for key in given:
         if key in fixed:
             raise BenchError(
@@ -79,10 +99,15 @@ def parse_architecture(text: str) -> tuple[type[Architecture], str, Any]:
     return family, member, resolve(family.Params, {**fixed, **given}, owner=member)
 
 
+def registered_name(member: str) -> str:
+    """Return the name that ``member`` is registered under: what comes before a colon."""
+    return member.partition(":")[0]
+
+
 def canonical_name(text: str) -> str:
     """Return the one way to write an architecture: defaults left out, keys in order."""
     family, member, params = parse_architecture(text)
-    default = as_dict(resolve(family.Params, family.members[member], owner=member))
+    default = as_dict(resolve(family.Params, family.fixed_by(member), owner=member))
     actual = as_dict(params)
     changed = [f"{k}={_written(actual[k])}" for k in sorted(actual) if actual[k] != default[k]]
     return f"{member}({','.join(changed)})" if changed else member
@@ -98,16 +123,6 @@ def is_per_sample(text: str) -> bool:
     """Whether a batch of this architecture may be computed in slices."""
     family, _, params = parse_architecture(text)
     return family.per_sample(params)
-
-
-def _family_of(member: str) -> type[Architecture]:
-    family: type[Architecture] = ARCHITECTURES.get(member)
-    if member not in family.members:
-        raise BenchError(
-            f"architecture '{member}' is registered for {family.__qualname__}, whose members are "
-            f"{', '.join(family.members)}"
-        )
-    return family
 
 
 def _arguments(text: str, whole: str) -> dict[str, str]:

@@ -148,14 +148,15 @@ def register(kind: str) -> Callable[[Any], Any]:
     """Class decorator for a plugin file: ``@register("method")``.
 
     The plugin's ``name`` attribute is the name it is registered under; an architecture is
-    registered under the name of each of its ``members``.
+    registered under the name of each of its ``members``, or under its own if it lists none.
     """
     if kind not in _REGISTRIES:
         raise UnknownNameError("plugin kind", kind, _REGISTRIES)
 
     def decorate(plugin: Any) -> Any:
         origin = _files.get(plugin.__module__, plugin.__module__)
-        for name in plugin.members if kind == "architecture" else (plugin.name,):
+        members = plugin.members if kind == "architecture" else ()
+        for name in members or (plugin.name,):
             _REGISTRIES[kind].register(name, plugin, origin)
         return plugin
 

@@ -36,17 +36,20 @@ def conform(name: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:
+    from bench.architecture import parse_architecture, registered_name
     from bench.conformance import architecture_checks, dataset_checks, method_checks
     from bench.errors import UnknownNameError
     from bench.registry import ARCHITECTURES, DATASETS, METHODS
 
     kinds = (METHODS, ARCHITECTURES, DATASETS)
-    if not any(name in kind.names() for kind in kinds):
+    is_architecture = registered_name(name) in ARCHITECTURES.names()
+    if not is_architecture and not any(name in kind.names() for kind in kinds):
         known = [n for kind in kinds for n in kind.names()]
         raise UnknownNameError("method, architecture or dataset", name, known)
     if name in METHODS.names():
         yield from ((check, METHODS.get(name)) for check in method_checks())
-    if name in ARCHITECTURES.names():
+    if is_architecture:
+        parse_architecture(name)  # a wrong name is one mistake, not a failure of every check
         yield from ((check, name) for check in architecture_checks())
     if name in DATASETS.names():
         yield from ((check, DATASETS.get(name)) for check in dataset_checks())

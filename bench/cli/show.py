@@ -36,16 +36,22 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
     Raises:
         UnknownNameError: nothing has that name.
     """
+    from bench.architecture import registered_name
     from bench.evaluation.protocols import PROTOCOLS
     from bench.registry import ARCHITECTURES, DATASETS, METHODS
 
-    describers = ((METHODS, _method), (ARCHITECTURES, _architecture), (DATASETS, _dataset))
-    found = [describe(registry.entry(name)) for registry, describe in describers
-             if name in registry.names()]  # fmt: skip
+    found = []
+    if name in METHODS.names():
+        found.append(_method(METHODS.entry(name)))
+    if registered_name(name) in ARCHITECTURES.names():
+        found.append(_architecture(ARCHITECTURES.entry(registered_name(name)), name))
+    if name in DATASETS.names():
+        found.append(_dataset(DATASETS.entry(name)))
     if name in PROTOCOLS:
         found.append(_protocol(name))
     if not found:
-        known = {n for registry, _ in describers for n in registry.names()} | set(PROTOCOLS)
+        registries = (METHODS, ARCHITECTURES, DATASETS)
+        known = {n for registry in registries for n in registry.names()} | set(PROTOCOLS)
         raise UnknownNameError("method, architecture, dataset or protocol", name, known)
     return found
 
@@ -85,14 +91,16 @@ def _method(entry: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _architecture(entry: Any) -> dict[str, Any]:
+def _architecture(entry: Any, name: str) -> dict[str, Any]:
     family = entry.load()
+    # The name alone of a family with unlisted members fixes nothing yet.
+    fixed = family.fixed_by(name) if family.members or name != entry.name else {}
     return {
         **_head("architecture", entry),
-        "fixed by the name": dict(family.members.get(entry.name, {})),
-        "parameters": [p for p in _parameters(family.Params)
-                       if p["name"] not in family.members.get(entry.name, {})],
-    }  # fmt: skip
+        "name": name,
+        "fixed by the name": dict(fixed),
+        "parameters": [p for p in _parameters(family.Params) if p["name"] not in fixed],
+    }
 
 
 def _dataset(entry: Any) -> dict[str, Any]:
