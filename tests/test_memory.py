@@ -23,7 +23,7 @@ for _ in range(2):
     faults()
     few, held = faults() < 1000, resident()
     given = return_freed_memory()
-    print(agreed, few, given, held - resident() > 50e6, faults() > 20 * 50e6 / 4096)
+    print(agreed, few, given, held - resident() > 50e6)
 """
 
 
@@ -31,7 +31,7 @@ for _ in range(2):
 def test_large_tensors_reuse_memory_until_it_is_given_back():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     for line in done.stdout.splitlines():
-        assert line.split() in (["True"] * 5, ["False", "False", "False", "False", "True"])
+        assert line.split() in (["True"] * 4, ["False"] * 4)
     assert len(done.stdout.splitlines()) == 2
 
 

@@ -129,11 +129,10 @@ def _stage(
     """
     say(f"{stage.name}: counting")
     # Counted on a CPU, whatever the device: the same operations.
-    flops = stage.flops(made_up_set(torch.device("cpu"))) if stage.flops else None
+    each = stage.flops(made_up_set(torch.device("cpu"))) if stage.flops else None
     with _sides(stage, plan, real) as sides:
         timings = alternate(sides, plan.repeats, plan.seconds, lambda t: say(f"{stage.name}: {t}"))
     gc.collect()
-    each = None if flops is None else flops / stage.images
     return {
         "stage": stage.name,
         "title": stage.title,

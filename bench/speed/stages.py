@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.evaluation.protocols import get_protocol
 from bench.seeds import global_seed, make_generator
+from bench.speed.flops import dm_flops, gan_flops, matching_flops, train_flops
 from bench.speed.measuring import Runner
 from bench.speed.plain.augment import OPERATIONS, PlainDSA
 from bench.speed.plain.dim import PlainDiM
@@ -34,8 +33,6 @@ _PER_CLASS = 1000
 _ARCH = "convnet3"
 _PROTOCOL = get_protocol("default")
 _BATCH = 256
-# FLOPs are proportional to the images: few are enough to count.
-_COUNTED = 4
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Stage:
         images: images of one unit of work.
         plain: makes the plain loop's runner.
         ours: makes this package's runner, in a precision.
-        flops: counts the operations that one unit needs; ``None`` where they are not the measure.
+        flops: counts the operations that an image needs; ``None`` where they are not the measure.
         method: the registered method that it needs, if any.
         has_bf16: whether a precision changes anything.
     """
@@ -97,52 +94,13 @@ def _evaluation(ipc: int) -> Stage:
             chosen(real), real, _ARCH, _PROTOCOL, nets=nets, epochs=epochs, precision=precision
         )
 
-    def flops(real: RealSet) -> float:
-        few = chosen(real)[:_COUNTED]
-        counted = partial(
-            train_plain,
-            _network(),
-            real.gather(few),
-            real.labels[few],
-            _PROTOCOL,
-            1,
-            make_generator(0),
-        )
-        return _count(counted) / _COUNTED * nets * per_epoch
-
     title = f"evaluation training, IPC {ipc}, {nets} networks"
-    return Stage(f"evaluation-ipc{ipc}", title, nets * per_epoch, plain, ours, flops)
+    return Stage(f"evaluation-ipc{ipc}", title, nets * per_epoch, plain, ours, train_flops)
 
 
 def _network() -> PlainConvNet:
     with global_seed(0):
         return PlainConvNet(SPEC.num_classes)
-
-
-def _dm_flops(real: RealSet) -> float:
-    return _count(PlainDM(real, 10, _BATCH).step)
-
-
-def _gan_flops(real: RealSet) -> float:
-    """Count without the gradients of frozen weights, which the plain loop throws away."""
-    gan = PlainGAN(real, _COUNTED)
-    return _count(lambda: _gan_step(gan)) / _COUNTED * 128
-
-
-def _matching_flops(real: RealSet) -> float:
-    made = PlainDiM(real, _COUNTED)
-    trained = _count(made.train_network)
-    made = PlainDiM(real, _COUNTED, net_steps=0)
-    made.network.requires_grad_(False)
-    return (trained + _count(lambda: _gan_step(made))) / _COUNTED * 64
-
-
-def _gan_step(gan: PlainGAN) -> None:
-    real, labels = gan.batch()
-    gan.discriminator.requires_grad_(False)
-    gan.generator_step(real, labels)
-    gan.discriminator.requires_grad_(True)
-    gan.discriminator_step(real, labels)
 
 
 def _method(name: str, ipc: int | None = None, **params: object) -> Callable[..., Runner]:
@@ -210,26 +168,19 @@ def _timed(unit: Callable[[], object], device: torch.device) -> Runner:
     return run
 
 
-def _count(work: Callable[[], object]) -> float:
-    """Return the floating-point operations of products and convolutions, a multiply-add two."""
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return float(counter.get_total_flops())
-
-
 _ALL = (
     *(_evaluation(ipc) for ipc in (1, 10, 50)),
     Stage(
         "dm", f"DM iteration, IPC 10, {_BATCH} real images a class", 10 * (_BATCH + 10),
-        _plain_steps(PlainDM), _method("dm", 10), _dm_flops, "dm",
+        _plain_steps(PlainDM), _method("dm", 10), dm_flops, "dm",
     ),
     Stage(
         "gan", "GAN iteration, width 196, batch 128", 128,
-        _plain_steps(PlainGAN), _method("gan"), _gan_flops, "gan",
+        _plain_steps(PlainGAN), _method("gan"), gan_flops, "gan",
     ),
     Stage(
         "matching", "matching iteration: 16 network steps and one of the GAN, batch 64", 17 * 64,
-        _plain_steps(PlainDiM), _method("dim", pool=(_ARCH,)), _matching_flops, "dim",
+        _plain_steps(PlainDiM), _method("dim", pool=(_ARCH,)), matching_flops, "dim",
     ),
     Stage(
         "dsa", f"DSA, each of its 6 operations on {_BATCH} images", 6 * _BATCH,
