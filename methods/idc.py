@@ -1,0 +1,220 @@
+"""IDC: small images, stored many to one, whose gradients match those of real images.
+
+J.-H. Kim et al., "Dataset Condensation via Efficient Synthetic-Data Parameterization", ICML 2022,
+Algorithm 1; the values, and what the paper leaves open, are those of the released code
+(snu-mllab/Efficient-Dataset-Condensation, condense.py, with --reproduce).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.plugin import (
+    DSA,
+    Context,
+    DistilledSet,
+    FactoredSet,
+    Method,
+    Reference,
+    Task,
+    decode_parts,
+    normalise,
+)
+from methods.compute import autocast, class_groups, parallel, slice_size
+from methods.idc_network import TrainedNetwork, cutmix
+from methods.idc_params import LITE, SMOKE, IDCParams
+from methods.idc_pixels import TurnwiseSGD, first_grids
+
+# Images of a pass where it takes several classes at once.
+_PASS = 2048
+
+
+def gradient_gap(
+    real: Mapping[str, Tensor], distilled: Mapping[str, Tensor], metric: str
+) -> Tensor:
+    """Sum up what two gradients differ by, class by class.
+
+    Only the weights of convolutions count, as in the released code: parameters of more than two
+    dimensions. A network without any is compared by all its matrices.
+
+    Args:
+        real: by parameter, ``(classes, *shape of the parameter)``.
+        distilled: alike; the result can be differentiated through it.
+        metric: ``l1`` for absolute differences, ``mse`` for squared ones; sums, not means.
+
+    Returns:
+        ``(classes,)``.
+    """
+    fewest = 4 if any(g.ndim >= 4 for g in real.values()) else 3
+    gaps = [g - distilled[name] for name, g in real.items() if g.ndim >= fewest]
+    sizes = [gap.abs() if metric == "l1" else gap.square() for gap in gaps]
+    return torch.stack([size.flatten(1).sum(1) for size in sizes]).sum(0)
+
+
+class IDC(Method):
+    r"""Matches, class by class, the gradients of decoded and real images in networks in training.
+
+    One step is one inner iteration. For each class it decodes the stored images :math:`S_c` to
+    :math:`f(S_c)`, draws real images :math:`T_c` and one augmentation :math:`A_c` that all share,
+    and moves the stored pixels along the gradient of
+
+    .. math:: D\big( \nabla_\theta L(A_c(f(S_c))), \nabla_\theta L(A_c(T_c)) \big)
+
+    where :math:`D` is :func:`gradient_gap` and :math:`L` the mean cross-entropy. Then the network
+    trains on real images for a while; after ``inner`` steps a fresh one takes its place.
+    """
+
+    Params: ClassVar[type] = IDCParams
+
+    name: ClassVar[str] = "idc"
+    reference: ClassVar[Reference | None] = Reference(
+        "Dataset Condensation via Efficient Synthetic-Data Parameterization",
+        2022,
+        "arXiv:2205.14959",
+        "J.-H. Kim et al.",
+    )
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": LITE, "smoke": SMOKE}
+    gives_up: ClassVar[Mapping[str, str]] = {
+        "lite": "18 (IPC 1) or 8 (IPC 8 and more) networks of 10 steps in place of 2,000 of 100, "
+        "longer ones; 32 real and up to 32 decoded images per class and step in place of 64 and "
+        "128; networks that train on 256 images between steps in place of 2,000 or 500",
+        "smoke": "2 networks of 2 steps on 8 images: shows only that the path works",
+    }
+
+    @classmethod
+    def skip(cls, task: Task) -> str | None:
+        """Return a reason if an image has fewer pixels along a side than there shall be parts."""
+        side = min(task.spec.height, task.spec.width)
+        if task.params.factor > side:
+            return f"an image of {side} pixels has no {task.params.factor} parts along a side"
+        return None
+
+    @classmethod
+    def shown_per_stored(cls, params: IDCParams) -> int:
+        """Every part is a training image."""
+        return params.factor**2
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        """Draw the first stored images: float32 ``(num_classes, ipc, C, H, W)`` in [0, 1]."""
+        assert task.arch is not None
+        assert task.ipc is not None
+        self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch
+        p: IDCParams = task.params
+        self._matching = DSA.for_dataset(task.spec, p.augment, "all")
+        kept = [name for name in self._matching.operations if name != "cutout" or not p.cutmix]
+        self._training = DSA("_".join(kept), "all")
+        self._batch = min(p.batch_real, *task.class_counts)
+        self._grids = TurnwiseSGD(
+            first_grids(p.init, task.ipc, p.factor, ctx), p.lr_img, p.momentum
+        )
+        self._labels = torch.arange(task.spec.num_classes, device=ctx.device)
+        self._slice = slice_size(task.arch, ctx)
+        self._network: TrainedNetwork | None = None
+
+    def steps(self) -> int:
+        """``iterations`` networks with ``inner`` steps each."""
+        total: int = self._params.iterations * self._params.inner
+        return total
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        """Match in the running network, then train or leave it; ``loss`` is a mean over classes."""
+        if self._network is None:
+            self._network = self._new_network("network")
+            self._grids.pixels.clamp_(0, 1)
+        distances, gradients = self._match(self._network)
+        self._grids.step(gradients)
+        if (i + 1) % self._params.inner:
+            self._train(self._network)
+        else:
+            self._network = None
+        return {"loss": distances.mean()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the pixels, their velocity and the network, if one is left to go on with."""
+        network = None if self._network is None else self._network.state_dict()
+        grids = {"pixels": self._grids.pixels, "velocity": self._grids.velocity}
+        return {**grids, "network": network}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self._grids.pixels.copy_(state["pixels"])
+        self._grids.velocity.copy_(state["velocity"])
+        self._network = None
+        if state["network"] is not None:
+            # Its initial weights are overwritten: the stream of new networks must not move on.
+            self._network = self._new_network("restored")
+            self._network.load_state_dict(state["network"])
+
+    def result(self) -> DistilledSet:
+        """Return the stored images as they are; the last steps may have left [0, 1]."""
+        pixels, factor = self._grids.pixels, self._params.factor
+        labels = self._labels.repeat_interleave(pixels.shape[1])
+        return FactoredSet(self._spec, pixels.flatten(0, 1).clone(), labels, factor, {})
+
+    def _new_network(self, stream: str) -> TrainedNetwork:
+        p = self._params
+        return TrainedNetwork(
+            self._ctx.network(self._arch, stream), lr=p.lr_net, momentum=p.momentum_net,
+            weight_decay=p.weight_decay, slice_size=self._slice,
+        )  # fmt: skip
+
+    def _match(self, network: TrainedNetwork) -> tuple[Tensor, Tensor]:
+        """Return the distances ``(classes,)`` and each one's gradient by its stored pixels."""
+        ctx, choosing, augmenting = self._ctx, *map(self._ctx.generator, ("real", "augmentation"))
+        classes, shape = range(len(self._labels)), self._spec.shape
+        draws = [self._matching.draw(1, shape, augmenting, shared=True) for _ in classes]
+        picks = [ctx.real.sample_class(c, self._batch, choosing) for c in classes]
+        chosen = [self._choose() for _ in classes]
+        grids = self._grids.in_turn()
+
+        def gradients(batches: Sequence[Tensor], group: slice, graph: bool) -> dict[str, Tensor]:
+            pairs = zip(batches, draws[group], strict=True)
+            seen = torch.stack([self._matching.apply(batch, draw) for batch, draw in pairs])
+            labels = self._labels[group, None].expand(seen.shape[:2])
+            with autocast(ctx):
+                return network.function.per_class_gradients(
+                    network.weights, seen, labels, create_graph=graph
+                )
+
+        def match(group: slice) -> tuple[Tensor, Tensor]:
+            stored = grids[group].detach().requires_grad_()
+            target = gradients([ctx.real.gather(pick) for pick in picks[group]], group, False)
+            pairs = zip(stored.unbind(), chosen[group], strict=True)
+            decoded = [self._decode(own, choice) for own, choice in pairs]
+            distances = gradient_gap(target, gradients(decoded, group, True), self._params.metric)
+            (gradient,) = torch.autograd.grad(distances.sum(), stored)
+            return distances.detach(), gradient
+
+        # On a CPU a thread each, elsewhere as many as fit a pass.
+        size = 1 if ctx.device.type == "cpu" else _PASS
+        groups = class_groups(len(classes), max(self._batch, len(chosen[0])), size)
+        distances, moves = zip(*parallel(match, groups, ctx), strict=True)
+        return torch.cat(distances), torch.cat(moves)
+
+    def _choose(self) -> Tensor:
+        """Draw which decoded images of a class take part: int64 indices, all if few enough."""
+        count = self._grids.pixels.shape[1] * self._params.factor**2
+        generator = self._ctx.generator("decoded")
+        order = torch.randperm(count, generator=generator, device=self._ctx.device)
+        return order[: self._params.batch_decoded]
+
+    def _decode(self, stored: Tensor, chosen: Tensor) -> Tensor:
+        """Return the chosen training images of stored ones ``(ipc, C, H, W)``, normalised."""
+        return normalise(decode_parts(stored, self._params.factor)[chosen], self._spec)
+
+    def _train(self, network: TrainedNetwork) -> None:
+        """Train the network on real images that no two batches share, each augmented by itself."""
+        ctx, p, real = self._ctx, self._params, self._ctx.real
+        order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
+        # The released code counts images after each batch: whole batches, at least as many.
+        count = -(-p.train_images // p.batch_train) * p.batch_train
+        shuffled = torch.randperm(len(real), generator=order, device=ctx.device)[:count]
+        for batch in torch.split(shuffled, p.batch_train):
+            seen = self._training(real.gather(batch), augmenting)
+            network.descend(
+                *cutmix(seen, real.labels[batch], self._spec.num_classes, p.cutmix, ctx), ctx
+            )
