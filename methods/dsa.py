@@ -1,0 +1,53 @@
+"""DSA: gradient matching under an augmentation that real and distilled images share.
+
+B. Zhao and H. Bilen, "Dataset Condensation with Differentiable Siamese Augmentation", ICML 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bench.plugin import DSA, Reference, Task, param
+from methods.first_images import init_param
+from methods.gradient_matching import (
+    GIVES_UP,
+    LITE,
+    SMOKE,
+    GradientMatching,
+    GradientMatchingParams,
+)
+
+
+class SiameseMatching(GradientMatching):
+    """Gradient matching from real images, see :class:`methods.gradient_matching.GradientMatching`.
+
+    Each matching step draws one operation and its parameters per class, for all its images; a
+    network's training batches draw one operation each, and its parameters image by image.
+    """
+
+    @dataclass(frozen=True)
+    class Params(GradientMatchingParams):
+        """Those of gradient matching, and the augmentation."""
+
+        init: str = init_param("real")
+        dsa: str = param(
+            "color_crop_cutout_flip_scale_rotate",
+            help="augmentations joined by '_' (flip is left out for digits), or none",
+        )
+
+    name: ClassVar[str] = "dsa"
+    reference: ClassVar[Reference | None] = Reference(
+        "Dataset Condensation with Differentiable Siamese Augmentation",
+        2021,
+        "arXiv:2102.08259",
+        "B. Zhao, H. Bilen",
+    )
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": LITE, "smoke": SMOKE}
+    gives_up: ClassVar[Mapping[str, str]] = GIVES_UP
+
+    @staticmethod
+    def augmentation(task: Task) -> DSA:
+        """Return the strategy of the parameter ``dsa``, for the dataset."""
+        return DSA.for_dataset(task.spec, task.params.dsa)
