@@ -41,6 +41,7 @@ _KNOWN = (
     ("dm", "DM", "#0072B2", "D"),
     ("idc", "IDC", "#44AA99", "p"),
     ("cafe", "CAFE", "#DDCC77", "h"),
+    ("cafe-dsa", "CAFE+DSA", "#AA4499", "8"),
     ("mtt", "MTT", "#882255", "X"),
     ("gan", "GAN", "#56B4E9", "P"),
     ("dim", "DiM", "#D55E00", "*"),
