@@ -22,7 +22,8 @@ from bench.registry import ARCHITECTURES, Entry, register
 
 BUILT_IN = [
     *(f"convnet{depth}" for depth in range(1, 7)),
-    "resnet10", "resnet10_ap", "resnet18", "resnet18_ap",
+    *(f"resnet{depth}{suffix}" for depth in (10, 18, 34, 50) for suffix in ("", "_ap")),
+    "mlp", "lenet", "alexnet", "vgg11", "densenet121", "wrn16-2", "vit",
 ]  # fmt: skip
 
 
@@ -90,6 +91,7 @@ def test_near_miss(name: str, near: str) -> None:
     [
         ("", ["cannot be read", "NAME(key=value,...)"]),
         ("convnet3(width=64", ["cannot be read"]),
+        ("convnet3:", ["cannot be read"]),
         ("convnet3(width)", ["'width'", "key=value"]),
         ("convnet3(widht=64)", ["widht", "Did you mean 'width'"]),
         ("convnet3(width=wide)", ["convnet3.width", "'wide'", "whole number"]),
@@ -143,9 +145,9 @@ def family(*members: str) -> type[Architecture]:
 
 
 def test_every_kind_of_value_can_be_written(registered: dict[str, Entry]) -> None:
-    ARCHITECTURES.register("mlp", family("mlp"), "here")
-    text = "mlp(bias=no,limit=none,widths=8+16)"
-    assert canonical_name(text) == "mlp(bias=false,limit=none,widths=8+16)"
+    ARCHITECTURES.register("made", family("made"), "here")
+    text = "made(bias=no,limit=none,widths=8+16)"
+    assert canonical_name(text) == "made(bias=false,limit=none,widths=8+16)"
     assert canonical_name(canonical_name(text)) == canonical_name(text)
     assert not is_per_sample(text)
     spec = DatasetSpec("made-up", 2, 1, 4, 4, (0.5,), (0.5,), flip=False)
@@ -164,9 +166,32 @@ def test_a_plugin_file_registers_every_member(registered: dict[str, Entry]) -> N
 
 
 def test_a_name_that_its_family_does_not_list(registered: dict[str, Entry]) -> None:
-    ARCHITECTURES.register("mlp", family("mlp1"), "here")
-    with pytest.raises(BenchError, match=r"Made has no architecture 'mlp'; its members are mlp1"):
-        parse_architecture("mlp")
+    ARCHITECTURES.register("made", family("made1"), "here")
+    with pytest.raises(BenchError, match=r"Made has no architecture 'made'; its members are made1"):
+        parse_architecture("made")
+
+
+def test_a_listed_family_has_no_members_after_a_colon() -> None:
+    with pytest.raises(BenchError, match=r"ConvNet has no architecture 'convnet3:deep'"):
+        parse_architecture("convnet3:deep")
+
+
+def test_a_family_may_leave_its_members_open(registered: dict[str, Entry]) -> None:
+    class Open(family()):  # type: ignore[misc]
+        name = "open"
+
+        @classmethod
+        def fixed_by(cls, member: str) -> dict[str, Any]:
+            return {"widths": member.partition(":")[2].replace("-", "+")}
+
+    register("architecture")(Open)
+    assert list(registered) == ["open"]
+    assert canonical_name(" Open:8-16.0 ( bias=no )") == "open:8-16.0(bias=false)"
+    assert parse_architecture("open:8-16.0")[2].widths == (8, 16)
+    with pytest.raises(BenchError, match="the name open:8 already fixes widths = 8"):
+        parse_architecture("open:8(widths=4)")
+    with pytest.raises(UnknownNameError, match=r"'opn'\. Did you mean 'open'"):
+        parse_architecture("opn:8")
 
 
 def test_a_broken_family_harms_no_other(registered: dict[str, Entry]) -> None:

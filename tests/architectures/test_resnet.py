@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
+import torchvision
 from network_tools import count, images_for, network, spec_of
 from torch import nn
 
+from architectures.layers import AvgPool2
 from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
 
 RGB = spec_of(3, 32)
-NAMES = ["resnet10", "resnet18", "resnet10_ap", "resnet18_ap"]
+NAMES = [f"resnet{depth}{suffix}" for depth in (10, 18, 34, 50) for suffix in ("", "_ap")]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,13 @@ NAMES = ["resnet10", "resnet18", "resnet10_ap", "resnet18_ap"]
         ("resnet18_ap", 11_173_962),
         ("resnet10", 4_903_242),
         ("resnet18(width=32)", 2_797_610),
+        # kuangliu/pytorch-cifar and VICO-UoE/DatasetCondensation; and torchvision's number less
+        # its large stem (7x7 to 3x3) and 990 of its 1000 classes.
+        ("resnet34", 21_282_122),
+        ("resnet34_ap", 21_797_672 - 64 * 3 * (49 - 9) - 990 * 513),
+        ("resnet50", 23_520_842),
+        ("resnet50_ap", 25_557_032 - 64 * 3 * (49 - 9) - 990 * 2049),
+        ("resnet50(norm=instance)", 23_520_842),
     ],
 )
 def test_parameter_count(name: str, parameters: int) -> None:
@@ -41,7 +51,7 @@ def test_parameter_count(name: str, parameters: int) -> None:
 def test_shapes(name: str, spec: DatasetSpec, norm: str) -> None:
     net = network(f"{name}(width=2,norm={norm})", spec)
     x = images_for(spec, 2)
-    assert net.embed(x).shape == (2, 16)
+    assert net.embed(x).shape == (2, 64 if "50" in name else 16)
     assert net(x).shape == (2, spec.num_classes)
 
 
@@ -62,8 +72,8 @@ def test_ap_has_no_stride() -> None:
                if isinstance(m, nn.Conv2d)}
         for name in NAMES
     }  # fmt: skip
-    assert strides["resnet18_ap"] == strides["resnet10_ap"] == {(1, 1)}
-    assert strides["resnet18"] == strides["resnet10"] == {(1, 1), (2, 2)}
+    for name, found in strides.items():
+        assert found == ({(1, 1)} if name.endswith("_ap") else {(1, 1), (2, 2)}), name
 
 
 def test_ap_block_pools_after_the_first_activation() -> None:
@@ -76,6 +86,33 @@ def test_ap_block_pools_after_the_first_activation() -> None:
     shortcut = norm(nn.functional.avg_pool2d(conv(x), 2))
     expected = (block.norm2(block.conv2(inner)) + shortcut).relu()
     torch.testing.assert_close(block(x), expected)
+
+
+def test_ap_bottleneck_pools_after_the_second_activation() -> None:
+    net = network("resnet50_ap(width=2)", RGB).eval()
+    block = next(m for m in net.features if isinstance(getattr(m, "pool", None), AvgPool2))
+    x = torch.randn(2, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    inner = block.norm1(block.conv1(x)).relu()
+    inner = nn.functional.avg_pool2d(block.norm2(block.conv2(inner)).relu(), 2)
+    _, conv, norm = block.shortcut
+    shortcut = norm(nn.functional.avg_pool2d(conv(x), 2))
+    expected = (block.norm3(block.conv3(inner)) + shortcut).relu()
+    torch.testing.assert_close(block(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("resnet34", torchvision.models.resnet34), ("resnet50", torchvision.models.resnet50)],
+)
+def test_computes_torchvisions_with_another_stem(name: str, theirs: Any) -> None:
+    spec = spec_of(3, 16)
+    net, other = network(name, spec), theirs(num_classes=10)
+    other.conv1, other.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    with torch.no_grad():
+        for own, copy in zip(net.parameters(), other.parameters(), strict=True):
+            copy.copy_(own)
+    x = images_for(spec, 4)
+    torch.testing.assert_close(net(x), other(x), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
