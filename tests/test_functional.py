@@ -247,11 +247,10 @@ def test_threads_may_share_it():
 def test_the_loss_of_bf16_logits_is_float32():
     net, (images, labels) = build("convnet3(width=4)", dtype=torch.float32), batch(4)
     function = FunctionalNetwork(net)
-    params = function.parameters()
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = function.loss(params, images.float(), labels)
+    params = {name: p.bfloat16() for name, p in function.parameters().items()}
+    loss = function.loss(params, images.bfloat16(), labels)
     assert loss.dtype == torch.float32
-    exact = function.loss(params, images.float(), labels)
+    exact = function.loss(function.parameters(), images.float(), labels)
     torch.testing.assert_close(loss, exact, rtol=0.05, atol=0.0)
 
 

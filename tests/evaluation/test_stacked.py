@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
@@ -142,6 +143,33 @@ def test_progress_is_told_after_every_step_and_can_end_the_training():
         train_stacked(nets, source(), recipe, SEEDS, stop)
 
 
+class Reads(TorchDispatchMode):
+    """Counts operations whose outcome the host must wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.total += 1
+        if any(word in str(func) for word in ("local_scalar", "nonzero", "aten.equal", "unique")):
+            self.waits.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_no_step_reads_what_the_device_computes(arch):
+    nets = [initial_network(arch, SPEC, seed, CPU) for seed in SEEDS]
+    recipe = Recipe(PROTOCOL, SPEC, 0.01, 3)
+    with Reads() as reads:
+        last = train_stacked(nets, source(DrawnSource), recipe, SEEDS, lambda epochs: None)
+        assert reads.total > 1000
+        assert not reads.waits
+        bool(last.sum() > 0)
+        assert reads.waits == ["aten._local_scalar_dense.default"]
+
+
 def test_global_random_state_is_left_alone(monkeypatch):
     before = torch.random.get_rng_state()
     together(source(), PROTOCOL, ARCHES[0], monkeypatch)
@@ -220,6 +248,21 @@ def test_the_engine_trains_in_turn_where_memory_is_short(monkeypatch):
     monkeypatch.setattr(StackedNets, "losses", too_large)
     found = job().stacked()
     assert [net.final_loss for net in found] == [net.final_loss for net in expected]
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_never_waited_for():
+    here = source()
+    on_gpu = FixedSource(here.images.to(CUDA), here.labels.to(CUDA), 0)
+    nets = [initial_network(ARCHES[0], SPEC, seed, CUDA) for seed in SEEDS]
+
+    def watch(epochs: int) -> None:
+        torch.cuda.set_sync_debug_mode("error" if epochs < 4 else "default")
+
+    try:
+        train_stacked(nets, on_gpu, Recipe(PROTOCOL, SPEC, 0.01, 4), SEEDS, watch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu
