@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 _PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
+# Recorded where they are in use; their names are those of their modules.
+_EXTRAS = ("timm",)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -52,13 +55,17 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         name = torch.cuda.get_device_name(device)
     return {
         "python": platform.python_version(),
-        "packages": {p: _version(p) for p in _PACKAGES},
+        "packages": {p: _version(p) for p in (*_PACKAGES, *_used_extras())},
         "system": platform.system(),
         "device": device.type,
         "device_name": name,
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
     }
+
+
+def _used_extras() -> list[str]:
+    return [package for package in _EXTRAS if package in sys.modules]
 
 
 def _version(package: str) -> str:
