@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.conformance import method_checks
 from bench.context import Context
 from bench.datasets.real_set import denormalise
 from bench.distilled.image_set import ImageSet
@@ -156,6 +158,15 @@ def test_centres_are_means_of_real_pixels() -> None:
             own = ctx.real.images[ctx.real.labels == label].double() / 255
             pixels = denormalise(made.images[label : label + 1], ctx.real.spec)[0]
             torch.testing.assert_close(pixels.double(), own.mean(0), rtol=0, atol=1e-6)
+
+
+class Centres(KMeans):
+    profiles = {"smoke": {"keep": "centres"}}
+
+
+@pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
+def test_centres_keep_the_contract(check: Callable[[type[KMeans]], None]) -> None:
+    check(Centres)
 
 
 def test_pixels_need_no_network() -> None:
