@@ -11,7 +11,7 @@ are the same, and no graph is kept for second derivatives. All is float32: autoc
 casts some operations and forgets others (pytorch issues 105442 and 192617).
 
 **Measured so far**, on a CPU: losses and weights are those of networks trained one by one, and the
-host's own work for a step of 5 networks is 2.6 to 3.3 times less than in turn (ConvNet-3 and
+host's own work for a step of 5 networks is 2.0 to 3.3 times less than in turn (ConvNet-3 and
 ResNet-18 of one channel, so that there is little else). Not measured: the speed on a GPU, for want
 of one; large networks may well be faster in turn there, since convolutions with stacked weights are
 grouped convolutions.
