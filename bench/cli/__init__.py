@@ -15,7 +15,11 @@ from bench.errors import BenchError
 _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
-    "plot": ("bench.cli.plot", "plot", "Draw accuracy, cost and gallery plots."),
+    "plot": (
+        "bench.cli.plot",
+        "plot",
+        "Draw accuracy, cost, gallery and cross-architecture plots.",
+    ),
     "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),
     "show": ("bench.cli.show", "show", "Show one plugin: parameters, profiles, reference."),
     "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),

@@ -1,4 +1,4 @@
-"""``bench plot``: accuracy, cost and gallery plots of a store."""
+"""``bench plot``: the plots of what a store holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def plot(kind: str, output: Path, store: Path, **wanted: list[str] | None) -> No
     """Draw a plot of what a store holds, as PNG and SVG.
 
     accuracy: against images per class. cost: against the time to distil and the bytes to store.
-    gallery: the distilled images themselves.
+    gallery: the distilled images themselves. cross-arch: as heat maps over the architectures that
+    judged (``bench run --eval-arch``).
     """
     frame, _ = read_store(store, wanted)
     with writing(output):

@@ -151,15 +151,25 @@ def _plain(value: Any) -> Any:
     return None if str(value) in ("<NA>", "NaT") else value
 
 
-def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    at = dict(zip(KEYS, key, strict=True))
+def setting_order(at: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what sorts results within a block: methods as they are shown, then their settings.
+
+    Args:
+        at: method, its version and parameters, IPC and mode, by the names of :class:`Row`.
+    """
     ipc = float("inf") if at["ipc"] is None else at["ipc"]
     return (
-        at["dataset"], at["dataset_sha256"], at["n_test"], at["dataset_note"],
-        at["eval_arch"], at["protocol"], at["selection"], at["precision"],
         look(at["method"]).rank, at["method"], at["method_version"],
         profile_rank(at["profile"]), at["profile"],
         at["changed"], at["arch"], ipc, mode_rank(at["mode"]), at["mode"],
+    )  # fmt: skip
+
+
+def _order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    at = dict(zip(KEYS, key, strict=True))
+    return (
+        at["dataset"], at["dataset_sha256"], at["n_test"], at["dataset_note"],
+        at["eval_arch"], at["protocol"], at["selection"], at["precision"], *setting_order(at),
     )  # fmt: skip
 
 

@@ -128,9 +128,9 @@ def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
     details = wrap(" · ".join(parts), _DETAIL_LETTERS, break_on_hyphens=False)
     title = fill(f"{block.dataset}, judged with {block.eval_arch}", _TITLE_LETTERS)
     axes.set_title(title, loc="left", pad=6 + 10 * len(details))
-    axes.text(
-        0, 1.025, "\n".join(details), transform=axes.transAxes, fontsize=7.5, color="#555555",
-        ha="left", va="bottom",
+    axes.annotate(
+        "\n".join(details), (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
+        fontsize=7.5, color="#555555", ha="left", va="bottom",
     )  # fmt: skip
 
 

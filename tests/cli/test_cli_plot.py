@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from report_frames import example_frame, frame_of, write_store
@@ -36,6 +37,24 @@ def test_gallery_of_a_store_without_artefacts(store: Path, tmp_path: Path) -> No
     result = run("gallery", "--store", store, "-o", tmp_path)
     assert result.exit_code == 2
     assert "artefact.safetensors' does not exist" in result.output
+
+
+def test_cross_arch_of_a_store_with_one_judge(store: Path, tmp_path: Path) -> None:
+    result = run("cross-arch", "--store", store, "-o", tmp_path / "p")
+    assert result.exit_code == 2
+    assert "--eval-arch" in result.output
+
+
+def test_cross_arch_of_several_judges(tmp_path: Path) -> None:
+    frame = example_frame()
+    mine = frame[(frame.method == "dm") & (frame.dataset == "svhn")]
+    other = mine.assign(eval_arch="resnet18", cell_id=mine.cell_id + "-other")
+    store = write_store(tmp_path / "s", pd.concat([mine, other]))
+    result = run("cross-arch", "--store", store, "-o", tmp_path / "p", "--method", "dm")
+    assert result.exit_code == 0, result.output
+    assert [Path(line).name for line in result.output.split()] == [
+        "cross-arch.png", "cross-arch.svg",
+    ]  # fmt: skip
 
 
 def test_empty_store(tmp_path: Path) -> None:

@@ -1,0 +1,180 @@
+"""The cross-architecture plot: what each distilled set teaches networks of other architectures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.report.aggregate import Block, Row, collect, setting_order
+from bench.report.looks import look
+from bench.report.style import find_series, panel_title, plot_style, save
+from bench.report.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+_CELL_WIDTH, _LINE_HEIGHT = 0.92, 0.27  # inches
+# Beside the cells: labels. Above and below them: title and architectures.
+_BESIDE, _AROUND = 1.9, 1.15
+# What fits under a cell.
+_NAME_LETTERS = 14
+_COLOURS, _NO_RESULT = "Blues", "#F2F2F2"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a heat map.
+
+    Attributes:
+        label: the method, its setting and the images per class.
+        method: registered name.
+        rows: its results by the architecture that judged.
+    """
+
+    label: str
+    method: str
+    rows: dict[str, Row]
+
+
+def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
+    """Draw accuracy as heat maps: architectures across, methods and IPCs down.
+
+    There is one for each dataset and protocol with results of at least two architectures.
+
+    Args:
+        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        out_dir: where ``cross-arch.png`` and ``cross-arch.svg`` go; made if absent.
+
+    Returns:
+        The files written.
+
+    Raises:
+        BenchError: if no dataset was judged with two architectures.
+    """
+    rows = collect(frame)
+    with plot_style():
+        return save(_figure(rows), out_dir, "cross-arch")
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    from matplotlib.figure import Figure
+
+    panels = {
+        block: members for block, members in _panels(rows).items() if len(_archs(members)) > 1
+    }
+    if not panels:
+        raise BenchError(
+            "nothing was judged with two architectures, so there is no transfer to draw: "
+            "run the grid with --eval-arch NAME,NAME"
+        )
+    drawn = [row for members in panels.values() for row in members]
+    lines = [_lines(members, drawn) for members in panels.values()]
+    across = max(len(_archs(members)) for members in panels.values())
+    counts = [len(each) for each in lines]
+    size = (
+        max(4.6, _BESIDE + _CELL_WIDTH * across),
+        _LINE_HEIGHT * sum(counts) + _AROUND * len(lines),
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=counts)
+    for axes, each, (block, members) in zip(grid.flat, lines, panels.items(), strict=True):
+        _draw(axes, each, _archs(members))
+        panel_title(axes, block, members)
+    return figure
+
+
+def _panels(rows: Sequence[Row]) -> dict[Block, list[Row]]:
+    """Sort results into blocks whatever the judge, and each block's by method and setting."""
+    found: dict[Block, list[Row]] = {}
+    for row in rows:
+        found.setdefault(replace(row.block, eval_arch="several architectures"), []).append(row)
+    return {
+        block: sorted(members, key=lambda row: setting_order(vars(row)))
+        for block, members in found.items()
+    }
+
+
+def _archs(rows: Sequence[Row]) -> list[str]:
+    """Return the architectures that judged: first those distilled with, then by family and size."""
+    own = {row.arch for row in rows}
+    names = {row.eval_arch for row in rows}
+    return sorted(names, key=lambda name: (name not in own, _natural(name)))
+
+
+def _natural(name: str) -> list[tuple[int, Any]]:
+    """Order numbers in names by their size: ``resnet18`` before ``resnet101``."""
+    return [(0, int(p)) if p.isdigit() else (1, p) for p in re.findall(r"\d+|\D+", name)]
+
+
+def _lines(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Line]:
+    found: list[Line] = []
+    for series in find_series(rows, figure_rows):
+        for ipc in dict.fromkeys(row.ipc for row in series.rows):
+            judged = {row.eval_arch: row for row in series.rows if row.ipc == ipc}
+            found.append(Line(f"{series.label}, IPC {ipc}", series.rows[0].method, judged))
+    for method in dict.fromkeys(row.method for row in rows if row.ipc is None):
+        own = {row.eval_arch: row for row in rows if row.method == method and row.ipc is None}
+        found.append(Line(look(method).label, method, own))
+    return found
+
+
+def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
+    import numpy as np
+
+    means = np.full((len(lines), len(archs)), np.nan)
+    for y, line in enumerate(lines):
+        for x, arch in enumerate(archs):
+            means[y, x] = line.rows[arch].mean if arch in line.rows else np.nan
+    low, high = _range(lines)
+    image = axes.imshow(means, aspect="auto", cmap=_COLOURS, vmin=low, vmax=high)
+    axes.set_facecolor(_NO_RESULT)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(range(len(archs)), [_broken(arch) for arch in archs])
+    axes.set_yticks(range(len(lines)), [line.label for line in lines])
+    axes.set_xlabel("Judged with (framed: the architecture distilled with); test accuracy (%)")
+    for y, colours in enumerate(image.to_rgba(means)):
+        if y and lines[y].method != lines[y - 1].method:
+            axes.axhline(y - 0.5, color="white", linewidth=2.5)
+        for x, arch in enumerate(archs):
+            _write(axes, x, y, lines[y].rows.get(arch), colours[x])
+
+
+def _range(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return what the colours span: without whole sets, which would leave the rest few."""
+    rows = [row for line in lines for row in line.rows.values()]
+    means = [row.mean for row in rows if row.ipc is not None] or [row.mean for row in rows]
+    # The upper end lies above the best, so that no cell is darker than its text needs.
+    return min(means), max(means) + max(1.0, max(means) - min(means)) / 2
+
+
+def _broken(arch: str) -> str:
+    """Break an architecture's name into lines that fit under a cell."""
+    lines = [""]
+    for part in re.findall(r"\(?[^(,:_]+[,:_]?", arch):
+        if lines[-1] and len(lines[-1]) + len(part) > _NAME_LETTERS:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _write(axes: Axes, x: int, y: int, row: Row | None, colour: Sequence[float]) -> None:
+    """Write a cell's accuracy; frame it where the judge is the architecture distilled with."""
+    from matplotlib.patches import Rectangle
+
+    if row is None:
+        axes.text(x, y, "–", ha="center", va="center", color="#888888")
+        return
+    light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 0.5
+    ink = "black" if light else "white"
+    axes.text(x, y, percent(row.mean, row.std), ha="center", va="center", color=ink, fontsize=7.5)
+    if row.arch == row.eval_arch:
+        frame = Rectangle((x - 0.46, y - 0.38), 0.92, 0.76, fill=False, edgecolor=ink, linewidth=1)
+        axes.add_patch(frame)
