@@ -213,7 +213,8 @@ class IDC(Method):
         # The released code counts images after each batch: whole batches, at least as many.
         count = -(-p.train_images // p.batch_train) * p.batch_train
         shuffled = torch.randperm(len(real), generator=order, device=ctx.device)[:count]
-        for batch in torch.split(shuffled, p.batch_train):
+        for first in range(0, len(shuffled), p.batch_train):
+            batch = shuffled[first : first + p.batch_train]
             seen = self._training(real.gather(batch), augmenting)
             network.descend(
                 *cutmix(seen, real.labels[batch], self._spec.num_classes, p.cutmix, ctx), ctx
