@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.functional import FunctionalNetwork
 from bench.fused import average_pool2, norm_relu_pool
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
+from bench.native.mode import computing
 from bench.params import by_ipc, by_task, param
 from bench.registry import register
 from bench.seeds import global_seed
@@ -48,6 +49,7 @@ __all__ = [
     "build_network",
     "by_ipc",
     "by_task",
+    "computing",
     "decode_parts",
     "denormalise",
     "global_seed",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, is_per_sample
+from bench.plugin import Context, computing, is_per_sample
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,9 +59,9 @@ def parallel(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> li
         torch.set_num_threads(threads)  # the workers' count reaches threads that start later
 
 
-def autocast(ctx: Context) -> torch.autocast:
-    """Return a context that computes in bf16 if ``ctx.precision`` asks for it."""
-    return torch.autocast(ctx.device.type, torch.bfloat16, enabled=ctx.precision == "bf16")
+def autocast(ctx: Context) -> AbstractContextManager[None]:
+    """Return a block that computes in ``ctx.precision``, on the fastest operations there are."""
+    return computing(ctx.device, ctx.precision)
 
 
 def embed(network: Any, images: Tensor, ctx: Context) -> Tensor:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.evaluation.threads import Crew
+from bench.native.mode import computing
 
 # Images per slice, at most; a batch of up to half as many is not divided.
 SLICE = 32
@@ -103,7 +104,7 @@ def number_of_slices(images: int) -> int:
 
 def _backward(net: nn.Module, images: Tensor, labels: Tensor, total: int, precision: str) -> Tensor:
     """Add the gradient of the summed loss, divided by ``total``, to the network's."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with computing(images.device, precision):
         logits = net(images)
     loss = F.cross_entropy(logits.float(), labels, reduction="sum") / total
     loss.backward()  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.evaluation.threads import Crew
+from bench.native.mode import computing
 
 # Images per forward pass: small enough for a core's cache, large enough to keep a GPU busy.
 _SLICE = {"cpu": 32, "cuda": 2048}
@@ -35,7 +36,7 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = 
         for part in torch.split(index, _SLICE.get(test.device.type, 256))[half::2]:
             if crew is not None:
                 crew.check()
-            with torch.autocast(test.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with computing(test.device, precision):
                 predicted = net(test.gather(part)).argmax(1)
             correct[half] = correct[half] + (predicted == test.labels[part]).sum()
 

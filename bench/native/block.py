@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.fused import norm_relu_pool
+from bench.fused import one_by_one
 from bench.native.call import pointers, sizes
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -58,7 +58,7 @@ class _Block(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, means, scales = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted
-            y = norm_relu_pool(x, weight, bias, ctx.eps)
+            y = one_by_one(x, weight, bias, ctx.eps)
             wanted = [t for t in (x, weight, bias) if t.requires_grad]
             found = iter(torch.autograd.grad(y, wanted, slope, create_graph=True))
             return (

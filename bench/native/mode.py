@@ -7,8 +7,8 @@ ever; the numbers agree to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -28,6 +28,21 @@ def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
     """
     kernels = library().kernels if device.type == "cpu" else None
     return nullcontext() if kernels is None else _FastOperations(kernels)
+
+
+@contextmanager
+def computing(device: torch.device, precision: str) -> Iterator[None]:
+    """Compute what is within the block in a precision, on the fastest operations there are.
+
+    Args:
+        device: of networks and images.
+        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+    """
+    with (
+        torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        fast_operations(device),
+    ):
+        yield
 
 
 def describe(found: Library) -> str:
