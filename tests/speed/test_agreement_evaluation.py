@@ -79,10 +79,11 @@ def test_every_architecture_follows_the_plain_loop(name: str) -> None:
     slow, still = (dataclasses.replace(PLAIN, lr=lr) for lr in (3e-4, 0.0))
     plain = [plain_losses(initial(arch, seed), slow, seed, EPOCHS) for seed in (5, 6)]
     assert len(plain[0]) == 22
-    unmoved = plain_losses(initial(arch, 5), still, 5, EPOCHS)
-    assert abs(plain[0][-1] - unmoved[-1]) > 0.01 * unmoved[-1]
+    unmoved = plain_losses(initial(arch, 5), still, 5, EPOCHS)[-1]
+    moved = abs(plain[0][-1] - unmoved)
+    assert moved > 1e-3 * unmoved
     expected = [losses[-1] for losses in plain]
-    assert engine_losses(arch, slow, EPOCHS) == pytest.approx(expected, rel=1e-3)
+    assert engine_losses(arch, slow, EPOCHS) == pytest.approx(expected, rel=2e-4, abs=0.03 * moved)
 
 
 def test_convnet_of_stock_layers_gives_the_same_curve() -> None:
