@@ -15,11 +15,7 @@ from bench.errors import BenchError
 _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
-    "plot": (
-        "bench.cli.plot",
-        "plot",
-        "Draw accuracy, cost, gallery and cross-architecture plots.",
-    ),
+    "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
     "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),
     "show": ("bench.cli.show", "show", "Show one plugin: parameters, profiles, reference."),
     "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),

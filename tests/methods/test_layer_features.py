@@ -8,6 +8,7 @@ from helpers import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
 from bench.seeds import make_generator
+from methods import layer_features
 from methods.layer_features import LayerFeatures, blocks, why_no_blocks
 
 
@@ -80,8 +81,15 @@ def test_bf16_features_come_as_float32() -> None:
     assert {layer.dtype for layer in found} == {torch.float32}
 
 
-def test_networks_without_a_list_of_blocks_have_none() -> None:
+def test_networks_without_a_list_of_blocks_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert blocks(nn.Sequential(nn.ReLU())) == []
+    monkeypatch.setattr(layer_features, "build_network", lambda *_: nn.Sequential(nn.ReLU()))
+    reason = why_no_blocks.__wrapped__("flat", tiny_real_set().spec)
+    assert reason is not None
+    assert reason.startswith("flat does not list its blocks")
+
+
+def test_built_in_networks_list_their_blocks() -> None:
     spec = tiny_real_set().spec
     assert why_no_blocks("convnet2", spec) is None
     assert why_no_blocks("resnet10(width=2)", spec) is None
