@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -122,7 +121,6 @@ def observer(run: Runner, threads: int, *, keep_memory: bool) -> Observer:
     """
 
     def observe(units: int) -> Observation:
-        gc.collect()
         torch.set_num_threads(threads)
         (keep_freed_memory if keep_memory else return_freed_memory)()
         before = page_faults()
