@@ -27,13 +27,11 @@ from bench.plugin import (
     by_ipc,
     param,
 )
-from methods.compute import autocast, parallel, slice_size
+from methods.compute import autocast, class_groups, parallel, slice_size
 from methods.first_images import first_images, init_param, too_few
 from methods.gradient_distance import gradient_distance
 from methods.network_training import descend, fix_batch_norm
 
-# Real images of a pass where it takes several classes at once.
-_PASS = 2048
 # The released code's epochs between two matching steps, by IPC.
 _INNER = {1: 1, 10: 50, 20: 25, 30: 20, 40: 15, 50: 10}
 
@@ -133,6 +131,8 @@ class GradientMatching(Method):
         self._velocity = torch.zeros_like(self._images)
         self._classes = torch.arange(task.spec.num_classes, device=ctx.device)
         self._slice = slice_size(task.arch, ctx)
+        # With batch normalisation fixed, a pass may hold any of the classes.
+        self._groups = class_groups(task.spec.num_classes, self._batch, self._slice or 1)
         self._network: nn.Module | None = None
 
     def steps(self) -> int:
@@ -198,13 +198,8 @@ class GradientMatching(Method):
             (gradient,) = torch.autograd.grad(distances.sum(), images)
             return distances.detach(), gradient
 
-        distances, moves = zip(*parallel(match, self._groups(), ctx), strict=True)
+        distances, moves = zip(*parallel(match, self._groups, ctx), strict=True)
         return torch.cat(distances), torch.cat(moves)
-
-    def _groups(self) -> list[slice]:
-        """Cut the classes into runs: one each on a CPU, as many as fit a pass elsewhere."""
-        size = 1 if self._ctx.device.type == "cpu" else max(1, _PASS // self._batch)
-        return [slice(first, first + size) for first in range(0, len(self._classes), size)]
 
     def _train(self, network: nn.Module) -> None:
         """Train the network on the distilled images, each augmented by itself."""
