@@ -46,6 +46,15 @@ def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -
     assert two - tests == pytest.approx(2 * (one - tests))
 
 
+def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir, monkeypatch) -> None:
+    monkeypatch.setattr("bench.estimate._time_image", lambda cell, runner: 1.0)
+    monkeypatch.setattr("bench.estimate._time_distillation", lambda cell, runner: 0.0)
+    made = session(tmp_path, data_dir, methods=["random", "idc"], ipcs=[2])
+    estimates = made.estimate()
+    passes = {c.distil.method: estimates[c.id] - 360 / 3 for c in made.grid.evaluate}
+    assert passes["idc"] == pytest.approx(4 * passes["random"])
+
+
 def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
     made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
     made.run()
