@@ -139,7 +139,7 @@ def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
     axes.set_xticks(range(len(archs)), [_broken(arch) for arch in archs])
     axes.set_yticks(range(len(lines)), [line.label for line in lines])
-    axes.set_xlabel("Judged with (framed: the architecture distilled with); test accuracy (%)")
+    axes.set_xlabel("Test accuracy (%) by judge; framed: distilled with it")
     for y, colours in enumerate(image.to_rgba(means)):
         if y and lines[y].method != lines[y - 1].method:
             axes.axhline(y - 0.5, color="white", linewidth=2.5)
