@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -27,7 +29,12 @@ def slice_size(arch: str, ctx: Context) -> int | None:
     Only an architecture that treats every sample alone may be cut: there it changes nothing but
     memory and its traffic.
     """
-    return _SLICE.get(ctx.device.type, _SLICE_ELSEWHERE) if is_per_sample(arch) else None
+    return slice_for(ctx) if is_per_sample(arch) else None
+
+
+def slice_for(ctx: Context) -> int:
+    """Return :func:`slice_size` of a network that treats every sample alone."""
+    return _SLICE.get(ctx.device.type, _SLICE_ELSEWHERE)
 
 
 def class_groups(classes: int, per_class: int, size: int | None) -> list[slice]:
@@ -42,6 +49,18 @@ def class_groups(classes: int, per_class: int, size: int | None) -> list[slice]:
     return [slice(first, first + step) for first in range(0, classes, step)]
 
 
+def even_slices(count: int, size: int | None) -> list[slice]:
+    """Cut ``range(count)`` into nearly equal runs of at most ``size``; one run if that is ``None``.
+
+    Their number is even, unless one is enough or each holds one, so that two cores share alike.
+    """
+    if size is None or count <= size // 2:
+        return [slice(0, count)]
+    parts = min(count, 2 * math.ceil(count / (2 * size)))
+    edges = [count * i // parts for i in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
 def parallel(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> list[R]:
     """Return ``[function(item) for item in items]``; on a CPU, one item per core at a time.
 
@@ -49,12 +68,33 @@ def parallel(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> li
     busy machine; threads that have a slice each do not. Gradient mode and autocast are per thread,
     so ``function`` must set its own, and it must not draw random numbers.
     """
+    return list(_in_order(function, items, ctx))
+
+
+def parallel_sum(
+    function: Callable[[T], Sequence[Tensor]], items: Sequence[T], ctx: Context
+) -> list[Tensor]:
+    """Return the elementwise sum of ``function(item)`` over items, as :func:`parallel` does them.
+
+    Terms are added in the order of the items, so the number of cores changes no digit.
+    """
+    total: list[Tensor] = []
+    for terms in _in_order(function, items, ctx):
+        if total:
+            torch._foreach_add_(total, list(terms))
+        else:
+            total = [term.clone() for term in terms]
+    return total
+
+
+def _in_order(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> Iterator[R]:
     threads = torch.get_num_threads()
     if ctx.device.type != "cpu" or threads == 1 or len(items) < 2:
-        return [function(item) for item in items]
+        yield from map(function, items)
+        return
     try:
         with ThreadPoolExecutor(threads, "slice", torch.set_num_threads, (1,)) as pool:
-            return list(pool.map(function, items))
+            yield from pool.map(function, items)
     finally:
         torch.set_num_threads(threads)  # the workers' count reaches threads that start later
 

@@ -179,11 +179,11 @@ class DiM(Method):
         real, labels = self._batches.pick(i)
         matched: list[Tensor] = []
 
-        def match(fake: Tensor) -> Tensor:
+        def match(fake: Tensor) -> tuple[Tensor, Tensor]:
             weight: float = self._params.match_weight
-            loss = weight * self._matcher.loss(real, fake)
-            matched.append(loss.detach())
-            return loss
+            loss, slope = self._matcher.loss(real, fake)
+            matched.append(weight * loss)
+            return matched[0], weight * slope
 
         return {
             "generator_loss": self._pair.generator_step(labels, match),

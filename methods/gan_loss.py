@@ -58,7 +58,7 @@ def discriminator_loss(
 
 
 def gradient_penalty(
-    discriminator: Discriminator, real: Tensor, fake: Tensor, generator: torch.Generator
+    discriminator: Discriminator, real: Tensor, fake: Tensor, mix: Tensor
 ) -> Tensor:
     r"""Return :math:`\overline{(\lVert \nabla_{\hat x} D(\hat x) \rVert_2 - 1)^2}`, 0-d float32.
 
@@ -69,10 +69,9 @@ def gradient_penalty(
         discriminator: whose score :math:`D` is penalised.
         real: real images :math:`x`.
         fake: as many generated images :math:`\tilde x`, detached.
-        generator: draws :math:`\alpha`, on the images' device.
+        mix: :math:`\alpha`, float32 ``(N, 1, 1, 1)``.
     """
-    alpha = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device)
-    between = (alpha * real + (1 - alpha) * fake).requires_grad_()
+    between = (mix * real + (1 - mix) * fake).requires_grad_()
     source, _ = discriminator(between)
     (slope,) = torch.autograd.grad(source.float().sum(), between, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.plugin import Context
-from methods.compute import autocast
+from methods.compute import autocast, even_slices, parallel, parallel_sum, slice_for
 from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
 from methods.gan_networks import ConditionalGenerator, Discriminator
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
@@ -48,26 +48,43 @@ class AdversarialPair:
         self._discriminator_adam = _adam(discriminator, lr)
 
     def generator_step(
-        self, labels: Tensor, extra: Callable[[Tensor], Tensor] | None = None
+        self, labels: Tensor, extra: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
     ) -> Tensor:
         """Update the generator once.
 
         Args:
             labels: the classes to draw, int64 ``(N,)``.
-            extra: maps the drawn images to a loss that is added.
+            extra: maps the drawn images, detached float32, to a loss that is added and to that
+                loss's gradient on them.
 
         Returns:
             The loss, detached.
         """
-        self.discriminator.requires_grad_(False)
         with autocast(self._ctx):
-            fake = self.generator.sample(labels, self._ctx.generator("noise"))
-            loss = generator_loss(self.discriminator, fake, labels)
+            drawn = self.generator.sample(labels, self._ctx.generator("noise"))
+        loss, slope = self._opinion(drawn.detach().float(), labels)
         if extra is not None:
-            loss = loss + extra(fake.float())
-        _update(self._generator_adam, loss)
+            more, further = extra(drawn.detach().float())
+            loss, slope = loss + more, slope + further
+        drawn.backward(slope.to(drawn.dtype))  # type: ignore[no-untyped-call]
+        _update(self._generator_adam)
+        return loss
+
+    def _opinion(self, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the generator's loss and its gradient on the images."""
+        self.discriminator.requires_grad_(False)
+
+        def judge(part: slice) -> tuple[Tensor, Tensor]:
+            images = fake[part].requires_grad_()
+            with torch.enable_grad(), autocast(self._ctx):
+                loss = generator_loss(self.discriminator, images, labels[part])
+                loss = loss * _share(part, fake)
+            (slope,) = torch.autograd.grad(loss, images)
+            return loss.detach(), slope
+
+        losses, slopes = zip(*parallel(judge, self._slices(fake), self._ctx), strict=True)
         self.discriminator.requires_grad_(True)
-        return loss.detach()
+        return torch.stack(losses).sum(), torch.cat(slopes)
 
     def discriminator_step(self, real: Tensor, labels: Tensor) -> Tensor:
         """Update the discriminator once, against as many fresh images of random classes.
@@ -80,14 +97,38 @@ class AdversarialPair:
             The loss, detached.
         """
         fake, fake_labels = self._draw(len(real))
-        few = slice(self._penalised)
-        with autocast(self._ctx):
-            loss = discriminator_loss(self.discriminator, real, labels, fake, fake_labels)
-            slopes = self._ctx.generator("penalty")
-            penalty = gradient_penalty(self.discriminator, real[few], fake[few], slopes)
-        loss = loss + self._weight * penalty
-        _update(self._discriminator_adam, loss)
-        return loss.detach()
+        few = real[: self._penalised]
+        mix = torch.rand(
+            len(few), 1, 1, 1, generator=self._ctx.generator("penalty"), device=real.device
+        )
+
+        def tell_apart(part: slice) -> Tensor:
+            loss = discriminator_loss(
+                self.discriminator, real[part], labels[part], fake[part], fake_labels[part]
+            )
+            return loss * _share(part, real)
+
+        def penalise(part: slice) -> Tensor:
+            penalty = gradient_penalty(self.discriminator, few[part], fake[part], mix[part])
+            return penalty * (self._weight * _share(part, few))
+
+        weights = list(self.discriminator.parameters())
+
+        def learn(work: tuple[Callable[[slice], Tensor], slice]) -> list[Tensor]:
+            term, part = work
+            with torch.enable_grad(), autocast(self._ctx):
+                loss = term(part)
+            # The penalty does not reach the classifier, nor the score's bias.
+            found = torch.autograd.grad(loss, weights, materialize_grads=True)
+            return [loss.detach(), *found]
+
+        work = [(penalise, part) for part in self._slices(few)]
+        work += [(tell_apart, part) for part in self._slices(real)]
+        loss, *gradient = parallel_sum(learn, work, self._ctx)
+        for weight, found in zip(weights, gradient, strict=True):
+            weight.grad = found
+        _update(self._discriminator_adam)
+        return loss
 
     def set_lr(self, lr: float) -> None:
         """Give both optimisers another learning rate."""
@@ -118,6 +159,10 @@ class AdversarialPair:
         self.generator.load_state_dict(_own("generator", tensors))
         self.load_byproducts(tensors)
 
+    def _slices(self, images: Tensor) -> list[slice]:
+        """Cut a batch: the discriminator treats every sample alone."""
+        return even_slices(len(images), slice_for(self._ctx))
+
     def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
         return self._generator_adam, self._discriminator_adam
 
@@ -136,10 +181,15 @@ def _adam(network: torch.nn.Module, lr: float) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr, _BETAS, foreach=True)
 
 
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+def _update(optimiser: torch.optim.Optimizer) -> None:
     optimiser.step()
     optimiser.zero_grad()
+
+
+def _share(part: slice, whole: Tensor) -> float:
+    """Return which part of a batch a slice is."""
+    count: int = part.stop - part.start
+    return count / len(whole)
 
 
 def _prefixed(owner: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

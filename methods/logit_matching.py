@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.plugin import DSA, Context, Draw, normalise
-from methods.compute import autocast, slice_size
+from methods.batch_gradient import batch_gradient
+from methods.compute import autocast, even_slices, parallel, slice_size
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 # SGD of the pool's networks in DiM's released code; the learning rate is a parameter.
@@ -84,29 +84,41 @@ class LogitMatcher:
         )
         for chosen in torch.split(order[: self._train_steps * self._batch], self._batch):
             images = self._augment(real.gather(chosen), ctx.generator("matcher-augmentation"))
-            size = self._slice(images)
-            parts = torch.split(images, size), torch.split(real.labels[chosen], size)
-            for part, labels in zip(*parts, strict=True):
-                wrong = F.cross_entropy(self._logits(part), labels, reduction="sum") / len(images)
-                wrong.backward()  # type: ignore[no-untyped-call]
+            _, gradient = batch_gradient(
+                self._network, images, real.labels[chosen], size=self._slice, ctx=ctx
+            )
+            for weight, found in zip(self._network.parameters(), gradient, strict=True):
+                weight.grad = found
             self._sgd.step()
-            self._sgd.zero_grad()
 
-    def loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Return :func:`logit_distance` under one augmentation that all images share.
 
         Args:
-            real: images in [-1, 1].
-            fake: generated images in [-1, 1] of the same classes; the gradient flows through them.
+            real: images in [-1, 1], float32 ``(N, C, H, W)``.
+            fake: generated images in [-1, 1] of the same classes, detached.
+
+        Returns:
+            The distance, 0-d, and its gradient on ``fake``.
         """
         generator = self._ctx.generator("siamese-augmentation")
         draw = self._siamese.draw(len(real), self._ctx.real.spec.shape, generator, shared=True)
         self._network.requires_grad_(False)
-        with torch.no_grad():
-            target = self._see(real, draw)
-        distance = logit_distance(target, self._see(fake, draw))
+
+        def match(part: slice) -> tuple[Tensor, Tensor]:
+            with torch.no_grad():
+                target = self._see(real[part], draw)
+            images = fake[part].detach().requires_grad_()
+            share = (part.stop - part.start) / len(fake)
+            with torch.enable_grad():
+                distance = share * logit_distance(target, self._see(images, draw))
+            (gradient,) = torch.autograd.grad(distance, images)
+            return distance.detach(), gradient
+
+        found = parallel(match, even_slices(len(fake), self._slice), self._ctx)
+        distances, gradients = zip(*found, strict=True)
         self._network.requires_grad_(True)
-        return distance
+        return torch.stack(distances).sum(), torch.cat(gradients)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the network's name, weights and momentum; only the name (``None``) before any."""
@@ -133,16 +145,11 @@ class LogitMatcher:
     def _see(self, images: Tensor, draw: Draw) -> Tensor:
         """Return the logits of images in [-1, 1] under an augmentation."""
         pixels = normalise((images + 1) / 2, self._ctx.real.spec)
-        seen = self._siamese.apply(pixels, draw)
-        parts = torch.split(seen, self._slice(seen))
-        return torch.cat([self._logits(part) for part in parts])
-
-    def _slice(self, images: Tensor) -> int:
-        """Return how many images to pass at once: all, if samples influence each other."""
-        assert self._arch is not None
-        return self._slices[self._arch] or len(images)
-
-    def _logits(self, images: Tensor) -> Tensor:
         with autocast(self._ctx):
-            logits: Tensor = self._network(images)
+            logits: Tensor = self._network(self._siamese.apply(pixels, draw))
         return logits.float()
+
+    @property
+    def _slice(self) -> int | None:
+        assert self._arch is not None
+        return self._slices[self._arch]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.plugin import Context
-from methods.compute import autocast, parallel, slice_size
+from methods.batch_gradient import batch_gradient
+from methods.compute import slice_size
 
 _BATCH = 256
 
@@ -54,21 +54,15 @@ def train_on_real(
     network = ctx.network(arch).train()
     weights = list(network.parameters())
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
-    size = slice_size(arch, ctx) or _BATCH
+    size = slice_size(arch, ctx)
     count = len(ctx.real) if pool is None else len(pool)
     for batch in epoch_batches(count, epochs, ctx.generator("batches")):
         chosen = batch if pool is None else pool[batch]
-
-        def learn(part: Tensor, n: int = len(batch)) -> tuple[Tensor, tuple[Tensor, ...]]:
-            with torch.enable_grad(), autocast(ctx):
-                logits = network(ctx.real.gather(part)).float()
-            loss = F.cross_entropy(logits, ctx.real.labels[part], reduction="sum") / n
-            return logits.detach(), torch.autograd.grad(loss, weights)
-
-        logits, gradients = zip(*parallel(learn, torch.split(chosen, size), ctx), strict=True)
-        for weight, parts in zip(weights, zip(*gradients, strict=True), strict=True):
-            weight.grad = torch.stack(parts).sum(0)
+        images, labels = ctx.real.gather(chosen), ctx.real.labels[chosen]
+        logits, gradient = batch_gradient(network, images, labels, size=size, ctx=ctx)
+        for weight, found in zip(weights, gradient, strict=True):
+            weight.grad = found
         if observe is not None:
-            observe(chosen, torch.cat(logits))
+            observe(chosen, logits)
         optimizer.step()
     return network

@@ -5,8 +5,10 @@ import threading
 import pytest
 import torch
 from helpers import tiny_context
+from hypothesis import given
+from hypothesis import strategies as st
 
-from methods.compute import autocast, parallel, slice_size
+from methods.compute import autocast, even_slices, parallel, parallel_sum, slice_size
 
 
 @pytest.fixture
@@ -43,6 +45,28 @@ def test_parallel_passes_errors_on_and_restores_the_threads() -> None:
 def test_a_single_item_stays_in_its_thread() -> None:
     here = threading.get_ident()
     assert parallel(lambda _: threading.get_ident(), [0], tiny_context()) == [here]
+
+
+@given(count=st.integers(1, 300), size=st.integers(1, 64))
+def test_even_slices_cover_a_batch_in_order(count: int, size: int) -> None:
+    slices = even_slices(count, size)
+    assert [i for part in slices for i in range(count)[part]] == list(range(count))
+    lengths = [part.stop - part.start for part in slices]
+    assert 1 <= min(lengths) <= max(lengths) <= min(lengths) + 1
+    assert max(lengths) <= size
+    assert even_slices(count, None) == [slice(0, count)]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_parallel_sum_is_the_same_on_any_number_of_cores() -> None:
+    parts = [[torch.randn(50) * 10**k, torch.ones(())] for k in range(-6, 6)]
+    kept = parts[0][0].clone()
+    two = parallel_sum(lambda part: part, parts, tiny_context())
+    torch.set_num_threads(1)
+    one = parallel_sum(lambda part: part, parts, tiny_context())
+    assert torch.equal(two[0], one[0])
+    assert two[1] == 12
+    assert torch.equal(parts[0][0], kept), "terms are left as they were"
 
 
 def test_only_per_sample_architectures_are_cut() -> None:

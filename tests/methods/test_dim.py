@@ -10,6 +10,7 @@ import torch
 from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from bench.context import Context, Start
 from bench.params import as_dict
@@ -108,9 +109,12 @@ def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
     for method in (without, strong):
         method._matcher.renew()
         real, labels = method._batches.pick(0)
-        method._pair.generator_step(labels, lambda fake, m=method, x=real: (
-            m._params.match_weight * m._matcher.loss(x, fake)
-        ))  # fmt: skip
+
+        def match(fake: Tensor, method: DiM = method, real: Tensor = real) -> tuple[Tensor, Tensor]:
+            loss, slope = method._matcher.loss(real, fake)
+            return loss, method._params.match_weight * slope
+
+        method._pair.generator_step(labels, match)
     a, b = without._pair, strong._pair
     assert same(a.discriminator.state_dict(), b.discriminator.state_dict())
     assert not same(dict(a.generator.named_parameters()), dict(b.generator.named_parameters()))

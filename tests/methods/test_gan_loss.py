@@ -88,21 +88,23 @@ def slopes_by_hand(network: Discriminator, images: Tensor) -> Tensor:
 def test_gradient_penalty() -> None:
     network, (real, _), (fake, _) = made_discriminator(), batch(1), batch(2)
     alpha = torch.rand(5, 1, 1, 1, generator=make_generator(9)).double()
+    mix = alpha.to(real.dtype)
     norms = slopes_by_hand(network, alpha * real + (1 - alpha) * fake)
     expected = (norms - 1).square().mean()
-    close(gradient_penalty(network, real, fake, make_generator(9)), expected, rtol=1e-5)
+    close(gradient_penalty(network, real, fake, mix), expected, rtol=1e-5)
 
 
 def test_gradient_penalty_reaches_the_weights() -> None:
     """Its derivative along a random direction of the weights, by central differences."""
     network, (real, _), (fake, _) = made_discriminator(), batch(1), batch(2)
     weights = list(network.body.parameters())
+    mix = torch.rand(5, 1, 1, 1, generator=make_generator(9)).to(real.dtype)
     directions = [torch.randn(w.shape, generator=make_generator(4)).double() for w in weights]
 
     def moved(step: float) -> Tensor:
         for weight, direction in zip(weights, directions, strict=True):
             weight.data.add_(direction, alpha=step)
-        return gradient_penalty(network, real, fake, make_generator(9))
+        return gradient_penalty(network, real, fake, mix)
 
     gradient = torch.autograd.grad(moved(0.0), weights, allow_unused=True)
     pairs = zip(gradient, directions, strict=True)

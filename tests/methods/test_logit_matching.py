@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from bench.context import Context
 from bench.errors import BenchError
 from bench.seeds import make_generator
+from methods.compute import _SLICE
 from methods.logit_matching import LogitMatcher, logit_distance
 
 NETS = ("convnet1(width=4)", "convnet2(width=4,norm=batch)")
@@ -48,22 +49,33 @@ def test_loss_sees_properly_normalised_images() -> None:
     seen = [((x.double() + 1) / 2 - spec.mean[0]) / spec.std[0] for x in (real, fake)]
     gap = log_probabilities(net(seen[0])) - log_probabilities(net(seen[1]))
     expected = gap.square().mean()
-    torch.testing.assert_close(made.loss(real, fake).double(), expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(made.loss(real, fake)[0].double(), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_augmentation_is_siamese() -> None:
     """Equal images stay equal, whatever is drawn; other draws see others apart otherwise."""
     made, real = matcher(tiny_context()), images(1)
-    assert all(made.loss(real, real.clone()) == 0 for _ in range(5))
-    losses = [float(made.loss(real, images(2))) for _ in range(3)]
+    assert all(made.loss(real, real.clone())[0] == 0 for _ in range(5))
+    losses = [float(made.loss(real, images(2))[0]) for _ in range(3)]
     assert len(set(losses)) == 3
 
 
-def test_gradient_reaches_the_generated_images_alone() -> None:
-    made, fake = matcher(tiny_context()), images(2).requires_grad_()
-    made.loss(images(1), fake).backward()
-    assert fake.grad is not None
-    assert fake.grad.abs().sum() > 0
+@pytest.mark.parametrize("size", [2, 4, 100])
+def test_gradient_is_that_of_the_loss_whatever_the_slices(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_SLICE, "cpu", size)
+    made, real, fake = matcher(tiny_context()), images(1), images(2)
+    draw = made._siamese.draw(
+        len(real), tiny_context().real.spec.shape,
+        tiny_context().generator("siamese-augmentation"), shared=True,
+    )  # fmt: skip
+    seen = fake.clone().requires_grad_()
+    expected = logit_distance(made._see(real, draw), made._see(seen, draw))
+    loss, gradient = made.loss(real, fake)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, seen)[0])
+    assert gradient.abs().sum() > 0
     assert all(p.grad is None and p.requires_grad for p in made._network.parameters())
 
 
@@ -118,7 +130,7 @@ def test_state_goes_on_where_it_was(net: str) -> None:
     other.load_state_dict(ctx.state_dict())
     for each in (made, again):
         each.train()
-    assert torch.equal(made.loss(images(1), images(2)), again.loss(images(1), images(2)))
+    assert torch.equal(made.loss(images(1), images(2))[0], again.loss(images(1), images(2))[0])
     for each in (made, again):
         each.renew()
     weights = zip(made._network.parameters(), again._network.parameters(), strict=True)
