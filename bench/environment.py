@@ -47,8 +47,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Return versions, device and threads as plain JSON values."""
+    """Return versions, device, threads and a CPU's kernels as plain JSON values."""
     import torch
+
+    from bench.native.build import describe_kernels
 
     name = platform.processor() or platform.machine()
     if device.type == "cuda":
@@ -61,6 +63,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device_name": name,
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
+        **({"kernels": describe_kernels()} if device.type == "cpu" else {}),
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench.cells import DistilCell, EvaluateCell
+from bench.distilling import make_method
 from bench.evaluation.protocols import get_protocol
 from bench.seeds import make_generator
 from bench.speed.work import Stepper, begin_method, training_seconds
@@ -84,7 +85,11 @@ def _time_image(cell: EvaluateCell, runner: Runner) -> float:
 def _images(cell: EvaluateCell, runner: Runner) -> float:
     """Count the image passes of a cell: training, and testing at about a third of the price."""
     real = runner.split(cell.distil.dataset, "train")
-    per_epoch = len(real) if cell.ipc is None else cell.ipc * real.spec.num_classes
+    per_epoch = len(real)
+    if cell.ipc is not None:
+        method, task = make_method(cell.distil, real)
+        shown = cell.ipc * method.shown_per_stored(task.params)
+        per_epoch = shown * real.spec.num_classes
     epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0
     epochs = epochs or get_protocol(cell.protocol).epochs
     return cell.nets * (per_epoch * epochs + len(runner.split(cell.distil.dataset, "test")) / 3)

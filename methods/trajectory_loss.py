@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 
 from bench.plugin import DSA, Context, Draw, FunctionalNetwork
-from methods.compute import autocast, parallel
+from methods.compute import autocast, even_slices, parallel_sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,41 +130,42 @@ class TrajectoryLoss:
             (of_batch,) = torch.autograd.grad(augmented, batch, pulled)
             of_images[step.batch] -= step_size * of_batch
             of_step_size -= along
-            if self._exact:
+            if curved is not None:
                 adjoint = adjoint - step_size * curved
         return Matched(loss, of_images, of_step_size)
 
     def _gradient(self, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
         """Return the gradient of the mean loss, ``(P,)``."""
 
-        def part(rows: slice) -> Tensor:
+        def part(rows: slice) -> list[Tensor]:
             with autocast(self._ctx):
                 found = self._part(weights, images[rows], labels[rows], create_graph=False)
-            return found * (len(labels[rows]) / len(labels))
+            return [found * (len(labels[rows]) / len(labels))]
 
-        return torch.stack(parallel(part, self._rows(labels), self._ctx)).sum(0)
+        return parallel_sum(part, even_slices(len(labels), self._slice), self._ctx)[0]
 
     def _pull(
         self, weights: Tensor, images: Tensor, labels: Tensor, adjoint: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the gradient's product with ``adjoint``, and that product's two derivatives.
 
         Returns:
-            0-d; for the images ``(b, C, H, W)``; for the weights ``(P,)``, zero if not exact.
+            0-d; for the images ``(b, C, H, W)``; for the weights ``(P,)``, ``None`` if not exact.
         """
+        pulled = torch.empty_like(images)
 
-        def part(rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        def part(rows: slice) -> list[Tensor]:
             at, shown = weights.clone().requires_grad_(), images[rows].detach().requires_grad_()
             with torch.enable_grad(), autocast(self._ctx):
                 found = self._part(at, shown, labels[rows], create_graph=True)
                 along = found @ adjoint * (len(shown) / len(labels))
             wanted = (shown, at) if self._exact else (shown,)
-            pulled, *rest = torch.autograd.grad(along, wanted)
-            return along.detach(), pulled, rest[0] if rest else torch.zeros_like(at)
+            pulled[rows], *curved = torch.autograd.grad(along, wanted)
+            return [along.detach(), *curved]
 
-        found = zip(*parallel(part, self._rows(labels), self._ctx), strict=True)
-        along, pulled, curved = map(list, found)
-        return torch.stack(along).sum(), torch.cat(pulled), torch.stack(curved).sum(0)
+        slices = even_slices(len(labels), self._slice)
+        along, *curved = parallel_sum(part, slices, self._ctx)
+        return along, pulled, curved[0] if curved else None
 
     def _part(
         self, weights: Tensor, images: Tensor, labels: Tensor, *, create_graph: bool
@@ -172,8 +173,3 @@ class TrajectoryLoss:
         network = self._network
         params = network.unflatten(weights)
         return network.flatten(network.gradients(params, images, labels, create_graph=create_graph))
-
-    def _rows(self, labels: Tensor) -> list[slice]:
-        """Cut a batch into runs that are computed on their own; their gradients add up."""
-        size = self._slice or len(labels)
-        return [slice(first, first + size) for first in range(0, len(labels), size)]

@@ -65,6 +65,7 @@ def test_the_environment_is_plain_json_and_true() -> None:
     assert found["packages"]["torch"] == version("torch")
     assert found["packages"]["distillation-bench"] == version("distillation-bench")
     assert found["threads"] == torch.get_num_threads()
+    assert found["kernels"].startswith(("native", "torch ("))
 
 
 def test_a_package_that_is_not_installed_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

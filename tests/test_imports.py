@@ -25,6 +25,7 @@ print("IMPORTED", heavy)
     [
         ["--help"],
         ["run", "--help"],
+        ["speed", "--help"],
         ["list", "methods"],
         ["list", "architectures"],
         ["list", "datasets"],

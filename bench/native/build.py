@@ -49,6 +49,12 @@ def library() -> Library:
         return _library()
 
 
+def describe_kernels() -> str:
+    """Say what networks are computed with, for records: ``native``, or why PyTorch alone."""
+    found = library()
+    return "native" if found.kernels is not None else f"torch ({found.reason})"
+
+
 @cache
 def _library() -> Library:
     if os.environ.get(_SWITCH) == "0":

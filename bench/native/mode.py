@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from bench.fused import norm_relu_pool
 from bench.native import block, winograd
-from bench.native.build import Library, library
+from bench.native.build import library
 
 
 def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
@@ -43,11 +43,6 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
         fast_operations(device),
     ):
         yield
-
-
-def describe(found: Library) -> str:
-    """Say in a word or two what networks are computed with, for records."""
-    return "native" if found.kernels is not None else f"torch ({found.reason})"
 
 
 class _FastOperations(TorchFunctionMode):

@@ -34,7 +34,7 @@ _NOTES = (
     "the plain loop, pair by pair of neighbouring repeats.",
     "Of peak: the floating-point operations of convolutions and products that the work needs "
     "(counted, a multiply-add being two), as a share of this device's measured peak in the "
-    "side's precision.",
+    "side's precision. Winograd's convolutions do with fewer of them, so a share may exceed 100%.",
 )
 
 

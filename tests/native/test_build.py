@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from pathlib import Path
@@ -63,3 +64,11 @@ def test_a_failing_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_NATIVE", "0")
     assert build._library.__wrapped__() == build.Library(None, "BENCH_NATIVE=0")
+
+
+def test_records_say_what_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = build.Library(None, "no C++ compiler found")
+    monkeypatch.setattr(build, "_library", lambda: missing)
+    assert build.describe_kernels() == "torch (no C++ compiler found)"
+    monkeypatch.setattr(build, "_library", lambda: build.Library(ctypes.CDLL(None)))
+    assert build.describe_kernels() == "native"
