@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.plugin import Context
-from methods.compute import autocast, parallel
+from methods.batch_gradient import batch_gradient
+from methods.compute import autocast
 
 # Real images per class that batch normalisation sees, in the released code of DC.
 _NORM_BATCH = 16
@@ -55,17 +55,7 @@ def descend(
         slice_size: of :func:`methods.compute.slice_size`.
         ctx: whose device and precision to use.
     """
-    weights = list(network.parameters())
-    size = slice_size or len(images)
-
-    def gradient(part: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        with torch.enable_grad(), autocast(ctx):
-            logits = network(part[0])
-        loss = F.cross_entropy(logits.float(), part[1], reduction="sum") / len(images)
-        return torch.autograd.grad(loss, weights)
-
-    parts = list(zip(torch.split(images, size), torch.split(labels, size), strict=True))
-    slices = parallel(gradient, parts, ctx)
+    _, gradient = batch_gradient(network, images, labels, size=slice_size, ctx=ctx)
     with torch.no_grad():
-        for weight, found in zip(weights, zip(*slices, strict=True), strict=True):
-            weight.sub_(torch.stack(found).sum(0), alpha=lr)
+        for weight, found in zip(network.parameters(), gradient, strict=True):
+            weight.sub_(found, alpha=lr)
