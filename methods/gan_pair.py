@@ -160,8 +160,11 @@ class AdversarialPair:
         self.load_byproducts(tensors)
 
     def _slices(self, images: Tensor) -> list[slice]:
-        """Cut a batch: the discriminator treats every sample alone."""
-        return even_slices(len(images), slice_for(self._ctx))
+        """Cut a batch: the discriminator treats every sample alone.
+
+        In half the usual slices, as real and generated images pass together.
+        """
+        return even_slices(len(images), max(1, slice_for(self._ctx) // 2))
 
     def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
         return self._generator_adam, self._discriminator_adam

@@ -46,7 +46,8 @@ def test_logits_are_the_classifier_of_embed(name: str) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(2, 7), st.integers(0, 5))
 def test_slicing_a_batch_changes_nothing_where_per_sample(name: str, n: int, seed: int) -> None:
-    net, x = network(name, SPEC, seed), images_for(SPEC, n, seed)
+    # In double precision: deep narrow networks magnify rounding.
+    net, x = network(name, SPEC, seed).double(), images_for(SPEC, n, seed).double()
     cut = 1 + seed % (n - 1)
     with torch.no_grad():
         whole = net(x)

@@ -70,7 +70,7 @@ def test_parallel_sum_is_the_same_on_any_number_of_cores() -> None:
 
 
 def test_only_per_sample_architectures_are_cut() -> None:
-    assert slice_size("convnet1", tiny_context()) == 16
+    assert slice_size("convnet1", tiny_context()) == 64
     assert slice_size("convnet1(norm=batch)", tiny_context()) is None
 
 
