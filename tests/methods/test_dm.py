@@ -89,7 +89,7 @@ def test_slices_change_nothing(size: int) -> None:
     torch.testing.assert_close(images_of(whole), images_of(cut))
 
 
-@pytest.mark.parametrize(("per_class", "sizes"), [(1, [3]), (8, [2, 1]), (12, [1, 1, 1])])
+@pytest.mark.parametrize(("per_class", "sizes"), [(1, [3]), (32, [2, 1]), (48, [1, 1, 1])])
 def test_groups_of_classes_fill_a_slice(per_class: int, sizes: list[int]) -> None:
     groups = start(tiny_context())._groups(per_class)
     assert [len(range(3)[group]) for group in groups] == sizes
