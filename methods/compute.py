@@ -1,4 +1,4 @@
-"""How a batch is computed: in cache-sized slices on a CPU, one thread each; whole on a GPU."""
+"""How a batch is computed: in slices on a CPU, one thread each; in larger ones elsewhere."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _library() -> Library:
 def _compiled(compiler: str) -> Path:
     """Return the shared library, compiled now unless an earlier process has done it."""
     folder = Path(__file__).parent
-    # Vectors as wide as this processor has; a compiler that does not know the option goes without.
+    # Vectors as wide as this processor has; elsewhere the compiler's default is as wide already.
     native = ["-march=native"] if platform.machine() in ("x86_64", "AMD64") else []
     command = [*shlex.split(compiler), *_FLAGS, *native]
     target = _cache_folder() / f"{_fingerprint(folder, command)}.so"
