@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cells import EvaluateCell
+from bench.control import CHECKPOINT_EVERY, Control
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.library import data_dir as data_folder
 from bench.datasets.source import Progress, no_progress
+from bench.determinism import use_deterministic_algorithms
 from bench.environment import pick_device
 from bench.estimate import estimate
+from bench.executors.spec import RunSpec
 from bench.grid import Grid, Request, build_grid
+from bench.interrupts import Stop
+from bench.plan import Outcome, plan
 from bench.registry import load_plugin_file
-from bench.runner import Outcome, Runner, plan
+from bench.runner import Runner, Work
 from bench.store.query import load_frames
 from bench.store.store import DEFAULT_STORE, Store
 from bench.view import View
@@ -23,6 +28,9 @@ from bench.view import View
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+# Makes what computes the cells of a run, from its runner and its description.
+Execute = Callable[[Runner, RunSpec], Work]
 
 
 @dataclass
@@ -33,11 +41,13 @@ class Session:
         grid: its cells.
         runner: runs them.
         device: where.
+        spec: what another process needs to do the same.
     """
 
     grid: Grid
     runner: Runner
     device: torch.device
+    spec: RunSpec
 
     def missing(self) -> list[str]:
         """Return the ids of the cells that are still to be computed."""
@@ -48,9 +58,25 @@ class Session:
         """Return estimated seconds of each missing cell, by a short measurement."""
         return estimate(self.grid, self.runner)
 
-    def run(self, estimates: Mapping[str, float] | None = None) -> Outcome:
-        """Compute what is missing."""
-        return self.runner.run(self.grid, estimates)
+    def run(
+        self, estimates: Mapping[str, float] | None = None, execute: Execute | None = None
+    ) -> Outcome:
+        """Compute what is missing.
+
+        SIGINT and SIGTERM end it after the current step, with a checkpoint.
+
+        Args:
+            estimates: seconds by cell id, where known.
+            execute: makes what computes the cells, from the runner and :attr:`spec`; by default
+                they are computed one after the other in this process.
+
+        Raises:
+            Interrupted: it was told to end, by a signal or by its time budget.
+        """
+        control = self.runner.control
+        work = execute(self.runner, self.spec) if execute is not None else None
+        with control.stop.catching(control.view.note):
+            return self.runner.run(self.grid, estimates, work)
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return this request's results and failures, see :func:`bench.store.query.load_frames`."""
@@ -60,28 +86,31 @@ class Session:
 
 
 def open_session(
-    request: Request,
-    *,
-    store: Path = DEFAULT_STORE,
-    data: Path | None = None,
-    device: str = "auto",
-    view: View | None = None,
-    progress: Progress = no_progress,
+    spec: RunSpec, control: Control | None = None, progress: Progress = no_progress
 ) -> Session:
     """Check a request, fetch the datasets it needs and expand it; computes nothing.
+
+    Args:
+        spec: the request and its surroundings; its plugins have been loaded.
+        control: who watches and what may stop it; checkpoints are kept as often as ``spec`` says.
+        progress: is told how a download goes.
 
     Raises:
         BenchError: for anything wrong with the request, the data or the store.
     """
-    folder, where = data_folder(data), pick_device(device)
+    folder, where = Path(spec.data_dir), pick_device(spec.device)
+    if spec.deterministic:
+        use_deterministic_algorithms()
 
     def find(name: str) -> DatasetInfo:
         return ensure(name, folder, progress)
 
-    grid = build_grid(request, find)
-    runner = Runner(Store(store), folder, where, view or View())
+    control = control or Control()
+    control.checkpoint_every = spec.checkpoint_every
+    grid = build_grid(spec.request, find)
+    runner = Runner(Store(Path(spec.store)), folder, where, control)
     runner.store.prepare()
-    return Session(grid, runner, where)
+    return Session(grid, runner, where, spec)
 
 
 def run(
@@ -103,6 +132,9 @@ def run(
     device: str = "auto",
     plugins: Sequence[str | Path] = (),
     view: View | None = None,
+    time_budget: float | None = None,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    deterministic: bool = False,
 ) -> pd.DataFrame:
     """Distil and evaluate a grid; what the store already holds is not computed again.
 
@@ -124,6 +156,9 @@ def run(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         plugins: Python files to load first.
         view: receives the events of the run.
+        time_budget: seconds after which the run ends; what is left, the next call does.
+        checkpoint_every: seconds between two checkpoints of a running cell.
+        deterministic: let a GPU use only operations that give the same bits every time.
 
     Returns:
         One row per evaluation, see :data:`bench.store.query.FRAME_COLUMNS`. Cells that failed are
@@ -131,6 +166,7 @@ def run(
 
     Raises:
         BenchError: for anything wrong with the arguments, before any work.
+        Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
     for path in plugins:
         load_plugin_file(Path(path))
@@ -148,8 +184,13 @@ def run(
         overrides=overrides or {},
         precision=precision,
     )
-    folder = Path(data_dir) if data_dir is not None else None
-    session = open_session(request, store=Path(store), data=folder, device=device, view=view)
+    folder = data_folder(Path(data_dir) if data_dir is not None else None)
+    spec = RunSpec(
+        request, str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every,
+        deterministic=deterministic,
+    )  # fmt: skip
+    control = Control(view or View(), Stop(time_budget))
+    session = open_session(spec, control)
     session.run()
     return session.frames()[0]
 

@@ -158,5 +158,18 @@ class Context:
             name, host = key.removeprefix(_HOST), key.startswith(_HOST)
             self.generator(name, host=host).set_state(value.cpu())
 
+    def shared_costs(self) -> dict[str, Any]:
+        """Return what shared work was counted, as plain values."""
+        return {
+            "shared_seconds": self.shared_seconds,
+            "made_seconds": self.made_seconds,
+            "counted": sorted(self._counted),
+        }
+
+    def load_shared_costs(self, kept: Mapping[str, Any]) -> None:
+        """Count as :meth:`shared_costs` did, so that a pause does not change what work cost."""
+        self.shared_seconds, self.made_seconds = kept["shared_seconds"], kept["made_seconds"]
+        self._counted = set(kept["counted"])
+
     def _start_of(self, key: str) -> int:
         return derive_seed(self.seed, key)

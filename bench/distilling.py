@@ -1,9 +1,7 @@
-"""One distillation: the loop that every method runs in."""
+"""One distillation, from its checkpoint or from the start, to an artefact and a record."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,39 +11,43 @@ from torch import Tensor
 
 from bench.cells import DistilCell
 from bench.context import Context, Start
+from bench.control import Control
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
 from bench.files import file_sha256
+from bench.loop import Loop
+from bench.meter import Meter
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.registry import METHODS
 from bench.store.shared import SharedFolder
 from bench.store.store import Store
-from bench.view import View
-
-# How often scalars are read from the device, in seconds: reading waits for the device.
-_LOOK_EVERY = 0.5
 
 
-class NotFiniteError(Exception):
-    """A loss became NaN or infinite."""
-
-
-def distil(cell: DistilCell, store: Store, real: RealSet, view: View) -> dict[str, Any]:
+def distil(cell: DistilCell, store: Store, real: RealSet, control: Control) -> dict[str, Any]:
     """Run a method, keep its artefact, and return the parts of its record.
 
+    Continues from the cell's checkpoint, if there is one.
+
     Raises:
-        NotFiniteError: if a scalar that the method shows is NaN or infinite.
+        NotFiniteError: if a scalar that the method shows is NaN or infinite; the checkpoint is
+            that of a step before.
+        Interrupted: it was time to end; the checkpoint is that of the last step.
     """
-    started = time.perf_counter()
+    checkpoint = store.checkpoint(cell.id, control)
+    kept = checkpoint.load(real.device) or {}
+    meter = Meter(real.device, kept.get("cost"))
     start, before = _start(cell, store, real.device)
     ctx = Context(
         real, cell.random_seed, cell.seed, start, SharedFolder(store.root), cell.precision
     )
     method, task = make_method(cell, real)
     method.setup(task, ctx)
-    last = run_steps(method, view)
+    loop = Loop(cell, method, ctx, control, checkpoint, meter)
+    if kept:
+        loop.load_state_dict(kept)
+    last = loop.run()
     distilled = method.result()
     distilled.provenance = {"cell": cell.identity, "id": cell.id}
     path = store.artefact(cell.id)
@@ -53,15 +55,15 @@ def distil(cell: DistilCell, store: Store, real: RealSet, view: View) -> dict[st
     extra = method.byproducts()
     if extra:
         save_tensors(extra, {"id": cell.id}, store.byproducts(cell.id))
-    seconds = time.perf_counter() - started
+    cost = meter.read()
     return {
         "result": _result(distilled, path, method.steps(), last),
         "budget": {"stored_bytes": distilled.storage_bytes},
         "cost": {
-            "seconds": seconds,
+            **cost,
             "shared_seconds": ctx.shared_seconds,
             # What this artefact costs whoever has nothing yet.
-            "total_seconds": seconds + _uncounted(ctx) + before["seconds"],
+            "total_seconds": cost["seconds"] + _uncounted(ctx) + before["seconds"],
             "total_steps": method.steps() + before["steps"],
         },
     }
@@ -73,34 +75,6 @@ def make_method(cell: DistilCell, real: RealSet) -> tuple[Method, Task]:
     params = resolve(cls.Params, cell.params, owner=cell.method, ipc=cell.ipc)
     counts = tuple(len(i) for i in real.class_indices)
     return cls(), Task(real.spec, counts, cell.ipc, cell.arch, params)
-
-
-def run_steps(method: Method, view: View) -> dict[str, float]:
-    """Do every step; return the last scalars."""
-    total = method.steps()
-    looked = time.perf_counter()
-    scalars: Mapping[str, Tensor] = {}
-    for i in range(total):
-        scalars = method.step(i)
-        if time.perf_counter() - looked > _LOOK_EVERY:
-            view.progress(i + 1, total, "steps", read_scalars(scalars, i))
-            looked = time.perf_counter()
-    last = read_scalars(scalars, total - 1)
-    view.progress(total, total, "steps", last)
-    return last
-
-
-def read_scalars(scalars: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    """Read scalars from the device.
-
-    Raises:
-        NotFiniteError: naming the scalar and the step.
-    """
-    values = {name: float(value) for name, value in scalars.items()}
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise NotFiniteError(f"{name} is {value} at step {step}")
-    return values
 
 
 def load_start(cell: DistilCell, store: Store, device: torch.device) -> Start:

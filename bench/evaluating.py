@@ -9,23 +9,32 @@ from typing import Any
 import torch
 
 from bench.cells import EvaluateCell
+from bench.control import Control
 from bench.datasets.real_set import RealSet
 from bench.distilled.io import load
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import get_protocol
+from bench.meter import Meter
 from bench.seeds import derive_seed, make_generator
+from bench.store.checkpoint import Checkpoint
 from bench.store.store import Store
-from bench.view import View
 
 
 def evaluate_cell(
     cell: EvaluateCell,
     store: Store,
     split: Callable[[str, str], RealSet],
-    view: View,
+    control: Control,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Judge a distilled set and return the parts of its record."""
+    """Judge a distilled set and return the parts of its record.
+
+    Continues from the cell's checkpoint, if there is one.
+
+    Raises:
+        Interrupted: it was time to end; what was done is kept.
+    """
+    keeper = _Keeper(store.checkpoint(cell.id, control), device)
     distilled = load(store.artefact(cell.distil.id), device)
     protocol = get_protocol(cell.protocol)
     # One draw for a frozen set: every network and architecture is trained on the same images.
@@ -45,7 +54,9 @@ def evaluate_cell(
         precision=cell.precision,
         learning_rate=rate,
         epochs=epochs,
-        on_epoch=lambda done, total: view.progress(done, total, "epochs", {}),
+        on_epoch=lambda done, total: control.view.progress(cell, done, total, "epochs", {}),
+        keeper=keeper,
+        stop=control.stop,
     )
     made = store.read(cell.distil.id)
     cost = made.cost if made is not None else {}
@@ -65,8 +76,26 @@ def evaluate_cell(
             "training_steps": trained.training_steps,
         },
         "cost": {
-            "seconds": trained.train_seconds + trained.test_seconds,
+            **keeper.meter.read(),
             "distil_seconds": cost.get("total_seconds", 0.0),
             "distil_steps": cost.get("total_steps", 0),
         },
     }
+
+
+class _Keeper:
+    """A checkpoint that remembers what earlier attempts have spent."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self._checkpoint = checkpoint
+        self._kept = checkpoint.load(device) or {}
+        self.meter = Meter(device, self._kept.get("cost"))
+
+    def due(self) -> bool:
+        return self._checkpoint.due()
+
+    def save(self, state: dict[str, Any]) -> bool:
+        return self._checkpoint.save({"nets": state, "cost": self.meter.read()})
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:  # noqa: ARG002
+        return self._kept.get("nets")

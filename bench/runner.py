@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cells import Cell, DistilCell, EvaluateCell
+from bench.cells import Cell, EvaluateCell
+from bench.control import Control
 from bench.distilling import distil
 from bench.environment import describe_environment
-from bench.errors import BenchError
 from bench.evaluating import evaluate_cell
+from bench.failures import CellFailedError, explain
 from bench.grid import Grid
+from bench.interrupts import Interrupted
+from bench.labels import labels, summary
 from bench.memory import keep_freed_memory
+from bench.plan import Outcome, before, next_cell, plan
 from bench.store.lock import cell_lock
 from bench.store.record import Record
 from bench.store.store import Store
@@ -28,23 +32,12 @@ if TYPE_CHECKING:
     from bench.datasets.real_set import RealSet
 
 
-class CellFailedError(Exception):
-    """A cell could not be computed; the message is its recorded reason."""
+# Computes cells, each after those that it rests on, and tells the runner how each ended.
+Work = Callable[[Sequence[Cell]], None]
 
 
 class _BusyElsewhereError(Exception):
     """What a cell rests on is not there yet; nothing is recorded."""
-
-
-@dataclass
-class Outcome:
-    """How many cells ended how."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, status: str) -> None:
-        """Count one more."""
-        self.counts[status] = self.counts.get(status, 0) + 1
 
 
 @dataclass
@@ -55,49 +48,85 @@ class Runner:
         store: where records and artefacts go.
         data_dir: where packed datasets are.
         device: where everything runs.
-        view: who watches.
+        control: who watches, what may stop it, how often it is kept.
     """
 
     store: Store
     data_dir: Path
     device: torch.device
-    view: View
+    control: Control = field(default_factory=Control)
+    outcome: Outcome = field(default_factory=Outcome)
+    estimates: dict[str, float] = field(default_factory=dict)
     _splits: dict[tuple[str, str], RealSet] = field(default_factory=dict)
 
-    def run(self, grid: Grid, estimates: Mapping[str, float] | None = None) -> Outcome:
-        """Compute every missing cell; a failed cell is recorded and the others go on."""
+    @property
+    def view(self) -> View:
+        """Who watches."""
+        return self.control.view
+
+    def run(
+        self, grid: Grid, estimates: Mapping[str, float] | None = None, work: Work | None = None
+    ) -> Outcome:
+        """Compute every missing cell; a failed cell is recorded and the others go on.
+
+        Args:
+            grid: the cells.
+            estimates: seconds by cell id, where known.
+            work: computes the cells that it is given, in an order in which they can run; by
+                default :meth:`in_turn`.
+
+        Raises:
+            Interrupted: a signal told it to end; what was done is kept. A time budget that is spent
+                ends it without.
+        """
         self.store.prepare()
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        self._outcome = Outcome()
+        self.outcome, self.estimates = Outcome(), dict(estimates or {})
         cells = plan(grid)
-        self.view.begin(cells, estimates or {})
+        self.view.begin(cells, self.estimates)
         try:
             for skip in grid.skipped:
                 self._record(skip.cell, "skipped", skip.reason, {})
-                self._finish(skip.cell, "skipped", skip.reason, 0.0)
+                self.finish(skip.cell, "skipped", skip.reason, 0.0)
             pending = self.pending(grid)
             for cell in cells:
-                if cell.id in pending:
-                    self.ensure(cell)
-                else:
-                    self._finish(cell, "cached", "", 0.0)
+                if cell.id not in pending:
+                    self.finish(cell, "cached", "", 0.0)
+            (work or self.in_turn)([cell for cell in cells if cell.id in pending])
+        except Interrupted as stopped:
+            if stopped.exit_code:
+                raise
+            self.view.note(f"{stopped.why}: the next call does the rest")
         finally:
             for line in self.store.damaged:
                 self.view.note(line)
             self.view.end()
-        return self._outcome
+        return self.outcome
+
+    def in_turn(self, cells: Sequence[Cell]) -> None:
+        """Compute cells one after the other, in this process.
+
+        Raises:
+            Interrupted: it was told to end.
+        """
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        left = list(cells)
+        while left:
+            self.control.stop.check()
+            cell = next_cell(left, self.estimates, self.control.stop.seconds_left())
+            left.remove(cell)
+            self.ensure(cell)
 
     def ensure(self, cell: Cell) -> None:
         """Compute ``cell`` unless it is done, is being done elsewhere, or rests on a failure."""
         if self.is_done(cell):
-            self._finish(cell, "cached", "", 0.0)
+            self.finish(cell, "cached", "", 0.0)
             return
         with cell_lock(self.store.folder(cell.id)) as held:
             if not held:
-                self._finish(cell, "busy", "another process is working on it", 0.0)
+                self.finish(cell, "busy", "another process is working on it", 0.0)
             elif self.is_done(cell):
-                self._finish(cell, "cached", "", 0.0)
+                self.finish(cell, "cached", "", 0.0)
             else:
                 self._compute(cell)
 
@@ -138,17 +167,18 @@ class Runner:
         try:
             parts = self._parts(cell)
         except _BusyElsewhereError as error:
-            self._finish(cell, "busy", str(error), 0.0)
+            self.finish(cell, "busy", str(error), 0.0)
             return
+        except Interrupted as error:
+            self.finish(cell, "stopped", error.why, time.perf_counter() - started)
+            raise
         except Exception as error:
-            seconds = time.perf_counter() - started
             self.store.log(cell.id, traceback.format_exc())
-            reason = _reason(error)
-            self._record(cell, "failed", reason, {"cost": {"seconds": seconds}})
-            self._finish(cell, "failed", reason, seconds)
+            self.fail(cell, explain(error), time.perf_counter() - started)
             return
         self._record(cell, "ok", None, parts)
-        self._finish(cell, "ok", _summary(parts), time.perf_counter() - started)
+        self.store.checkpoint(cell.id, self.control).remove()
+        self.finish(cell, "ok", summary(parts["result"]), time.perf_counter() - started)
 
     def _parts(self, cell: Cell) -> dict[str, Any]:
         needed = before(cell)
@@ -161,8 +191,8 @@ class Runner:
             if not self.is_done(needed):
                 raise _BusyElsewhereError(f"'{needed.title}' is being made by another process")
         if isinstance(cell, EvaluateCell):
-            return evaluate_cell(cell, self.store, self.split, self.view, self.device)
-        return distil(cell, self.store, self.split(cell.dataset, "train"), self.view)
+            return evaluate_cell(cell, self.store, self.split, self.control, self.device)
+        return distil(cell, self.store, self.split(cell.dataset, "train"), self.control)
 
     def _record(self, cell: Cell, status: str, reason: str | None, parts: dict[str, Any]) -> None:
         environment = describe_environment(self.device)
@@ -181,62 +211,12 @@ class Runner:
             )
         )
 
-    def _finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        self._outcome.add(status)
+    def fail(self, cell: Cell, reason: str, seconds: float) -> None:
+        """Record that a cell failed; its checkpoint stays."""
+        self._record(cell, "failed", reason, {"cost": {"seconds": seconds}})
+        self.finish(cell, "failed", reason, seconds)
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        """Count a cell and say how it ended."""
+        self.outcome.add(status)
         self.view.finish(cell, status, text, seconds)
-
-
-def before(cell: Cell) -> DistilCell | None:
-    """Return the distilled set that a cell judges or starts from."""
-    return cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
-
-
-def plan(grid: Grid) -> list[Cell]:
-    """Order the cells so that each distilled set is judged right after it is made."""
-    order: dict[str, Cell] = {}
-    for judged in grid.evaluate:
-        chain: list[Cell] = []
-        cell: Cell | None = judged
-        while cell is not None:
-            chain.append(cell)
-            cell = before(cell)
-        for each in reversed(chain):
-            order.setdefault(each.id, each)
-    return list(order.values())
-
-
-def labels(cell: Cell, data_dir: Path) -> dict[str, Any]:
-    """Return what people read of a cell; none of it is part of the identity."""
-    from bench.datasets.library import info
-
-    made = cell.distil if isinstance(cell, EvaluateCell) else cell
-    facts = info(made.dataset, data_dir)
-    named: dict[str, Any] = {
-        "title": cell.title,
-        "method": made.method,
-        "method_version": made.method_version,
-        "dataset": made.dataset,
-        "dataset_sha256": made.sha256,
-        "dataset_note": facts.spec.note if facts else "",
-        "n_test": facts.n_test if facts else 0,
-        "profile": made.profile,
-        "changed": made.changed,
-        "distil_arch": made.arch or "",
-        "seed": made.seed,
-    }
-    if isinstance(cell, EvaluateCell):
-        named["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
-    return named
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, CellFailedError | BenchError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
-
-
-def _summary(parts: Mapping[str, Any]) -> str:
-    accuracies = parts["result"].get("accuracies")
-    if accuracies:
-        return f"{sum(accuracies) / len(accuracies):.1f} %"
-    return f"{parts['result']['steps']} steps"

@@ -16,11 +16,16 @@ class View:
     def start(self, cell: Cell) -> None:
         """A cell starts to be computed."""
 
-    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
-        """The current cell has done ``done`` of ``total`` units."""
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
+        """A cell that runs has done ``done`` of ``total`` units."""
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """A cell is ``ok``, ``cached``, ``failed``, ``skipped`` or ``busy`` (another process)."""
+        """A cell is done: ``ok``, ``cached``, ``failed``, ``skipped``, ``busy`` or ``stopped``.
+
+        ``busy``: another process works on it; ``stopped``: ended early, to be continued.
+        """
 
     def note(self, text: str) -> None:
         """Something worth a line, such as a damaged file that was set aside."""

@@ -10,15 +10,16 @@ from click.testing import CliRunner
 from bench.api import Session, open_session
 from bench.cli import main
 from bench.cli.live import format_seconds
+from bench.executors.spec import RunSpec
 from bench.grid import Request
-from bench.runner import plan
+from bench.plan import plan
 
 SMALL = {"archs": ["convnet1(width=4)"], "eval_nets": 1, "profile": "smoke"}
 
 
 def session(store: Path, data_dir: Path, **changes) -> Session:
     request = Request(datasets=["digits"], **{**SMALL, **changes})
-    return open_session(request, store=store, data=data_dir, device="cpu")
+    return open_session(RunSpec(request, str(store), str(data_dir), "cpu"))
 
 
 def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:

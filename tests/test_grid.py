@@ -13,7 +13,7 @@ from bench.datasets.library import DatasetInfo
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
 from bench.grid import Request, build_grid
-from bench.runner import plan
+from bench.plan import plan
 
 
 def find(name: str) -> DatasetInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,7 +17,12 @@ from bench.cells import Cell, EvaluateCell
 from bench.view import View
 
 _PLAIN_EVERY = 30.0
-_MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow", "busy": "magenta"}
+# The share of a loop after which its own pace says more than the estimate.
+_TOO_EARLY = 0.02
+# Running cells that the live view shows at most.
+_SHOWN = 8
+_MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow",
+          "busy": "magenta", "stopped": "magenta"}  # fmt: skip
 
 
 def make_view(*, quiet: bool) -> View:
@@ -38,6 +44,23 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+@dataclass
+class _Running:
+    """A cell that is being computed."""
+
+    cell: Cell
+    started: float
+    printed: float
+    fraction: float = 0.0
+    text: str = ""
+
+    def seconds_left(self, estimate: float) -> float:
+        """Return what is left by the cell's own pace, or by the estimate before it has one."""
+        if self.fraction <= _TOO_EARLY:
+            return estimate
+        return (time.perf_counter() - self.started) / self.fraction * (1 - self.fraction)
+
+
 class _Clock(View):
     """Keeps count of cells and of the time that is left."""
 
@@ -46,48 +69,53 @@ class _Clock(View):
         self.cells = list(cells)
         self.done = 0
         self.left = dict(estimates)
-        self.current: Cell | None = None
-        self.fraction = 0.0
-        self.unit_text = ""
+        self.running: dict[str, _Running] = {}
+        self._ids = {cell.id for cell in cells}
 
     def start(self, cell: Cell) -> None:
         """See :meth:`View.start`."""
-        self.current, self.fraction, self.unit_text = cell, 0.0, ""
-        self.started = time.perf_counter()
+        now = time.perf_counter()
+        self.running[cell.id] = _Running(cell, now, now)
 
-    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
         """See :meth:`View.progress`."""
-        self.fraction = done / total if total else 1.0
+        if cell.id not in self.running:
+            self.start(cell)
+        now = self.running[cell.id]
+        now.fraction = done / total if total else 1.0
         shown = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
-        self.unit_text = f"{done}/{total} {unit}  {shown}".rstrip()
+        now.text = f"{done}/{total} {unit}  {shown}".rstrip()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
         """See :meth:`View.finish`."""
-        self.done += cell.id in {c.id for c in self.cells}
+        self.done += cell.id in self._ids
         self.left.pop(cell.id, None)
-        self.current = None
+        self.running.pop(cell.id, None)
 
     def time_left(self) -> str:
-        """Return the time left, from estimates and from the current loop's own pace."""
-        left = sum(self.left.values())
-        if self.current is not None and self.fraction > 0.02:
-            spent = time.perf_counter() - self.started
-            left += spent / self.fraction * (1 - self.fraction) - self.left.get(self.current.id, 0)
-        return format_seconds(max(left, 0)) if left > 0 else "unknown"
+        """Return the time left, from estimates and from the running loops' own pace."""
+        left = 0.0
+        for id_, seconds in self.left.items():
+            now = self.running.get(id_)
+            left += seconds if now is None else now.seconds_left(seconds)
+        left += sum(r.seconds_left(0.0) for i, r in self.running.items() if i not in self.left)
+        return format_seconds(left) if left > 0 else "unknown"
 
 
 class PlainView(_Clock):
     """One line when a cell ends, and one every half minute of a long loop."""
 
-    _printed = 0.0
-
-    def progress(self, done: int, total: int, unit: str, scalars: Mapping[str, float]) -> None:
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
         """See :meth:`View.progress`."""
-        super().progress(done, total, unit, scalars)
-        now = time.perf_counter()
-        if now - max(self._printed, self.started) > _PLAIN_EVERY and self.current is not None:
-            self._printed = now
-            self.note(f"  ... {self.current.title}: {self.unit_text}")
+        super().progress(cell, done, total, unit, scalars)
+        running, now = self.running[cell.id], time.perf_counter()
+        if now - running.printed > _PLAIN_EVERY:
+            running.printed = now
+            self.note(f"  ... {cell.title}: {running.text}")
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
         """See :meth:`View.finish`."""
@@ -150,11 +178,15 @@ class LiveView(_Clock):
 
     def _status(self) -> RenderableType:
         head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"
-        if self.current is None:
-            return Text(head, style="dim")
-        line = Text(f"{self.current.title}  {self.unit_text}", overflow="ellipsis", no_wrap=True)
-        return Group(line, ProgressBar(total=1.0, completed=self.fraction, width=60),
-                     Text(head, style="dim"))  # fmt: skip
+        lines: list[RenderableType] = []
+        for now in list(self.running.values())[:_SHOWN]:
+            lines += [
+                Text(f"{now.cell.title}  {now.text}", overflow="ellipsis", no_wrap=True),
+                ProgressBar(total=1.0, completed=now.fraction, width=60),
+            ]
+        if len(self.running) > _SHOWN:
+            lines.append(Text(f"and {len(self.running) - _SHOWN} more", style="dim"))
+        return Group(*lines, Text(head, style="dim"))
 
 
 def _row(cell: EvaluateCell) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
             raise BenchError(f"--set '{text}' is not of the form METHOD.KEY=VALUE")
         settings.setdefault(method, {})[key] = value
     return settings
+
+
+def parse_seconds(text: str) -> float:
+    """Turn ``8h``, ``90m``, ``1h30m`` or ``45s`` into seconds; a bare number is seconds.
+
+    Raises:
+        BenchError: naming the value that is no length of time.
+    """
+    found = re.fullmatch(r"(?:(\d+\.?\d*)h)?(?:(\d+\.?\d*)m)?(?:(\d+\.?\d*)s?)?", text.strip())
+    if not text.strip() or found is None:
+        raise BenchError(f"'{text}' is not a length of time like 8h, 90m, 1h30m or 45s")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def load_plugins(paths: tuple[Path, ...]) -> None:

@@ -14,6 +14,7 @@ from bench.cli.options import (
     data_dir_option,
     load_plugins,
     parse_ipcs,
+    parse_seconds,
     parse_settings,
     plugin_option,
     store_option,
@@ -43,6 +44,10 @@ _LONG = 24 * 3600.0
 @click.option("--precision", help="fp32 or bf16.  [default: fp32]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.")
+@click.option("--checkpoint-every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+              metavar="SECONDS", help="How often a running cell is kept.")  # fmt: skip
+@click.option("--deterministic", is_flag=True, help="The same bits every time on a GPU; slower.")
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @store_option
@@ -50,12 +55,15 @@ _LONG = 24 * 3600.0
 @plugin_option
 def run(
     config: Path | None, settings: tuple[str, ...], device: str, dry_run: bool, as_json: bool,
-    store: Path, data_dir: Path | None, plugins: tuple[Path, ...], **given: Any,
+    store: Path, data_dir: Path | None, plugins: tuple[Path, ...], time_budget: str | None,
+    checkpoint_every: float, deterministic: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
 
-    What the store already holds is not computed again.
+    What the store already holds is not computed again. SIGINT (Ctrl-C) or SIGTERM ends a run after
+    the current step; the same command then continues where it stopped.
     """
+    budget = parse_seconds(time_budget) if time_budget is not None else None
     load_plugins(plugins)
     options = _read_config(config) if config else {}
     options.update({k: v for k, v in given.items() if v is not None})
@@ -63,17 +71,29 @@ def run(
     from bench.api import open_session
     from bench.cli.data import progress_bars
     from bench.cli.live import make_view
+    from bench.control import Control
+    from bench.datasets.library import data_dir as data_folder
+    from bench.executors.spec import RunSpec
+    from bench.interrupts import Interrupted, Stop
 
-    view = make_view(quiet=as_json)
+    spec = RunSpec(
+        request, str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
+        checkpoint_every, deterministic=deterministic,
+    )  # fmt: skip
+    control = Control(make_view(quiet=as_json), Stop(budget))
     with progress_bars() as progress:
-        session = open_session(
-            request, store=store, data=data_dir, device=device, view=view, progress=progress
-        )
+        session = open_session(spec, control, progress)
     if dry_run:
         _print_plan(session, as_json)
         return
     estimates = _estimates(session, request)
-    outcome = session.run(estimates)
+    try:
+        outcome = session.run(estimates)
+    except Interrupted as stopped:
+        click.echo(
+            f"stopped by {stopped.why}; the same command continues where it stopped", err=True
+        )
+        sys.exit(stopped.exit_code)
     _report(session, as_json, store)
     sys.exit(1 if outcome.counts.get("failed") else 0)
 
@@ -152,7 +172,7 @@ def _estimates(session: Session, request: Request) -> dict[str, float]:
 
 def _print_plan(session: Session, as_json: bool) -> None:
     from bench.cli.live import format_seconds
-    from bench.runner import plan
+    from bench.plan import plan
 
     estimates, missing = session.estimate(), set(session.missing())
     rows = [

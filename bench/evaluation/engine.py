@@ -9,6 +9,7 @@ they train as one), the number of cores, how busy they are, or who watches.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -24,10 +25,12 @@ from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.protocols import PRECISIONS, Protocol
-from bench.evaluation.stacked import stacking_pays, train_stacked
+from bench.evaluation.snapshots import Keeper, Snapshots, State
+from bench.evaluation.stacked import StackedTraining, stacking_pays
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
-from bench.evaluation.training import Recipe, initial_network, train
+from bench.evaluation.training import Recipe, Training, initial_network
+from bench.interrupts import Interrupted, Stop
 from bench.memory import keep_freed_memory
 
 
@@ -65,6 +68,8 @@ def evaluate(
     learning_rate: float | None = None,
     epochs: int | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    keeper: Keeper | None = None,
+    stop: Stop | None = None,
 ) -> TrainedNets:
     """Train one network per seed on ``source`` and test it.
 
@@ -80,16 +85,24 @@ def evaluate(
         learning_rate: in place of the protocol's (learned with the distilled set).
         epochs: in place of the protocol's (asked for by the distilled set).
         on_epoch: called in the calling thread with epochs done and to do, over all networks.
+        keeper: keeps the state now and then, and gives the one to continue from.
+        stop: asked after every step.
 
     Raises:
         BenchError: for an unknown precision, no seeds, or epochs below 1.
+        Interrupted: ``stop`` said so; the state is with the keeper.
     """
     rate = protocol.lr if learning_rate is None else learning_rate
     recipe = Recipe(protocol, spec, rate, protocol.epochs if epochs is None else epochs)
     _check(precision, seeds, recipe.epochs)
-    job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch)
+    snapshots = Snapshots(keeper, stop or Stop(), device)
+    job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch, snapshots)
     started = time.perf_counter()
-    nets = job.run()
+    try:
+        nets = job.run()
+    except (Interrupted, KeyboardInterrupt):
+        snapshots.write()
+        raise
     wall = time.perf_counter() - started
     training = sum(net.train_seconds for net in nets)
     share = training / (training + sum(net.test_seconds for net in nets))
@@ -113,6 +126,10 @@ def _check(precision: str, seeds: Sequence[int], epochs: int) -> None:
         raise BenchError(f"an evaluation needs at least 1 epoch, {epochs} were asked for")
 
 
+# The name under which networks that train as one are kept.
+_ALL = "all"
+
+
 @dataclass(frozen=True)
 class _Net:
     accuracy: float
@@ -134,10 +151,11 @@ class _Job:
         precision: str,
         seeds: Sequence[int],
         on_epoch: Callable[[int, int], None] | None,
+        snapshots: Snapshots,
     ) -> None:
         self.source, self.recipe, self.test = source, recipe, test
         self.precision, self.seeds, self.on_epoch = precision, seeds, on_epoch
-        self.device = device
+        self.device, self.snapshots = device, snapshots
         self.sliced = device.type == "cpu" and is_per_sample(arch)
         self.nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
         self.epochs = [0] * len(seeds)
@@ -165,47 +183,64 @@ class _Job:
 
     def stacked(self) -> list[_Net]:
         """Train as one and test one after the other; in turn if the memory is too small."""
-
-        def after_step(epochs: int) -> None:
-            self.epochs = [epochs] * len(self.nets)
-            self._report()
-
-        started = time.perf_counter()
+        kept, started = self.snapshots.begin(_ALL), time.perf_counter()
         losses: list[float] | None = None
         with suppress(torch.OutOfMemoryError):
-            last = train_stacked(self.nets, self.source, self.recipe, self.seeds, after_step)
-            losses = last.tolist()  # waits for the device, so that the time is right
+            training = StackedTraining(self.nets, self.source, self.recipe, self.seeds)
+            losses = self._train(_ALL, training, kept, range(len(self.nets)))
         if losses is None:
             return self.in_turn()
         seconds = (time.perf_counter() - started) / len(losses)
-        return [self._tested(i, loss, seconds) for i, loss in enumerate(losses)]
-
-    def _tested(self, i: int, final_loss: float, train_seconds: float) -> _Net:
-        started = time.perf_counter()
-        found = accuracy(self.nets[i], self.test, self.precision)
-        return _Net(found, final_loss, train_seconds, time.perf_counter() - started)
+        return [self._tested(i, loss, seconds, None) for i, loss in enumerate(losses)]
 
     def _one(self, i: int, workers: Crew | None) -> _Net:
+        kept, started = self.snapshots.begin(str(i)), time.perf_counter()
+        if kept is not None and "accuracy" in kept:
+            self.epochs[i] = self.recipe.epochs
+            return _Net(**kept)
         net = self.nets[i]
         gradient: Gradient = WholeGradient(net, self.precision)
         if self.sliced and workers is not None:
             gradient = SlicedGradient(net, self.precision, workers)
+        training = Training(net, gradient, self.source, self.recipe, self.seeds[i])
+        (loss,) = self._train(str(i), training, kept, [i], workers)
+        found = self._tested(i, loss, time.perf_counter() - started, workers)
+        self.snapshots.end(str(i), dataclasses.asdict(found))
+        return found
+
+    def _train(
+        self,
+        name: str,
+        training: Training | StackedTraining,
+        kept: State | None,
+        which: Sequence[int],
+        workers: Crew | None = None,
+    ) -> list[float]:
+        """Train from the start or from what was kept; return the last losses."""
+        if kept is not None:
+            training.load_state_dict(kept)
 
         def after_step(epochs: int) -> None:
-            self.epochs[i] = epochs
+            for i in which:
+                self.epochs[i] = epochs
+            self.snapshots.after_step(name, training.state_dict)
             if workers is None:
                 self._report()
             else:
                 workers.check()
 
+        last = training.run(after_step)
+        return [float(loss) for loss in last.reshape(-1)]  # waits for the device: the time is right
+
+    def _tested(
+        self, i: int, final_loss: float, train_seconds: float, workers: Crew | None
+    ) -> _Net:
         started = time.perf_counter()
-        loss = train(net, gradient, self.source, self.recipe, self.seeds[i], after_step)
-        final_loss = float(loss)  # waits for the device, so that the time is right
-        trained = time.perf_counter()
-        found = accuracy(net, self.test, self.precision, workers)
-        return _Net(found, final_loss, trained - started, time.perf_counter() - trained)
+        found = accuracy(self.nets[i], self.test, self.precision, workers)
+        return _Net(found, final_loss, train_seconds, time.perf_counter() - started)
 
     def _report(self) -> None:
+        self.snapshots.tend()
         done = sum(self.epochs)
         if self.on_epoch is not None and done > self.reported:
             self.reported = done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,15 +44,11 @@ def initial_network(arch: str, spec: DatasetSpec, seed: int, device: torch.devic
         return build_network(arch, spec).to(device).train()
 
 
-def train(
-    net: nn.Module,
-    gradient: Gradient,
-    source: TrainingSource,
-    recipe: Recipe,
-    seed: int,
-    after_step: Callable[[int], None],
-) -> Tensor:
-    """Train a network in place; everything random descends from ``seed``.
+class Training:
+    """Trains a network in place; everything random descends from ``seed``.
+
+    It can be stopped after any step and continued: the state says how far its epoch has come, and
+    the epoch's images and order are drawn again from where they were drawn.
 
     Args:
         net: the network that ``gradient`` fills with gradients.
@@ -59,33 +56,84 @@ def train(
         source: gives the images of each epoch.
         recipe: how to train.
         seed: of this network.
-        after_step: called after every step with the number of epochs completed; whatever it
-            raises ends the training.
-
-    Returns:
-        The mean loss of the last batch, a 0-d tensor.
     """
-    protocol = recipe.protocol
-    device = next(net.parameters()).device
-    draw, order, noise = (
-        make_generator(derive_seed(seed, part), device) for part in ("draw", "order", "augment")
-    )
-    dsa = DSA.for_dataset(recipe.spec, protocol.augment, protocol.augment_mode)
-    optimiser = torch.optim.SGD(
-        net.parameters(),
-        lr=recipe.learning_rate,
-        momentum=protocol.momentum,
-        weight_decay=protocol.weight_decay,
-    )
-    loss = torch.zeros((), device=device)
-    for epoch in range(recipe.epochs):
-        rate = protocol.rate(epoch, recipe.epochs, recipe.learning_rate)
-        optimiser.param_groups[0]["lr"] = rate
-        images, labels = source.epoch(draw)
-        shuffled = torch.randperm(len(labels), generator=order, device=device)
-        for batch in torch.split(shuffled, protocol.batch_size):
-            loss = gradient(dsa(images[batch], noise), labels[batch])
-            optimiser.step()
-            after_step(epoch)
-    after_step(recipe.epochs)
-    return loss
+
+    def __init__(
+        self,
+        net: nn.Module,
+        gradient: Gradient,
+        source: TrainingSource,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        protocol, device = recipe.protocol, next(net.parameters()).device
+        self._net, self._gradient, self._source, self._recipe = net, gradient, source, recipe
+        self._draw, self._order, self._noise = (
+            make_generator(derive_seed(seed, part), device) for part in ("draw", "order", "augment")
+        )
+        self._dsa = DSA.for_dataset(recipe.spec, protocol.augment, protocol.augment_mode)
+        self._optimiser = torch.optim.SGD(
+            net.parameters(),
+            lr=recipe.learning_rate,
+            momentum=protocol.momentum,
+            weight_decay=protocol.weight_decay,
+        )
+        self._epoch = self._done = 0
+        self._drawn = self._draws()
+        self._loss = torch.zeros((), device=device)
+
+    def run(self, after_step: Callable[[int], None]) -> Tensor:
+        """Train to the end.
+
+        Args:
+            after_step: called after every step with the number of epochs completed; whatever it
+                raises ends the training.
+
+        Returns:
+            The mean loss of the last batch, a 0-d tensor.
+        """
+        while self._epoch < self._recipe.epochs:
+            self._train_epoch(after_step)
+            self._epoch, self._done = self._epoch + 1, 0
+        after_step(self._epoch)
+        return self._loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that later steps depend on; its tensors are live."""
+        return {
+            "epoch": self._epoch,
+            "done": self._done,
+            "drawn": self._drawn,
+            "noise": self._noise.get_state(),
+            "net": dict(self._net.state_dict()),
+            "optimiser": self._optimiser.state_dict()["state"],
+            "loss": self._loss,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        self._epoch, self._done = state["epoch"], state["done"]
+        for generator, kept in zip((self._draw, self._order), state["drawn"], strict=True):
+            generator.set_state(kept.cpu())
+        self._noise.set_state(state["noise"].cpu())
+        self._net.load_state_dict(state["net"])
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
+        self._loss = state["loss"]
+
+    def _train_epoch(self, after_step: Callable[[int], None]) -> None:
+        recipe, protocol = self._recipe, self._recipe.protocol
+        rate = protocol.rate(self._epoch, recipe.epochs, recipe.learning_rate)
+        self._optimiser.param_groups[0]["lr"] = rate
+        self._drawn = self._draws()
+        images, labels = self._source.epoch(self._draw)
+        shuffled = torch.randperm(len(labels), generator=self._order, device=labels.device)
+        for batch in torch.split(shuffled, protocol.batch_size)[self._done :]:
+            self._loss = self._gradient(self._dsa(images[batch], self._noise), labels[batch])
+            self._optimiser.step()
+            self._done += 1
+            after_step(self._epoch)
+
+    def _draws(self) -> list[Tensor]:
+        """Return what the images and the order of the coming epoch are drawn from."""
+        return [self._draw.get_state(), self._order.get_state()]

@@ -11,7 +11,7 @@ import sys
 import torch
 
 from bench.errors import BenchError
-from bench.speed.machine import peak_resident_bytes
+from bench.meter import host_peak_bytes
 from bench.speed.stages import STAGES, made_up_set
 
 STAGE = "evaluation-ipc50"
@@ -45,4 +45,4 @@ def _evaluate(device: torch.device, precision: str) -> None:
 
 if __name__ == "__main__":
     _evaluate(torch.device(sys.argv[1]), sys.argv[2])
-    print(peak_resident_bytes() or 0)
+    print(host_peak_bytes() or 0)

@@ -63,16 +63,3 @@ def page_faults() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-
-def peak_resident_bytes() -> int | None:
-    """Return the most memory that this process ever held; ``None`` where unknown.
-
-    Not ``ru_maxrss``: it starts from what the parent process held.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(peaks[0]) * 1024 if peaks else None

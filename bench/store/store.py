@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.control import Control
 from bench.errors import BenchError
 from bench.files import file_sha256
 from bench.store.atomic import write_json
+from bench.store.checkpoint import Checkpoint
 from bench.store.record import OtherSchemaError, Record
 
 DEFAULT_STORE = Path("results/runs")
@@ -66,6 +68,11 @@ class Store:
     def byproducts(self, cell_id: str) -> Path:
         """Return where a distil cell keeps tensors for methods that start from it."""
         return self.folder(cell_id) / "byproducts.safetensors"
+
+    def checkpoint(self, cell_id: str, control: Control) -> Checkpoint:
+        """Return where a cell keeps its state while it runs."""
+        path = self.folder(cell_id) / "checkpoint.safetensors"
+        return Checkpoint(path, cell_id, control.checkpoint_every, control.view.note)
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
         """Write what the cell is, before it runs.

@@ -23,7 +23,7 @@ from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, num
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import crew
-from bench.evaluation.training import Recipe, initial_network, train
+from bench.evaluation.training import Recipe, Training, initial_network
 from bench.seeds import derive_seed, make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
@@ -101,7 +101,8 @@ def engine_loop(source, protocol, seed, cores=2):
             return losses[-1]
 
         recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
-        workers.map([lambda: train(net, gradient, source, recipe, seed, lambda epochs: None)])
+        training = Training(net, gradient, source, recipe, seed)
+        workers.map([lambda: training.run(lambda epochs: None)])
     return [float(loss) for loss in losses], net
 
 

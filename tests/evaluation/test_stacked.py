@@ -16,7 +16,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import _Job
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.stacked import StackedNets, stacking_pays, train_stacked
+from bench.evaluation.stacked import StackedNets, StackedTraining, stacking_pays
 from bench.evaluation.training import Recipe, initial_network
 from bench.seeds import derive_seed, global_seed, make_generator
 
@@ -86,7 +86,7 @@ def together(
 
     monkeypatch.setattr(StackedNets, "losses", recorded)
     recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
-    last = train_stacked(nets, given, recipe, seeds, lambda epochs: None)
+    last = StackedTraining(nets, given, recipe, seeds).run(lambda epochs: None)
     monkeypatch.undo()
     assert torch.equal(last, losses[-1])
     return torch.stack(losses).detach(), nets
@@ -133,14 +133,14 @@ def test_a_network_does_not_depend_on_the_others(arch, monkeypatch):
 def test_progress_is_told_after_every_step_and_can_end_the_training():
     nets, seen = [initial_network(ARCHES[0], SPEC, seed, CPU) for seed in SEEDS], []
     recipe = Recipe(PROTOCOL, SPEC, 0.01, 2)
-    train_stacked(nets, source(), recipe, SEEDS, seen.append)
+    StackedTraining(nets, source(), recipe, SEEDS).run(seen.append)
     assert seen == [0, 0, 0, 1, 1, 1, 2]
 
     def stop(epochs: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_stacked(nets, source(), recipe, SEEDS, stop)
+        StackedTraining(nets, source(), recipe, SEEDS).run(stop)
 
 
 class Reads(TorchDispatchMode):
@@ -163,7 +163,7 @@ def test_no_step_reads_what_the_device_computes(arch):
     nets = [initial_network(arch, SPEC, seed, CPU) for seed in SEEDS]
     recipe = Recipe(PROTOCOL, SPEC, 0.01, 3)
     with Reads() as reads:
-        last = train_stacked(nets, source(DrawnSource), recipe, SEEDS, lambda epochs: None)
+        last = StackedTraining(nets, source(DrawnSource), recipe, SEEDS).run(lambda epochs: None)
         assert reads.total > 1000
         assert not reads.waits
         bool(last.sum() > 0)
@@ -260,7 +260,7 @@ def test_a_gpu_is_never_waited_for():
         torch.cuda.set_sync_debug_mode("error" if epochs < 4 else "default")
 
     try:
-        train_stacked(nets, on_gpu, Recipe(PROTOCOL, SPEC, 0.01, 4), SEEDS, watch)
+        StackedTraining(nets, on_gpu, Recipe(PROTOCOL, SPEC, 0.01, 4), SEEDS).run(watch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -275,6 +275,6 @@ def test_a_gpu_agrees_with_itself_in_turn(arch):
         found = []
         for seeds in groups:
             nets = [initial_network(arch, SPEC, seed, CUDA) for seed in seeds]
-            found += train_stacked(nets, on_gpu, recipe, seeds, lambda epochs: None).tolist()
+            found += StackedTraining(nets, on_gpu, recipe, seeds).run(lambda epochs: None).tolist()
         losses.append(found)
     assert losses[0] == pytest.approx(losses[1], rel=0.02)

@@ -11,8 +11,9 @@ from replay import small_real_set
 
 from bench.errors import BenchError, UnknownNameError
 from bench.evaluation.protocols import get_protocol
+from bench.meter import host_peak_bytes
 from bench.speed.flops import count, train_flops
-from bench.speed.machine import busy_warning, cpu_model, peak_resident_bytes
+from bench.speed.machine import busy_warning, cpu_model
 from bench.speed.measuring import Observation, Side, Spread, alternate, observer, ratios
 from bench.speed.peak import measure_peak
 from bench.speed.session import Plan
@@ -155,5 +156,5 @@ def test_a_cpu_has_a_name(tmp_path: Path) -> None:
 
 
 def test_a_process_knows_its_peak() -> None:
-    peak = peak_resident_bytes()
+    peak = host_peak_bytes()
     assert peak is None or peak > 50e6

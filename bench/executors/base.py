@@ -1,0 +1,73 @@
+"""The contract of an executor, and what all of them need: who waits for whom, how a cell ended."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.cells import Cell
+from bench.labels import summary
+from bench.plan import before
+
+if TYPE_CHECKING:
+    from bench.runner import Runner
+
+# How often a cell is given to another process after the one that had it died without a word.
+RETRIES = 2
+
+
+class Executor(ABC):
+    """Has cells computed by other processes and tells the runner how each ended.
+
+    An executor is a :data:`bench.runner.Work`: it is given the missing cells in an order in which
+    they can run. It launches :func:`bench.executors.work.run_cell` wherever it likes, never a cell
+    before the one that it rests on has ended, and calls :meth:`ended` for each.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    @abstractmethod
+    def __call__(self, cells: Sequence[Cell]) -> None:
+        """Have the cells computed.
+
+        Raises:
+            Interrupted: the run was told to end; every process has kept a checkpoint and ended.
+        """
+
+    def ended(self, cell: Cell, seconds: float, died: str | None = None) -> None:
+        """Tell the runner how a cell ended, as the store says.
+
+        Args:
+            cell: which.
+            seconds: of wall time.
+            died: how its process ended, if it left no record behind and is not tried again.
+        """
+        record = self.runner.store.read(cell.id)
+        if record is not None and record.status == "ok":
+            self.runner.finish(cell, "ok", summary(record.result), seconds)
+        elif died is not None:
+            self.runner.fail(cell, died, seconds)
+        elif record is not None:
+            self.runner.finish(cell, record.status, record.reason or "", seconds)
+        else:
+            self.runner.finish(cell, "busy", "another process is working on it", seconds)
+
+
+def waits_for(cell: Cell, cells: Sequence[Cell]) -> str | None:
+    """Return the id of the cell among ``cells`` that must end before this one starts."""
+    needed = before(cell)
+    return needed.id if needed is not None and needed in cells else None
+
+
+def waves(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Group cells so that each rests only on cells of earlier groups (or on none of these)."""
+    depth: dict[str, int] = {}
+    for cell in cells:
+        needed = before(cell)
+        depth[cell.id] = depth.get(needed.id, -1) + 1 if needed is not None else 0
+    groups: list[list[Cell]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for cell in cells:
+        groups[depth[cell.id]].append(cell)
+    return groups

@@ -1,0 +1,56 @@
+"""Why a cell failed, in a line: what is recorded and shown."""
+
+from __future__ import annotations
+
+import re
+
+from bench.errors import BenchError
+
+# What torch says of the size that it was asked for, on a CPU and on a GPU.
+_SIZES = (
+    re.compile(r"you tried to allocate (\d+) bytes"),
+    re.compile(r"Tried to allocate ([\d.]+ [KMGT]iB)"),
+)
+_LESS = "a smaller batch, network or --profile, or bf16, needs less"
+
+
+class CellFailedError(Exception):
+    """A cell could not be computed; the message is its recorded reason."""
+
+
+def explain(error: BaseException) -> str:
+    """Return why a cell failed, in one line."""
+    text = " ".join(str(error).split())
+    if is_out_of_memory(error):
+        return f"out of memory{_asked(text)}: {_LESS}"
+    if isinstance(error, CellFailedError | BenchError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the host or on the device."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"MemoryError", "OutOfMemoryError"}:
+        return True
+    # torch raises a plain RuntimeError where the host's memory runs out.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def _asked(text: str) -> str:
+    for pattern in _SIZES:
+        found = pattern.search(text)
+        if found:
+            size = found.group(1)
+            return f", {_readable(int(size)) if size.isdigit() else size} were asked for"
+    numpy = re.search(r"Unable to allocate ([\d.]+ [KMGT]iB)", text)
+    return f", {numpy.group(1)} were asked for" if numpy else ""
+
+
+def _readable(size: int) -> str:
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} TiB"
