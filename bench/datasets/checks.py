@@ -13,6 +13,10 @@ from bench.datasets.source import PARTS, Arrays
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
 
+# More classes and larger images (2048x2048 grey, 1182x1182 RGB) than any dataset that is distilled:
+# networks are built from these numbers, so a file must not claim what it likes.
+MOST_CLASSES = 100_000
+MOST_VALUES = 2**22
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -105,15 +109,19 @@ def check_spec(spec: DatasetSpec) -> None:
     for field in ("num_classes", "channels", "height", "width"):
         value = getattr(spec, field)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{field} is {value!r}, not a positive whole number")
+            raise ValueError(f"{field} is {value!r:.50}, not a positive whole number")
+    if spec.num_classes > MOST_CLASSES:
+        raise ValueError(f"num_classes is above {MOST_CLASSES:,}, the most that are allowed")
     if spec.channels not in (1, 3):
-        raise ValueError(f"channels is {spec.channels}, not 1 or 3")
+        raise ValueError(f"channels is {spec.channels!r:.50}, not 1 or 3")
+    if spec.pixels > MOST_VALUES:
+        raise ValueError(f"images hold more than {MOST_VALUES:,} values, the most that are allowed")
     _check_per_channel("mean", spec.mean, spec.channels)
     _check_per_channel("std", spec.std, spec.channels)
     if not all(spec.std):
-        raise ValueError(f"std is {spec.std!r}, not above 0")
+        raise ValueError(f"std is {spec.std!r:.100}, not above 0")
     if not isinstance(spec.flip, bool):
-        raise ValueError(f"flip is {spec.flip!r}, not true or false")
+        raise ValueError(f"flip is {spec.flip!r:.50}, not true or false")
     texts = (spec.name, spec.note, *spec.class_names)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("name, note and class names must be texts")
@@ -126,9 +134,9 @@ def check_spec(spec: DatasetSpec) -> None:
 
 def _check_per_channel(field: str, values: Any, channels: int) -> None:
     if not isinstance(values, tuple) or len(values) != channels:
-        raise ValueError(f"{field} is {values!r}, not one number per channel")
+        raise ValueError(f"{field} is {values!r:.100}, not one number per channel")
     if not all(isinstance(v, float) and 0 <= v <= 1 for v in values):
-        raise ValueError(f"{field} is {values!r}, not numbers in 0..1")
+        raise ValueError(f"{field} is {values!r:.100}, not numbers in 0..1")
 
 
 def class_label(spec: DatasetSpec, index: int) -> str:

@@ -80,8 +80,19 @@ class DistilledSet(ABC):
         """
 
     @abstractmethod
-    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
-        """Return float32 images in [0, 1], ``(num_classes, up to per_class, C, H, W)``."""
+    def preview(
+        self, per_class: int, generator: torch.Generator, classes: int | None = None
+    ) -> Tensor:
+        """Return float32 images in [0, 1], ``(num_classes, up to per_class, C, H, W)``.
+
+        Args:
+            per_class: how many of each class, if there are as many.
+            generator: on the set's device; drawn from only if the source makes images on the fly.
+            classes: only the first so many; ``None`` for all.
+
+        Raises:
+            ValueError: if what is stored cannot be turned into pixels.
+        """
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -105,6 +116,24 @@ class DistilledSet(ABC):
         Raises:
             ValueError: if the parts do not fit together.
         """
+
+    def first_classes(self, limit: int | None) -> range:
+        """Return the labels of the first ``limit`` classes, or of all."""
+        count = self.spec.num_classes
+        return range(count if limit is None else min(limit, count))
+
+    def check_made_for(self, spec: DatasetSpec) -> None:
+        """Raise ``ValueError`` unless the set was made from the dataset of ``spec``.
+
+        A file may claim any number of classes and any size of image, from which networks are
+        built; notes and class names may differ.
+        """
+        for name in ("num_classes", "channels", "height", "width", "mean", "std"):
+            ours, theirs = getattr(self.spec, name), getattr(spec, name)
+            if ours != theirs:
+                raise ValueError(
+                    f"the set was not made from {spec.name}: its {name} is {ours}, not {theirs}"
+                )
 
     def check_mode(self, mode: str) -> None:
         """Raise ``ValueError`` unless this kind of set can be judged in ``mode``."""

@@ -19,6 +19,7 @@ from bench.datasets.real_set import normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.image_set import FixedSource, ImageSet
+from bench.files import host_memory
 
 # What completes the last row and column of parts where the factor does not divide the size.
 _GREY = 0.5
@@ -85,7 +86,9 @@ class FactoredSet(DistilledSet):
         whole = isinstance(self.factor, int) and not isinstance(self.factor, bool)
         limit = min(self.spec.height, self.spec.width)
         if not (whole and 1 <= self.factor <= limit):
-            raise ValueError(f"factor must be a whole number in 1..{limit}, not {self.factor!r}")
+            raise ValueError(
+                f"factor must be a whole number in 1..{limit}, not {self.factor!r:.50}"
+            )
         if self.images.dtype != torch.float32:
             raise ValueError(f"images of a factored set must be float32, not {self.images.dtype}")
         self._stored()
@@ -101,10 +104,12 @@ class FactoredSet(DistilledSet):
         decoded = normalise(decode_parts(self.images, self.factor), self.spec)
         return FixedSource(decoded, labels.repeat_interleave(self.factor**2), self.storage_bytes)
 
-    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
+    def preview(
+        self, per_class: int, generator: torch.Generator, classes: int | None = None
+    ) -> Tensor:
         """Return the first grids of each class as they are stored: all that was learned."""
         pixels = normalise(self.images, self.spec)
-        return replace(self._stored(), images=pixels).preview(per_class, generator)
+        return replace(self._stored(), images=pixels).preview(per_class, generator, classes)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the grids and labels."""
@@ -125,7 +130,14 @@ class FactoredSet(DistilledSet):
         """Rebuild from a file's parts."""
         if set(tensors) != {"images", "labels"}:
             raise ValueError(f"a factored set holds images and labels, not {sorted(tensors)}")
-        return cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
+        made = cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
+        decoded = made.images.nbytes * made.factor**2
+        if decoded > host_memory():
+            raise ValueError(
+                f"with factor {made.factor} its {len(made.labels):,} images decode to {decoded:,} "
+                "bytes, more than this machine's memory"
+            )
+        return made
 
     def _stored(self) -> ImageSet:
         """Return the grids, not normalised, as an image set, which checks and counts them."""

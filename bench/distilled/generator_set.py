@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
+from bench.distilled.generator_file import build_generator
 from bench.distilled.image_set import ImageSet
-from bench.registry import GENERATORS
-from bench.seeds import global_seed
 
 # Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
 _CHUNK = {"cpu": 32, "cuda": 1024}
@@ -29,7 +28,8 @@ _CHUNK = {"cpu": 32, "cuda": 1024}
 class ImageGenerator(nn.Module):
     """A network that draws images of given classes; registered under ``bench.generators``.
 
-    Built as ``factory(spec, **config)``.
+    Built as ``factory(spec, **config)``, for a file first on PyTorch's ``meta`` device, where
+    tensors have shapes but no values: the constructor must not read values of its tensors.
     """
 
     config: dict[str, Any]
@@ -109,12 +109,15 @@ class GeneratorSet(DistilledSet):
         pixels = denormalise(self.draw(labels, generator), self.spec).mul(255).round()
         return ImageSet(self.spec, pixels.to(torch.uint8), labels, dict(self.provenance))
 
-    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:
+    def preview(
+        self, per_class: int, generator: torch.Generator, classes: int | None = None
+    ) -> Tensor:
         """Draw images as [0, 1] pixels."""
-        labels = self.balanced_labels(per_class)
+        shown = self.first_classes(classes)
+        labels = self.balanced_labels(per_class)[: len(shown) * per_class]
         with torch.no_grad():
             images = (self.network.sample(labels, generator) + 1) / 2
-        return images.clamp(0, 1).view(self.spec.num_classes, per_class, *self.spec.shape)
+        return images.clamp(0, 1).view(len(shown), per_class, *self.spec.shape)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the network's weights and buffers."""
@@ -134,12 +137,7 @@ class GeneratorSet(DistilledSet):
     ) -> Self:
         """Rebuild the network from its registered factory and load the weights."""
         factory = str(config["factory"])
-        try:
-            with global_seed(0):  # the weights that a fresh network draws are overwritten
-                network: ImageGenerator = GENERATORS.get(factory)(spec, **config["arguments"])
-            network.load_state_dict(dict(tensors))
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit generator '{factory}': {error}") from None
+        network = build_generator(factory, spec, config["arguments"], tensors)
         device = next(iter(tensors.values())).device
         return cls(spec, factory, network.to(device), provenance)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -14,6 +13,10 @@ from bench.augment.zca import ZCA
 from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
+
+# What a set asks of its training is believed up to here: a file must not ask for ever.
+_MOST_EPOCHS = 100_000
+_LARGEST_RATE = 1e9
 
 
 @dataclass(frozen=True)
@@ -83,15 +86,22 @@ class ImageSet(DistilledSet):
             raise ValueError(f"labels must lie in 0..{self.spec.num_classes - 1}")
         if self.images.dtype == torch.float32 and not bool(self.images.isfinite().all()):
             raise ValueError("images hold NaN or infinity")
-        rate, epochs = self.learning_rate, self.epochs
-        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < math.inf):
-            raise ValueError(f"learning_rate must be a positive number, not {rate!r}")
-        if epochs is not None and not (isinstance(epochs, int) and epochs >= 1):
-            raise ValueError(f"epochs must be a whole number from 1 up, not {epochs!r}")
+        self._check_training()
         if self.zca is not None and self.zca.mean.numel() != self.spec.pixels:
             raise ValueError(
                 f"ZCA statistics of {self.zca.mean.numel()} values do not fit {self.spec.name}, "
                 f"whose images have {self.spec.pixels}"
+            )
+
+    def _check_training(self) -> None:
+        rate, epochs = self.learning_rate, self.epochs
+        plain = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if rate is not None and not (plain and 0 < rate <= _LARGEST_RATE):
+            raise ValueError(f"learning_rate must be a positive number, not {rate!r:.50}")
+        whole = isinstance(epochs, int) and not isinstance(epochs, bool)
+        if epochs is not None and not (whole and 1 <= epochs <= _MOST_EPOCHS):
+            raise ValueError(
+                f"epochs must be a whole number from 1 to {_MOST_EPOCHS:,}, not {epochs!r:.50}"
             )
 
     @property
@@ -114,16 +124,25 @@ class ImageSet(DistilledSet):
             images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
         return FixedSource(images, self.labels, self.storage_bytes)
 
-    def preview(self, per_class: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+    def preview(
+        self,
+        per_class: int,
+        generator: torch.Generator,  # noqa: ARG002
+        classes: int | None = None,
+    ) -> Tensor:
         """Return the first images of each class as [0, 1] pixels."""
-        rows = [self.images[self.labels == c][:per_class] for c in range(self.spec.num_classes)]
-        images = torch.stack([row[: min(map(len, rows))] for row in rows])
+        rows = [self.images[self.labels == c][:per_class] for c in self.first_classes(classes)]
+        fewest = min(map(len, rows))
+        images = torch.stack([row[:fewest] for row in rows])
         if images.dtype == torch.uint8:
             return images.float() / 255
         flat = images.flatten(0, 1)
-        if self.zca is not None:
+        if self.zca is None:
+            return denormalise(flat, self.spec).view_as(images)
+        try:
             return self.zca.unwhiten(flat).clamp(0, 1).view_as(images)
-        return denormalise(flat, self.spec).view_as(images)
+        except RuntimeError as error:  # statistics of a file, which no dataset has
+            raise ValueError(f"ZCA statistics that cannot be undone: {error}") from error
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the images and labels, and the ZCA statistics if there are any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,24 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from bench.datasets.checks import check_spec
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.errors import BenchError
+from bench.files import host_memory, open_plain
 from bench.store.atomic import replacing
+from bench.strict_json import parse_json
 
 FORMAT = 1
 _HEADER = "bench"
 _PLAIN = torch.contiguous_format
-# No dataset has as many classes, nor images as many pixels a side, nor so large a mean.
-_LARGEST = 1_000_000
+# Bytes of names, shapes and JSON at the start of a file: thousands of tensors need less.
+_MOST_HEADER = 16 * 2**20
+# No tensor of ours has more dimensions; a file may claim a hundred thousand of them.
+_MOST_DIMENSIONS = 16
 _KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, FactoredSet, GeneratorSet)}
 
 
@@ -60,13 +66,19 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
         return kind.from_parts(_spec(_table(header, "spec")), tensors, config, provenance)
     except KeyError as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: it lacks {error}") from error
-    except (BenchError, TypeError, ValueError) as error:
+    except (BenchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: {error}") from error
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
-    """Write tensors and a JSON header as safetensors, atomically."""
+    """Write tensors and a JSON header as safetensors, atomically.
+
+    Raises:
+        ValueError: the header is so large that it would not be read again, or holds NaN.
+    """
     text = json.dumps(header, sort_keys=True, allow_nan=False)
+    if len(text) > _MOST_HEADER // 2:  # its quotes are escaped in the file, names come on top
+        raise ValueError(f"a header of {len(text):,} bytes: at most {_MOST_HEADER // 2:,} are kept")
     # Cloned, because safetensors refuses tensors that share memory (tied weights, views).
     plain = {k: v.detach().cpu().clone(memory_format=_PLAIN) for k, v in tensors.items()}
     with replacing(path) as temporary:
@@ -82,23 +94,43 @@ def load_tensors(
         BenchError: if the file is absent, truncated, or not ours.
     """
     try:
+        _check_size(path)
         with safe_open(os.fspath(path), framework="pt", device=str(device)) as file:
             text = (file.metadata() or {}).get(_HEADER)
             if text is None:
                 raise BenchError(f"'{path}' was not written by bench: it has no '{_HEADER}' header")
-            header = json.loads(text, parse_constant=_refuse)
+            header = parse_json(text)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        _check_shapes(tensors)
     except FileNotFoundError:
         raise BenchError(f"'{path}' does not exist") from None
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+    # RuntimeError: no memory for it. TypeError: a size that torch cannot count up to.
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
         raise BenchError(f"'{path}' is not a readable bench file: {error}") from error
     if not isinstance(header, dict):
         raise BenchError(f"'{path}' has a header that is not an object")
     return tensors, header
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"its header holds {constant}")
+def _check_size(path: Path) -> None:
+    """Look at a file's size and at what it says of its header, before anything is read.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no plain file, or larger than this machine or bench can hold.
+    """
+    with open_plain(path) as file:
+        size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
+    if header > _MOST_HEADER:
+        raise ValueError(f"its header claims {header:,} bytes, at most {_MOST_HEADER:,} are read")
+    if size > host_memory():
+        raise ValueError(f"its {size:,} bytes are more than this machine's memory")
+
+
+def _check_shapes(tensors: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.ndim > _MOST_DIMENSIONS:
+            raise ValueError(f"{name!r:.50} has {tensor.ndim:,} dimensions")
 
 
 def _table(header: dict[str, Any], name: str) -> dict[str, Any]:
@@ -110,13 +142,5 @@ def _table(header: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _spec(data: dict[str, Any]) -> DatasetSpec:
     spec = DatasetSpec.from_json(data)
-    sizes = (spec.num_classes, *spec.shape)
-    if not all(isinstance(size, int) and 1 <= size <= _LARGEST for size in sizes):
-        raise ValueError(f"sizes {sizes} of its dataset are not whole numbers from 1 up")
-    if not len(spec.mean) == len(spec.std) == spec.channels:
-        raise ValueError(f"mean {spec.mean} and std {spec.std} are not one number per channel")
-    numbers = (*spec.mean, *spec.std)
-    plain = all(isinstance(v, int | float) and abs(v) <= _LARGEST for v in numbers)
-    if not plain or min(spec.std) <= 0:
-        raise ValueError(f"mean {spec.mean} or std {spec.std} of its dataset cannot normalise")
+    check_spec(spec)
     return spec

@@ -75,7 +75,7 @@ def test_a_learned_rate_is_a_positive_number(rate: Any) -> None:
 
 @pytest.mark.parametrize("epochs", [0, -1, 1.5, "3"])
 def test_epochs_are_counted_from_one(epochs: Any) -> None:
-    with pytest.raises(ValueError, match="epochs must be a whole number from 1 up"):
+    with pytest.raises(ValueError, match="epochs must be a whole number from 1 to"):
         made(epochs=epochs)
 
 
