@@ -16,8 +16,10 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import _Job
 from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, StackedTraining, stacking_pays
 from bench.evaluation.training import Recipe, initial_network
+from bench.interrupts import Stop
 from bench.seeds import derive_seed, global_seed, make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
@@ -227,8 +229,9 @@ def job(epochs_seen: list[int] | None = None) -> _Job:
     recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
     seen = [] if epochs_seen is None else epochs_seen
     return _Job(
-        source(), ARCHES[0], recipe, test, CPU, "fp32", SEEDS, lambda done, total: seen.append(done)
-    )
+        source(), ARCHES[0], recipe, test, CPU, "fp32", SEEDS,
+        lambda done, total: seen.append(done), Snapshots(None, Stop(), CPU),
+    )  # fmt: skip
 
 
 def test_the_engine_finds_the_same_stacked_and_in_turn():
