@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.files import file_sha256
+from bench.files import file_sha256, read_plain
 
+_MOST_BYTES = 4096
 _TEXT = re.compile(r"# size (\d{1,19}) mtime_ns (\d{1,20})\n([0-9a-f]{64})  (.+)\n")
 
 
@@ -77,7 +78,8 @@ def _hashed(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
 def _recorded(path: Path) -> tuple[int, int, str] | None:
     """Return size, time and sha256 as recorded; ``None`` if nothing readable is."""
     try:
-        match = _TEXT.fullmatch(checksum_path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        raw = read_plain(checksum_path(path), _MOST_BYTES)
+        match = _TEXT.fullmatch(raw.decode("utf-8"))
+    except (OSError, ValueError):
         return None
     return (int(match[1]), int(match[2]), match[3]) if match and match[4] == path.name else None

@@ -14,6 +14,8 @@ from bench.errors import BenchError
 
 _CHUNK = 2**18
 _SILENCE_SECONDS = 60
+# The largest file that is fetched, SVHN's training part, has 182 MB.
+_MOST_BYTES = 2**30
 
 
 def download(urls: Sequence[str], path: Path, md5: str, progress: Progress) -> None:
@@ -57,5 +59,7 @@ def _stream(url: str, path: Path, progress: Progress) -> str:
             out.write(chunk)
             digest.update(chunk)
             done += len(chunk)
+            if done > _MOST_BYTES:
+                raise OSError(f"more than {_MOST_BYTES:,} bytes came")
             progress(path.name, done, total)
     return digest.hexdigest()

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.checks import MOST_VALUES
 from bench.datasets.npz_file import MAX_BYTES
 from bench.datasets.source import PARTS, Arrays, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
+from bench.files import open_plain
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 
+# Only these are tried, whatever a file is called: Pillow knows formats whose pixels another program
+# computes (PostScript).
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 # Modes that become grey or RGB without losing anything.
 _LOSSLESS = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
 
@@ -118,19 +126,32 @@ def _read(file: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
-            if size is not None and (image.height, image.width) != size:
-                raise BenchError(
-                    f"'{file}' is {image.height}x{image.width}, the first image is "
-                    f"{size[0]}x{size[1]}: all images must have one size"
-                )
-            if image.mode not in _LOSSLESS:
-                raise BenchError(
-                    f"'{file}' is of mode {image.mode}: expected 8-bit grey or RGB without alpha"
-                )
+        with open_plain(file) as opened, Image.open(opened, formats=_FORMATS) as image:
+            _check_image(image, size, file)
             return np.array(image.convert(_LOSSLESS[image.mode]))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BenchError:
+        raise
+    # Anything: a damaged file makes Pillow's decoders stumble in their own ways.
+    except Exception as error:
         raise BenchError(f"'{file}' cannot be read as an image: {error}") from error
+
+
+def _check_image(image: PILImage, size: tuple[int, int] | None, file: Path) -> None:
+    """Refuse an image by its header, before its pixels are unpacked."""
+    if size is not None and (image.height, image.width) != size:
+        raise BenchError(
+            f"'{file}' is {image.height}x{image.width}, the first image is "
+            f"{size[0]}x{size[1]}: all images must have one size"
+        )
+    if image.height * image.width > MOST_VALUES:
+        raise BenchError(
+            f"'{file}' is {image.height}x{image.width}: more than the {MOST_VALUES:,} pixels that "
+            "are allowed"
+        )
+    if image.mode not in _LOSSLESS:
+        raise BenchError(
+            f"'{file}' is of mode {image.mode}: expected 8-bit grey or RGB without alpha"
+        )
 
 
 def _stack(images: list[NDArray[np.uint8]], colour: bool) -> NDArray[Any]:

@@ -37,7 +37,7 @@ def read_import(path: Path, known: DatasetSpec | None, progress: Progress) -> tu
         return read_folder(path, known, progress)
     if not path.exists():
         raise BenchError(f"'{path}' does not exist: give an .npz file or a folder of images")
-    if path.suffix.lower() != ".npz":
+    if path.suffix.lower() != ".npz" or not path.is_file():
         raise BenchError(f"'{path}' is neither an .npz file nor a folder with train/ and test/")
     return read_npz(path), ()
 

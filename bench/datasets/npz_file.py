@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
-import zlib
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from bench.datasets.checks import check_images, check_labels
 from bench.datasets.source import Arrays
 from bench.errors import BenchError
+from bench.files import open_plain
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 MAX_BYTES = 8 * 2**30
 
+# Images shrink to a tenth at best, sorted labels to less. What unpacks to more than a hundred times
+# its size, and to more than this, was made to fill a memory.
+_HIGHEST_RATIO, _HARMLESS_BYTES = 100, 64 * 2**20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_npz(path: Path) -> Arrays:
-    """Read the four arrays, after their declared shapes were found sane.
+    """Read the four arrays, after their declared sizes, types and shapes were found sane.
 
     Args:
         path: an ``.npz`` as ``numpy.savez`` or ``numpy.savez_compressed`` writes it.
@@ -32,43 +39,59 @@ def read_npz(path: Path) -> Arrays:
             dtype or shape.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_declared(archive, path)
-        with np.load(path, allow_pickle=False) as file:
-            arrays = Arrays(**{key: file[key] for key in KEYS})
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise BenchError(f"'{path}' is not a whole .npz file: {error}") from error
+        with open_plain(path) as file, zipfile.ZipFile(file) as archive:
+            members = _members(archive, path)
+            _check_sizes(members, os.fstat(file.fileno()).st_size, path)
+            for key, info in members.items():
+                _check_declared(archive, info, f"{key} in '{path}'")
+            arrays = Arrays(**{key: _read(archive, info) for key, info in members.items()})
     except OSError as error:
         raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    except BenchError:
+        raise
+    # Anything: zipfile and numpy let through what a damaged archive makes them stumble over.
+    except Exception as error:
+        raise BenchError(f"'{path}' is not a whole .npz file: {error}") from error
     for part in ("train", "test"):
         check_images(arrays.images(part), f"x_{part}")
         check_labels(arrays.labels(part), len(arrays.images(part)), f"y_{part}")
     return arrays
 
 
-def _check_declared(archive: zipfile.ZipFile, path: Path) -> None:
-    """Look at the members' headers only, so that a hostile archive allocates nothing."""
-    members = {info.filename: info for info in archive.infolist()}
-    missing = [key for key in KEYS if f"{key}.npy" not in members]
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the archive's entry of each array."""
+    found = {info.filename: info for info in archive.infolist()}
+    missing = [key for key in KEYS if f"{key}.npy" not in found]
     if missing:
-        found = ", ".join(sorted(n.removesuffix(".npy") for n in members)) or "nothing"
+        names = ", ".join(sorted(n.removesuffix(".npy") for n in found)) or "nothing"
         raise BenchError(
-            f"'{path}' lacks {', '.join(missing)}: expected {', '.join(KEYS)}, found {found[:200]}"
+            f"'{path}' lacks {', '.join(missing)}: expected {', '.join(KEYS)}, found {names[:200]}"
         )
-    total = 0
-    for key in KEYS:
-        info = members[f"{key}.npy"]
-        with archive.open(info) as member:
-            declared, header = _declared_bytes(member, f"{key} in '{path}'")
-        if declared + header != info.file_size:
-            raise BenchError(
-                f"{key} in '{path}' is cut short or damaged: its header announces {declared:,} "
-                f"bytes, the archive holds {info.file_size - header:,}"
-            )
-        total += declared
-    if total > MAX_BYTES:
+    return {key: found[f"{key}.npy"] for key in KEYS}
+
+
+def _check_sizes(members: Mapping[str, zipfile.ZipInfo], file_bytes: int, path: Path) -> None:
+    """Refuse an archive whose directory announces too much; nothing is unpacked beyond that."""
+    total = sum(info.file_size for info in members.values())
+    most = min(MAX_BYTES, max(_HARMLESS_BYTES, _HIGHEST_RATIO * file_bytes))
+    if total > most:
         raise BenchError(
-            f"'{path}' would unpack to {total:,} bytes: at most {MAX_BYTES:,} are allowed"
+            f"'{path}' would unpack from {file_bytes:,} to {total:,} bytes: at most {most:,} are "
+            "allowed"
+        )
+    for info in members.values():
+        if info.compress_type not in _METHODS:
+            raise BenchError(f"'{path}' is packed in a way that numpy does not use")
+
+
+def _check_declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo, label: str) -> None:
+    """Look at a member's header only, so that a hostile archive allocates nothing."""
+    with archive.open(info) as member:
+        declared, header = _declared_bytes(member, label)
+    if declared + header != info.file_size:
+        raise BenchError(
+            f"{label} is cut short or damaged: its header announces {declared:,} bytes, the "
+            f"archive holds {info.file_size - header:,}"
         )
 
 
@@ -79,6 +102,8 @@ def _declared_bytes(member: IO[bytes], label: str) -> tuple[int, int]:
         raise BenchError(f"{label} is in npy format {version}: expected 1.0 or 2.0")
     shape, _, dtype = _HEADER_READERS[version](member)
     _refuse_objects(dtype, label)
+    if min(shape, default=0) < 0:
+        raise BenchError(f"{label} has shape {shape}")
     return prod(shape) * dtype.itemsize, member.tell()
 
 
@@ -88,3 +113,11 @@ def _refuse_objects(dtype: np.dtype[Any], label: str) -> None:
             f"{label} holds Python objects: save plain arrays (uint8 images, integer labels); "
             "pickled data is never loaded"
         )
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read the very member that was checked: an archive may hold others of nearly its name."""
+    with archive.open(info) as member:
+        array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
+        member.read()  # to the end, where zipfile compares the checksum
+    return array

@@ -24,12 +24,14 @@ from bench.datasets.checks import check_spec
 from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
+from bench.files import open_plain
+from bench.strict_json import parse_json
 
 FORMAT = 1
 _MAX_HEADER = 8 * 2**20
-_UNREADABLE = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
-)  # fmt: skip
+# Labels are held in memory, eight bytes each; ImageNet-21k has a ninth of this.
+_MOST_IMAGES = 2**27
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _ITEM_BYTES = {"I64": 8, "U8": 1}
 
 
@@ -87,10 +89,10 @@ def read_header(path: Path) -> PackedHeader:
         BenchError: the file cannot be read, is damaged, cut short or from a newer version.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
             raw = _header_bytes(file, size)
-        return _parse(json.loads(raw), 8 + len(raw), size)
+        return _parse(parse_json(raw), 8 + len(raw), size)
     except OSError as error:
         raise BenchError(f"dataset file '{path}' cannot be read: {error.strerror}") from error
     except _UNREADABLE as error:
@@ -157,14 +159,14 @@ def _header_bytes(file: BinaryIO, size: int) -> bytes:
 
 
 def _parse(header: Any, data_start: int, size: int) -> PackedHeader:
-    meta = json.loads(header["__metadata__"]["bench"])
+    meta = parse_json(header["__metadata__"]["bench"])
     if meta["format"] != FORMAT:
         raise ValueError(f"format {meta['format']} is not {FORMAT}, the one this version reads")
     spec = DatasetSpec.from_json(meta["spec"])
     check_spec(spec)
     n_train, n_test = (int(header[f"{part}_labels"]["shape"][0]) for part in ("train", "test"))
-    if min(n_train, n_test) < 1:
-        raise ValueError(f"{n_train} train and {n_test} test images")
+    if not 1 <= min(n_train, n_test) <= max(n_train, n_test) <= _MOST_IMAGES:
+        raise ValueError(f"{n_train:,} train and {n_test:,} test images")
     table = _tensor_table(spec, n_train, n_test)
     if {k: v for k, v in header.items() if k != "__metadata__"} != table:
         raise ValueError("the tensors are not those of a packed dataset of its spec")
