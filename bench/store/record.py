@@ -18,11 +18,13 @@ Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA_VERSION = 1
+_CELL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 STATUSES = ("ok", "failed", "skipped")
 _KINDS = ("distil", "evaluate")
 _TOO_LARGE = 2**63  # for the 64-bit columns of a frame
@@ -53,6 +55,11 @@ _NEEDED_OK: dict[str, dict[str, dict[str, Any]]] = {
         "environment": {"device": str},
     },
 }  # fmt: skip
+
+
+def is_cell_id(text: object) -> bool:
+    """Whether a text can be a cell's id, which is also the plain name of its folder."""
+    return isinstance(text, str) and _CELL_ID.fullmatch(text) is not None
 
 
 class OtherSchemaError(ValueError):
@@ -120,11 +127,21 @@ class Record:
         for tables in needed:
             for table, fields in tables.items():
                 _check_fields(getattr(self, table), fields, f"{table}.")
+        self._check_identity()
         for name, value in {**self.cost, **self.budget}.items():
             if value is not None and not _is_amount(value):
                 raise ValueError(f"cost or budget '{name}' is {value!r}, not a number from 0 up")
         if self.kind == "evaluate" and self.status == "ok":
             _check_accuracies(self.result["accuracies"])
+
+    def _check_identity(self) -> None:
+        for name in ("distil", "prerequisite"):
+            value = self.identity.get(name)
+            if value is not None and not is_cell_id(value):
+                raise ValueError(f"identity.{name} is {value!r:.80}, not the id of a cell")
+        for name in ("mode", "arch"):
+            if not isinstance(self.identity.get(name, ""), str | None):
+                raise ValueError(f"field 'identity.{name}' is of the wrong type")
 
 
 def _check_fields(data: Mapping[str, Any], types: Mapping[str, Any], prefix: str = "") -> None:

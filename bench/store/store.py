@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bench.control import Control
 from bench.errors import BenchError
-from bench.files import file_sha256
+from bench.files import file_sha256, read_plain
 from bench.store.atomic import write_json
 from bench.store.checkpoint import Checkpoint
-from bench.store.record import OtherSchemaError, Record
+from bench.store.record import OtherSchemaError, Record, is_cell_id
+from bench.strict_json import parse_json
 
 DEFAULT_STORE = Path("results/runs")
+# A record has about two thousand bytes; one of a thousand networks a hundred thousand.
+_MOST_BYTES = 8 * 2**20
 
 
 class Store:
@@ -38,6 +41,7 @@ class Store:
         Raises:
             BenchError: if the path is a file or may not be written.
         """
+        _refuse_link(self.root / "cells")
         try:
             (self.root / "cells").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -54,12 +58,23 @@ class Store:
         cells = self.root / "cells"
         if not os.path.isdir(cells):
             raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
+        _refuse_link(cells)
         if not os.access(cells, os.R_OK | os.X_OK):
             raise BenchError(f"store '{self.root}' may not be read by this user")
 
     def folder(self, cell_id: str) -> Path:
-        """Return the folder of a cell (it may not exist yet)."""
-        return self.root / "cells" / cell_id
+        """Return the folder of a cell (it may not exist yet).
+
+        Raises:
+            BenchError: if the id could not be a folder's plain name, or the folder is a link: what
+                is written to it would leave the store.
+        """
+        if not is_cell_id(cell_id):
+            raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
+        path = self.root / "cells" / cell_id
+        if os.path.islink(path):
+            raise BenchError(f"'{path}' is a link: remove it, a store holds its cells itself")
+        return path
 
     def artefact(self, cell_id: str) -> Path:
         """Return where a distil cell keeps its distilled set."""
@@ -101,7 +116,9 @@ class Store:
         """Append to a cell's log."""
         folder = self.folder(cell_id)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "log.txt").open("a", encoding="utf-8", errors="backslashreplace") as file:
+        with open(
+            folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace", opener=_no_link
+        ) as file:
             file.write(text.rstrip("\n") + "\n")
 
     def read(self, cell_id: str) -> Record | None:
@@ -115,7 +132,7 @@ class Store:
         """
         path = self.folder(cell_id) / "record.json"
         try:
-            record = Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+            record = Record.from_json(parse_json(read_plain(path, _MOST_BYTES, follow=False)))
             if record.id != cell_id:
                 raise ValueError(f"it is the record of cell {record.id}")
             return record
@@ -124,7 +141,7 @@ class Store:
         except OtherSchemaError as error:
             self._name(f"'{path}' was written by another version of bench ({error}); left alone")
             return None
-        except (ValueError, RecursionError, IsADirectoryError) as error:
+        except (ValueError, IsADirectoryError) as error:
             self._set_aside(path, error)
             return None
         except OSError as error:
@@ -138,8 +155,9 @@ class Store:
         record, path = self.read(cell_id), self.artefact(cell_id)
         if record is None or not path.exists():
             return False
-        if file_sha256(path) == record.result.get("artefact_sha256"):
-            return False
+        with suppress(ValueError, IsADirectoryError):  # no plain file: not what was written
+            if file_sha256(path) == record.result.get("artefact_sha256"):
+                return False
         self.damaged.append(f"'{path}' is damaged; set aside, and made again")
         path.replace(path.with_name("artefact.damaged"))
         return True
@@ -147,7 +165,10 @@ class Store:
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
         self.check_readable()
-        for name in sorted(os.listdir(self.root / "cells")):
+        for name in sorted(filter(is_cell_id, os.listdir(self.root / "cells"))):
+            if os.path.islink(self.root / "cells" / name):
+                self._name(f"'{self.root / 'cells' / name}' is a link; left alone")
+                continue
             record = self.read(name)
             if record is not None:
                 yield record
@@ -165,3 +186,12 @@ class Store:
     def _name(self, text: str) -> None:
         if text not in self.damaged:
             self.damaged.append(text)
+
+
+def _refuse_link(cells: Path) -> None:
+    if os.path.islink(cells):
+        raise BenchError(f"'{cells}' is a link: name the store that it leads to with --store")
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)

@@ -201,10 +201,10 @@ def test_a_record_that_may_not_be_read_says_so(
 ) -> None:
     store = filled(tmp_path)
 
-    def refuse(self: Path, encoding: str | None = None) -> str:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BenchError, match=r"record.json' cannot be read: Permission denied"):
         store.read("e1")
     assert store.damaged == []
