@@ -18,8 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bench.files import read_plain
+from bench.strict_json import parse_json
+
 BEAT = 30.0
 PATIENCE = 600.0
+_MOST_BYTES = 4096
 
 
 @contextmanager
@@ -52,7 +56,7 @@ def _acquire(path: Path, content: str) -> bool:
         return True
     with _alone(path.parent):
         if _is_stale(path):
-            path.unlink(missing_ok=True)
+            _remove(path)
     return _create(path, content)
 
 
@@ -80,17 +84,24 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _is_stale(path: Path) -> bool:
     try:
-        age = time.time() - path.stat().st_mtime
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        age = time.time() - path.lstat().st_mtime
+        holder = parse_json(read_plain(path, _MOST_BYTES, follow=False))
         host, pid = str(holder["host"]), int(holder["pid"])
     except FileNotFoundError:
         # Released just now. Nothing is left to remove, and who creates it next must not lose it.
         return False
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, IsADirectoryError):
         return age > BEAT  # damaged, unless it is being written right now
     if age > PATIENCE:
         return True
     return host == socket.gethostname() and not _runs(pid)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # a folder in its place
+        path.replace(path.with_name("lock.damaged"))
 
 
 def _runs(pid: int) -> bool:
@@ -114,6 +125,6 @@ def _beat(path: Path, content: str, released: threading.Event) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_plain(path, _MOST_BYTES, follow=False).decode("utf-8")
     except (OSError, ValueError):
         return None
