@@ -1,0 +1,98 @@
+"""What runs in a SLURM job: one cell, which ends with a checkpoint when SLURM says so.
+
+SLURM sends SIGTERM where it preempts, cancels or requeues a job, and, because ``sbatch`` is asked
+to, SIGUSR2 some time before the time limit. All of them, however often they come, mean: keep a
+checkpoint after this step and end. If SLURM does not requeue the job itself, the job does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from types import FrameType
+
+from bench.cells import Cell
+from bench.errors import BenchError
+from bench.executors import slurm_queue
+from bench.executors.spec import RunSpec
+from bench.executors.work import run_cell
+from bench.interrupts import Interrupted, Stop
+from bench.view import View
+
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+# How often a job that finds its cell in other hands looks again; SLURM has it wait two minutes
+# each time. A lock whose holder is gone is stale after ten.
+_LOOKS = 10
+
+
+def run_slurm_cell(spec_text: str, cell_id: str) -> str:
+    """Compute a cell and return how it ended; the process ends if it was told to stop.
+
+    Args:
+        spec_text: :meth:`RunSpec.to_json`, with absolute paths.
+        cell_id: of a cell of that run.
+    """
+    stop = Stop()
+    with _ending(stop):
+        try:
+            status = run_cell(_threaded(spec_text), cell_id, _Log(), stop)
+        except Interrupted as stopped:
+            _say(f"stopped by {stopped.why}, with a checkpoint")
+            _go_on_later()
+            sys.exit(stopped.exit_code)
+        if status == "busy" and int(os.environ.get("SLURM_RESTART_COUNT", "0")) < _LOOKS:
+            _go_on_later()
+    return status
+
+
+class _Log(View):
+    """Writes what happens into the job's log."""
+
+    def start(self, cell: Cell) -> None:
+        _say(f"{cell.title}: starts")
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        _say(f"{cell.title}: {status} {text} in {seconds:.1f} s")
+
+    def note(self, text: str) -> None:
+        _say(text)
+
+
+@contextmanager
+def _ending(stop: Stop) -> Iterator[None]:
+    def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        stop.request(signal.Signals(number).name, slurm_queue.STOPPED)
+
+    before = {number: signal.signal(number, take) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _go_on_later() -> None:
+    """Requeue this job, unless SLURM is ending it: cancelled, or requeued by SLURM itself."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    # Never by SLURM_JOB_ID: one job of an array has the array's own, which stands for all of it.
+    job = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
+    try:
+        if slurm_queue.state_of(job) == "RUNNING":
+            slurm_queue.requeue(job)
+    except BenchError as error:
+        _say(f"not requeued: {error}")
+
+
+def _threaded(spec_text: str) -> str:
+    """Return the run with as many threads as SLURM gave this job."""
+    threads = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
+    return replace(RunSpec.from_json(spec_text), threads=threads).to_json()
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)
