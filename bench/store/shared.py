@@ -15,6 +15,8 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_LONGEST = 2.0**63
+
 
 class SharedFolder:
     """A :class:`bench.context.SharedCache` in ``<store>/shared``."""
@@ -24,15 +26,12 @@ class SharedFolder:
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
         """Return what was kept under an equal key, or ``None``; a damaged file counts as none."""
-        from bench.distilled.io import load_tensors
-
         path = self._path(key)
-        if not os.path.exists(path):
+        if not os.path.lexists(path):
             return None
         try:
-            tensors, header = load_tensors(path)
-            return tensors, float(header["seconds"])
-        except (BenchError, KeyError, TypeError, ValueError):
+            return _read(path, key)
+        except (BenchError, ValueError):
             with suppress(OSError):  # a read-only store, say: it is made anew without being kept
                 path.replace(path.with_suffix(".damaged"))
             return None
@@ -41,8 +40,42 @@ class SharedFolder:
         """Keep tensors, atomically."""
         from bench.distilled.io import save_tensors
 
-        save_tensors(dict(tensors), {"key": dict(key), "seconds": seconds}, self._path(key))
+        kept = dict(tensors)
+        header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, kept)}
+        save_tensors(kept, header, self._path(key))
 
     def _path(self, key: Mapping[str, Any]) -> Path:
-        text = json.dumps(key, sort_keys=True)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
+        return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()[:20]}.safetensors"
+
+
+def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]:
+    """Return what a file keeps.
+
+    Raises:
+        BenchError: it cannot be read.
+        ValueError: it is not what was kept under ``key``.
+    """
+    from bench.distilled.io import load_tensors
+
+    tensors, header = load_tensors(path)
+    if _text(header.get("key")) != _text(key):
+        raise ValueError("it was kept under another key")
+    seconds = header.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError("it does not say how long it took to make")
+    if not 0 <= seconds < _LONGEST:
+        raise ValueError("it cannot have taken so long to make")
+    # Files of the first release have none.
+    if header.get("digest", "") not in ("", _digest(seconds, tensors)):
+        raise ValueError("its digest differs")
+    return tensors, float(seconds)
+
+
+def _text(key: Any) -> str:
+    return json.dumps(key, sort_keys=True)
+
+
+def _digest(seconds: float, tensors: Mapping[str, Tensor]) -> str:
+    from bench.distilled.digest import tensors_digest
+
+    return tensors_digest(_text(float(seconds)), tensors)

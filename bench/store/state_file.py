@@ -6,7 +6,6 @@ a flipped bit.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.distilled.digest import tensors_digest
 from bench.distilled.io import load_tensors, save_tensors
 from bench.errors import BenchError
 
@@ -49,12 +49,12 @@ def load_state(path: Path, device: torch.device) -> Any:
     tensors, header = load_tensors(path)
     if header.get("format") != FORMAT:
         raise BenchError(f"'{path}' has format {header.get('format')!r}; this bench reads {FORMAT}")
-    if header.get("digest") != _digest(header.get("tree"), tensors):
-        raise BenchError(f"'{path}' is not what was written: its digest differs")
     try:
+        if header.get("digest") != _digest(header.get("tree"), tensors):
+            raise BenchError(f"'{path}' is not what was written: its digest differs")
         return _unpacked(header["tree"], tensors, device)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BenchError(f"'{path}' does not hold a state: {error!r}") from error
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BenchError(f"'{path}' does not hold a state: {error!r:.200}") from error
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -92,10 +92,4 @@ def _unpacked(tree: Any, tensors: Mapping[str, Tensor], device: torch.device) ->
 
 
 def _digest(tree: Any, tensors: Mapping[str, Tensor]) -> str:
-    found = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        content: Any = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
-        found.update(content)
-    return found.hexdigest()
+    return tensors_digest(json.dumps(tree, sort_keys=True), tensors)
