@@ -6,10 +6,11 @@ import re
 
 from bench.errors import BenchError
 
-# What torch says of the size that it was asked for, on a CPU and on a GPU.
+# What is said of the size that was asked for: by torch on a CPU, torch on a GPU, NumPy.
 _SIZES = (
     re.compile(r"you tried to allocate (\d+) bytes"),
-    re.compile(r"Tried to allocate ([\d.]+ [KMGT]iB)"),
+    re.compile(r"Tried to allocate ([\d.]+ \wiB)"),
+    re.compile(r"Unable to allocate ([\d.]+ \wiB)"),
 )
 _LESS = "a smaller batch, network or --profile, or bf16, needs less"
 
@@ -43,8 +44,7 @@ def _asked(text: str) -> str:
         if found:
             size = found.group(1)
             return f", {_readable(int(size)) if size.isdigit() else size} were asked for"
-    numpy = re.search(r"Unable to allocate ([\d.]+ [KMGT]iB)", text)
-    return f", {numpy.group(1)} were asked for" if numpy else ""
+    return ""
 
 
 def _readable(size: int) -> str:

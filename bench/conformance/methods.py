@@ -6,7 +6,6 @@ takes seconds.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import tempfile
 from collections.abc import Callable
@@ -27,13 +26,13 @@ from bench.params import resolve
 from bench.profiles import PROFILES, resolve_profile
 from bench.registry import METHODS
 from bench.seeds import make_generator
+from bench.store.state_file import load_state, save_state
 
 MethodCheck = Callable[[type[Method]], None]
 
 _STEPS = 4
 _IPC = 2
 _ARCH = "convnet2(width=8)"
-_PLAIN = (bool, int, float, str, type(None))
 
 
 def method_checks() -> list[MethodCheck]:
@@ -112,7 +111,10 @@ def check_resume(cls: type[Method]) -> None:
     for stop in range(total + 1):
         before = begin(cls)
         before.run(0, stop)
-        state, draws = _snapshot(before.method.state_dict()), _snapshot(before.ctx.state_dict())
+        state, draws = (
+            _through_a_file(before.method.state_dict()),
+            _through_a_file(before.ctx.state_dict()),
+        )
         before.run(stop, total)  # what goes on after a checkpoint must not reach into it
         after = begin(cls)
         after.method.load_state_dict(state)
@@ -191,17 +193,12 @@ def _start(cls: type[Method], task: Task, seed: int) -> Start | None:
     return Start(before.result(), before.byproducts())
 
 
-def _snapshot(state: Any) -> Any:
-    """Copy a state as a checkpoint file would, refusing what such a file cannot hold."""
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        assert all(isinstance(k, str | int) for k in state), "state keys must be text or numbers"
-        return {k: _snapshot(v) for k, v in state.items()}
-    if isinstance(state, list | tuple):
-        return [_snapshot(v) for v in state]
-    assert isinstance(state, _PLAIN), f"a state may not hold {type(state).__name__}"
-    return copy.copy(state)
+def _through_a_file(state: Any) -> Any:
+    """Return a state as a checkpoint gives it back, refusing what such a file cannot hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.safetensors"
+        save_state(state, path)
+        return load_state(path, torch.device("cpu"))
 
 
 def _assert_equal(first: dict[str, Tensor], second: dict[str, Tensor], what: str) -> None:

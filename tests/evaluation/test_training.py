@@ -1,0 +1,145 @@
+"""A training that is stopped after any step and continued in fresh objects changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from test_engine import ARCH, CPU, SPEC, real_set
+
+from bench.distilled.image_set import FixedSource
+from bench.evaluation.engine import evaluate
+from bench.evaluation.gradients import WholeGradient
+from bench.evaluation.protocols import get_protocol
+from bench.evaluation.stacked import StackedTraining
+from bench.evaluation.training import Recipe, Training, initial_network
+from bench.interrupts import Interrupted, Stop
+
+PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)
+RECIPE = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
+STEPS = 9  # 3 batches of an epoch: 20, 20 and 10
+SEEDS = (5, 6)
+
+
+class DrawnSource(FixedSource):
+    """Draws what it shows, as a generator set does."""
+
+    def epoch(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = super().epoch(generator)
+        return images + 0.1 * torch.randn(images.shape, generator=generator), labels
+
+
+class Memory:
+    """A keeper that keeps a copy through a file, as the store does."""
+
+    def __init__(self, folder: Any, due: bool = True) -> None:
+        self.path, self.always, self.saved = folder / "state", due, 0
+
+    def due(self) -> bool:
+        return self.always
+
+    def save(self, state: dict[str, Any]) -> bool:
+        from bench.store.state_file import save_state
+
+        save_state(state, self.path)
+        self.saved += 1
+        return True
+
+    def load(self, device: torch.device) -> Any:
+        from bench.store.state_file import load_state
+
+        return load_state(self.path, device) if self.path.exists() else None
+
+
+class EnoughError(Exception):
+    """Ends a training."""
+
+
+def source(kind: type[FixedSource] = DrawnSource) -> FixedSource:
+    real = real_set(50, 1)
+    return kind(real.gather(torch.arange(50)), real.labels, 0)
+
+
+def single() -> tuple[list[torch.nn.Module], Training]:
+    net = initial_network(ARCH, SPEC, 5, CPU)
+    return [net], Training(net, WholeGradient(net, "fp32"), source(), RECIPE, 5)
+
+
+def stacked() -> tuple[list[torch.nn.Module], StackedTraining]:
+    nets = [initial_network(ARCH, SPEC, seed, CPU) for seed in SEEDS]
+    return nets, StackedTraining(nets, source(), RECIPE, SEEDS)
+
+
+@pytest.mark.parametrize("make", [single, stacked])
+def test_stopped_after_any_step_and_continued(make: Any, tmp_path: Any) -> None:
+    nets, whole = make()
+    expected = whole.run(lambda epochs: None)
+    for stop in range(1, STEPS + 2):  # the last call is the one at the very end
+        keeper, calls = Memory(tmp_path), [0]
+        _, first = make()
+
+        def count(
+            epochs: int, stop: int = stop, calls: list[int] = calls, first: Any = first,
+            keeper: Memory = keeper,
+        ) -> None:  # fmt: skip
+            calls[0] += 1
+            if calls[0] == stop:
+                keeper.save(first.state_dict())
+                raise EnoughError
+
+        with pytest.raises(EnoughError):
+            first.run(count)
+        again, second = make()
+        second.load_state_dict(keeper.load(CPU))
+        left = [0]
+        found = second.run(lambda epochs, left=left: left.__setitem__(0, left[0] + 1))
+        assert left[0] == STEPS + 1 - min(stop, STEPS)
+        assert torch.equal(found, expected)
+        for one, other in zip(nets, again, strict=True):
+            pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+            assert all(torch.equal(a, b) for a, b in pairs)
+
+
+class StopsLater(Stop):
+    """Asks to end once it has been looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def requested(self) -> bool:
+        self.looks -= 1
+        if self.looks == 0:
+            self.request("enough", 143)
+        return super().requested
+
+
+@pytest.mark.parametrize("looks", [1, 7, 20, 37])
+def test_an_evaluation_goes_on_where_it_was_told_to_end(looks: int, tmp_path: Any) -> None:
+    test = real_set(40, 2)
+    arguments = (source(), SPEC, ARCH, PROTOCOL, (1, 2, 3), test)
+    expected = evaluate(*arguments, device=CPU)
+    keeper = Memory(tmp_path, due=False)
+    seen: list[int] = []
+    with pytest.raises(Interrupted):
+        evaluate(*arguments, device=CPU, keeper=keeper, stop=StopsLater(looks))
+    assert keeper.saved == 1
+    again = evaluate(
+        *arguments, device=CPU, keeper=keeper, on_epoch=lambda done, total: seen.append(done)
+    )
+    assert again.accuracies == expected.accuracies
+    assert again.final_losses == expected.final_losses
+
+
+def test_a_network_that_is_done_is_not_trained_again(tmp_path: Any) -> None:
+    keeper = Memory(tmp_path)
+    done = {"accuracy": 12.5, "final_loss": 0.25, "train_seconds": 1.0, "test_seconds": 1.0}
+    keeper.save({"1": done})
+    found = evaluate(
+        source(), SPEC, ARCH, PROTOCOL, (1, 2), real_set(40, 2), device=CPU, keeper=keeper
+    )
+    assert found.accuracies[1] == 12.5
+    assert found.final_losses[1] == 0.25
