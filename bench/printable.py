@@ -14,6 +14,8 @@ _HARMFUL = re.compile(
 
 def printable(text: str) -> str:
     r"""Return the text with every harmful character written out, as ``\x1b`` or ``\u202e``."""
+    if text.isprintable():
+        return text
     return _HARMFUL.sub(lambda match: _written(ord(match[0])), text)
 
 

@@ -10,6 +10,10 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.printable import printable
+
+# Letters of an error: it may quote what a file holds.
+_LONGEST = 4000
 
 # Command -> (module, attribute, one line); modules are imported when their command is called.
 _COMMANDS = {
@@ -54,7 +58,7 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            click.secho(f"error: {error}", fg="red", err=True)
+            click.secho(f"error: {printable(str(error))[:_LONGEST]}", fg="red", err=True)
             sys.exit(2)
 
 

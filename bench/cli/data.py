@@ -12,6 +12,7 @@ import click
 
 from bench.cli.options import data_dir_option, load_plugins, plugin_option
 from bench.errors import BenchError
+from bench.printable import printable
 
 if TYPE_CHECKING:
     from bench.datasets.library import DatasetInfo, Listed
@@ -50,7 +51,7 @@ def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> No
     Console().print(table)
     for row in rows:
         for text in filter(None, (row["problem"], row["note"])):
-            click.echo(f"{row['name']}: {text}")
+            click.echo(f"{row['name']}: {printable(text)}")
 
 
 @data.command()

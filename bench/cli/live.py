@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cells import Cell, EvaluateCell
+from bench.printable import printable
 from bench.view import View
 
 _PLAIN_EVERY = 30.0
@@ -125,7 +126,7 @@ class PlainView(_Clock):
 
     def note(self, text: str) -> None:
         """See :meth:`View.note`."""
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 class LiveView(_Clock):
@@ -158,7 +159,7 @@ class LiveView(_Clock):
 
     def note(self, text: str) -> None:
         """See :meth:`View.note`."""
-        self.console.print(text, style="yellow", markup=False, highlight=False)
+        self.console.print(printable(text), style="yellow", markup=False, highlight=False)
 
     def end(self) -> None:
         """See :meth:`View.end`."""

@@ -11,6 +11,7 @@ import click
 
 from bench.cli.options import CommaList, store_option
 from bench.errors import BenchError
+from bench.printable import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,7 +43,7 @@ def read_store(
     from bench.report.filters import select
     from bench.store.query import load_frames
 
-    frame, failures = load_frames(store, note=lambda line: click.echo(line, err=True))
+    frame, failures = load_frames(store, note=lambda line: click.echo(printable(line), err=True))
     if frame.empty:
         missing = "".join(f"\n  {note}" for note in failure_notes(failures))
         raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from bench.printable import printable
 from bench.report.looks import look, mode_rank, profile_rank
 from bench.report.text import listing, plural
 
@@ -129,9 +130,16 @@ def aggregate(frame: DataFrame) -> DataFrame:
 
 
 def cells(frame: DataFrame) -> list[dict[str, Any]]:
-    """Return a frame's rows as plain dictionaries, missing values as ``None``."""
+    """Return a frame's rows as plain dictionaries, missing values as ``None``.
+
+    Texts are made printable, for they come from files that someone else may have made; paths stay
+    what they are.
+    """
     return [
-        {str(name): _plain(value) for name, value in record.items()}
+        {
+            str(name): value if name == "artefact" else _plain(value)
+            for name, value in record.items()
+        }
         for record in frame.to_dict("records")
     ]
 
@@ -145,6 +153,8 @@ def blocks(rows: Iterable[Row]) -> dict[Block, list[Row]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
     # pandas' NA is neither true nor false when compared; a NaN differs from itself.
     if isinstance(value, float) and value != value:
         return None

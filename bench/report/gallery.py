@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from bench.errors import BenchError
 from bench.report.aggregate import Row, collect
 from bench.report.looks import look
 from bench.report.style import plot_style, save
@@ -59,7 +60,7 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
         The files written.
 
     Raises:
-        BenchError: if an artefact is missing or damaged.
+        BenchError: if an artefact is missing, damaged or has a class without an image.
     """
     figures: dict[tuple[str, str, int], dict[tuple[str, ...], Row]] = {}
     for row in collect(frame):
@@ -71,7 +72,7 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     written = []
     for (dataset, sha, ipc), rows in sorted(figures.items()):
         clash = sum(name == dataset for name, _ in hashes) > 1
-        stem = f"gallery-{_slug(dataset)}{f'-{sha[:8]}' if clash else ''}-ipc{ipc}"
+        stem = f"gallery-{_slug(dataset)}{f'-{_slug(sha[:8])}' if clash else ''}-ipc{ipc}"
         panels = [_panel(row, ipc) for row in rows.values()]
         with plot_style():
             written += save(_figure(f"{dataset}, IPC {ipc}", panels), out_dir, stem)
@@ -82,9 +83,15 @@ def _panel(row: Row, ipc: int) -> _Panel:
     from bench.distilled.io import load
     from bench.seeds import derive_seed, make_generator
 
-    distilled = load(Path(row.artefacts[0]))
+    path = Path(row.artefacts[0])
+    distilled = load(path)
     generator = make_generator(derive_seed("gallery", row.dataset))
-    images = distilled.preview(min(ipc, _MOST_IMAGES), generator)[:_MOST_CLASSES]
+    try:
+        images = distilled.preview(min(ipc, _MOST_IMAGES), generator, _MOST_CLASSES)
+    except ValueError as error:
+        raise BenchError(f"'{path}' cannot be shown: {error}") from error
+    if not images.numel():
+        raise BenchError(f"'{path}' cannot be shown: one of its classes has no image")
     names = distilled.spec.class_names or tuple(map(str, range(len(images))))
     changes = [row.profile, row.changed, row.precision if row.precision != "fp32" else ""]
     told = ", ".join(c for c in changes if c)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.printable import printable
 
 _FILE = "paper_numbers.csv"
+_MOST_BYTES = 16 * 2**20
+_MOST_IPC = 10**9
 _COLUMNS = (
     "method", "dataset", "ipc", "train_arch", "eval_arch", "accuracy", "std", "protocol_note",
     "reported_in", "source",
@@ -57,12 +61,17 @@ def load_published(path: Path | None = None) -> list[Published]:
     """
     path = path if path is not None else find_published()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(_read(file, path))
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise BenchError(f"published numbers '{path}' have more than {_MOST_BYTES:,} bytes")
+        return list(_read(io.StringIO(raw.decode("utf-8"), newline=""), path))
     except OSError as error:
         raise BenchError(f"published numbers '{path}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BenchError(f"published numbers '{path}' are not UTF-8 text") from error
+    except csv.Error as error:
+        raise BenchError(f"published numbers '{path}' are not CSV: {error}") from error
 
 
 def find_published() -> Path:
@@ -84,7 +93,7 @@ def find_published() -> Path:
     raise BenchError(f"no {_FILE} in {checkout.parent}: name one with --published-file")
 
 
-def _read(lines: Iterator[str], path: Path) -> Iterator[Published]:
+def _read(lines: Iterable[str], path: Path) -> Iterator[Published]:
     reader = csv.DictReader(lines)
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
@@ -100,13 +109,21 @@ def _read(lines: Iterator[str], path: Path) -> Iterator[Published]:
 def _parse(line: Mapping[str, str]) -> Published:
     if any(line[name] is None for name in _COLUMNS):
         raise ValueError(f"expected {len(_COLUMNS)} columns")
-    texts = {name: line[name] for name in _COLUMNS if name not in ("ipc", "accuracy", "std")}
+    texts = {
+        name: printable(line[name]) for name in _COLUMNS if name not in ("ipc", "accuracy", "std")
+    }
     accuracy = float(line["accuracy"])
     if not 0 <= accuracy <= 100:
         raise ValueError(f"accuracy {line['accuracy']} is no percentage")
+    std = float(line["std"]) if line["std"] else None
+    if std is not None and not 0 <= std <= 100:
+        raise ValueError(f"std {line['std']} is no number of percentage points")
+    ipc = None if line["ipc"] == "full" else int(line["ipc"])
+    if ipc is not None and not 1 <= ipc <= _MOST_IPC:
+        raise ValueError(f"ipc {line['ipc']:.20} is no number of images")
     return Published(
-        ipc=None if line["ipc"] == "full" else int(line["ipc"]),
+        ipc=ipc,
         accuracy=accuracy,
-        std=float(line["std"]) if line["std"] else None,
+        std=std,
         **texts,
     )

@@ -23,6 +23,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "axes.axisbelow": True, "grid.color": "#DDDDDD", "grid.linewidth": 0.5, "lines.linewidth": 1.4,
     "lines.markersize": 5, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 200,
+    # Names are shown as they are: a dollar sign starts no formula.
+    "text.parse_math": False,
     "svg.hashsalt": "bench", "svg.fonttype": "path", "axes.unicode_minus": True,
 }  # fmt: skip
 # What fits over a panel 3.3 inches wide.
