@@ -13,7 +13,7 @@ from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.library import data_dir as data_folder
 from bench.datasets.source import Progress, no_progress
 from bench.determinism import use_deterministic_algorithms
-from bench.environment import pick_device
+from bench.environment import pick_device, use_threads
 from bench.estimate import estimate
 from bench.executors.spec import RunSpec
 from bench.grid import Grid, Request, build_grid
@@ -99,6 +99,8 @@ def open_session(
         BenchError: for anything wrong with the request, the data or the store.
     """
     folder, where = Path(spec.data_dir), pick_device(spec.device)
+    if spec.threads is not None:
+        use_threads(spec.threads)
     if spec.deterministic:
         use_deterministic_algorithms()
 

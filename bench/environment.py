@@ -46,6 +46,19 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def use_threads(count: int) -> None:
+    """Compute with this many threads, in this process.
+
+    Raises:
+        BenchError: for less than one.
+    """
+    import torch
+
+    if count < 1:
+        raise BenchError(f"{count} threads are not allowed: it must be a whole number from 1 up")
+    torch.set_num_threads(count)
+
+
 def describe_environment(device: torch.device) -> dict[str, Any]:
     """Return versions, device, threads and a CPU's kernels as plain JSON values."""
     import torch

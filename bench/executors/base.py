@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cells import Cell
 from bench.labels import summary
 from bench.plan import before
+from bench.store.lock import cell_lock
 
 if TYPE_CHECKING:
     from bench.runner import Runner
@@ -48,26 +49,15 @@ class Executor(ABC):
         if record is not None and record.status == "ok":
             self.runner.finish(cell, "ok", summary(record.result), seconds)
         elif died is not None:
-            self.runner.fail(cell, died, seconds)
+            with cell_lock(self.runner.store.folder(cell.id)):  # takes the dead one's lock away
+                self.runner.fail(cell, died, seconds)
         elif record is not None:
             self.runner.finish(cell, record.status, record.reason or "", seconds)
         else:
             self.runner.finish(cell, "busy", "another process is working on it", seconds)
 
 
-def waits_for(cell: Cell, cells: Sequence[Cell]) -> str | None:
-    """Return the id of the cell among ``cells`` that must end before this one starts."""
+def waits_for(cell: Cell, unfinished: Container[str]) -> str | None:
+    """Return the id of the cell, among ``unfinished`` ids, that must end before this one starts."""
     needed = before(cell)
-    return needed.id if needed is not None and needed in cells else None
-
-
-def waves(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Group cells so that each rests only on cells of earlier groups (or on none of these)."""
-    depth: dict[str, int] = {}
-    for cell in cells:
-        needed = before(cell)
-        depth[cell.id] = depth.get(needed.id, -1) + 1 if needed is not None else 0
-    groups: list[list[Cell]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for cell in cells:
-        groups[depth[cell.id]].append(cell)
-    return groups
+    return needed.id if needed is not None and needed.id in unfinished else None

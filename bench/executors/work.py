@@ -43,7 +43,12 @@ def run_cell(
     heard = _Heard(view or View())
     control = session.runner.control
     control.view, control.stop = heard, stop or Stop()
-    session.runner.in_turn([cell])
+    try:
+        session.runner.in_turn([cell])
+    finally:
+        damaged = session.runner.store.damaged
+        while damaged:
+            heard.note(damaged.pop(0))
     return heard.status
 
 
@@ -62,16 +67,12 @@ class _Heard(View):
 
 @lru_cache(maxsize=4)
 def _session(spec_text: str) -> Session:
-    import torch
-
     from bench.api import open_session
     from bench.registry import load_plugin_file
 
     spec = RunSpec.from_json(spec_text)
     for path in spec.plugins:
         load_plugin_file(Path(path))
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
     return open_session(spec)
 
 
