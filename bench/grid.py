@@ -19,6 +19,8 @@ from bench.registry import METHODS
 
 # Ways to judge a generator; an image set has one way only, whatever --mode says.
 MODES = ("stream", "frozen")
+# A configuration that someone sent must not ask for ever.
+_MOST_SEEDS, _MOST_NETS, _MOST_CELLS = 10_000, 10_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ def check_request(request: Request) -> None:
     for ipc in request.ipcs:
         _check_at_least_one("IPC", ipc)
     _check_at_least_one("--seeds", request.seeds)
+    _check_at_most("--seeds", request.seeds, _MOST_SEEDS)
     if request.eval_nets is not None:
         _check_at_least_one("--eval-nets", request.eval_nets)
+        _check_at_most("--eval-nets", request.eval_nets, _MOST_NETS)
     _check_known("mode", request.modes, MODES)
     _check_known("precision", [request.precision], PRECISIONS)
     _check_known("method in --set", request.overrides, request.methods)
@@ -115,6 +119,11 @@ def _check_not_empty(request: Request) -> None:
 def _check_at_least_one(what: str, value: int) -> None:
     if value < 1:
         raise BenchError(f"{what} {value} is not allowed: it must be a whole number from 1 up")
+
+
+def _check_at_most(what: str, value: int, most: int) -> None:
+    if value > most:
+        raise BenchError(f"{what} {value:,} is not allowed: at most {most:,} are")
 
 
 def _check_known(what: str, values: Iterable[str], allowed: Sequence[str]) -> None:
@@ -144,6 +153,8 @@ class _Builder:
             if reason is None:
                 self._add_distil(distil)
             for cell in self._evaluations(method, distil, arch, ipc):
+                if len(self._evaluate) + len(self._skipped) >= _MOST_CELLS:
+                    raise BenchError(f"the request asks for more than {_MOST_CELLS:,} cells")
                 if reason is None:
                     self._evaluate.setdefault(cell.id, cell)
                 else:
