@@ -45,7 +45,7 @@ SlurmdPidFile={folder}/slurmd.pid
 # Everything soon: tests wait for it.
 SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1
 KillWait=10
-SlurmdTimeout=9
+SlurmdTimeout=6
 ReturnToService=2
 MaxArraySize={max_array}
 # Work in 'urgent' preempts work in 'main'; GraceTime is between SIGTERM and SIGKILL.
@@ -110,6 +110,14 @@ class SlurmCluster:
         """Kill the node's daemon; what runs on the node goes on."""
         self._daemons["slurmd"].kill()
         self._daemons.pop("slurmd").wait()
+
+    def restart_slurmctld(self, pause: float) -> None:
+        """Kill the controller and start it again after ``pause`` seconds."""
+        self._daemons["slurmctld"].kill()
+        self._daemons.pop("slurmctld").wait()
+        time.sleep(pause)
+        self._launch("slurmctld", "-D")
+        self.wait_until("slurmctld answers", lambda: self.node_state() != "")
 
     def crash_node(self) -> None:
         """Kill the node's daemon and all jobs on it, as a power cut does."""
