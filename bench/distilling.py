@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,12 +14,15 @@ from bench.control import Control
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
+from bench.failures import UnfitStateError
 from bench.files import file_sha256
 from bench.loop import Loop
 from bench.meter import Meter
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.registry import METHODS
+from bench.store.atomic import writing
+from bench.store.checkpoint import Checkpoint
 from bench.store.shared import SharedFolder
 from bench.store.store import Store
 
@@ -28,15 +30,31 @@ from bench.store.store import Store
 def distil(cell: DistilCell, store: Store, real: RealSet, control: Control) -> dict[str, Any]:
     """Run a method, keep its artefact, and return the parts of its record.
 
-    Continues from the cell's checkpoint, if there is one.
+    Continues from the cell's checkpoint, if there is one that the method takes.
 
     Raises:
         NotFiniteError: if a scalar that the method shows is NaN or infinite; the checkpoint is
             that of a step before.
         Interrupted: it was time to end; the checkpoint is that of the last step.
+        StoreWriteError: the artefact cannot be written.
     """
     checkpoint = store.checkpoint(cell.id, control)
     kept = checkpoint.load(real.device) or {}
+    try:
+        return _distil(cell, store, real, control, checkpoint, kept)
+    except UnfitStateError as error:
+        checkpoint.set_aside(f"'{checkpoint.path}': {error}")
+        return _distil(cell, store, real, control, checkpoint, {})
+
+
+def _distil(
+    cell: DistilCell,
+    store: Store,
+    real: RealSet,
+    control: Control,
+    checkpoint: Checkpoint,
+    kept: Mapping[str, Any],
+) -> dict[str, Any]:
     meter = Meter(real.device, kept.get("cost"))
     start, before = _start(cell, store, real.device)
     ctx = Context(
@@ -50,14 +68,15 @@ def distil(cell: DistilCell, store: Store, real: RealSet, control: Control) -> d
     last = loop.run()
     distilled = method.result()
     distilled.provenance = {"cell": cell.identity, "id": cell.id}
-    path = store.artefact(cell.id)
-    save(distilled, path)
-    extra = method.byproducts()
-    if extra:
-        save_tensors(extra, {"id": cell.id}, store.byproducts(cell.id))
+    files = _keep(distilled, method.byproducts(), cell, store)
     cost = meter.read()
     return {
-        "result": _result(distilled, path, method.steps(), last),
+        "result": {
+            "kind": distilled.kind,
+            "steps": method.steps(),
+            "scalars": last,
+            **files,
+        },
         "budget": {"stored_bytes": distilled.storage_bytes},
         "cost": {
             **cost,
@@ -101,10 +120,16 @@ def _uncounted(ctx: Context) -> float:
     return ctx.shared_seconds - ctx.made_seconds
 
 
-def _result(distilled: DistilledSet, path: Path, steps: int, last: Mapping[str, float]) -> Any:
-    return {
-        "kind": distilled.kind,
-        "steps": steps,
-        "scalars": dict(last),
-        "artefact_sha256": file_sha256(path),
-    }
+def _keep(
+    distilled: DistilledSet, byproducts: dict[str, Tensor], cell: DistilCell, store: Store
+) -> dict[str, str]:
+    """Write the artefact, and by-products if there are any; return their sha256 by name."""
+    path, beside = store.artefact(cell.id), store.byproducts(cell.id)
+    with writing(path):
+        save(distilled, path)
+    found = {"artefact_sha256": file_sha256(path)}
+    if byproducts:
+        with writing(beside):
+            save_tensors(byproducts, {"id": cell.id}, beside)
+        found["byproducts_sha256"] = file_sha256(beside)
+    return found

@@ -13,6 +13,10 @@ class BenchError(Exception):
     """
 
 
+class StoreWriteError(BenchError):
+    """The store cannot be written: whatever else is computed could not be kept, so a run ends."""
+
+
 class UnknownNameError(BenchError):
     """A name that nothing is registered under.
 

@@ -14,6 +14,7 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.io import load
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import get_protocol
+from bench.failures import UnfitStateError
 from bench.meter import Meter
 from bench.seeds import derive_seed, make_generator
 from bench.store.checkpoint import Checkpoint
@@ -29,12 +30,27 @@ def evaluate_cell(
 ) -> dict[str, Any]:
     """Judge a distilled set and return the parts of its record.
 
-    Continues from the cell's checkpoint, if there is one.
+    Continues from the cell's checkpoint, if there is one that its networks take.
 
     Raises:
         Interrupted: it was time to end; what was done is kept.
     """
-    keeper = _Keeper(store.checkpoint(cell.id, control), device)
+    checkpoint = store.checkpoint(cell.id, control)
+    try:
+        return _judge(cell, store, split, control, device, _Keeper(checkpoint, device))
+    except UnfitStateError as error:
+        checkpoint.set_aside(f"'{checkpoint.path}': {error}")
+        return _judge(cell, store, split, control, device, _Keeper(checkpoint, device))
+
+
+def _judge(
+    cell: EvaluateCell,
+    store: Store,
+    split: Callable[[str, str], RealSet],
+    control: Control,
+    device: torch.device,
+    keeper: _Keeper,
+) -> dict[str, Any]:
     distilled = load(store.artefact(cell.distil.id), device)
     protocol = get_protocol(cell.protocol)
     # One draw for a frozen set: every network and architecture is trained on the same images.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bench.errors import BenchError
 
@@ -17,6 +19,23 @@ _LESS = "a smaller batch, network or --profile, or bf16, needs less"
 
 class CellFailedError(Exception):
     """A cell could not be computed; the message is its recorded reason."""
+
+
+class UnfitStateError(Exception):
+    """A state that was kept is intact, but the code that is to continue from it refuses it."""
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Let a block take over a state that was kept.
+
+    Raises:
+        UnfitStateError: whatever went wrong in it; another version of a plugin wrote it, say.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UnfitStateError(f"what was kept is refused ({explain(error)})") from error
 
 
 def explain(error: BaseException) -> str:

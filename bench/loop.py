@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.cells import DistilCell
 from bench.context import Context
 from bench.control import Control
+from bench.failures import fitting
 from bench.meter import Meter
 from bench.method import Method
 from bench.store.checkpoint import Checkpoint
@@ -85,11 +86,16 @@ class Loop:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
-        self._done, self._last = state["done"], state["last"]
-        self._method.load_state_dict(state["method"])
-        self._ctx.load_state_dict(state["ctx"])
-        self._ctx.load_shared_costs(state["shared"])
+        """Continue from what :meth:`state_dict` returned.
+
+        Raises:
+            UnfitStateError: the method refuses it; nothing can be continued with what is left.
+        """
+        with fitting():
+            self._done, self._last = state["done"], state["last"]
+            self._method.load_state_dict(state["method"])
+            self._ctx.load_state_dict(state["ctx"])
+            self._ctx.load_shared_costs(state["shared"])
 
     def _read(self) -> None:
         """Read the scalars of the steps since the last time, and show those of the newest."""

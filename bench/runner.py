@@ -14,6 +14,7 @@ from bench.cells import Cell, EvaluateCell
 from bench.control import Control
 from bench.distilling import distil
 from bench.environment import describe_environment
+from bench.errors import StoreWriteError
 from bench.evaluating import evaluate_cell
 from bench.failures import CellFailedError, explain
 from bench.grid import Grid
@@ -145,11 +146,13 @@ class Runner:
         return needed
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether the store holds the cell's result (and artefact)."""
+        """Whether the store holds the cell's result (and artefact and by-products)."""
         record = self.store.read(cell.id)
         if record is None or record.status != "ok":
             return False
-        return isinstance(cell, EvaluateCell) or self.store.artefact(cell.id).exists()
+        if isinstance(cell, EvaluateCell):
+            return True
+        return all(path.exists() for path, _ in self.store.hashed_files(record))
 
     def split(self, dataset: str, split: str) -> RealSet:
         """Return one split of a dataset on the device, opened once."""
@@ -162,6 +165,7 @@ class Runner:
 
     def _compute(self, cell: Cell) -> None:
         self.view.start(cell)
+        self.store.sweep(cell.id)
         self.store.write_request(cell.id, cell.identity)
         started = time.perf_counter()
         try:
@@ -172,7 +176,9 @@ class Runner:
         except Interrupted as error:
             self.finish(cell, "stopped", error.why, time.perf_counter() - started)
             raise
-        except Exception as error:
+        except StoreWriteError:  # nor could anything else be kept
+            raise
+        except (Exception, SystemExit) as error:  # a plugin may not end the run either
             self.store.log(cell.id, traceback.format_exc())
             self.fail(cell, explain(error), time.perf_counter() - started)
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,7 @@ def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path:
     """Write tensors and a JSON header as safetensors, atomically.
 
     Raises:
+        OSError: the file cannot be written; ``errno`` says why.
         ValueError: the header is so large that it would not be read again, or holds NaN.
     """
     text = json.dumps(header, sort_keys=True, allow_nan=False)
@@ -82,7 +85,10 @@ def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path:
     # Cloned, because safetensors refuses tensors that share memory (tied weights, views).
     plain = {k: v.detach().cpu().clone(memory_format=_PLAIN) for k, v in tensors.items()}
     with replacing(path) as temporary:
-        save_file(plain, os.fspath(temporary), metadata={_HEADER: text})
+        try:
+            save_file(plain, os.fspath(temporary), metadata={_HEADER: text})
+        except SafetensorError as error:
+            raise _os_error(error) from error
 
 
 def load_tensors(
@@ -110,6 +116,13 @@ def load_tensors(
     if not isinstance(header, dict):
         raise BenchError(f"'{path}' has a header that is not an object")
     return tensors, header
+
+
+def _os_error(error: SafetensorError) -> OSError:
+    """Return what the operating system said: safetensors passes it on as text."""
+    found = re.search(r"\((?:os error|Os \{ code:) (\d+)", str(error))
+    code = int(found[1]) if found else errno.EIO
+    return OSError(code, os.strerror(code) if found else str(error))
 
 
 def _check_size(path: Path) -> None:

@@ -30,6 +30,7 @@ from bench.evaluation.stacked import StackedTraining, stacking_pays
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, Training, initial_network
+from bench.failures import fitting
 from bench.interrupts import Interrupted, Stop
 from bench.memory import keep_freed_memory
 
@@ -218,7 +219,8 @@ class _Job:
     ) -> list[float]:
         """Train from the start or from what was kept; return the last losses."""
         if kept is not None:
-            training.load_state_dict(kept)
+            with fitting():
+                training.load_state_dict(kept)
 
         def after_step(epochs: int) -> None:
             for i in which:

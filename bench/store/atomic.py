@@ -10,6 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from bench.errors import StoreWriteError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say clearly that ``path`` could not be written in the block, and why.
+
+    Raises:
+        StoreWriteError: the block raised an :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StoreWriteError(f"'{path}' cannot be written: {why}") from error
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

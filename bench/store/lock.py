@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.files import read_plain
+from bench.store.atomic import writing
 from bench.strict_json import parse_json
 
 BEAT = 30.0
@@ -31,12 +32,17 @@ def cell_lock(folder: Path) -> Iterator[bool]:
     """Try to hold a cell's lock; gives whether it is held.
 
     A lock whose process runs, here or on another host, is respected; a stale one is taken over.
+
+    Raises:
+        StoreWriteError: there can be no lock: the disk is full, say.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     content = json.dumps(holder)
-    if not _acquire(path, content):
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        acquired = _acquire(path, content)
+    if not acquired:
         yield False
         return
     released = threading.Event()
@@ -63,10 +69,15 @@ def _acquire(path: Path, content: str) -> bool:
 def _create(path: Path, content: str) -> bool:
     # Exclusive creation, not a hard link: some mounted drives have no links.
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(content)
+        file = path.open("x", encoding="utf-8")
     except FileExistsError:
         return False
+    try:
+        with file:
+            file.write(content)
+    except OSError:  # a full disk: an empty lock would keep others away
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

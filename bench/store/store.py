@@ -11,12 +11,14 @@ from typing import Any
 from bench.control import Control
 from bench.errors import BenchError
 from bench.files import file_sha256, read_plain
-from bench.store.atomic import write_json
+from bench.store.atomic import write_json, writing
 from bench.store.checkpoint import Checkpoint
 from bench.store.record import OtherSchemaError, Record, is_cell_id
 from bench.strict_json import parse_json
 
 DEFAULT_STORE = Path("results/runs")
+# What a killed process leaves of :func:`bench.store.atomic.replacing`, and of safetensors in it.
+_TEMPORARY = (".*.tmp", ".tmp*")
 # A record has about two thousand bytes; one of a thousand networks a hundred thousand.
 _MOST_BYTES = 8 * 2**20
 
@@ -93,7 +95,7 @@ class Store:
         """Write what the cell is, before it runs.
 
         Raises:
-            BenchError: if the disk is full or the store may not be written.
+            StoreWriteError: if the disk is full or the store may not be written.
         """
         self._write(self.folder(cell_id) / "request.json", identity)
 
@@ -101,25 +103,35 @@ class Store:
         """Write a cell's record; from then on the cell is done.
 
         Raises:
-            BenchError: if the disk is full or the store may not be written.
+            StoreWriteError: if the disk is full or the store may not be written.
         """
         self._write(self.folder(record.id) / "record.json", record.to_json())
 
     @staticmethod
     def _write(path: Path, value: Any) -> None:
-        try:
+        with writing(path):
             write_json(path, value)
-        except OSError as error:
-            raise BenchError(f"'{path}' cannot be written: {error.strerror}") from error
 
     def log(self, cell_id: str, text: str) -> None:
-        """Append to a cell's log."""
-        folder = self.folder(cell_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(
-            folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace", opener=_no_link
-        ) as file:
-            file.write(text.rstrip("\n") + "\n")
+        """Append to a cell's log.
+
+        Raises:
+            StoreWriteError: if the disk is full or the store may not be written.
+        """
+        path = self.folder(cell_id) / "log.txt"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=_no_link
+            ) as file:
+                file.write(text.rstrip("\n") + "\n")
+
+    def sweep(self, cell_id: str) -> None:
+        """Remove the temporary files of writers that were killed; only for a cell's lock holder."""
+        for pattern in _TEMPORARY:
+            for path in self.folder(cell_id).glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
 
     def read(self, cell_id: str) -> Record | None:
         """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
@@ -148,19 +160,29 @@ class Store:
             raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
 
     def set_aside_damaged_artefact(self, cell_id: str) -> bool:
-        """Set an artefact aside if it is not what its record says; return whether it was.
+        """Set an artefact or by-products aside that are not what their record says.
 
-        Its cell then counts as missing.
+        Their cell then counts as missing.
+
+        Returns:
+            Whether anything was set aside.
         """
-        record, path = self.read(cell_id), self.artefact(cell_id)
-        if record is None or not path.exists():
+        record = self.read(cell_id)
+        if record is None or record.status != "ok":
             return False
-        with suppress(ValueError, IsADirectoryError):  # no plain file: not what was written
-            if file_sha256(path) == record.result.get("artefact_sha256"):
-                return False
-        self.damaged.append(f"'{path}' is damaged; set aside, and made again")
-        path.replace(path.with_name("artefact.damaged"))
-        return True
+        found = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
+        for path in found:
+            self.damaged.append(f"'{path}' is damaged; set aside, and made again")
+            path.replace(path.with_suffix(".damaged"))
+        return bool(found)
+
+    def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
+        """Return the files that a distillation's record vouches for, with their sha256."""
+        found = [(self.artefact(record.id), str(record.result.get("artefact_sha256")))]
+        if "byproducts_sha256" in record.result:
+            extra = str(record.result["byproducts_sha256"])
+            found.append((self.byproducts(record.id), extra))
+        return found
 
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
@@ -186,6 +208,15 @@ class Store:
     def _name(self, text: str) -> None:
         if text not in self.damaged:
             self.damaged.append(text)
+
+
+def _is_damaged(path: Path, sha256: str) -> bool:
+    if not path.exists():
+        return False  # missing, which is seen elsewhere
+    try:
+        return file_sha256(path) != sha256
+    except (ValueError, IsADirectoryError):  # no plain file: not what was written
+        return True
 
 
 def _refuse_link(cells: Path) -> None:

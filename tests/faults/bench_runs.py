@@ -1,0 +1,165 @@
+"""``bench`` as other processes: started fresh or forked, waited for, killed, looked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+FAULTY = Path(__file__).with_name("faulty_methods.py")
+_NURSERY = Path(__file__).with_name("nursery.py")
+_MARK = "BENCH_FAULTS_MARK"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (minus the signal's number) and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Run:
+    """A running ``bench``.
+
+    Args:
+        pid: its number.
+        out: the file of its standard output; its standard error goes beside it.
+        reap: waits for its end and returns the exit code.
+    """
+
+    def __init__(self, pid: int, out: Path, reap: Callable[[], int]) -> None:
+        self.pid, self._out, self._reap = pid, out, reap
+        self._end = os.pidfd_open(pid)
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def ends_within(self, seconds: float) -> bool:
+        return bool(select.select([self._end], [], [], max(0.0, seconds))[0])
+
+    def kill(self) -> Ended:
+        """End it by SIGKILL, if it has not ended by itself."""
+        self.send(signal.SIGKILL)
+        return self.wait()
+
+    def wait(self, seconds: float = 180.0) -> Ended:
+        if not self.ends_within(seconds):
+            self.send(signal.SIGKILL)
+            self._reap()
+            raise AssertionError(f"still running after {seconds} s: {self.err}")
+        os.close(self._end)
+        return Ended(self._reap(), self._out.read_text(), self.err)
+
+    @property
+    def err(self) -> str:
+        return self._out.with_suffix(".err").read_text()
+
+
+class Benches:
+    """Starts ``bench`` processes.
+
+    Args:
+        folder: for what they write to their standard streams.
+        data: the folder of packed datasets.
+    """
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self._folder, self._data, self._count = folder, data, 0
+        self.mark = secrets.token_hex(8)
+        self._env = {
+            **os.environ, _MARK: self.mark, "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }  # fmt: skip
+        self._nursery = subprocess.Popen(
+            [sys.executable, str(_NURSERY)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._env,
+        )  # fmt: skip
+
+    def __enter__(self) -> Benches:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._nursery.communicate()
+
+    def start(
+        self,
+        *arguments: str,
+        fresh: bool = False,
+        memory: int | None = None,
+        **env: str,
+    ) -> Run:
+        """Start ``bench ARGUMENTS``.
+
+        Args:
+            arguments: after ``bench``.
+            fresh: as a new Python; else forked.
+            memory: bytes of address space that a forked one may use.
+            env: environment variables on top.
+        """
+        self._count += 1
+        out = self._folder / f"{self._count}.out"
+        out.touch()
+        if fresh:
+            with out.open("ab") as o, out.with_suffix(".err").open("ab") as e:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "bench", *arguments],
+                    stdin=subprocess.DEVNULL, stdout=o, stderr=e, env={**self._env, **env},
+                )  # fmt: skip
+            return Run(process.pid, out, process.wait)
+        err = out.with_suffix(".err")
+        err.touch()
+        request = {"arguments": arguments, "out": str(out), "err": str(err), "env": env}
+        pid = self._ask({**request, "memory": memory})
+        return Run(pid, out, lambda: self._ask({"wait": pid}))
+
+    def run(self, *arguments: str, **more: object) -> Ended:
+        """Start ``bench ARGUMENTS`` and wait for its end."""
+        return self.start(*arguments, **more).wait()  # type: ignore[arg-type]
+
+    def grid(self, store: Path, method: str, *more: str) -> list[str]:
+        """Return the arguments of a small run; a later option takes the place of an earlier."""
+        return [
+            "run", "--method", method, "--dataset", "digits", "--ipc", "1", "--profile", "smoke",
+            "--arch", "convnet1(width=4)", "--device", "cpu", "--plugin", str(FAULTY),
+            "--data-dir", str(self._data), "--store", str(store), *more,
+        ]  # fmt: skip
+
+    def alive(self) -> dict[int, str]:
+        """Return the processes that descend from here, but for the one that forks."""
+        wanted = f"{_MARK}={self.mark}".encode()
+        return {
+            pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            for pid in _processes(wanted)
+            if pid != self._nursery.pid
+        }
+
+    def _ask(self, request: Mapping[str, object]) -> int:
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.write(json.dumps(request) + "\n")
+        self._nursery.stdin.flush()
+        return int(self._nursery.stdout.readline())
+
+
+def _processes(variable: bytes) -> Iterator[int]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable in (folder / "environ").read_bytes().split(b"\0"):
+                yield int(folder.name)
+        except OSError:  # ended just now, or somebody else's
+            continue

@@ -1,0 +1,236 @@
+"""A plugin file for tests from outside: slow work, and methods that break in every place.
+
+What is done is written to the file that ``FAULT_DIARY`` names, a line each, so that tests can count
+it across processes. ``FAULT_PAUSE`` is how many seconds a slow step takes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.plugin import (
+    Architecture,
+    Context,
+    DatasetSpec,
+    ImageSet,
+    Method,
+    Task,
+    param,
+    register,
+)
+
+TOO_MUCH = 2**42  # 4 TiB
+
+
+def note(what: str) -> None:
+    """Add a line to the diary; one write, so that lines of several processes do not mix."""
+    diary = os.environ.get("FAULT_DIARY")
+    if diary:
+        with open(diary, "a", encoding="utf-8") as file:
+            file.write(f"{what}\n")
+
+
+def pause() -> None:
+    time.sleep(float(os.environ.get("FAULT_PAUSE", "0")))
+
+
+@register("method")
+class Slow(Method):
+    """Pulls images towards others by Adam, a slow step at a time, with noise of two generators."""
+
+    name: ClassVar[str] = "fault-slow"
+    uses_arch = False
+
+    @dataclass(frozen=True)
+    class Params:
+        iterations: int = param(8, help="steps", min=1)
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        self.task, self.ctx = task, ctx
+        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+        self.images = ctx.real.gather(first).requires_grad_()
+        self.labels = ctx.real.labels[first]
+        self.adam = torch.optim.Adam([self.images], lr=0.05)
+
+    def steps(self) -> int:
+        return self.task.params.iterations
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        pause()
+        note(f"{self.name} {self.task.ipc} step {i}")
+        noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
+        target = self.ctx.real.gather(torch.tensor([self.ctx.draw_int(100, "target")]))
+        loss = (self.images + 0.1 * noise - target).square().mean()
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        return {"loss": loss.detach()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": self.images, "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.images.copy_(state["images"])
+        self.adam.load_state_dict(state["adam"])
+
+    def result(self) -> ImageSet:
+        note(f"{self.name} {self.task.ipc} done")
+        return ImageSet(self.task.spec, self.images.detach(), self.labels, {})
+
+
+@register("method")
+class Twin(Slow):
+    """Another slow one, which leaves by-products."""
+
+    name = "fault-twin"
+
+    def byproducts(self) -> dict[str, Tensor]:
+        return {"twice": 2 * self.images.detach()}
+
+
+@register("method")
+class InSetup(Slow):
+    """Raises in ``setup``."""
+
+    name = "fault-setup"
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        raise KeyError("no such key")
+
+
+@register("method")
+class InStep(Slow):
+    """Raises in the third step, in several lines."""
+
+    name = "fault-step"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        if i == 2:
+            raise ValueError("the first line\n  the second line\n\n\x1b[31mthe last line")
+        return super().step(i)
+
+
+@register("method")
+class InState(Slow):
+    """Cannot be kept: its state holds what no file can."""
+
+    name = "fault-state"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": object()}
+
+
+@register("method")
+class InLoad(Slow):
+    """Cannot be continued; it ends its first attempt in the fourth step."""
+
+    name = "fault-load"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        if i == 3 and "FAULT_STOP" in os.environ:
+            raise RuntimeError("stopped here")
+        return super().step(i)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        raise KeyError("written by an older version of this plugin")
+
+
+@register("method")
+class InResult(Slow):
+    """Raises when all steps are done."""
+
+    name = "fault-result"
+
+    def result(self) -> ImageSet:
+        raise AssertionError
+
+
+@register("method")
+class Exits(Slow):
+    """Tries to end the process."""
+
+    name = "fault-exit"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        raise SystemExit("I have had enough")
+
+
+@register("method")
+class Diverges(Slow):
+    """Its loss is NaN from the sixth step on."""
+
+    name = "fault-nan"
+    value: ClassVar[float] = float("nan")
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        loss = super().step(i)["loss"]
+        return {"loss": loss * self.value if i >= 5 else loss}
+
+
+@register("method")
+class Explodes(Diverges):
+    """Its loss is infinite from the sixth step on."""
+
+    name = "fault-inf"
+    value = float("inf")
+
+
+@register("method")
+class TorchMemory(Slow):
+    """Asks torch for more memory than there is."""
+
+    name = "fault-torch-memory"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        return {"loss": torch.empty(TOO_MUCH, dtype=torch.uint8).sum()}
+
+
+@register("method")
+class NumpyMemory(Slow):
+    """Asks numpy for more memory than there is."""
+
+    name = "fault-numpy-memory"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        return {"loss": torch.tensor(float(np.ones(TOO_MUCH, dtype=np.uint8).sum()))}
+
+
+class _SlowNet(nn.Module):
+    def __init__(self, spec: DatasetSpec) -> None:
+        super().__init__()
+        pixels = spec.channels * spec.height * spec.width
+        self.hidden, self.classifier = nn.Linear(pixels, 8), nn.Linear(8, spec.num_classes)
+
+    def embed(self, x: Tensor) -> Tensor:
+        if self.training:
+            pause()
+            note("fault-net step")
+        return self.hidden(x.flatten(1)).relu()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.embed(x))
+
+
+@register("architecture")
+class SlowNet(Architecture):
+    """A small network that takes its time in training."""
+
+    name = "fault-net"
+    members = {"fault-net": {}}
+
+    @classmethod
+    def build(cls, spec: DatasetSpec, params: Any) -> nn.Module:
+        return _SlowNet(spec)
+
+    @classmethod
+    def per_sample(cls, params: Any) -> bool:
+        return False

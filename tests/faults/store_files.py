@@ -1,0 +1,62 @@
+"""What a store holds, read for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.distilled.io import load_tensors
+from bench.files import file_sha256
+from bench.store.record import Record
+from bench.store.state_file import load_state
+from bench.store.store import Store
+
+# What may differ between two runs of one cell: how long it took, on how many attempts.
+_COUNTED = ("total_steps", "distil_steps")
+
+
+def cells(store: Path) -> dict[str, Record]:
+    """Return every record by id; all must be readable."""
+    opened = Store(store)
+    found = {record.id: record for record in opened.records()}
+    assert opened.damaged == []
+    return found
+
+
+def record_of(store: Path, method: str, kind: str) -> Record:
+    """Return the only record of a method and kind."""
+    (found,) = [r for r in cells(store).values() if (r.labels["method"], r.kind) == (method, kind)]
+    return found
+
+
+def checkpoints(folder: Path) -> list[dict[str, Any]]:
+    """Return every checkpoint of a cell."""
+    found = sorted(folder.glob("checkpoint*.safetensors"))
+    return [load_state(path, torch.device("cpu")) for path in found]
+
+
+def essence(store: Path) -> dict[str, Any]:
+    """Return all that must not depend on how often the work was interrupted.
+
+    Records but for times and attempts, the bytes of artefacts and by-products, and the tensors of
+    shared work (whose file says how long it took).
+    """
+    found: dict[str, Any] = {}
+    for id_, record in cells(store).items():
+        plain = {k: v for k, v in record.to_json().items() if k not in ("finished", "cost")}
+        steps = {k: record.cost[k] for k in _COUNTED if k in record.cost}
+        found[id_] = {**plain, **steps, "files": _files(store / "cells" / id_)}
+    for path in sorted((store / "shared").glob("*.safetensors")):
+        found[path.name] = _tensors(path)
+    return found
+
+
+def _files(folder: Path) -> Mapping[str, str]:
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+def _tensors(path: Path) -> Mapping[str, Any]:
+    return {name: tensor.tolist() for name, tensor in load_tensors(path)[0].items()}
