@@ -137,6 +137,8 @@ def run(
     time_budget: float | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
+    threads: int | None = None,
+    execute: Execute | None = None,
 ) -> pd.DataFrame:
     """Distil and evaluate a grid; what the store already holds is not computed again.
 
@@ -161,6 +163,9 @@ def run(
         time_budget: seconds after which the run ends; what is left, the next call does.
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
+        threads: of each process that computes; default: the cores, divided among them.
+        execute: who computes: :func:`bench.executors.local.local_execution`, or ``ray_execution``
+            or ``slurm_execution`` beside it; default: this process, one cell after the other.
 
     Returns:
         One row per evaluation, see :data:`bench.store.query.FRAME_COLUMNS`. Cells that failed are
@@ -189,11 +194,11 @@ def run(
     folder = data_folder(Path(data_dir) if data_dir is not None else None)
     spec = RunSpec(
         request, str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every,
-        deterministic=deterministic,
+        threads, deterministic,
     )  # fmt: skip
     control = Control(view or View(), Stop(time_budget))
     session = open_session(spec, control)
-    session.run()
+    session.run(execute=execute)
     return session.frames()[0]
 
 

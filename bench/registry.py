@@ -10,7 +10,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,6 +116,11 @@ class Registry:
                 f"by {taken.origin} ({taken.target}) and by {origin} ({target})"
             )
         self._registered[name] = Entry(name, origin, target, lambda: plugin)
+
+    def is_by_hand(self, name: str, files: Container[str]) -> bool:
+        """Whether this process alone knows ``name``: neither an entry point nor from ``files``."""
+        entry = self._registered.get(name)
+        return entry is not None and entry.origin not in files
 
     def unregister(self, name: str) -> None:
         """Remove what :meth:`register` added (for tests)."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.config_file import read_config
+from bench.cli.executor_options import executor_options
 from bench.cli.options import (
     CommaList,
     data_dir_option,
@@ -19,10 +21,11 @@ from bench.cli.options import (
     plugin_option,
     store_option,
 )
-from bench.errors import BenchError, unknown_message
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Session
+    from bench.executors.choose import ExecutorOptions
     from bench.grid import Request
 
 _LONG = 24 * 3600.0
@@ -50,13 +53,14 @@ _LONG = 24 * 3600.0
 @click.option("--deterministic", is_flag=True, help="The same bits every time on a GPU; slower.")
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@executor_options
 @store_option
 @data_dir_option
 @plugin_option
 def run(
     config: Path | None, settings: tuple[str, ...], device: str, dry_run: bool, as_json: bool,
     store: Path, data_dir: Path | None, plugins: tuple[Path, ...], time_budget: str | None,
-    checkpoint_every: float, deterministic: bool, **given: Any,
+    checkpoint_every: float, deterministic: bool, chosen: ExecutorOptions, **given: Any,
 ) -> None:  # fmt: skip
     """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
 
@@ -65,7 +69,7 @@ def run(
     """
     budget = parse_seconds(time_budget) if time_budget is not None else None
     load_plugins(plugins)
-    options = _read_config(config) if config else {}
+    options = read_config(config) if config else {}
     options.update({k: v for k, v in given.items() if v is not None})
     request = _request(options, parse_settings(settings))
     from bench.api import open_session
@@ -78,8 +82,9 @@ def run(
 
     spec = RunSpec(
         request, str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
-        checkpoint_every, deterministic=deterministic,
+        checkpoint_every, chosen.threads, deterministic,
     )  # fmt: skip
+    execute = chosen.execution()
     control = Control(make_view(quiet=as_json), Stop(budget))
     with progress_bars() as progress:
         session = open_session(spec, control, progress)
@@ -88,7 +93,7 @@ def run(
         return
     estimates = _estimates(session, request)
     try:
-        outcome = session.run(estimates)
+        outcome = session.run(estimates, execute)
     except Interrupted as stopped:
         click.echo(
             f"stopped by {stopped.why}; the same command continues where it stopped", err=True
@@ -117,53 +122,6 @@ def _request(options: dict[str, Any], settings: dict[str, dict[str, str]]) -> Re
         fields["ipcs"] = parse_ipcs(fields["ipcs"])
     names = METHODS.names() if methods == ["all"] else methods
     return Request(methods=names, datasets=datasets, overrides=overrides, **fields)
-
-
-_LISTS = ("method", "dataset", "ipc", "arch", "eval_arch", "mode")
-_MOST_BYTES = 2**20
-_SCALARS = {"protocol": str, "seeds": int, "eval_nets": int, "profile": str, "precision": str}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Read options from TOML; a list option may be a list or a single value.
-
-    Raises:
-        BenchError: if the file cannot be read or holds an unknown key or a wrong type.
-    """
-    import tomllib
-
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise BenchError(f"config '{path}' has more than {_MOST_BYTES:,} bytes")
-        data = tomllib.loads(content.decode("utf-8"))
-    except OSError as error:
-        raise BenchError(f"config '{path}' cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BenchError(f"config '{path}' is not valid TOML: {error}") from error
-    options: dict[str, Any] = {}
-    for raw, value in data.items():
-        key = raw.replace("-", "_")
-        if key in _LISTS:
-            values = value if isinstance(value, list) else [value]
-            options[key] = [str(v) for v in values]
-        elif key == "set":
-            options[key] = _settings(value, path)
-        elif key in _SCALARS and type(value) is _SCALARS[key]:
-            options[key] = value
-        elif key in _SCALARS:
-            raise BenchError(f"config '{path}': {raw} = {value!r} is not {_SCALARS[key].__name__}")
-        else:
-            raise BenchError(unknown_message(f"key in config '{path}'", raw, [*_LISTS, *_SCALARS]))
-    return options
-
-
-def _settings(value: Any, path: Path) -> dict[str, Any]:
-    """Check the tables of ``[set.METHOD]``."""
-    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-        raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
-    return value
 
 
 def _estimates(session: Session, request: Request) -> dict[str, float]:

@@ -1,0 +1,119 @@
+"""A worker process: computes the cells that it is handed and tells what happens.
+
+Started by :mod:`bench.executors.local_process` with one end of a pipe. It ends, after a checkpoint,
+when it is told to, when a signal comes, and when the other end of the pipe is gone: a run that was
+killed leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from bench.cells import Cell
+from bench.errors import BenchError
+from bench.executors.work import run_cell
+from bench.interrupts import Interrupted, Stop
+from bench.view import View
+
+# Seconds between two looks at a running loop that are told.
+_TELL_EVERY = 0.2
+
+
+class Worker:
+    """Computes cells one after the other until it is told to end.
+
+    Args:
+        connection: gives the run, then cells; receives ``(event, *details)``.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection, self._stop = connection, Stop()
+        self._cells: SimpleQueue[str | None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Do so.
+
+        Raises:
+            Interrupted: by a signal, or the run is gone.
+        """
+        with self._stop.catching():
+            spec_text = self._connection.recv()
+            self.tell("ready")
+            threading.Thread(target=self._listen, daemon=True).start()
+            while (cell_id := self._cells.get()) is not None:
+                self._stop.check()
+                self._compute(spec_text, cell_id)
+
+    def tell(self, event: str, *details: Any) -> None:
+        """Tell the run something; if that is gone, nobody listens."""
+        with suppress(OSError):
+            self._connection.send((event, *details))
+
+    def _compute(self, spec_text: str, cell_id: str) -> None:
+        try:
+            run_cell(spec_text, cell_id, _Telling(self), self._stop)
+        except BenchError as error:
+            self.tell("error", str(error))
+        else:
+            self.tell("done")
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                order, *details = self._connection.recv()
+                if order == "stop":
+                    self._stop.request(*details)
+                else:
+                    self._cells.put(*details)
+        except (EOFError, OSError):
+            self._stop.request("the run that started this process is gone", 1)
+            self._cells.put(None)
+
+
+class _Telling(View):
+    """Passes events on to the run's own view."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._tell, self._told = worker.tell, 0.0
+
+    def start(self, cell: Cell) -> None:
+        self._tell("start", cell)
+
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
+        now = time.monotonic()
+        if done == total or now - self._told > _TELL_EVERY:
+            self._told = now
+            self._tell("progress", cell, done, total, unit, dict(scalars))
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        self._tell("finish", cell, status, text, seconds)
+
+    def note(self, text: str) -> None:
+        self._tell("note", text)
+
+
+def main() -> int:
+    """Run a worker on the pipe whose descriptor is the only argument."""
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # what a plugin starts must not keep the pipe open
+    try:
+        Worker(Connection(descriptor)).run()
+    except Interrupted as stopped:
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Plugins that only this process knows: no other process can compute with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.architecture import registered_name
+from bench.executors.spec import RunSpec
+from bench.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
+
+
+def registered_here(spec: RunSpec) -> list[str]:
+    """Return what of a request was registered in this process by hand, as ``method 'x'``.
+
+    Entry points and the run's plugin files are known to every process.
+    """
+    files = {str(Path(path).resolve()) for path in spec.plugins}
+    request = spec.request
+    archs = [_family(text) for text in (*request.archs, *request.eval_archs)]
+    # Which generators a request uses is its methods' affair: any may be.
+    asked: list[tuple[Registry, list[str]]] = [
+        (METHODS, list(request.methods)), (ARCHITECTURES, archs),
+        (DATASETS, list(request.datasets)), (GENERATORS, GENERATORS.names()),
+    ]  # fmt: skip
+    return [
+        f"{registry.kind} '{name}'"
+        for registry, names in asked
+        for name in dict.fromkeys(names)
+        if registry.is_by_hand(name, files)
+    ]
+
+
+def _family(arch: str) -> str:
+    return registered_name(arch.partition("(")[0].strip().lower())

@@ -1,0 +1,125 @@
+"""A plugin file for tests of executors: methods that are slow, fail, or take their process along.
+
+What a toy must remember beyond the death of its process is a file in the folder ``TOY_FOLDER``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.plugin import Context, ImageSet, Method, Task, param, register
+
+
+class Toy(Method):
+    """Adds noise to the first images of each class, step by step."""
+
+    uses_arch = False
+
+    @dataclass(frozen=True)
+    class Params:
+        iterations: int = param(3, help="steps", min=1)
+        seconds: float = param(0.0, help="that a step takes", min=0.0)
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        self.task, self.ctx = task, ctx
+        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+        self.images, self.labels = ctx.real.gather(first), ctx.real.labels[first]
+
+    def steps(self) -> int:
+        return self.task.params.iterations
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        self.misbehave(i)
+        time.sleep(self.task.params.seconds)
+        noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
+        self.images = self.images + 0.01 * noise
+        return {"loss": self.images.square().mean()}
+
+    def misbehave(self, i: int) -> None:
+        """Do what the toy is for."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": self.images}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.images = state["images"]
+
+    def result(self) -> ImageSet:
+        return ImageSet(self.task.spec, self.images, self.labels, {})
+
+
+@register("method")
+class ToySleeps(Toy):
+    """Takes a while, a moment a step, and leaves a file behind for every step that it does."""
+
+    name = "toy-sleeps"
+
+    def misbehave(self, i: int) -> None:
+        folder = os.environ.get("TOY_FOLDER")
+        if folder:
+            Path(folder, f"step-{self.task.ipc}-{i}-{os.getpid()}").touch()
+
+
+@register("method")
+class ToyRaises(Toy):
+    """Raises in its second step."""
+
+    name = "toy-raises"
+
+    def misbehave(self, i: int) -> None:
+        if i == 1:
+            raise RuntimeError("the toy broke")
+
+
+@register("method")
+class ToyNaN(Toy):
+    """Diverges in its second step."""
+
+    name = "toy-nan"
+
+    def step(self, i: int) -> Mapping[str, Tensor]:
+        loss = super().step(i)["loss"]
+        return {"loss": loss * float("nan") if i == 1 else loss}
+
+
+@register("method")
+class ToyAllocates(Toy):
+    """Asks for a petabyte."""
+
+    name = "toy-allocates"
+
+    def misbehave(self, i: int) -> None:
+        torch.empty(2**50, dtype=torch.uint8)
+
+
+@register("method")
+class ToyDies(Toy):
+    """Kills its process in the second step, always."""
+
+    name = "toy-dies"
+
+    def misbehave(self, i: int) -> None:
+        if i == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@register("method")
+class ToyDiesOnce(Toy):
+    """Kills its process in the second step, the first time that it comes to it."""
+
+    name = "toy-dies-once"
+
+    def misbehave(self, i: int) -> None:
+        mark = Path(os.environ["TOY_FOLDER"], f"died-{self.task.ipc}-{self.ctx.seed_index}")
+        if i == 1 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
