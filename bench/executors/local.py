@@ -208,8 +208,8 @@ class LocalExecutor(Executor):
         self._false_starts += 1
         if self._false_starts > RETRIES:
             raise BenchError(
-                f"worker processes do not start (the log of the cell has what it printed): {how_it_died(code)}; "
-                "--workers 0 does without"
+                f"worker processes do not start, the log of the cell has what they printed: "
+                f"{how_it_died(code)}; --workers 0 does without"
             )
 
     def _keep_output(self, worker: WorkerProcess) -> None:
