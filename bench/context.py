@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.architecture import build_network
+from bench.long_work import LongWork
 from bench.seeds import derive_seed, global_seed, make_generator
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Context:
         start: the prerequisite's artefact, if the method asked for one.
         cache: where :meth:`shared` keeps its results; ``None`` keeps nothing.
         precision: ``fp32`` or ``bf16``.
+        begin_work: gives the shared work of a key, begun before or not; ``None`` keeps
+            nothing of shared work that is not done.
+        work: what this context's own shared work offers its states to (see :meth:`shared`).
         rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:
             a method may stand in for long shared work with anything of the same shape.
         shared_seconds: what :meth:`shared` results cost when they were made, each counted once.
@@ -63,6 +66,8 @@ class Context:
     start: Start | None = None
     cache: SharedCache | None = None
     precision: str = "fp32"
+    begin_work: Callable[[Mapping[str, Any]], LongWork] | None = None
+    work: LongWork = field(default_factory=LongWork)
     rehearsal: bool = False
     shared_seconds: float = 0.0
     made_seconds: float = 0.0
@@ -111,7 +116,8 @@ class Context:
                 architecture's code (an embedding's architecture, epochs and seed index, say).
             make: makes them, given a context whose seed depends on ``key`` alone, so that whoever
                 comes first makes the same tensors. It may ask for other shared work; the time
-                that takes counts as that work's only.
+                that takes counts as that work's only. If it takes long, it goes on from its
+                ``work.resume()`` and offers its state to ``work.offer`` after every step.
         """
         full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
                 "precision": self.precision}  # fmt: skip
@@ -121,8 +127,6 @@ class Context:
         found = self.cache.get(full) if self.cache is not None else None
         if found is None:
             found = self._make(full, make)
-            if self.cache is not None:
-                self.cache.put(full, *found)
         elif text not in self._counted:
             self.shared_seconds += found[1]
         self._counted.add(text)
@@ -136,11 +140,16 @@ class Context:
         inner = Context(
             self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
         )
-        started, before = time.perf_counter(), self.made_seconds
+        if self.begin_work is not None:
+            inner.work = self.begin_work(full)
+        before = self.made_seconds
         made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
-        seconds = time.perf_counter() - started - (self.made_seconds - before)
+        seconds = inner.work.seconds - (self.made_seconds - before)
         self.made_seconds += seconds
         self.shared_seconds += seconds
+        if self.cache is not None:
+            self.cache.put(full, made, seconds)
+        inner.work.done()
         return made, seconds
 
     def state_dict(self) -> dict[str, Tensor]:

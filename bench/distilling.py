@@ -57,9 +57,11 @@ def _distil(
 ) -> dict[str, Any]:
     meter = Meter(real.device, kept.get("cost"))
     start, before = _start(cell, store, real.device)
+    shared = SharedFolder(store.root, control)
     ctx = Context(
-        real, cell.random_seed, cell.seed, start, SharedFolder(store.root), cell.precision
-    )
+        real, cell.random_seed, cell.seed, start, shared, cell.precision,
+        begin_work=lambda key: shared.work(key, real.device),
+    )  # fmt: skip
     method, task = make_method(cell, real)
     method.setup(task, ctx)
     loop = Loop(cell, method, ctx, control, checkpoint, meter)

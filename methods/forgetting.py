@@ -47,6 +47,14 @@ class ForgettingCounter:
         self.learned[indices] |= right
         self._right[indices] = right
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the counts and what the next presentation is compared with."""
+        return {"events": self.events, "learned": self.learned, "right": self._right}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state_dict` returned."""
+        self.events, self.learned, self._right = state["events"], state["learned"], state["right"]
+
 
 def forgetting_score(events: Tensor, learned: Tensor, epochs: int, never_learned: str) -> Tensor:
     """Return one run's score, int64 ``(N,)``: the events, and a rule for what was never learned.
@@ -172,7 +180,7 @@ def shared_counts(
 
     def count(inner: Context) -> dict[str, Tensor]:
         counter = ForgettingCounter(inner.real.labels)
-        train_on_real(arch, params.epochs, inner, pool=pool, observe=counter.see)
+        train_on_real(arch, params.epochs, inner, pool=pool, observer=counter)
         return {"events": counter.events, "learned": counter.learned}
 
     key = {"what": "forgetting", "version": _VERSION, "arch": arch, "epochs": params.epochs,

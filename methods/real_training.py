@@ -8,7 +8,9 @@ decay 5e-4, batch 256) without augmentation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +18,27 @@ from torch import Tensor, nn
 from bench.plugin import Context
 from methods.batch_gradient import batch_gradient
 from methods.compute import slice_size
+from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 _BATCH = 256
 
-# Told the indices of a batch and the logits of its images, before the step that follows from them.
-Observer = Callable[[Tensor, Tensor], None]
+
+class Observer(Protocol):
+    """Watches a training; it is kept and continued with it."""
+
+    def see(self, indices: Tensor, logits: Tensor) -> None:
+        """Take note of a batch, before the step that follows from it.
+
+        Args:
+            indices: distinct, into the real set: int64 ``(n,)``.
+            logits: detached, float32 ``(n, num_classes)``.
+        """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what was noted."""
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from what :meth:`state_dict` returned."""
 
 
 def epoch_batches(n: int, epochs: float, generator: torch.Generator) -> Iterator[Tensor]:
@@ -39,30 +57,60 @@ def train_on_real(
     ctx: Context,
     *,
     pool: Tensor | None = None,
-    observe: Observer | None = None,
+    observer: Observer | None = None,
 ) -> nn.Module:
-    """Train a fresh network on real images and return it.
+    """Train a fresh network on real images and return it; goes on from what an attempt kept.
 
     Args:
         arch: the network's architecture.
         epochs: passes over the images, in a new order each; fractions allowed.
-        ctx: real set and precision, and the generators ``network`` and ``batches``.
+        ctx: real set and precision, the generators ``network`` and ``batches``, and the shared work
+            that this training is.
         pool: int64 indices of the images to train on; ``None`` for all.
-        observe: watches every batch: int64 ``(n,)`` indices into the real set, and detached
-            float32 ``(n, num_classes)`` logits.
+        observer: watches every batch.
     """
     network = ctx.network(arch).train()
     weights = list(network.parameters())
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
     size = slice_size(arch, ctx)
     count = len(ctx.real) if pool is None else len(pool)
-    for batch in epoch_batches(count, epochs, ctx.generator("batches")):
+    done = _resume(ctx.work.resume(), network, optimizer, observer)
+
+    def state() -> dict[str, Any]:
+        return {
+            "done": done,
+            "network": dict(network.state_dict()),
+            "optimizer": optimiser_tensors(optimizer),
+            "observer": observer.state_dict() if observer is not None else {},
+        }
+
+    # The order of the batches is drawn anew from the start: it is all that is drawn.
+    for batch in islice(epoch_batches(count, epochs, ctx.generator("batches")), done, None):
         chosen = batch if pool is None else pool[batch]
         images, labels = ctx.real.gather(chosen), ctx.real.labels[chosen]
         logits, gradient = batch_gradient(network, images, labels, size=size, ctx=ctx)
         for weight, found in zip(weights, gradient, strict=True):
             weight.grad = found
-        if observe is not None:
-            observe(chosen, logits)
+        if observer is not None:
+            observer.see(chosen, logits)
         optimizer.step()
+        done += 1
+        ctx.work.offer(state)
     return network
+
+
+def _resume(
+    kept: dict[str, Any] | None,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    observer: Observer | None,
+) -> int:
+    """Put everything back where an earlier attempt kept it; return the steps that it did."""
+    if kept is None:
+        return 0
+    network.load_state_dict(kept["network"])
+    load_optimiser_tensors(optimizer, kept["optimizer"])
+    if observer is not None:
+        observer.load_state_dict(kept["observer"])
+    done: int = kept["done"]
+    return done

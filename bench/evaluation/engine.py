@@ -25,13 +25,14 @@ from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.protocols import PRECISIONS, Protocol
-from bench.evaluation.snapshots import Keeper, Snapshots, State
+from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedTraining, stacking_pays
 from bench.evaluation.testing import accuracy
 from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, Training, initial_network
 from bench.failures import fitting
 from bench.interrupts import Interrupted, Stop
+from bench.long_work import Keeper, State
 from bench.memory import keep_freed_memory
 
 

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.interrupts import Stop
-
-State = dict[str, Any]
-
-
-class Keeper(Protocol):
-    """Keeps one state, the last one that it was given."""
-
-    def due(self) -> bool:
-        """Whether it is time to keep one."""
-
-    def save(self, state: State) -> bool:
-        """Keep a state in place of the last one; return whether that worked."""
-
-    def load(self, device: torch.device) -> State | None:
-        """Return what was kept, or ``None``."""
+from bench.long_work import Keeper, State
 
 
 class Snapshots:
@@ -62,10 +48,12 @@ class Snapshots:
         Raises:
             Interrupted: it is time to end.
         """
-        if name in self._asked or self._stop.requested:
+        stop = self._stop.requested  # asked once: a signal may come at any moment
+        if stop or name in self._asked:
             self._latest[name] = _copied(state())
             self._asked.discard(name)
-        self._stop.check()
+        if stop:
+            self._stop.check()
 
     def end(self, name: str, outcome: State) -> None:
         """Hand over what a network that is done has come to."""

@@ -10,19 +10,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.control import Control
 from bench.errors import BenchError
+from bench.store.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from bench.long_work import LongWork
 
 _LONGEST = 2.0**63
 
 
 class SharedFolder:
-    """A :class:`bench.context.SharedCache` in ``<store>/shared``."""
+    """A :class:`bench.context.SharedCache` in ``<store>/shared``.
 
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "shared"
+    Args:
+        root: the store's folder.
+        control: how often work that is not done is kept, and what may stop it.
+    """
+
+    def __init__(self, root: Path, control: Control | None = None) -> None:
+        self.folder, self._control = root / "shared", control or Control()
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
         """Return what was kept under an equal key, or ``None``; a damaged file counts as none."""
@@ -43,6 +53,15 @@ class SharedFolder:
         kept = dict(tensors)
         header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, kept)}
         save_tensors(kept, header, self._path(key))
+
+    def work(self, key: Mapping[str, Any], device: torch.device) -> LongWork:
+        """Return work of a key, from where an earlier attempt kept it or from the start."""
+        from bench.long_work import LongWork
+
+        path = self._path(key).with_suffix(".checkpoint.safetensors")
+        every, view = self._control.checkpoint_every, self._control.view
+        checkpoint = Checkpoint(path, path.stem, every, view.note)
+        return LongWork(checkpoint, self._control.stop, device)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()[:20]}.safetensors"

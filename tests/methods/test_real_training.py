@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from helpers import tiny_context, tiny_real_set
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.context import Context
+from bench.control import Control
+from bench.interrupts import Interrupted, Stop
 from bench.seeds import make_generator
+from bench.store.shared import SharedFolder
 from methods.real_training import epoch_batches, train_on_real
 
 ARCH = "convnet1(width=4)"
@@ -53,12 +59,31 @@ def test_training_lowers_the_loss(arch: str) -> None:
     assert losses[1] < 0.8 * losses[0]
 
 
+class Watcher:
+    """Remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def see(self, indices: Tensor, logits: Tensor) -> None:
+        self.seen.append((indices, logits))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {f"{i}.{part}": value for i, pair in enumerate(self.seen)
+                for part, value in zip("xy", pair, strict=True)}  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        count = len(state) // 2
+        self.seen = [(state[f"{i}.x"], state[f"{i}.y"]) for i in range(count)]
+
+
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
 def test_every_batch_is_observed_before_its_step(arch: str) -> None:
     real = tiny_real_set(per_class=100)
     pool = torch.arange(10, len(real))
-    seen: list[tuple[Tensor, Tensor]] = []
-    train_on_real(arch, 2, tiny_context(real), pool=pool, observe=lambda *what: seen.append(what))
+    watcher = Watcher()
+    train_on_real(arch, 2, tiny_context(real), pool=pool, observer=watcher)
+    seen = watcher.seen
     assert [len(indices) for indices, _ in seen] == [256, 34, 256, 34]
     for first in (0, 2):
         indices = torch.cat([seen[first][0], seen[first + 1][0]])
@@ -69,3 +94,48 @@ def test_every_batch_is_observed_before_its_step(arch: str) -> None:
     torch.testing.assert_close(logits, untrained(real.gather(indices)).detach())
     indices, logits = seen[1]
     assert (logits - untrained(real.gather(indices))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
+def test_a_training_that_was_ended_goes_on_as_if_it_was_not(arch: str, tmp_path: Path) -> None:
+    real, key = tiny_real_set(per_class=100), {"what": "test", "arch": arch}
+
+    def work(control: Control) -> tuple[dict[str, Tensor], Watcher]:
+        shared, watcher = SharedFolder(tmp_path, control), Watcher()
+        ctx = tiny_context(real, begin_work=lambda full: shared.work(full, real.device))
+
+        def make(inner: Context) -> dict[str, Tensor]:
+            return dict(train_on_real(arch, 3, inner, observer=watcher).state_dict())
+
+        return ctx.shared(key, make), watcher
+
+    expected, whole = work(Control())
+    for ended in range(1, 6):
+        control = Control()
+        control.stop = StopAfter(ended)
+        with pytest.raises(Interrupted):
+            work(control)
+        assert len(list(tmp_path.glob("shared/*.checkpoint.safetensors"))) == 1
+        found, watcher = work(Control())
+        assert not list(tmp_path.glob("shared/*.checkpoint.safetensors"))
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(value, expected[name]) for name, value in found.items())
+        assert len(watcher.seen) == len(whole.seen) == 6
+        for (mine, logits), (theirs, others) in zip(watcher.seen, whole.seen, strict=True):
+            assert torch.equal(mine, theirs)
+            assert torch.equal(logits, others)
+
+
+class StopAfter(Stop):
+    """Asks to end when it is looked at for the so-many-th time."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def requested(self) -> bool:
+        self.looks -= 1
+        if self.looks == 0:
+            self.request("enough", 143)
+        return super().requested

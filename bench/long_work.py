@@ -1,0 +1,81 @@
+"""Long work inside one step of a method, such as training an embedding: kept now and then too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+
+from bench.interrupts import Stop
+
+State = dict[str, Any]
+
+
+class Keeper(Protocol):
+    """Keeps one state, the last one that it was given."""
+
+    def due(self) -> bool:
+        """Whether it is time to keep one."""
+
+    def save(self, state: State) -> bool:
+        """Keep a state in place of the last one; return whether that worked."""
+
+    def load(self, device: torch.device) -> State | None:
+        """Return what was kept, or ``None``."""
+
+    def remove(self) -> None:
+        """Forget what was kept."""
+
+
+class LongWork:
+    """Work that an earlier attempt may have begun.
+
+    Args:
+        keeper: where its state is kept; ``None`` keeps nothing.
+        stop: asked whenever a state is offered.
+        device: where states are loaded to.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper | None = None,
+        stop: Stop | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self._keeper, self._stop = keeper, stop or Stop()
+        kept = keeper.load(device or torch.device("cpu")) if keeper is not None else None
+        self._kept = kept or {}
+        self._before: float = self._kept.get("seconds", 0.0)
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent so far, earlier attempts included."""
+        return self._before + time.perf_counter() - self._started
+
+    def resume(self) -> State | None:
+        """Return the state that the last attempt offered and that was kept, or ``None``."""
+        state: State | None = self._kept.get("state")
+        return state
+
+    def offer(self, state: Callable[[], State]) -> None:
+        """Offer a state, after every step of the work; most are not wanted and cost nothing.
+
+        Args:
+            state: returns what the rest of the work depends on, as ``Method.state_dict`` does.
+
+        Raises:
+            Interrupted: it is time to end; the state is kept.
+        """
+        stop = self._stop.requested  # asked once: a signal may come at any moment
+        if self._keeper is not None and (stop or self._keeper.due()):
+            self._keeper.save({"seconds": self.seconds, "state": state()})
+        if stop:
+            self._stop.check()
+
+    def done(self) -> None:
+        """Forget what was kept: the result is there."""
+        if self._keeper is not None:
+            self._keeper.remove()
