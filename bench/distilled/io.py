@@ -69,7 +69,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
     except KeyError as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: it lacks {error}") from error
     except (BenchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise BenchError(f"'{path}' is not a valid {kind.kind} set: {error}") from error
+        raise BenchError(f"'{path}' is not a valid {kind.kind} set: {_told(error)}") from error
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
@@ -112,7 +112,7 @@ def load_tensors(
         raise BenchError(f"'{path}' does not exist") from None
     # RuntimeError: no memory for it. TypeError: a size that torch cannot count up to.
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
-        raise BenchError(f"'{path}' is not a readable bench file: {error}") from error
+        raise BenchError(f"'{path}' is not a readable bench file: {_told(error)}") from error
     if not isinstance(header, dict):
         raise BenchError(f"'{path}' has a header that is not an object")
     return tensors, header
@@ -144,6 +144,11 @@ def _check_shapes(tensors: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.ndim > _MOST_DIMENSIONS:
             raise ValueError(f"{name!r:.50} has {tensor.ndim:,} dimensions")
+
+
+def _told(error: Exception) -> str:
+    """Return an error's first line: torch adds where in its own sources it was raised."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:500]
 
 
 def _table(header: dict[str, Any], name: str) -> dict[str, Any]:
