@@ -164,7 +164,8 @@ class SlurmExecutor(Executor):
             self._deaths[cell.id] += not state.blameless
         deaths, log = self._deaths[cell.id], self._jobs.log(cell.id)
         if deaths > self._options.retries:
-            self._end(cell, f"its SLURM job died {deaths} times ({state}): see {log}")
+            often = f" {deaths} times" if deaths > 1 else ""
+            self._end(cell, f"its SLURM job died{often} ({state}): see {log}")
             return
         self._note(f"{cell.title}: its SLURM job left no result ({state}), see {log}; once more")
         self._jobs.drop(cell.id)
