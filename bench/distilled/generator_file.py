@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def build_generator(
         raise ValueError(f"the arguments of generator '{factory}' are no table")
     try:
         with global_seed(0):  # the weights that a fresh network draws are overwritten
-            with torch.device("meta"), _at_most(_SPARE_PARTS + _PARTS_PER_WEIGHT * len(weights)):
+            with _unbuilt(_SPARE_PARTS + _PARTS_PER_WEIGHT * len(weights)):
                 expected = build(spec, **arguments).state_dict()
             difference = _difference(expected, weights)
             if difference:
@@ -81,8 +82,8 @@ def _difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 @contextmanager
-def _at_most(limit: int) -> Iterator[None]:
-    """Stop the building of a network that gets more than ``limit`` parts (ten million layers)."""
+def _unbuilt(limit: int) -> Iterator[None]:
+    """Build networks without memory, quietly, and of no more than ``limit`` parts."""
     count = 0
 
     def one_more(*_: Any) -> None:
@@ -97,7 +98,8 @@ def _at_most(limit: int) -> Iterator[None]:
         hooks.register_module_buffer_registration_hook(one_more),
     ]
     try:
-        yield
+        with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         for handle in handles:
             handle.remove()
