@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.cells import Cell
 from bench.errors import BenchError
 from bench.executors import slurm_queue
 from bench.executors.base import Executor
+from bench.executors.registered_here import refuse_registered_here
 from bench.executors.slurm_batch import record_stamp
 from bench.executors.slurm_jobs import SlurmJobs
 from bench.executors.slurm_options import SlurmOptions
@@ -59,6 +61,9 @@ class SlurmExecutor(Executor):
         self, runner: Runner, spec: RunSpec, options: SlurmOptions, *, detach: bool = False
     ) -> None:
         super().__init__(runner)
+        refuse_registered_here(spec)
+        if spec.threads is not None and options.cpus_per_task is None:
+            options = replace(options, cpus_per_task=spec.threads)
         self._options, self._detach, self._store = options, detach, runner.store
         self._jobs = SlurmJobs(runner.store, spec.with_paths().to_json(), options)
         self._left: dict[str, Cell] = {}
@@ -162,12 +167,14 @@ class SlurmExecutor(Executor):
             return
         if self._is_ready(cell):
             self._deaths[cell.id] += not state.blameless
-        deaths, log = self._deaths[cell.id], self._jobs.log(cell.id)
-        if deaths > self._options.retries:
-            often = f" {deaths} times" if deaths > 1 else ""
-            self._end(cell, f"its SLURM job died{often} ({state}): see {log}")
+        said = (
+            f"job {self._jobs.job(cell.id)}: {state.death()}; its log is {self._jobs.log(cell.id)}"
+        )
+        self._store.log(cell.id, said)
+        if (deaths := self._deaths[cell.id]) > self._options.retries:
+            self._end(cell, state.death(deaths))
             return
-        self._note(f"{cell.title}: its SLURM job left no result ({state}), see {log}; once more")
+        self._note(f"{cell.title}: {said}; once more")
         self._jobs.drop(cell.id)
         self._running.discard(cell.id)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.errors import BenchError
+from bench.executors.base import RETRIES
 
 # What bench itself says to sbatch; another value would break its bookkeeping.
 _TAKEN = (
@@ -44,7 +45,7 @@ class SlurmOptions:
     cpus_per_task: int | None = None
     limit: int = 256
     grace: int = 120
-    retries: int = 2
+    retries: int = RETRIES
     poll: float = 5.0
     sbatch: Mapping[str, str | bool] = field(default_factory=dict)
 

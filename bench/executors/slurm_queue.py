@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.errors import BenchError
+from bench.executors.deaths import how_it_died
 
 _OVER = frozenset((
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "GONE", "NODE_FAIL",
@@ -21,8 +23,6 @@ _OVER = frozenset((
 ))  # fmt: skip
 # Ends that say nothing against the cell: it only has to be submitted again.
 _BLAMELESS = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED"))
-# What a process returns that kept a checkpoint because it was told to end.
-STOPPED = 143
 _FIELDS = "Name:64,ArrayJobID:20,ArrayTaskID:20,State:24,exit_code:20,RestartCnt:12,Reason:80"
 _PATIENCE = 60.0
 
@@ -39,7 +39,7 @@ class TaskState:
         state: as SLURM calls it: ``PENDING``, ``RUNNING``, ``CANCELLED``, ...; ``GONE`` if it no
             longer knows the job.
         reason: why it waits or ended, as SLURM calls it.
-        exit_code: of its script, negative for a signal; 0 while it runs.
+        exit_code: of its script, a signal's number, negative, if that ended it; 0 while it runs.
         restarts: how often it was requeued.
     """
 
@@ -56,11 +56,20 @@ class TaskState:
     @property
     def blameless(self) -> bool:
         """Whether it ended for no fault of its cell."""
-        return self.state in _BLAMELESS or (self.state == "FAILED" and self.exit_code == STOPPED)
+        return self.state in _BLAMELESS or (
+            self.state == "FAILED" and self.exit_code == -signal.SIGTERM
+        )
 
-    def __str__(self) -> str:
-        how = self.state.lower().replace("_", " ")
-        return f"{how}, exit code {self.exit_code}" if self.exit_code else how
+    def death(self, times: int = 1) -> str:
+        """Return in words how it ended.
+
+        Args:
+            times: how often in a row.
+        """
+        if self.state == "FAILED" and self.exit_code:
+            return how_it_died(self.exit_code, times)
+        often = f" on each of {times} attempts" if times > 1 else ""
+        return f"its SLURM job ended{often}: {self.state.lower().replace('_', ' ')}"
 
 
 GONE = TaskState("GONE")
@@ -156,5 +165,6 @@ def _run(*command: str) -> str:
 
 
 def _exit_code(text: str) -> int:
-    # A wait status, as wait(2) gives it.
-    return os.waitstatus_to_exitcode(int(text)) if text.isdigit() else 0
+    # A wait status, as wait(2) gives it, of a shell, which adds 128 to the signal of what it ran.
+    code = os.waitstatus_to_exitcode(int(text)) if text.isdigit() else 0
+    return 128 - code if code > 128 else code

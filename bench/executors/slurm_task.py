@@ -66,7 +66,7 @@ class _Log(View):
 @contextmanager
 def _ending(stop: Stop) -> Iterator[None]:
     def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        stop.request(signal.Signals(number).name, slurm_queue.STOPPED)
+        stop.request(signal.Signals(number).name, 128 + signal.SIGTERM)
 
     before = {number: signal.signal(number, take) for number in _SIGNALS}
     try:
@@ -89,9 +89,10 @@ def _go_on_later() -> None:
 
 
 def _threaded(spec_text: str) -> str:
-    """Return the run with as many threads as SLURM gave this job."""
-    threads = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
-    return replace(RunSpec.from_json(spec_text), threads=threads).to_json()
+    """Return the run with as many threads as SLURM gave this job processors, unless it says."""
+    spec = RunSpec.from_json(spec_text)
+    given = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
+    return replace(spec, threads=spec.threads or given).to_json()
 
 
 def _say(text: str) -> None:

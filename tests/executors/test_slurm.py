@@ -158,7 +158,7 @@ def test_same_records_as_in_one_process_and_a_death_is_a_failure(cluster, runs, 
     assert {key: records.pop(key) for key in expected} == expected
     reasons = sorted(record["reason"] for record in records.values())
     assert reasons[0].startswith("it needs 'slurm-dies on digits ipc 1 seed 0', which failed")
-    assert reasons[1].startswith("its SLURM job died (failed, exit code 137): see ")
+    assert reasons[1].startswith("its process was killed by SIGKILL, as the system does")
     again = runs.go(runs.open("slurm-walk"))
     assert again.counts == {"cached": 2}
 

@@ -80,7 +80,7 @@ def test_a_wrong_option_is_named(text: str, message: str) -> None:
 def test_states_are_read_without_accounting(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = (
         "bench-0123456789ab   7    0    FAILED   36608   0   NonZeroExitCode   \n"
-        "bench-0123456789ab   7    1    FAILED   9       0   RaisedSignal:9(Killed)\n"
+        "bench-0123456789ab   7    1    FAILED   35072   0   NonZeroExitCode\n"
         "bench-0123456789ab   7    2    PENDING  0       3   BeginTime\n"
         "bench-ba9876543210   9    N/A  RUNNING  0       0   None\n"
     )
@@ -92,9 +92,10 @@ def test_states_are_read_without_accounting(monkeypatch: pytest.MonkeyPatch) -> 
         states["bench-0123456789ab", 2],
         states["bench-ba9876543210", 0],
     )
+    assert TaskState("TIMEOUT").death() == "its SLURM job ended: timeout"
     assert stopped.over
     assert stopped.blameless
-    assert str(killed) == "failed, exit code -9"
+    assert killed.death(3).startswith("its process was killed by SIGKILL on each of 3 attempts")
     assert not killed.blameless
     assert waits == TaskState("PENDING", "BeginTime", restarts=3)
     assert not waits.over
