@@ -17,7 +17,7 @@ from bench.executors.base import RETRIES, Executor, waits_for
 from bench.executors.deaths import how_it_died
 from bench.executors.local_process import WorkerProcess
 from bench.executors.local_slots import divide, visible_gpus
-from bench.executors.registered_here import registered_here
+from bench.executors.registered_here import refuse_registered_here, registered_here
 from bench.executors.spec import RunSpec
 from bench.interrupts import Interrupted
 from bench.plan import next_cell
@@ -46,12 +46,7 @@ def local_execution(workers: int | None = None) -> Execute:
         count = _default_workers(runner, spec) if workers is None else workers
         if count == 0:
             return runner.in_turn
-        here = registered_here(spec)
-        if here:
-            raise BenchError(
-                f"{', '.join(here)} is known to this process only: give its file as a plugin, "
-                "or use 0 workers"
-            )
+        refuse_registered_here(spec)
         return LocalExecutor(runner, spec, count)
 
     return make

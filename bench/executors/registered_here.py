@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.architecture import registered_name
+from bench.errors import BenchError
 from bench.executors.spec import RunSpec
 from bench.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
 
@@ -28,6 +29,20 @@ def registered_here(spec: RunSpec) -> list[str]:
         for name in dict.fromkeys(names)
         if registry.is_by_hand(name, files)
     ]
+
+
+def refuse_registered_here(spec: RunSpec) -> None:
+    """Say clearly if other processes cannot compute a request.
+
+    Raises:
+        BenchError: naming the plugins.
+    """
+    here = registered_here(spec)
+    if here:
+        raise BenchError(
+            f"{', '.join(here)} is known to this process only, not to those that compute: give "
+            "its file as a plugin, or compute in this process"
+        )
 
 
 def _family(arch: str) -> str:

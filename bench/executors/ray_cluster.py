@@ -1,0 +1,83 @@
+"""Ray, started here or joined: quiet, without a word to the outside, and without its signals."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from types import ModuleType
+
+from bench.errors import BenchError
+from bench.executors.base import RETRIES
+from bench.meter import cpu_share
+
+# Cells leave their results in the store; Ray's own memory holds a few words for each.
+_OBJECT_STORE_BYTES = 100 * 2**20
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def load_ray() -> ModuleType:
+    """Import Ray, so that it reports nothing to its makers.
+
+    Raises:
+        BenchError: it is not installed, or this is its client.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+    except ImportError as error:
+        raise BenchError(
+            "the ray executor needs Ray: pip install 'distillation-bench[ray]'"
+        ) from error
+    module: ModuleType = ray
+    return module
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Be part of a Ray cluster inside the block.
+
+    Args:
+        address: of a running one; ``None`` starts one here and ends it afterwards. If this process
+            is part of one already, that is used and left as it is.
+
+    Raises:
+        BenchError: there is no cluster at that address.
+    """
+    ray = load_ray()
+    # Ray prints every death of a process to standard output, which is for results.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        if ray.is_initialized():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        try:
+            _start(address)
+            for number, handler in before.items():  # Ray takes SIGTERM for itself
+                signal.signal(number, handler)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    ray = load_ray()
+    quiet = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is None:
+        # Ray would try again forever where its own guard ends a process for want of memory.
+        os.environ["RAY_task_oom_retries"] = str(RETRIES)  # noqa: SIM112  # Ray's name
+        ray.init(
+            num_cpus=cpu_share(), include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES, **quiet,
+        )  # fmt: skip
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise BenchError(
+            f"no Ray cluster at '{address}' ({first}): name HOST:PORT of its head, on a machine "
+            "that is part of it (`ray start --address=HOST:PORT`)"
+        ) from error

@@ -1,0 +1,128 @@
+"""What runs as a Ray task: one cell, which ends with a checkpoint when the run or a signal says so.
+
+A task that a signal ends (its node is shut down, say) ends its process: Ray then gives the cell to
+another one, and those that rest on it go on waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.cells import Cell
+from bench.errors import BenchError
+from bench.executors.ray_cluster import load_ray
+from bench.executors.spec import RunSpec
+from bench.executors.work import run_cell
+from bench.interrupts import Interrupted, Stop
+from bench.store.lock import BEAT, PATIENCE
+from bench.view import View
+
+# Seconds between two questions whether to stop, two looks at a running loop that are told, and two
+# tries at a cell whose lock the last attempt left behind.
+_ASK_EVERY, _TELL_EVERY, _TRY_EVERY = 0.5, 0.5, 3.0
+
+# How a cell ended: status, text, seconds.
+Ended = tuple[str, str, float]
+
+
+def compute(box: Any, spec_text: str, cell_id: str, needed: Any = None) -> Ended:  # noqa: ARG001
+    """Compute a cell and return how it ended; ``error`` if nothing of the run can be computed here.
+
+    Args:
+        box: a handle of the run's :class:`bench.executors.ray_box.Box`.
+        spec_text: :meth:`RunSpec.to_json`, with absolute paths.
+        cell_id: of a cell of that run.
+        needed: how the cell ended that this one rests on; Ray waits for it.
+    """
+    attempt = load_ray().get(box.begin.remote(cell_id))
+    stop, view = Stop(), _Telling(box, cell_id)
+    try:
+        with stop.catching(), _asking(box, stop) as asked:
+            _refuse_unshared(RunSpec.from_json(spec_text).store)
+            _try(spec_text, cell_id, view, stop, attempt)
+    except BenchError as error:
+        return "error", str(error), 0.0
+    except Interrupted as stopped:
+        if not asked.is_set():
+            os._exit(stopped.exit_code or 1)
+        return "stopped", stopped.why, view.ended[2]
+    return view.ended
+
+
+def _try(spec_text: str, cell_id: str, view: View, stop: Stop, attempt: int) -> None:
+    """Compute the cell; after a death, wait for the lock that the last attempt may have left.
+
+    On this machine such a lock is known to be stale at once, on another by and by.
+    """
+    patience = time.monotonic() + (PATIENCE + 2 * BEAT if attempt > 1 else 0.0)
+    while run_cell(spec_text, cell_id, view, stop) == "busy" and time.monotonic() < patience:
+        until = time.monotonic() + _TRY_EVERY
+        while time.monotonic() < until:
+            stop.check()
+            time.sleep(_ASK_EVERY)
+
+
+def _refuse_unshared(store: str) -> None:
+    if not os.path.isdir(Path(store) / "cells"):
+        node = load_ray().util.get_node_ip_address()
+        raise BenchError(
+            f"Ray's node {node} cannot see the store '{store}': it must be in a folder that all "
+            "machines share, under the same path"
+        )
+
+
+@contextmanager
+def _asking(box: Any, stop: Stop) -> Iterator[threading.Event]:
+    """Ask now and then whether the run wants to end; gives whether it said so."""
+    asked, over = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        ray = load_ray()
+        while not over.wait(_ASK_EVERY):
+            try:
+                told = ray.get(box.asked_to_stop.remote())
+            except ray.exceptions.RayError:
+                told = ("the run is gone", 1)
+            if told is not None:
+                asked.set()
+                stop.request(*told)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        over.set()
+        thread.join()
+
+
+class _Telling(View):
+    """Puts the events of a cell into the box, and keeps how it ended."""
+
+    def __init__(self, box: Any, cell_id: str) -> None:
+        self._box, self._id, self._told = box, cell_id, 0.0
+        self.ended: Ended = ("busy", "", 0.0)
+
+    def start(self, cell: Cell) -> None:
+        self._box.put.remote("start", cell)
+
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
+        now = time.monotonic()
+        if done == total or now - self._told > _TELL_EVERY:
+            self._told = now
+            self._box.put.remote("progress", cell, done, total, unit, dict(scalars))
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        if cell.id == self._id:
+            self.ended = (status, text, seconds)
+
+    def note(self, text: str) -> None:
+        self._box.put.remote("note", text)
