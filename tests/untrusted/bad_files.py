@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 DEEP = 100_000
 # What JSON text may hold that bench never writes; each in the place of a value.
 JSON_VALUES = {
@@ -63,11 +61,15 @@ def pickled(path: Path, marker: Path) -> None:
 
 def torch_pickled(path: Path, marker: Path) -> None:
     """Write what ``torch.save`` writes: a zip with a pickle."""
+    import torch
+
     torch.save({"images": Bomb(marker), "labels": torch.zeros(1)}, path)
 
 
 def legacy_torch_pickled(path: Path, marker: Path) -> None:
     """Write what old versions of ``torch.save`` wrote: pickles in a row."""
+    import torch
+
     torch.save({"images": Bomb(marker)}, path, _use_new_zipfile_serialization=False)
 
 
@@ -128,6 +130,14 @@ print(json.dumps(grown))
 """
 
 
+def read_images(root: Path) -> None:
+    """Read a folder of images as an import does."""
+    from bench.datasets.image_folder import read_folder
+    from bench.datasets.source import no_progress
+
+    read_folder(root, None, no_progress)
+
+
 def in_small_memory(
     load: str, paths: Sequence[Path], *, imports: str = "bench.plugin", spare: int = 512 * 2**20
 ) -> list[str]:
@@ -144,7 +154,7 @@ def in_small_memory(
         [sys.executable, "-c", _CHILD.format(spare=spare), module, function, imports,
          *map(os.fspath, paths)],
         capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.fspath(Path(__file__).parent)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     *answers, grown = [json.loads(line) for line in done.stdout.splitlines()]
