@@ -6,7 +6,6 @@ run that was cut off, or detached, is found again: its jobs are watched, not sub
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -15,8 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.files import read_plain
 from bench.store.atomic import write_json
 from bench.store.store import Store
+from bench.strict_json import parse_json
 
 _LARGEST = 1 << 24
 Stamp = tuple[int, int]
@@ -114,12 +115,10 @@ def _file(store: Store, name: str) -> Path:
 def _load(path: Path) -> Batch | None:
     """Read a batch; the names in it go to SLURM's commands, so they must look as ours do."""
     try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_plain(path, _LARGEST, follow=False))
         cells, job = tuple(map(str, data["cells"])), data["job"]
         stamps = tuple(None if s is None else (int(s[0]), int(s[1])) for s in data["stamps"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return None
     named = re.fullmatch(r"bench-[0-9a-f]{12}", path.stem)
     known = job is None or re.fullmatch(r"\d{1,12}", str(job))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,15 @@ def test_a_batch_that_somebody_made_up_is_left_out(tmp_path: Path, name: str, co
 
 def test_more_cells_than_an_array_holds_are_cut() -> None:
     assert chunks("abcde", 2) == ["ab", "cd", "e"]
+
+
+def test_a_batch_that_is_a_pipe_or_a_link_is_left_out(tmp_path: Path) -> None:
+    store, elsewhere = Store(tmp_path / "store"), Store(tmp_path / "elsewhere")
+    batch = with_job(new_batch(elsewhere, ["a"]), "12")
+    save_batch(elsewhere, batch)
+    (tmp_path / "store/slurm").mkdir(parents=True)
+    (tmp_path / f"store/slurm/{batch.name}.json").symlink_to(
+        tmp_path / f"elsewhere/slurm/{batch.name}.json"
+    )
+    os.mkfifo(tmp_path / "store/slurm/bench-0123456789ab.json")
+    assert load_batches(store) == []
