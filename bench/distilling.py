@@ -36,7 +36,7 @@ def distil(cell: DistilCell, store: Store, real: RealSet, control: Control) -> d
         NotFiniteError: if a scalar that the method shows is NaN or infinite; the checkpoint is
             that of a step before.
         Interrupted: it was time to end; the checkpoint is that of the last step.
-        StoreWriteError: the artefact cannot be written.
+        CannotWriteError: the artefact cannot be written.
     """
     checkpoint = store.checkpoint(cell.id, control)
     kept = checkpoint.load(real.device) or {}

@@ -13,8 +13,8 @@ class BenchError(Exception):
     """
 
 
-class StoreWriteError(BenchError):
-    """The store cannot be written: whatever else is computed could not be kept, so a run ends."""
+class CannotWriteError(BenchError):
+    """A file cannot be written. One of the store's ends a run: nothing else could be kept."""
 
 
 class UnknownNameError(BenchError):

@@ -14,7 +14,7 @@ from bench.cells import Cell, EvaluateCell
 from bench.control import Control
 from bench.distilling import distil
 from bench.environment import describe_environment
-from bench.errors import StoreWriteError
+from bench.errors import CannotWriteError
 from bench.evaluating import evaluate_cell
 from bench.failures import CellFailedError, explain
 from bench.grid import Grid
@@ -176,7 +176,7 @@ class Runner:
         except Interrupted as error:
             self.finish(cell, "stopped", error.why, time.perf_counter() - started)
             raise
-        except StoreWriteError:  # nor could anything else be kept
+        except CannotWriteError:  # nor could anything else be kept
             raise
         except (Exception, SystemExit) as error:  # a plugin may not end the run either
             self.store.log(cell.id, traceback.format_exc())

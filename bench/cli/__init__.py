@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -60,6 +61,10 @@ class _LazyGroup(click.Group):
         except BenchError as error:
             click.secho(f"error: {printable(str(error))[:_LONGEST]}", fg="red", err=True)
             sys.exit(2)
+        except KeyboardInterrupt as stop:
+            name = str(stop) or "SIGINT"  # a second signal says which, see bench.interrupts
+            click.echo(f"stopped at once by {name}", err=True)
+            sys.exit(128 + signal.Signals[name])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.report_options import read_store, report_options, writing
+from bench.cli.report_options import read_store, report_options
 from bench.report.plots import PLOTS
+from bench.store.atomic import writing
 
 
 @click.command()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,16 +47,3 @@ def read_store(
         missing = "".join(f"\n  {note}" for note in failure_notes(failures))
         raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")
     return select(frame, failures, wanted)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write ``path`` into a message.
-
-    Raises:
-        BenchError: if an operating-system error left the block.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise BenchError(f"'{path}' cannot be written: {error.strerror}") from error

@@ -174,9 +174,11 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from rich.console import Console
 
     from bench.report.terminal import print_report
+    from bench.store.atomic import writing
 
     print_report(frame, failures, Console())
-    written = write_outputs(frame, failures, store / "report")
+    with writing(store / "report"):
+        written = write_outputs(frame, failures, store / "report")
     click.echo("written: " + ", ".join(str(p) for p in written))
 
 

@@ -52,9 +52,8 @@ def speed(
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     record = measure(plan, _command(), lambda text: click.echo(text, err=True))
     if output is not None:
-        from bench.cli.report_options import writing
         from bench.speed.report import to_markdown
-        from bench.store.atomic import replacing
+        from bench.store.atomic import replacing, writing
 
         with writing(output), replacing(output) as temporary:
             temporary.write_text(to_markdown(record), encoding="utf-8")
@@ -75,7 +74,7 @@ def _check_writable(path: Path) -> None:
     Raises:
         BenchError: if it cannot.
     """
-    from bench.cli.report_options import writing
+    from bench.store.atomic import writing
 
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

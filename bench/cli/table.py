@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.report_options import read_store, report_options, writing
+from bench.cli.report_options import read_store, report_options
 from bench.report.tables import FORMATS, render
 
 
@@ -34,7 +34,7 @@ def table(
     if output is None:
         click.echo(text, nl=False)
         return
-    from bench.store.atomic import replacing
+    from bench.store.atomic import replacing, writing
 
     with writing(output), replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bench.errors import StoreWriteError
+from bench.errors import CannotWriteError
 
 
 @contextmanager
@@ -18,13 +18,13 @@ def writing(path: Path) -> Iterator[None]:
     """Say clearly that ``path`` could not be written in the block, and why.
 
     Raises:
-        StoreWriteError: the block raised an :class:`OSError`.
+        CannotWriteError: the block raised an :class:`OSError`.
     """
     try:
         yield
     except OSError as error:
         why = error.strerror or str(error)
-        raise StoreWriteError(f"'{path}' cannot be written: {why}") from error
+        raise CannotWriteError(f"'{path}' cannot be written: {why}") from error
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def cell_lock(folder: Path) -> Iterator[bool]:
     A lock whose process runs, here or on another host, is respected; a stale one is taken over.
 
     Raises:
-        StoreWriteError: there can be no lock: the disk is full, say.
+        CannotWriteError: there can be no lock: the disk is full, say.
     """
     path = folder / "lock"
     holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}

@@ -95,7 +95,7 @@ class Store:
         """Write what the cell is, before it runs.
 
         Raises:
-            StoreWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store may not be written.
         """
         self._write(self.folder(cell_id) / "request.json", identity)
 
@@ -103,7 +103,7 @@ class Store:
         """Write a cell's record; from then on the cell is done.
 
         Raises:
-            StoreWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store may not be written.
         """
         self._write(self.folder(record.id) / "record.json", record.to_json())
 
@@ -116,7 +116,7 @@ class Store:
         """Append to a cell's log.
 
         Raises:
-            StoreWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store may not be written.
         """
         path = self.folder(cell_id) / "log.txt"
         with writing(path):

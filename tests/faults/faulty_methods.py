@@ -1,7 +1,8 @@
 """A plugin file for tests from outside: slow work, and methods that break in every place.
 
 What is done is written to the file that ``FAULT_DIARY`` names, a line each, so that tests can count
-it across processes. ``FAULT_PAUSE`` is how many seconds a slow step takes.
+it across processes. ``FAULT_PAUSE`` is how many seconds a slow step takes, ``FAULT_HANG`` the
+step that takes for ever.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Slow(Method):
     def step(self, i: int) -> Mapping[str, Tensor]:
         pause()
         note(f"{self.name} {self.task.ipc} step {i}")
+        if os.environ.get("FAULT_HANG") == str(i):
+            time.sleep(1000)
         noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
         target = self.ctx.real.gather(torch.tensor([self.ctx.draw_int(100, "target")]))
         loss = (self.images + 0.1 * noise - target).square().mean()

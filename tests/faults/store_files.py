@@ -15,6 +15,7 @@ from bench.store.state_file import load_state
 from bench.store.store import Store
 
 # What may differ between two runs of one cell: how long it took, on how many attempts.
+_KNOWN = ("request.json", "record.json", "artefact.safetensors", "byproducts.safetensors")
 _COUNTED = ("total_steps", "distil_steps")
 
 
@@ -60,3 +61,21 @@ def _files(folder: Path) -> Mapping[str, str]:
 
 def _tensors(path: Path) -> Mapping[str, Any]:
     return {name: tensor.tolist() for name, tensor in load_tensors(path)[0].items()}
+
+
+def unfinished(store: Path) -> list[str]:
+    """Return the ids of the cells that were kept and are not done."""
+    folders = {path.parent for path in store.glob("cells/*/checkpoint*.safetensors")}
+    return sorted(f.name for f in folders if not (f / "record.json").exists())
+
+
+def temporaries(store: Path) -> list[Path]:
+    """Return the temporary files of writers, at work or killed."""
+    return [p for p in (*store.glob("cells/*/.*"), *store.glob("shared/.*")) if p.is_file()]
+
+
+def strangers(store: Path) -> list[str]:
+    """Return what is in the folders of done cells and should not be there: locks, checkpoints."""
+    return sorted(
+        str(path.relative_to(store)) for path in store.glob("cells/*/*") if path.name not in _KNOWN
+    )

@@ -1,0 +1,178 @@
+"""Killed at any instant, again and again, a grid ends as if nothing had happened.
+
+``pytest -m slow tests/faults/test_kills.py -s`` runs the experiment with a hundred kills and prints
+what it saw; ``BENCH_KILLS_SEED`` repeats one, as far as instants can be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from bench_runs import Benches, Run
+from store_files import cells, essence, strangers, temporaries, unfinished
+
+# One shot; slow steps; with by-products too; a prerequisite and its generator; shared work.
+METHODS = {
+    "random": (),
+    "fault-slow": (),
+    "fault-twin": (),
+    "gan": ("width=4", "max_steps=4", "batch=8"),
+    "dim": (
+        "gan_width=4", "gan_max_steps=4", "gan_batch=8", "max_steps=3", "net_steps=1", "batch=8",
+        "pool=convnet1(width=4)",
+    ),
+    "herding": ("embedding_epochs=2",),
+}  # fmt: skip
+PAUSE = "0.03"
+# How often a kill waits for a file that is being written.
+WRITING = 0.4
+
+
+@dataclass
+class Experiment:
+    """Runs a grid into one store after another, killing most of the processes.
+
+    Args:
+        benches: starts processes.
+        folder: for the stores.
+        seed: of the instants.
+        methods: of the grid; each with its settings of ``METHODS``.
+        fresh_every: of so many kills one is of a fresh process; 0 for none.
+    """
+
+    benches: Benches
+    folder: Path
+    seed: int
+    methods: Sequence[str] = tuple(METHODS)
+    fresh_every: int = 5
+    kills: int = 0
+    kills_of_fresh: int = 0
+    kills_in_writing: int = 0
+    rounds: int = 0
+    met: int = 0
+    continued: int = 0
+    left_in_shared: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._last: dict[bool, float] = {}
+        found = []
+        for fresh in (True, False) if self.fresh_every else (False,):
+            store = self.folder / f"uninterrupted{fresh:d}"
+            started = time.monotonic()
+            assert self._start(store, fresh).wait(600).code == 0
+            self._last[fresh] = time.monotonic() - started
+            found.append(essence(store))
+        self._wanted = found[0]
+        assert found[-1] == self._wanted
+
+    def run(self, kills: int) -> None:
+        """Go on until so many processes were killed and the last store is complete."""
+        while self.kills < kills:
+            store = self.folder / f"round{self.rounds}"
+            while not self._once(store, kills):
+                pass
+            self._compare(store)
+            self.rounds += 1
+
+    def report(self) -> str:
+        return (
+            f"seed {self.seed}: {self.kills} kills ({self.kills_of_fresh} of fresh processes, "
+            f"{self.kills_in_writing} in the middle of writing a file) over {self.rounds} stores "
+            f"of {len(self._wanted)} results; {self.met} starts met checkpoints, "
+            f"{self.continued} recorded attempts continued from one; {self.left_in_shared} "
+            f"temporary files left in shared/; {len(self.differences)} differences"
+        )
+
+    def _once(self, store: Path, kills: int) -> bool:
+        """Start the grid and kill it at some instant; return whether it was complete by then."""
+        self.met += bool(unfinished(store))
+        before = set(temporaries(store))
+        fresh = bool(self.fresh_every) and self.kills % self.fresh_every == 0
+        run = self._start(store, fresh)
+        if self.kills < kills and not run.ends_within(self._instant(fresh)):
+            if self._random.random() < WRITING:
+                _await_writing(run, store, before)
+            if not run.ends_within(0):
+                run.kill()
+                self.kills += 1
+                self.kills_of_fresh += fresh
+                self.kills_in_writing += bool(set(temporaries(store)) - before)
+                assert _orphans(self.benches) == {}
+                return False
+        ended = run.wait(600)
+        assert ended.code == 0, ended.err
+        return True
+
+    def _instant(self, fresh: bool) -> float:
+        # Short spans too, so that one cell is interrupted more than once.
+        span = self._last[fresh] / self._random.choice((1, 3))
+        return self._random.uniform(0.0, span)
+
+    def _start(self, store: Path, fresh: bool) -> Run:
+        settings = [
+            part for m in self.methods for value in METHODS[m] for part in ("--set", f"{m}.{value}")
+        ]
+        arguments = self.benches.grid(
+            store, ",".join(self.methods), "--checkpoint-every", "0", "--json", *settings
+        )
+        return self.benches.start(*arguments, fresh=fresh, FAULT_PAUSE=PAUSE)
+
+    def _compare(self, store: Path) -> None:
+        """Note every difference from the uninterrupted run, and whatever should not be there."""
+        found = essence(store)
+        for key in self._wanted.keys() | found.keys():
+            if found.get(key) != self._wanted.get(key):
+                self.differences.append(f"{store.name}: {key}")
+        assert strangers(store) == []
+        self.left_in_shared += len(temporaries(store))
+        self.continued += sum(r.cost["attempts"] - 1 for r in cells(store).values())
+
+
+def _await_writing(run: Run, store: Path, before: set[Path]) -> None:
+    """Wait until a file is being written, for at most a second."""
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until and not run.ends_within(0.001):
+        if set(temporaries(store)) - before:
+            return
+
+
+def _orphans(benches: Benches) -> dict[int, str]:
+    """Return what still runs though its parent is gone; children may take a moment to notice."""
+    until = time.monotonic() + 10.0
+    while benches.alive() and time.monotonic() < until:
+        time.sleep(0.05)
+    return benches.alive()
+
+
+def _seed() -> int:
+    return int(os.environ.get("BENCH_KILLS_SEED", "0")) or random.SystemRandom().randrange(10**6)
+
+
+def test_a_few_kills(benches: Benches, tmp_path: Path) -> None:
+    experiment = Experiment(benches, tmp_path, _seed(), ("fault-twin", "herding"), fresh_every=0)
+    experiment.run(kills=3)
+    print(experiment.report())
+    assert experiment.differences == []
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(
+    benches: Benches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = Experiment(benches, tmp_path, _seed())
+    experiment.run(kills=100)
+    with capsys.disabled():
+        print(f"\n{experiment.report()}")
+    assert experiment.differences == []
+    assert experiment.kills >= 100
+    assert experiment.kills_of_fresh >= 20
+    assert experiment.kills_in_writing >= 5
+    assert experiment.continued >= 20
