@@ -183,8 +183,8 @@ def _header_bomb(path: Path) -> Path:
 
 
 def test_bombs_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
-    honest = _bomb(tmp_path / "honest.npz", 2**30)
-    assert honest.stat().st_size < 2**21
+    honest = _bomb(tmp_path / "honest.npz", 2**28)
+    assert honest.stat().st_size < 2**19
     lying = _bomb(tmp_path / "lying.npz", 2**26)
     lie(lying, "x_train.npy", len(_zeros((4, 2**24, 1))) + 36)
     claiming = write(tmp_path / "claiming.npz", {**good(), "x_train.npy": _zeros((4, 2**28, 1))})
