@@ -52,20 +52,21 @@ def _judge(
     keeper: _Keeper,
 ) -> dict[str, Any]:
     distilled = load(store.artefact(cell.distil.id), device)
+    test = split(cell.distil.dataset, "test")
+    distilled.check_made_for(test.spec)
     protocol = get_protocol(cell.protocol)
     # One draw for a frozen set: every network and architecture is trained on the same images.
     seed = derive_seed(cell.distil.random_seed, "freeze", cell.ipc)
     source = distilled.source(cell.mode, cell.ipc, make_generator(seed, device))
     epochs = protocol.epochs if distilled.epochs is None else distilled.epochs
     rate = protocol.lr if distilled.learning_rate is None else distilled.learning_rate
-    test = split(cell.distil.dataset, "test").whitened(distilled.zca)
     trained = evaluate(
         source,
         distilled.spec,
         cell.arch,
         protocol,
         cell.net_seeds,
-        test,
+        test.whitened(distilled.zca),
         device=device,
         precision=cell.precision,
         learning_rate=rate,

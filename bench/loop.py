@@ -92,7 +92,7 @@ class Loop:
             UnfitStateError: the method refuses it; nothing can be continued with what is left.
         """
         with fitting():
-            self._done, self._last = state["done"], state["last"]
+            self._done, self._last = _place(state, self._method.steps())
             self._method.load_state_dict(state["method"])
             self._ctx.load_state_dict(state["ctx"])
             self._ctx.load_shared_costs(state["shared"])
@@ -107,6 +107,16 @@ class Loop:
             self._cell, self._done, self._method.steps(), "steps", self._last
         )
         self._looked = time.perf_counter()
+
+
+def _place(state: Mapping[str, Any], total: int) -> tuple[int, dict[str, float]]:
+    """Return how many steps are done, and the last scalars, if a loop can have left them."""
+    done, last = state["done"], {str(k): float(v) for k, v in state["last"].items()}
+    if type(done) is not int or not 0 <= done <= total:
+        raise ValueError(f"{done!r:.50} of {total} steps are done")
+    if not all(map(math.isfinite, last.values())):
+        raise ValueError("a scalar is not finite")
+    return done, last
 
 
 def _finite(scalars: Mapping[str, Tensor], step: int) -> dict[str, float]:

@@ -9,11 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.failures import fitting
+
 if TYPE_CHECKING:
     import torch
 
 _SUMS = ("seconds", "cpu_seconds", "energy_joules", "attempts")
 _PEAKS = ("peak_host_bytes", "peak_device_bytes")
+_TOO_MUCH = 2**63
 _RAPL = Path("/sys/class/powercap")
 
 
@@ -23,10 +26,15 @@ class Meter:
     Args:
         device: what the work runs on.
         before: what :meth:`read` said at the end of earlier attempts at the same work.
+
+    Raises:
+        UnfitStateError: ``before`` is nothing of the kind.
     """
 
     def __init__(self, device: torch.device, before: Mapping[str, Any] | None = None) -> None:
-        self._device, self._before = device, dict(before or {})
+        self._device = device
+        with fitting():
+            self._before = _amounts(before or {})
         _forget_host_peak()
         if device.type == "cuda":
             import torch
@@ -73,6 +81,14 @@ def host_peak_bytes() -> int | None:
         return None
     peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
     return int(peaks[0]) * 1024 if peaks else None
+
+
+def _amounts(spent: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what a file says was spent."""
+    for name, value in spent.items():
+        if isinstance(value, bool) or not 0 <= value < _TOO_MUCH:
+            raise ValueError(f"{name} is {value!r:.50}")
+    return dict(spent)
 
 
 def _forget_host_peak() -> None:

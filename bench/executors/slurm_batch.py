@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.files import read_plain
 from bench.store.atomic import write_json
+from bench.store.record import is_cell_id
 from bench.store.store import Store
 from bench.strict_json import parse_json
 
@@ -122,6 +123,8 @@ def _load(path: Path) -> Batch | None:
         return None
     named = re.fullmatch(r"bench-[0-9a-f]{12}", path.stem)
     known = job is None or re.fullmatch(r"\d{1,12}", str(job))
-    if not (named and known and cells and len(cells) == len(stamps)):
+    if not (
+        named and known and cells and len(cells) == len(stamps) and all(map(is_cell_id, cells))
+    ):
         return None
     return Batch(path.stem, cells, stamps, None if job is None else str(job))

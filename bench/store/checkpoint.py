@@ -69,7 +69,7 @@ class Checkpoint:
             kept = load_state(self.path, device)
             if not isinstance(kept, dict) or kept.get("cell") != self._id:
                 raise BenchError(f"'{self.path}' is not the checkpoint of cell {self._id}")
-            state = kept["state"]
+            state = kept.get("state")
             if not isinstance(state, dict):
                 raise BenchError(f"'{self.path}' holds no state")
             return state
