@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.asking import describe_request
 from bench.cells import EvaluateCell
 from bench.control import CHECKPOINT_EVERY, Control
 from bench.datasets.library import DatasetInfo, ensure
@@ -19,9 +20,11 @@ from bench.executors.spec import RunSpec
 from bench.grid import Grid, Request, build_grid
 from bench.interrupts import Stop
 from bench.plan import Outcome, plan
+from bench.provenance import tell_command_line
 from bench.registry import load_plugin_file
 from bench.runner import Runner, Work
 from bench.store.query import load_frames
+from bench.store.requests import save_request
 from bench.store.store import DEFAULT_STORE, Store
 from bench.view import View
 
@@ -61,7 +64,7 @@ class Session:
     def run(
         self, estimates: Mapping[str, float] | None = None, execute: Execute | None = None
     ) -> Outcome:
-        """Compute what is missing.
+        """Leave the request in the store and compute what is missing.
 
         SIGINT and SIGTERM end it after the current step, with a checkpoint.
 
@@ -73,6 +76,8 @@ class Session:
         Raises:
             Interrupted: it was told to end, by a signal or by its time budget.
         """
+        asked = describe_request(self.spec, self.grid, estimates or {})
+        save_request(self.runner.store.root, asked)
         control = self.runner.control
         work = execute(self.runner, self.spec) if execute is not None else None
         with control.stop.catching(control.view.note):
@@ -99,6 +104,7 @@ def open_session(
         BenchError: for anything wrong with the request, the data or the store.
     """
     folder, where = Path(spec.data_dir), pick_device(spec.device)
+    tell_command_line(spec.command)
     if spec.threads is not None:
         use_threads(spec.threads)
     if spec.deterministic:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, unknown_message
+from bench.provenance import command_line, git_state
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,11 @@ def use_threads(count: int) -> None:
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Return versions, device, threads and a CPU's kernels as plain JSON values."""
+    """Return versions, device, threads and a CPU's kernels as plain JSON values.
+
+    With the commit of the code and whether it was changed since, both ``None`` where bench is not
+    a checkout, and the command line.
+    """
     import torch
 
     from bench.native.build import describe_kernels
@@ -68,6 +73,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     name = platform.processor() or platform.machine()
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
+    commit, dirty = git_state() or (None, None)
     return {
         "python": platform.python_version(),
         "packages": {p: _version(p) for p in (*_PACKAGES, *_used_extras())},
@@ -76,6 +82,9 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device_name": name,
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "command": command_line(),
         **({"kernels": describe_kernels()} if device.type == "cpu" else {}),
     }
 

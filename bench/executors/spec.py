@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from bench.control import CHECKPOINT_EVERY
 from bench.errors import BenchError
 from bench.grid import Request
+from bench.provenance import command_line
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunSpec:
         checkpoint_every: seconds between two checkpoints of a cell.
         threads: of each process; ``None`` for torch's own choice.
         deterministic: whether a GPU may use only operations that give the same bits every time.
+        command: the command line that asked; records name it.
     """
 
     request: Request
@@ -35,6 +37,7 @@ class RunSpec:
     checkpoint_every: float = CHECKPOINT_EVERY
     threads: int | None = None
     deterministic: bool = False
+    command: str = field(default_factory=command_line)
 
     def to_json(self) -> str:
         """Return it as JSON."""
