@@ -6,24 +6,22 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cells import Cell, EvaluateCell
 from bench.control import Control
 from bench.distilling import distil
-from bench.environment import describe_environment
 from bench.errors import CannotWriteError
 from bench.evaluating import evaluate_cell
 from bench.failures import CellFailedError, explain
 from bench.grid import Grid
 from bench.interrupts import Interrupted
-from bench.labels import labels, summary
+from bench.labels import summary
 from bench.memory import keep_freed_memory
 from bench.plan import Outcome, before, next_cell, plan
+from bench.recording import make_record
 from bench.store.lock import cell_lock
-from bench.store.record import Record
 from bench.store.store import Store
 from bench.view import View
 
@@ -91,6 +89,7 @@ class Runner:
             pending = self.pending(grid)
             for cell in cells:
                 if cell.id not in pending:
+                    self._tidy(cell)
                     self.finish(cell, "cached", "", 0.0)
             (work or self.in_turn)([cell for cell in cells if cell.id in pending])
         except Interrupted as stopped:
@@ -106,30 +105,60 @@ class Runner:
     def in_turn(self, cells: Sequence[Cell]) -> None:
         """Compute cells one after the other, in this process.
 
+        What another process is working on is passed over, and looked at once more in the end: that
+        process may be gone, or it took the cell only to see that it cannot be done yet.
+
         Raises:
             Interrupted: it was told to end.
         """
         if self.device.type == "cpu":
             keep_freed_memory()
-        left = list(cells)
+        for cell in self._pass(self._pass(cells)):
+            self.finish(cell, "busy", "another process is working on it", 0.0)
+
+    def _pass(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Go over cells once; return those that another process is working on."""
+        left, busy = list(cells), []
         while left:
             self.control.stop.check()
             cell = next_cell(left, self.estimates, self.control.stop.seconds_left())
             left.remove(cell)
-            self.ensure(cell)
+            if not self.ensure(cell):
+                busy.append(cell)
+        return busy
 
-    def ensure(self, cell: Cell) -> None:
-        """Compute ``cell`` unless it is done, is being done elsewhere, or rests on a failure."""
+    def ensure(self, cell: Cell) -> bool:
+        """Compute ``cell`` unless it is done or rests on a failure.
+
+        Returns:
+            False if another process is working on it, or on what it rests on.
+        """
         if self.is_done(cell):
             self.finish(cell, "cached", "", 0.0)
-            return
+            return True
+        if not self._can_start(cell):
+            return False
         with cell_lock(self.store.folder(cell.id)) as held:
-            if not held:
-                self.finish(cell, "busy", "another process is working on it", 0.0)
-            elif self.is_done(cell):
+            if held and self.is_done(cell):
                 self.finish(cell, "cached", "", 0.0)
-            else:
-                self._compute(cell)
+                return True
+            return held and self._compute(cell)
+
+    def _can_start(self, cell: Cell) -> bool:
+        """Whether what a cell rests on is done, or has failed."""
+        needed = before(cell)
+        if needed is None or self.is_done(needed):
+            return True
+        record = self.store.read(needed.id)
+        return record is not None and record.status != "ok"
+
+    def _tidy(self, cell: Cell) -> None:
+        """Remove what a process left that was killed between a cell's record and its end."""
+        if self.store.left_behind(cell.id):
+            with cell_lock(self.store.folder(cell.id)) as held:
+                if held:
+                    self.store.sweep(cell.id)
+                    self.store.checkpoint(cell.id, self.control).remove()
 
     def pending(self, grid: Grid) -> set[str]:
         """Return the ids of the cells that need work.
@@ -163,16 +192,15 @@ class Runner:
             self._splits[key] = open_split(dataset, split, self.data_dir, self.device)
         return self._splits[key]
 
-    def _compute(self, cell: Cell) -> None:
+    def _compute(self, cell: Cell) -> bool:
         self.view.start(cell)
         self.store.sweep(cell.id)
         self.store.write_request(cell.id, cell.identity)
         started = time.perf_counter()
         try:
             parts = self._parts(cell)
-        except _BusyElsewhereError as error:
-            self.finish(cell, "busy", str(error), 0.0)
-            return
+        except _BusyElsewhereError:
+            return False
         except Interrupted as error:
             self.finish(cell, "stopped", error.why, time.perf_counter() - started)
             raise
@@ -181,10 +209,11 @@ class Runner:
         except (Exception, SystemExit) as error:  # a plugin may not end the run either
             self.store.log(cell.id, traceback.format_exc())
             self.fail(cell, explain(error), time.perf_counter() - started)
-            return
+            return True
         self._record(cell, "ok", None, parts)
         self.store.checkpoint(cell.id, self.control).remove()
         self.finish(cell, "ok", summary(parts["result"]), time.perf_counter() - started)
+        return True
 
     def _parts(self, cell: Cell) -> dict[str, Any]:
         needed = before(cell)
@@ -195,27 +224,13 @@ class Runner:
             if record is not None and record.status != "ok":
                 raise CellFailedError(f"it needs '{needed.title}', which failed: {record.reason}")
             if not self.is_done(needed):
-                raise _BusyElsewhereError(f"'{needed.title}' is being made by another process")
+                raise _BusyElsewhereError
         if isinstance(cell, EvaluateCell):
             return evaluate_cell(cell, self.store, self.split, self.control, self.device)
         return distil(cell, self.store, self.split(cell.dataset, "train"), self.control)
 
     def _record(self, cell: Cell, status: str, reason: str | None, parts: dict[str, Any]) -> None:
-        environment = describe_environment(self.device)
-        finished = datetime.now(UTC).isoformat(timespec="seconds")
-        self.store.write(
-            Record(
-                id=cell.id,
-                kind="evaluate" if isinstance(cell, EvaluateCell) else "distil",
-                status=status,
-                identity=cell.identity,
-                labels=labels(cell, self.data_dir),
-                reason=reason,
-                environment=environment,
-                finished=finished,
-                **parts,
-            )
-        )
+        self.store.write(make_record(cell, status, reason, parts, self.device, self.data_dir))
 
     def fail(self, cell: Cell, reason: str, seconds: float) -> None:
         """Record that a cell failed; its checkpoint stays."""

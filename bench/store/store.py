@@ -17,8 +17,6 @@ from bench.store.record import OtherSchemaError, Record, is_cell_id
 from bench.strict_json import parse_json
 
 DEFAULT_STORE = Path("results/runs")
-# What a killed process leaves of :func:`bench.store.atomic.replacing`, and of safetensors in it.
-_TEMPORARY = (".*.tmp", ".tmp*")
 # A record has about two thousand bytes; one of a thousand networks a hundred thousand.
 _MOST_BYTES = 8 * 2**20
 
@@ -128,10 +126,23 @@ class Store:
 
     def sweep(self, cell_id: str) -> None:
         """Remove the temporary files of writers that were killed; only for a cell's lock holder."""
-        for pattern in _TEMPORARY:
-            for path in self.folder(cell_id).glob(pattern):
+        for path in self.left_behind(cell_id):
+            if _is_temporary(path.name):
                 with suppress(OSError):
                     path.unlink()
+
+    def left_behind(self, cell_id: str) -> list[Path]:
+        """Return what a process leaves in a cell's folder that is killed there.
+
+        Temporary files, its lock, its checkpoint; or of one that is at work.
+        """
+        folder = self.folder(cell_id)
+        try:
+            names = os.listdir(folder)
+        except OSError:  # there is no such cell here
+            return []
+        passing = ("lock", "checkpoint.safetensors")
+        return [folder / name for name in names if name in passing or _is_temporary(name)]
 
     def read(self, cell_id: str) -> Record | None:
         """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
@@ -173,7 +184,8 @@ class Store:
         found = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
         for path in found:
             self.damaged.append(f"'{path}' is damaged; set aside, and made again")
-            path.replace(path.with_suffix(".damaged"))
+            with suppress(FileNotFoundError):  # another process has just done so
+                path.replace(path.with_suffix(".damaged"))
         return bool(found)
 
     def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
@@ -208,6 +220,11 @@ class Store:
     def _name(self, text: str) -> None:
         if text not in self.damaged:
             self.damaged.append(text)
+
+
+def _is_temporary(name: str) -> bool:
+    """Whether a file is one of :func:`bench.store.atomic.replacing`, or of safetensors in it."""
+    return name.startswith(".") and (name.endswith(".tmp") or name.startswith(".tmp"))
 
 
 def _is_damaged(path: Path, sha256: str) -> bool:

@@ -1,0 +1,129 @@
+"""A damaged file of a store is named, set aside and made again, with the same numbers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench_runs import Benches
+from store_files import essence, record_of, unfinished
+
+GRID = "fault-twin,dim,herding"
+SETTINGS = (
+    "--set", "dim.gan_width=4", "--set", "dim.gan_max_steps=2", "--set", "dim.gan_batch=8",
+    "--set", "dim.max_steps=1", "--set", "dim.net_steps=1", "--set", "dim.batch=8",
+    "--set", "dim.pool=convnet1(width=4)", "--set", "herding.embedding_epochs=1",
+    "--mode", "frozen",
+)  # fmt: skip
+
+
+def truncated(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def flipped(path: Path) -> None:
+    """Flip a bit of the last tensor (or the last text): nothing but a digest can notice."""
+    data = bytearray(path.read_bytes())
+    data[-6] ^= 0x10
+    path.write_bytes(data)
+
+
+HARM: dict[str, Callable[[Path], None]] = {"truncated": truncated, "flipped": flipped}
+harm = pytest.mark.parametrize("harm", HARM)
+
+
+@pytest.fixture(scope="module")
+def sound(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("sound") / "store"
+    assert benches.run(*benches.grid(store, GRID, *SETTINGS)).code == 0
+    return store
+
+
+@pytest.fixture
+def store(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "store"))
+
+
+def folder(store: Path, method: str, kind: str = "distil") -> Path:
+    return store / "cells" / record_of(store, method, kind).id
+
+
+@harm
+@pytest.mark.parametrize("kind", ["distil", "evaluate"])
+def test_record(benches: Benches, sound: Path, store: Path, kind: str, harm: str) -> None:
+    path = folder(store, "fault-twin", kind) / "record.json"
+    HARM[harm](path)
+    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    assert ended.code == 0
+    assert f"'{path}' is damaged" in ended.err
+    assert path.with_name("record.damaged.json").exists()
+    assert essence(store) == essence(sound)
+
+
+@harm
+@pytest.mark.parametrize(
+    ("method", "needs", "name"),
+    [
+        ("fault-twin", "fault-twin", "artefact"),
+        ("gan", "dim", "artefact"),
+        ("gan", "dim", "byproducts"),
+    ],
+)
+def test_artefact(
+    benches: Benches, sound: Path, store: Path, method: str, needs: str, name: str, harm: str
+) -> None:
+    damaged = folder(store, method) / f"{name}.safetensors"
+    HARM[harm](damaged)
+    # Something must need it: what is judged already is not looked at again.
+    kind = "evaluate" if method == needs else "distil"
+    shutil.rmtree(folder(store, needs, kind))
+    if kind == "distil":
+        shutil.rmtree(folder(store, needs, "evaluate"))
+    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    assert ended.code == 0, ended.err
+    assert f"'{damaged}' is damaged; set aside, and made again" in ended.err
+    assert damaged.with_suffix(".damaged").exists()
+    assert essence(store) == essence(sound)
+
+
+@harm
+def test_shared_work(benches: Benches, sound: Path, store: Path, harm: str) -> None:
+    (path,) = (store / "shared").glob("*.safetensors")
+    HARM[harm](path)
+    shutil.rmtree(folder(store, "herding"))
+    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    assert ended.code == 0
+    assert f"'{path}'" in ended.err
+    assert path.with_suffix(".damaged").exists()
+    assert essence(store) == essence(sound)
+
+
+@harm
+@pytest.mark.parametrize("kind", ["distil", "evaluate"])
+def test_checkpoint(benches: Benches, sound: Path, tmp_path: Path, kind: str, harm: str) -> None:
+    store, diary = tmp_path / "store", tmp_path / "diary"
+    arguments = benches.grid(store, "fault-twin", *SETTINGS[-2:], "--checkpoint-every", "0")
+    run = benches.start(*arguments, FAULT_PAUSE="0.05", FAULT_DIARY=str(diary))
+    while len(unfinished(store)) == 0 or (kind == "evaluate" and not _judging(store)):
+        assert not run.ends_within(0.005), run.err
+    run.kill()
+    (path,) = store.glob("cells/*/checkpoint.safetensors")
+    HARM[harm](path)
+    ended = benches.run(*arguments)
+    assert ended.code == 0, ended.err
+    assert f"'{path}'" in ended.err
+    assert "set aside, the cell starts from the beginning" in ended.err
+    assert path.with_suffix(".damaged").exists()
+    wanted = essence(sound)
+    assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}
+    assert len(essence(store)) == 2
+
+
+def _judging(store: Path) -> bool:
+    """Whether there is a checkpoint beside no artefact: that of an evaluation."""
+    found = store.glob("cells/*/checkpoint.safetensors")
+    done = list(store.glob("cells/*/artefact.safetensors"))
+    return bool(done) and any(p.parent != done[0].parent for p in found)

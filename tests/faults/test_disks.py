@@ -1,0 +1,131 @@
+"""A full disk and a read-only store: said in a line, nothing damaged, and the next run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench_runs import Benches, Ended, Run
+from small_disk import fill, make_read_only, small_disk
+from store_files import cells, essence, strangers, temporaries
+
+FULL = "No space left on device"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 8) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("undisturbed")
+    assert benches.run(*benches.grid(store, "fault-twin")).code == 0
+    return store
+
+
+def wait_until(run: Run, diary: Path, line: str) -> None:
+    until = time.monotonic() + 120
+    while not diary.exists() or line not in diary.read_text().splitlines():
+        assert time.monotonic() < until, run.err
+        assert not run.ends_within(0.005), run.err
+
+
+def is_clean_error(ended: Ended) -> bool:
+    return ended.code == 2 and "Traceback" not in ended.err
+
+
+def test_full_while_a_checkpoint_is_written(
+    benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    diary, arguments = tmp_path / "diary", benches.grid(disk, "fault-twin")
+    more = ("--checkpoint-every", "0.2")
+    run = benches.start(*arguments, *more, FAULT_DIARY=str(diary), FAULT_PAUSE="0.2")
+    wait_until(run, diary, "fault-twin 1 step 2")
+    ballast = fill(disk)
+    wait_until(run, diary, "fault-twin 1 step 6")
+    ballast.unlink()
+    ended = run.wait()
+    assert ended.code == 0, ended.err
+    assert f"cannot be written ({FULL}); going on" in ended.err
+    assert essence(disk) == essence(undisturbed)
+    assert strangers(disk) == []
+
+
+@pytest.mark.parametrize("room", [0, 16])
+def test_full_while_the_artefact_is_written(
+    benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path, room: int
+) -> None:
+    # An artefact has 10 kB, its by-products too: with 16 KiB of room only the second is too much.
+    diary, arguments = tmp_path / "diary", benches.grid(disk, "fault-twin")
+    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.2")
+    wait_until(run, diary, "fault-twin 1 step 6")
+    ballast = fill(disk, leaving=room)
+    ended = run.wait()
+    assert is_clean_error(ended), ended.err
+    last = ended.err.rstrip().splitlines()[-1]
+    what = "byproducts" if room else "artefact"
+    assert last.startswith("error: ")
+    assert last.endswith(f"{what}.safetensors' cannot be written: {FULL}")
+    assert cells(disk) == {}
+    assert not list(disk.rglob("lock"))
+    assert temporaries(disk) == []
+    ballast.unlink()
+    assert benches.run(*arguments).code == 0
+    assert essence(disk) == essence(undisturbed)
+    assert strangers(disk) == []
+
+
+def test_full_from_the_start(benches: Benches, disk: Path, undisturbed: Path) -> None:
+    (disk / "cells").mkdir()
+    ballast = fill(disk)
+    ended = benches.run(*benches.grid(disk, "fault-twin"))
+    assert is_clean_error(ended), ended.err
+    assert f"cannot be written: {FULL}" in ended.err
+    assert not list(disk.rglob("lock"))
+    ballast.unlink()
+    assert benches.run(*benches.grid(disk, "fault-twin")).code == 0
+    assert essence(disk) == essence(undisturbed)
+
+
+def test_full_while_records_are_written(
+    benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    # The evaluation ends on a full disk: its only file is its record.
+    diary = tmp_path / "diary"
+    arguments = benches.grid(disk, "fault-slow", "--eval-arch", "fault-net")
+    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.05")
+    wait_until(run, diary, "fault-net step")
+    ballast = fill(disk)
+    ended = run.wait()
+    assert is_clean_error(ended), ended.err
+    assert ended.err.rstrip().endswith(f"record.json' cannot be written: {FULL}")
+    assert [r.kind for r in cells(disk).values()] == ["distil"]
+    ballast.unlink()
+    again = benches.run(*arguments)
+    assert again.code == 0
+    assert "[1/2] fault-slow on digits ipc 1 seed 0: cached" in again.err
+    assert len(cells(disk)) == 2
+
+
+def test_full_while_the_report_is_written(benches: Benches, disk: Path) -> None:
+    assert benches.run(*benches.grid(disk, "random", "--json")).code == 0
+    fill(disk)
+    ended = benches.run(*benches.grid(disk, "random"))
+    assert is_clean_error(ended), ended.err
+    assert f"report' cannot be written: {FULL}" in ended.err
+
+
+def test_a_read_only_store(benches: Benches, disk: Path) -> None:
+    done = benches.run(*benches.grid(disk, "random", "--json"))
+    assert done.code == 0
+    make_read_only(disk)
+    ended = benches.run(*benches.grid(disk, "random"))
+    assert is_clean_error(ended), ended.err
+    assert f"store '{disk}' may not be read and written by this user" in ended.err
+    table = benches.run("table", "--store", str(disk), "--format", "json")
+    assert table.code == 0, table.err
+    assert '"random"' in table.out
