@@ -24,7 +24,6 @@ from bench.executors.slurm_queue import QueueSilentError, TaskState
 from bench.executors.slurm_submit import load_submitit
 from bench.interrupts import Interrupted
 from bench.plan import before
-from bench.store.lock import cell_lock
 
 if TYPE_CHECKING:
     from bench.api import Execute
@@ -199,11 +198,16 @@ class SlurmExecutor(Executor):
         job = self._jobs.job(cell.id)
         if "held" in state.reason.lower():
             self._note(f"job {job.split('_')[0]} is held ({state.reason}): scontrol release")
-        elif state.restarts and state.reason == "BeginTime" and self._is_ready(cell):
-            with cell_lock(self._store.folder(cell.id)) as free:
-                pass
-            if free:
-                slurm_queue.start_soon(job)
+        elif state.restarts and state.reason == "BeginTime" and self._ended_well(cell):
+            slurm_queue.start_soon(job)
+
+    def _ended_well(self, cell: Cell) -> bool:
+        """Whether a requeued job may start again at once.
+
+        A lock that is still there is that of a node that failed; SLURM may then still be ending the
+        former job, and would end the new one with it.
+        """
+        return self._is_ready(cell) and not (self._store.folder(cell.id) / "lock").exists()
 
     def _is_ready(self, cell: Cell) -> bool:
         needed = before(cell)
