@@ -1,8 +1,9 @@
-"""Small things that many tests build: a made-up real set, a task and its context."""
+"""Small things that many tests build: a made-up real set, a task, its context; and findings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.seeds import make_generator
+from bench.store.store import Store
 
 
 class MemoryCache:
@@ -66,3 +68,15 @@ def tiny_task(
     """Return a task for ``cls`` with its paper parameters but for ``params``."""
     counts = tuple(len(i) for i in real.class_indices)
     return Task(real.spec, counts, ipc, arch, resolve(cls.Params, params, owner=cls.name, ipc=ipc))
+
+
+def findings(store: Path) -> dict[str, dict[str, Any]]:
+    """Return what a store's records say of results, by cell: not when, where, and how long."""
+    own = ("kind", "status", "reason", "identity", "labels", "result", "budget")
+    counts = ("total_steps", "distil_steps")
+    found = {}
+    for record in Store(store).records():
+        data = record.to_json()
+        cost = {name: data["cost"].get(name) for name in counts}
+        found[record.id] = {**{name: data[name] for name in own}, **cost}
+    return found

@@ -138,10 +138,14 @@ class RayExecutor(Executor):
             self._settle(ref, self._running.pop(ref))
 
     def _hear(self, event: str, details: list[Any]) -> None:
-        if event != "begin":
+        if event == "note":
+            self.runner.view.note(*details)
+        elif event == "begin":
+            self._count_attempt(*details)
+        elif self._refs.get(details[0].id) in self._running:  # else it comes late
             getattr(self.runner.view, event)(*details)
-            return
-        cell_id, attempt = details
+
+    def _count_attempt(self, cell_id: str, attempt: int) -> None:
         self._begun.add(cell_id)
         cell = self._running.get(self._refs[cell_id])
         if attempt > 1 and cell is not None:

@@ -1,6 +1,7 @@
 """A plugin file for tests of executors: methods that are slow, fail, or take their process along.
 
-What a toy must remember beyond the death of its process is a file in the folder ``TOY_FOLDER``.
+The folder ``TOY_FOLDER`` is how toys talk with a test: they leave a file there for every step that
+they do, and the file ``pause`` says how many seconds a step takes. None of it is part of a cell.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ class Toy(Method):
 
     @dataclass(frozen=True)
     class Params:
-        iterations: int = param(3, help="steps", min=1)
-        seconds: float = param(0.0, help="that a step takes", min=0.0)
+        iterations: int = param(4, help="steps", min=1)
 
     def setup(self, task: Task, ctx: Context) -> None:
         self.task, self.ctx = task, ctx
+        self.folder = Path(os.environ["TOY_FOLDER"])
         first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
         self.images, self.labels = ctx.real.gather(first), ctx.real.labels[first]
 
@@ -38,8 +39,11 @@ class Toy(Method):
         return self.task.params.iterations
 
     def step(self, i: int) -> Mapping[str, Tensor]:
+        (self.folder / f"step-{self.name}-{self.task.ipc}-{i}-{os.getpid()}").touch()
         self.misbehave(i)
-        time.sleep(self.task.params.seconds)
+        pause = self.folder / "pause"
+        if pause.exists():
+            time.sleep(float(pause.read_text()))
         noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
         self.images = self.images + 0.01 * noise
         return {"loss": self.images.square().mean()}
@@ -58,15 +62,10 @@ class Toy(Method):
 
 
 @register("method")
-class ToySleeps(Toy):
-    """Takes a while, a moment a step, and leaves a file behind for every step that it does."""
+class ToyWalks(Toy):
+    """Does nothing wrong."""
 
-    name = "toy-sleeps"
-
-    def misbehave(self, i: int) -> None:
-        folder = os.environ.get("TOY_FOLDER")
-        if folder:
-            Path(folder, f"step-{self.task.ipc}-{i}-{os.getpid()}").touch()
+    name = "toy-walks"
 
 
 @register("method")
@@ -109,17 +108,18 @@ class ToyDies(Toy):
 
     def misbehave(self, i: int) -> None:
         if i == 1:
+            print("these are my last words", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @register("method")
 class ToyDiesOnce(Toy):
-    """Kills its process in the second step, the first time that it comes to it."""
+    """Kills its process in the third step, the first time that it comes to it."""
 
     name = "toy-dies-once"
 
     def misbehave(self, i: int) -> None:
-        mark = Path(os.environ["TOY_FOLDER"], f"died-{self.task.ipc}-{self.ctx.seed_index}")
-        if i == 1 and not mark.exists():
+        mark = self.folder / f"died-{self.task.ipc}"
+        if i == 2 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)

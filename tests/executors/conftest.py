@@ -1,0 +1,69 @@
+"""Fixtures for tests of executors: toys, and each executor by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_runs import TOYS, ToyRuns
+
+from bench.registry import METHODS, load_plugin_file
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the toys, the same for all tests: clusters start with its name."""
+    folder = tmp_path_factory.mktemp("toys")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOY_FOLDER", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def toys(tmp_path: Path, data_dir: Path, toy_folder: Path) -> Iterator[ToyRuns]:
+    """Runs of the toys, which are registered as long as the test lasts."""
+    load_plugin_file(TOYS)
+    yield ToyRuns(tmp_path, data_dir, toy_folder)
+    for name in METHODS.names():
+        if name.startswith("toy-"):
+            METHODS.unregister(name)
+
+
+@pytest.fixture(scope="session")
+def ray_here(toy_folder: Path) -> Iterator[None]:
+    """A Ray with two CPUs; executors without an address use it."""
+    pytest.importorskip("ray", reason="needs the ray extra")
+    from bench.executors.ray_cluster import connected
+
+    with connected(None):
+        yield
+
+
+@pytest.fixture(scope="session")
+def slurm_here(toy_folder: Path) -> Iterator[None]:
+    """A SLURM of one node."""
+    from slurm_cluster import running_cluster
+
+    with running_cluster():
+        yield
+
+
+@pytest.fixture
+def execution(request: pytest.FixtureRequest) -> Callable[[], Any]:
+    """Return what makes the executor that the test's parameter names: ``local 2``, ``ray``..."""
+    name, _, workers = request.param.partition(" ")
+    if name == "ray":
+        request.getfixturevalue("ray_here")
+        from bench.executors.ray import ray_execution
+
+        return ray_execution
+    if name == "slurm":
+        request.getfixturevalue("slurm_here")
+        from bench.executors.slurm import slurm_execution
+
+        return lambda: slurm_execution(["poll=0.3"])
+    from bench.executors.local import local_execution
+
+    return lambda: local_execution(int(workers))

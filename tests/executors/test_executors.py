@@ -1,0 +1,55 @@
+"""Every executor: the records that this process would have made, whatever happens to its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from helpers import findings
+from toy_runs import Seen, ToyRuns
+
+RAY = pytest.param("ray", marks=pytest.mark.ray)
+SLURM = pytest.param("slurm", marks=pytest.mark.slurm)
+FAULTS = ("toy-walks", "toy-raises", "toy-nan", "toy-allocates")
+
+
+def reasons(seen: Seen) -> list[str]:
+    return sorted(text for status, text in seen.ended.values() if status == "failed")
+
+
+@pytest.mark.parametrize("execution", ["local 1", "local 2", RAY, SLURM], indirect=True)
+def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: ToyRuns) -> None:
+    here, seen_here = toys.open("here", *FAULTS, ipcs=[1, 2])
+    here.run()
+    there, seen_there = toys.open("there", *FAULTS, ipcs=[1, 2])
+    outcome = there.run(execute=execution())
+    assert outcome == here.runner.outcome
+    assert outcome.counts == {"ok": 4, "failed": 12}
+    assert reasons(seen_there) == reasons(seen_here)
+    assert findings(toys.folder / "there") == findings(toys.folder / "here")
+    assert not toys.locks("there")
+    again, seen_again = toys.open("there", "toy-walks", ipcs=[1, 2])
+    again.run(execute=execution())
+    assert [status for status, _ in seen_again.ended.values()] == ["cached"] * 4
+
+
+@pytest.mark.parametrize("execution", ["local 2", RAY, SLURM], indirect=True)
+def test_a_process_that_dies_takes_no_other_cell_along(
+    execution: Callable[[], Any], toys: ToyRuns
+) -> None:
+    session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-walks")
+    outcome = session.run(execute=execution())
+    assert outcome.counts == {"ok": 4, "failed": 2}
+    rests_on_it, dies = sorted(reasons(seen), key=lambda reason: "it needs" not in reason)
+    assert " 3 " in dies
+    assert rests_on_it == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
+    # It went on from its checkpoint: two steps, then the third and the fourth.
+    assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [0, 1, 2, 2, 3]
+    assert not toys.locks("store")
+    # The mark of its death is there, so that here it lives.
+    here, _ = toys.open("here", "toy-dies-once", "toy-walks")
+    here.run()
+    found = findings(toys.folder / "store")
+    for cell, record in findings(toys.folder / "here").items():
+        assert found[cell] == record

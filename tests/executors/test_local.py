@@ -1,0 +1,165 @@
+"""The local executor: interrupted, killed, short of time, on several GPUs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import findings
+from toy_runs import TOYS, ToyRuns, wait_until
+
+import bench.executors.local_process
+from bench.errors import BenchError
+from bench.executors.deaths import how_it_died
+from bench.executors.local import LocalExecutor, local_execution
+from bench.executors.local_slots import divide
+from bench.executors.spec import RunSpec
+from bench.interrupts import Stop
+from bench.registry import METHODS
+
+
+def assert_goes_on(toys: ToyRuns, store: str) -> None:
+    """Nothing of a run is left but what it did, and the rest of it ends as if it had gone on."""
+    wait_until("all processes have ended", lambda: not toys.processes())
+    assert not toys.locks(store)
+    assert list((toys.folder / store).rglob("checkpoint.safetensors"))
+    assert len(toys.steps()) < 4
+    toys.pause(0)
+    rest, _ = toys.open(store, "toy-walks")
+    rest.run()
+    assert toys.steps() == [("toy-walks-1", i) for i in range(4)], "each step is done once"
+    here, _ = toys.open("here", "toy-walks")
+    here.run()
+    assert findings(toys.folder / store) == findings(toys.folder / "here")
+
+
+def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
+    toys.pause(2)
+    run = toys.start("store", "toy-walks", workers="2")
+    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    assert len(toys.processes()) == 2, "who was started, and a worker"
+    run.terminate()
+    said, _ = run.communicate()
+    assert run.returncode == 128 + signal.SIGTERM, said
+    assert "stopped by SIGTERM" in said
+    assert_goes_on(toys, "store")
+
+
+def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None:
+    toys.pause(2)
+    run = toys.start("store", "toy-walks", workers="1")
+    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    run.kill()
+    run.communicate()
+    assert_goes_on(toys, "store")
+
+
+def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
+    toys.pause(600)
+    run = toys.start("store", "toy-walks", workers="1")
+    wait_until("a step has begun", lambda: toys.steps())
+    run.send_signal(signal.SIGINT)
+    run.send_signal(signal.SIGTERM)
+    run.communicate()
+    assert run.returncode != 0
+    wait_until("all processes have ended", lambda: not toys.processes())
+    assert not toys.locks("store")
+
+
+def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns) -> None:
+    session, seen = toys.open("store", "toy-walks", "random", stop=Stop(3600))
+    long = next(c for c in session.grid.distil if c.method == "toy-walks")
+    session.run({long.id: 1e6}, local_execution(1))
+    assert [title.split()[0] for title in seen.started] == ["random"] * 2 + ["toy-walks"] * 2
+    assert {status for status, _ in seen.ended.values()} == {"ok"}
+
+
+def test_a_spent_budget_stops_workers(toys: ToyRuns) -> None:
+    stop = Stop(3600)
+    session, seen = toys.open("store", "toy-walks", stop=stop)
+    seen.start = lambda cell: stop.request("the time budget is spent", 0)  # type: ignore[method-assign]
+    toys.pause(1)
+    outcome = session.run(execute=local_execution(1))
+    assert outcome.counts == {"stopped": 1}
+    assert "the time budget is spent: the next call does the rest" in seen.notes
+    assert_goes_on(toys, "store")
+
+
+def test_what_a_worker_cannot_open_ends_the_run(toys: ToyRuns, tmp_path: Path) -> None:
+    session, _ = toys.open("store", "toy-walks")
+    gone = tmp_path / "gone.py"
+    session.spec = RunSpec(session.spec.request, session.spec.store, session.spec.data_dir,
+                           plugins=(str(TOYS), str(gone)))  # fmt: skip
+    with pytest.raises(BenchError, match=r"plugin file '.*gone.py' does not exist"):
+        session.run(execute=local_execution(1))
+
+
+def test_workers_that_do_not_start_end_the_run(
+    toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _ = toys.open("store", "toy-walks")
+    monkeypatch.setattr(bench.executors.local_process, "_path", lambda: "/nowhere")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(BenchError, match=r"do not start.* exit code 1; --workers 0 does without"):
+        session.run(execute=local_execution(1))
+
+
+def test_default_workers(toys: ToyRuns) -> None:
+    execute = local_execution()
+    smoke, _ = toys.open("store", "toy-walks")
+    assert execute(smoke.runner, smoke.spec) == smoke.runner.in_turn
+    paper, _ = toys.open("store", "toy-walks", profile="paper", protocol="smoke")
+    assert isinstance(execute(paper.runner, paper.spec), LocalExecutor)
+
+
+def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns) -> None:
+    METHODS.register("toy-by-hand", METHODS.get("toy-walks"), "__main__")
+    here, seen = toys.open("store", "toy-by-hand", profile="paper", protocol="smoke")
+    assert local_execution()(here.runner, here.spec) == here.runner.in_turn
+    assert seen.notes == ["method 'toy-by-hand' is known to this process only: it computes itself"]
+    with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
+        local_execution(2)(here.runner, here.spec)
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "workers", "expected"),
+    [
+        ("cuda", None, 4, ["0", "1", "2", "0"]),
+        ("cuda", "5,GPU-a", 2, ["5", "GPU-a"]),
+        ("cuda:1", "5,GPU-a", 2, ["GPU-a", "GPU-a"]),
+        ("cpu", "5", 2, [None, None]),
+    ],
+)
+def test_a_worker_sees_one_gpu(
+    device: str, visible: str | None, workers: int, expected: list[str | None],
+    toys: ToyRuns, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    spec = toys.open("store", "toy-walks")[0].spec
+    slots = divide(spec, torch.device(device), workers)
+    assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == expected
+    told = {RunSpec.from_json(slot.spec_text).device for slot in slots}
+    assert told == {"cuda" if device.startswith("cuda") else "cpu"}
+
+
+def test_threads_are_divided(toys: ToyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    request = toys.open("store", "toy-walks")[0].spec.request
+    for given, workers, expected in ((None, 3, 2), (None, 20, 1), (5, 3, 5)):
+        spec = RunSpec(request, "store", "data", threads=given)
+        for slot in divide(spec, torch.device("cpu"), workers):
+            assert RunSpec.from_json(slot.spec_text).threads == expected
+            assert slot.environment["OMP_NUM_THREADS"] == str(expected)
+
+
+def test_deaths_in_words() -> None:
+    assert how_it_died(3) == "its process ended with exit code 3"
+    assert how_it_died(-11) == "its process was killed by SIGSEGV"
+    assert "memory runs out" in how_it_died(-9)
+    assert how_it_died(-40, 3) == "its process was killed by signal 40 on each of 3 attempts"

@@ -1,0 +1,122 @@
+"""Runs of the toys: opened here, or started as ``bench run`` in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.api import Session, open_session
+from bench.cells import Cell
+from bench.control import Control
+from bench.executors.spec import RunSpec
+from bench.grid import Request
+from bench.interrupts import Stop
+from bench.view import View
+
+TOYS = Path(__file__).with_name("toy_methods.py")
+ARCH = "convnet1(width=4)"
+# Processes need seconds to import torch, and a minute where the machine is busy with other things.
+PATIENCE = 240.0
+
+
+class Seen(View):
+    """Remembers which cells started, how each ended, and what was said."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.ended: dict[str, tuple[str, str]] = {}
+        self.notes: list[str] = []
+
+    def start(self, cell: Cell) -> None:
+        self.started.append(cell.title)
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        assert cell.id not in self.ended, "a cell ends once"
+        self.ended[cell.id] = (status, text)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class ToyRuns:
+    """Opens and starts runs of toys that share a data folder and a folder of toys.
+
+    Args:
+        folder: for stores.
+        data_dir: packed datasets.
+        toys: ``TOY_FOLDER``.
+    """
+
+    def __init__(self, folder: Path, data_dir: Path, toys: Path) -> None:
+        self.folder, self.data_dir, self.toys = folder, data_dir, toys
+        self.mark = secrets.token_hex(8)
+        for left in toys.iterdir():
+            left.unlink()
+
+    def open(
+        self, store: str, *methods: str, stop: Stop | None = None, **more: Any
+    ) -> tuple[Session, Seen]:
+        """Open a run, and return what will be seen of it too."""
+        settings = {"ipcs": [1], "archs": [ARCH], "eval_nets": 1, "profile": "smoke", **more}
+        request = Request(methods=methods, datasets=["digits"], **settings)
+        spec = RunSpec(
+            request, str(self.folder / store), str(self.data_dir), "cpu", (str(TOYS),),
+            checkpoint_every=0, threads=1,
+        )  # fmt: skip
+        seen = Seen()
+        return open_session(spec, Control(seen, stop or Stop())), seen
+
+    def start(self, store: str, *methods: str, **options: str) -> subprocess.Popen[str]:
+        """Start ``bench run``, with what it says on a pipe."""
+        given = {
+            "method": ",".join(methods), "dataset": "digits", "ipc": "1", "arch": ARCH,
+            "eval-nets": "1", "profile": "smoke", "plugin": str(TOYS), "device": "cpu",
+            "checkpoint-every": "0", "threads": "1", "data-dir": str(self.data_dir),
+            "store": str(self.folder / store), **options,
+        }  # fmt: skip
+        arguments = [part for k, v in given.items() for part in ("--" + k.replace("_", "-"), v)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", *arguments], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "TOY_MARK": self.mark, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def pause(self, seconds: float) -> None:
+        """Let every step take so long from now on."""
+        written = self.toys / "pause.new"
+        written.write_text(str(seconds))
+        written.replace(self.toys / "pause")
+
+    def steps(self) -> list[tuple[str, int]]:
+        """Return the steps that were begun, as ``method-ipc`` and number, by every process."""
+        found = (re.fullmatch(r"step-(.+)-(\d+)-\d+", p.name) for p in self.toys.iterdir())
+        return sorted((m[1], int(m[2])) for m in found if m)
+
+    def processes(self) -> list[int]:
+        """Return the processes that descend from what :meth:`start` started, and run."""
+        wanted, found = f"TOY_MARK={self.mark}".encode(), []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                variables = (folder / "environ").read_bytes().split(b"\0")
+            except OSError:  # ended by now
+                continue
+            if wanted in variables:
+                found.append(int(folder.name))
+        return found
+
+    def locks(self, store: str) -> list[Path]:
+        return list((self.folder / store).rglob("lock"))
+
+
+def wait_until(what: str, happens: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"
+        time.sleep(0.1)
