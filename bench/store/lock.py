@@ -3,6 +3,11 @@
 A holder touches its lock every :data:`BEAT` seconds. A lock is stale, and taken over, if its
 process no longer runs on this host, or if nobody touched it for :data:`PATIENCE` seconds: its
 host is gone (a container, a cluster node), or its process number went to another program.
+
+Clocks jump. Where the system tells when a process started (Linux), a lock of this host is judged
+by that alone: its process is known by number and start, whatever the time is. A lock that was
+touched in the future, by a clock that was set back since or by another host's, says nothing of its
+age: it is respected, and its time is set to now, so that patience starts to count.
 """
 
 from __future__ import annotations
@@ -16,7 +21,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.files import read_plain
 from bench.store.atomic import writing
@@ -25,6 +33,42 @@ from bench.strict_json import parse_json
 BEAT = 30.0
 PATIENCE = 600.0
 _MOST_BYTES = 4096
+# A clock may be this many seconds ahead without being wrong: file systems round.
+_AHEAD = 2.0
+# What reading a lock raises if that is not what a holder writes.
+_DAMAGE = (ValueError, KeyError, TypeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    Attributes:
+        host: the name of its machine.
+        pid: the number of its process there.
+        since: when it took the lock; UTC, ISO 8601; empty where an older bench wrote it.
+        seconds_since_beat: since it last touched the lock, by this machine's clock.
+        alive: whether the lock is respected; a stale one is taken over by whoever comes.
+    """
+
+    host: str
+    pid: int
+    since: str
+    seconds_since_beat: float
+    alive: bool
+
+
+def read_holder(folder: Path) -> Holder | None:
+    """Return who holds the lock of a cell; ``None`` if nobody does or the lock is damaged."""
+    path = folder / "lock"
+    try:
+        age = time.time() - path.lstat().st_mtime
+        found = _parsed(path)
+    except (OSError, *_DAMAGE):
+        return None
+    since = found["since"] if isinstance(found.get("since"), str) else ""
+    alive = not _is_stale(path)
+    return Holder(str(found["host"]), int(found["pid"]), since, max(0.0, age), alive)
 
 
 @contextmanager
@@ -37,10 +81,12 @@ def cell_lock(folder: Path) -> Iterator[bool]:
         CannotWriteError: there can be no lock: the disk is full, say.
     """
     path = folder / "lock"
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
-    content = json.dumps(holder)
+    pid = os.getpid()
+    content = json.dumps({
+        "host": socket.gethostname(), "pid": pid, "started": _start_of(pid),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": secrets.token_hex(8),
+    })  # fmt: skip
     with writing(path):
-        folder.mkdir(parents=True, exist_ok=True)
         acquired = _acquire(path, content)
     if not acquired:
         yield False
@@ -60,18 +106,25 @@ def cell_lock(folder: Path) -> Iterator[bool]:
 def _acquire(path: Path, content: str) -> bool:
     if _create(path, content):
         return True
-    with _alone(path.parent):
+    with suppress(FileNotFoundError), _alone(path.parent):
         if _is_stale(path):
             _remove(path)
+        elif path.lstat().st_mtime > time.time() + _AHEAD:
+            with suppress(OSError):  # another user's: then only its own beat helps
+                os.utime(path, follow_symlinks=False)
     return _create(path, content)
 
 
 def _create(path: Path, content: str) -> bool:
     # Exclusive creation, not a hard link: some mounted drives have no links.
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         file = path.open("x", encoding="utf-8")
     except FileExistsError:
         return False
+    except FileNotFoundError:  # `bench clean` removed the empty folder just now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("x", encoding="utf-8")
     try:
         with file:
             file.write(content)
@@ -96,16 +149,27 @@ def _alone(folder: Path) -> Iterator[None]:
 def _is_stale(path: Path) -> bool:
     try:
         age = time.time() - path.lstat().st_mtime
-        holder = parse_json(read_plain(path, _MOST_BYTES, follow=False))
-        host, pid = str(holder["host"]), int(holder["pid"])
+        holder = _parsed(path)
     except FileNotFoundError:
         # Released just now. Nothing is left to remove, and who creates it next must not lose it.
         return False
-    except (ValueError, KeyError, TypeError, OverflowError, IsADirectoryError):
+    except (IsADirectoryError, *_DAMAGE):
         return age > BEAT  # damaged, unless it is being written right now
-    if age > PATIENCE:
+    pid, started = int(holder["pid"]), holder.get("started")
+    if str(holder["host"]) != socket.gethostname():
+        return age > PATIENCE
+    if not _runs(pid):
         return True
-    return host == socket.gethostname() and not _runs(pid)
+    now = _start_of(pid)
+    if started is not None and now is not None:
+        return bool(started != now)
+    return age > PATIENCE
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    found = parse_json(read_plain(path, _MOST_BYTES, follow=False))
+    _ = str(found["host"]), int(found["pid"])
+    return dict(found)
 
 
 def _remove(path: Path) -> None:
@@ -125,6 +189,16 @@ def _runs(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     return True
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started, in ticks since this machine did; ``None`` where untold."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # The name, in brackets, may hold anything; the start is the 20th word after it.
+        return int(text.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _beat(path: Path, content: str, released: threading.Event) -> None:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.store import lock
-from bench.store.lock import BEAT, PATIENCE, cell_lock
+from bench.store.lock import BEAT, PATIENCE, cell_lock, read_holder
 
 HOLD = (
     "import sys, time; from pathlib import Path\n"
@@ -100,6 +101,13 @@ def here(pid: int) -> dict[str, Any]:
         (here(0), 0, True),
         (here(-1), 0, True),
         (here(2**70), 0, True),
+        # Started when the lock says: it runs, whatever the clock did meanwhile.
+        ({**here(os.getpid()), "started": lock._start_of(os.getpid())}, PATIENCE + 60, False),
+        ({**here(os.getpid()), "started": lock._start_of(os.getpid())}, -1e6, False),
+        ({**here(os.getpid()), "started": 1}, 0, True),  # the number went to another program
+        ({**here(2**22 + 1), "started": 1}, -1e6, True),
+        ({"host": "elsewhere", "pid": 1}, -1e6, False),
+        ("", -1e6, False),
         ({"host": "elsewhere", "pid": 1}, 0, False),
         ({"host": "elsewhere", "pid": 1}, PATIENCE - 60, False),
         ({"host": "elsewhere", "pid": 1}, PATIENCE + 60, True),
@@ -194,3 +202,65 @@ def test_a_file_system_without_locks_is_no_error(
     monkeypatch.setattr("fcntl.flock", refuse)
     leave(tmp_path, here(dead_pid()))
     assert held(tmp_path)
+
+
+def test_a_lock_of_the_future_is_respected_and_its_patience_starts(tmp_path: Path) -> None:
+    """A clock was set back since its holder touched it, or the holder's host is ahead."""
+    path = leave(tmp_path, {"host": "elsewhere", "pid": 1}, age=-1e6)
+    before = time.time()
+    assert not held(tmp_path)
+    assert before - 5 < path.stat().st_mtime < time.time() + 5
+    os.utime(path, (before - PATIENCE - 60,) * 2)  # nobody touched it since
+    assert held(tmp_path)
+
+
+def test_a_clock_that_jumps_takes_no_lock_of_this_host_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    with cell_lock(tmp_path) as got:
+        assert got
+        for jump in (-1e6, 1e6):
+            monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+            assert not held(tmp_path)
+            found = read_holder(tmp_path)
+            assert found is not None
+            assert found.alive
+            assert found.seconds_since_beat >= 0
+    assert read_holder(tmp_path) is None
+
+
+def test_who_holds_a_lock(tmp_path: Path) -> None:
+    with cell_lock(tmp_path):
+        found = read_holder(tmp_path)
+    assert found is not None
+    assert (found.host, found.pid, found.alive) == (socket.gethostname(), os.getpid(), True)
+    assert datetime.fromisoformat(found.since).tzinfo is not None
+    leave(tmp_path, {"host": "elsewhere", "pid": 7}, age=PATIENCE + 60)
+    found = read_holder(tmp_path)
+    assert found is not None
+    assert (found.host, found.pid, found.since, found.alive) == ("elsewhere", 7, "", False)
+    assert found.seconds_since_beat > PATIENCE
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": "x", "pid": "y"}'])
+def test_a_damaged_lock_has_no_holder(tmp_path: Path, content: str) -> None:
+    leave(tmp_path, content)
+    assert read_holder(tmp_path) is None
+
+
+def test_a_folder_that_was_cleaned_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, opened = tmp_path / "cell", Path.open
+    left = [True]
+
+    def open_(self: Path, *arguments: Any, **named: Any) -> Any:
+        if left and self.name == "lock":
+            left.clear()
+            folder.rmdir()
+        return opened(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+    assert held(folder)
+    assert not left
