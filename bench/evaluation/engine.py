@@ -24,6 +24,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import TrainingSource
 from bench.errors import BenchError
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
+from bench.evaluation.outcome import NetOutcome
 from bench.evaluation.protocols import PRECISIONS, Protocol
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedTraining, stacking_pays
@@ -132,14 +133,6 @@ def _check(precision: str, seeds: Sequence[int], epochs: int) -> None:
 _ALL = "all"
 
 
-@dataclass(frozen=True)
-class _Net:
-    accuracy: float
-    final_loss: float
-    train_seconds: float
-    test_seconds: float
-
-
 class _Job:
     """The networks of one evaluation."""
 
@@ -163,7 +156,7 @@ class _Job:
         self.epochs = [0] * len(seeds)
         self.reported = 0
 
-    def run(self) -> list[_Net]:
+    def run(self) -> list[NetOutcome]:
         """Train and test in the arrangement that suits the device."""
         if self.device.type == "cpu":
             return self.on_cores()
@@ -172,18 +165,18 @@ class _Job:
             return self.stacked()
         return self.in_turn()
 
-    def on_cores(self) -> list[_Net]:
+    def on_cores(self) -> list[NetOutcome]:
         """Train and test side by side, one thread per network."""
         keep_freed_memory()
         with crew(torch.get_num_threads()) as workers:
             tasks = [lambda i=i: self._one(i, workers) for i in range(len(self.nets))]
             return workers.map(tasks, self._report)
 
-    def in_turn(self) -> list[_Net]:
+    def in_turn(self) -> list[NetOutcome]:
         """Train and test one after the other."""
         return [self._one(i, None) for i in range(len(self.nets))]
 
-    def stacked(self) -> list[_Net]:
+    def stacked(self) -> list[NetOutcome]:
         """Train as one and test one after the other; in turn if the memory is too small."""
         kept, started = self.snapshots.begin(_ALL), time.perf_counter()
         losses: list[float] | None = None
@@ -195,11 +188,12 @@ class _Job:
         seconds = (time.perf_counter() - started) / len(losses)
         return [self._tested(i, loss, seconds, None) for i, loss in enumerate(losses)]
 
-    def _one(self, i: int, workers: Crew | None) -> _Net:
+    def _one(self, i: int, workers: Crew | None) -> NetOutcome:
         kept, started = self.snapshots.begin(str(i)), time.perf_counter()
         if kept is not None and "accuracy" in kept:
             self.epochs[i] = self.recipe.epochs
-            return _Net(**kept)
+            with fitting():
+                return NetOutcome.from_state(kept)
         net = self.nets[i]
         gradient: Gradient = WholeGradient(net, self.precision)
         if self.sliced and workers is not None:
@@ -237,10 +231,10 @@ class _Job:
 
     def _tested(
         self, i: int, final_loss: float, train_seconds: float, workers: Crew | None
-    ) -> _Net:
+    ) -> NetOutcome:
         started = time.perf_counter()
         found = accuracy(self.nets[i], self.test, self.precision, workers)
-        return _Net(found, final_loss, train_seconds, time.perf_counter() - started)
+        return NetOutcome(found, final_loss, train_seconds, time.perf_counter() - started)
 
     def _report(self) -> None:
         self.snapshots.tend()
