@@ -154,6 +154,7 @@ class Runner:
 
     def _tidy(self, cell: Cell) -> None:
         """Remove what a process left that was killed between a cell's record and its end."""
+        self.store.read(cell.id)  # names its damage, though nothing may need it any more
         if self.store.left_behind(cell.id):
             with cell_lock(self.store.folder(cell.id)) as held:
                 if held:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.control import Control
 from bench.errors import BenchError
+from bench.store.atomic import writing
 from bench.store.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -35,24 +36,30 @@ class SharedFolder:
         self.folder, self._control = root / "shared", control or Control()
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
-        """Return what was kept under an equal key, or ``None``; a damaged file counts as none."""
+        """Return what was kept under an equal key, or ``None``; a damaged file is set aside."""
         path = self._path(key)
         if not os.path.lexists(path):
             return None
         try:
             return _read(path, key)
-        except (BenchError, ValueError):
+        except (BenchError, ValueError) as error:
+            self._control.view.note(f"'{path}' is damaged ({error}); set aside, and made again")
             with suppress(OSError):  # a read-only store, say: it is made anew without being kept
                 path.replace(path.with_suffix(".damaged"))
             return None
 
     def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        """Keep tensors, atomically."""
+        """Keep tensors, atomically.
+
+        Raises:
+            CannotWriteError: if the disk is full or the store may not be written.
+        """
         from bench.distilled.io import save_tensors
 
         kept = dict(tensors)
         header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, kept)}
-        save_tensors(kept, header, self._path(key))
+        with writing(self._path(key)):
+            save_tensors(kept, header, self._path(key))
 
     def work(self, key: Mapping[str, Any], device: torch.device) -> LongWork:
         """Return work of a key, from where an earlier attempt kept it or from the start."""

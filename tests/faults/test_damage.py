@@ -55,12 +55,25 @@ def folder(store: Path, method: str, kind: str = "distil") -> Path:
 @pytest.mark.parametrize("kind", ["distil", "evaluate"])
 def test_record(benches: Benches, sound: Path, store: Path, kind: str, harm: str) -> None:
     path = folder(store, "fault-twin", kind) / "record.json"
+    if kind == "distil":  # something must need it: what is judged is not made again
+        shutil.rmtree(folder(store, "fault-twin", "evaluate"))
     HARM[harm](path)
     ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     assert path.with_name("record.damaged.json").exists()
     assert essence(store) == essence(sound)
+
+
+def test_record_that_nothing_needs(benches: Benches, sound: Path, store: Path) -> None:
+    path = folder(store, "fault-twin") / "record.json"
+    truncated(path)
+    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    assert ended.code == 0
+    assert f"'{path}' is damaged" in ended.err
+    left = essence(sound)
+    del left[path.parent.name]
+    assert essence(store) == left
 
 
 @harm
@@ -77,7 +90,6 @@ def test_artefact(
 ) -> None:
     damaged = folder(store, method) / f"{name}.safetensors"
     HARM[harm](damaged)
-    # Something must need it: what is judged already is not looked at again.
     kind = "evaluate" if method == needs else "distil"
     shutil.rmtree(folder(store, needs, kind))
     if kind == "distil":
@@ -93,10 +105,11 @@ def test_artefact(
 def test_shared_work(benches: Benches, sound: Path, store: Path, harm: str) -> None:
     (path,) = (store / "shared").glob("*.safetensors")
     HARM[harm](path)
-    shutil.rmtree(folder(store, "herding"))
+    for kind in ("evaluate", "distil"):
+        shutil.rmtree(folder(store, "herding", kind))
     ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
-    assert f"'{path}'" in ended.err
+    assert f"'{path}' is damaged" in ended.err
     assert path.with_suffix(".damaged").exists()
     assert essence(store) == essence(sound)
 

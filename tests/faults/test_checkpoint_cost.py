@@ -1,0 +1,143 @@
+"""What a checkpoint costs: ``pytest -m slow tests/faults/test_checkpoint_cost.py -s`` prints it.
+
+States are those of the heaviest work that bench does, on images of CIFAR-10's shape: a state's size
+does not depend on what the images show, nor on how many of them are in a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+import torch
+from helpers import begin, tiny_context, tiny_real_set
+
+from bench.context import Start
+from bench.control import CHECKPOINT_EVERY
+from bench.datasets.real_set import RealSet
+from bench.distilled.image_set import ImageSet
+from bench.evaluation.gradients import WholeGradient
+from bench.evaluation.protocols import get_protocol
+from bench.evaluation.training import Recipe, Training, initial_network
+from bench.store.checkpoint import Checkpoint
+from methods.dim import DiM
+from methods.dm import DM
+from methods.gan import ConditionalGAN
+from methods.mtt import MTT
+
+HOUR = 3600.0
+REPEATS = 5
+ALLOWED = 0.02
+State = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def real() -> RealSet:
+    return tiny_real_set(num_classes=10, per_class=50, shape=(3, 32, 32))
+
+
+def _gan(real: RealSet) -> Any:
+    method = begin(ConditionalGAN, tiny_context(real), None, None, batch=2)
+    method.step(0)
+    return method
+
+
+def gan(real: RealSet) -> State:
+    return dict(_gan(real).state_dict())
+
+
+def dim(real: RealSet) -> State:
+    made = _gan(real)
+    context = tiny_context(real, start=Start(made.result(), made.byproducts()))
+    method = begin(DiM, context, None, None, gan_batch=2, batch=2, net_steps=1, pool=("resnet18",))
+    method.step(0)
+    return dict(method.state_dict())
+
+
+def dm(real: RealSet) -> State:
+    method = begin(DM, tiny_context(real), 50, "convnet3", batch_real=2)
+    method.step(0)
+    return dict(method.state_dict())
+
+
+def mtt(real: RealSet) -> State:
+    method = begin(MTT, tiny_context(real, rehearsal=True), 50, "convnet3")
+    return dict(method.state_dict())
+
+
+def _evaluation(real: RealSet, arch: str) -> State:
+    """Return what five networks hand over after their first step."""
+    protocol, device = get_protocol("default"), torch.device("cpu")
+    images, labels = real.gather(torch.arange(2)), real.labels[:2]
+    source = ImageSet(real.spec, images, labels, {}).source("stored", 1, torch.Generator())
+    recipe = Recipe(protocol, real.spec, protocol.lr, 1)
+    found: State = {}
+    for name in map(str, range(5)):
+        net = initial_network(arch, real.spec, int(name), device)
+        training = Training(net, WholeGradient(net, "fp32"), source, recipe, int(name))
+        training.run(lambda epochs: None)
+        found[name] = training.state_dict()
+    return {"nets": found}
+
+
+def five_convnets(real: RealSet) -> State:
+    return _evaluation(real, "convnet3")
+
+
+def five_resnets(real: RealSet) -> State:
+    return _evaluation(real, "resnet18")
+
+
+HEAVIEST: dict[str, Callable[[RealSet], State]] = {
+    "gan, width 196": gan,
+    "dim, width 196, a ResNet-18 from its pool": dim,
+    "dm, IPC 50": dm,
+    "mtt, IPC 50": mtt,
+    "evaluation of 5 ConvNet-3": five_convnets,
+    "evaluation of 5 ResNet-18": five_resnets,
+}
+
+
+def share_of_an_hour(seconds: float) -> float:
+    """Return the share of an hour's run that checkpoints take, as :class:`Checkpoint` spaces them.
+
+    One may follow the last after a minute, or after fifty times what it took.
+    """
+    between = max(CHECKPOINT_EVERY, 50 * seconds)
+    return int(HOUR / (between + seconds)) * seconds / HOUR
+
+
+def _seconds(state: State, path: Path) -> Iterator[float]:
+    checkpoint = Checkpoint(path, "x", CHECKPOINT_EVERY, print)
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        assert checkpoint.save(state)
+        yield time.perf_counter() - started
+
+
+@pytest.mark.slow
+def test_cost(real: RealSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        "| State | File | One checkpoint (median, most) | Share of an hour, one a minute |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    shares = []
+    for name, make in HEAVIEST.items():
+        path = tmp_path / "checkpoint.safetensors"
+        taken = list(_seconds(make(real), path))
+        size, middle = path.stat().st_size / 1e6, median(taken)
+        shares.append(share_of_an_hour(middle))
+        lines.append(
+            f"| {name} | {size:.1f} MB | {middle:.2f} s, {max(taken):.2f} s | {shares[-1]:.2%} |"
+        )
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
+    assert max(shares) < ALLOWED
+
+
+def test_the_share_is_bounded_whatever_the_disk() -> None:
+    assert all(share_of_an_hour(s) < ALLOWED for s in (0.0, 0.01, 1.0, 1.2, 1.3, 5.0, 60.0, 600.0))
