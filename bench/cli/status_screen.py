@@ -1,0 +1,162 @@
+"""How ``bench status`` looks in a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli.live import format_seconds
+from bench.printable import printable
+from bench.report.text import plural
+from bench.store.outlook import STANDINGS, Outlook, seconds_since
+from bench.store.status import CellStatus, Status
+from bench.store.survey import STATES
+
+_STYLES = {"ok": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
+           "skipped": "yellow", "unusable": "red"}  # fmt: skip
+# Lines of each part, unless everything is asked for.
+_SHOWN = 10
+
+
+def print_status(found: Status, console: Console, *, everything: bool) -> None:
+    """Print a store's status.
+
+    Args:
+        found: what to print.
+        console: where to; columns and lines fit its width.
+        everything: whether every cell and every finished request gets its line.
+    """
+    most = None if everything else _SHOWN
+    total = sum(sum(states.values()) for states in found.counts.values())
+    console.print(_text(f"{found.root}: {plural(total, 'cell')}", "bold"))
+    if found.counts:
+        console.print(_counts(found))
+    running, interrupted = found.of("running"), found.of("interrupted")
+    _part(console, "Running", map(_running, running), len(running), most)
+    failed = list(_failures(found.of("failed"), most))
+    _part(console, "Failed", failed, len(failed), None)
+    _part(console, "Interrupted", map(_interrupted, interrupted), len(interrupted), most)
+    _print_requests(found, console, everything)
+
+
+def _counts(found: Status) -> Table:
+    used = [s for s in STATES if any(counts.get(s) for counts in found.counts.values())]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("dataset", "method"):
+        table.add_column(name, overflow="fold")
+    for name in used:
+        table.add_column(name, justify="right", style=_STYLES.get(name, ""))
+    for (dataset, method), counts in found.counts.items():
+        numbers = (f"{counts[s]:,}" if counts.get(s) else "" for s in used)
+        table.add_row(_text(dataset), _text(method), *numbers)
+    if len(found.counts) > 1:
+        sums = (sum(counts.get(s, 0) for counts in found.counts.values()) for s in used)
+        table.add_row("", "all", *(f"{n:,}" for n in sums), style="bold")
+    return table
+
+
+def _part(
+    console: Console, title: str, lines: Iterator[Text] | Sequence[Text], count: int,
+    most: int | None,
+) -> None:  # fmt: skip
+    if not count:
+        return
+    console.print(_text(f"\n{title}", "bold"))
+    for line in islice(lines, most):
+        console.print(_indented(line, 2))
+    if most is not None and count > most:
+        console.print(_indented(_text(f"and {count - most} more; --all names them", "dim"), 2))
+
+
+def _running(cell: CellStatus) -> Text:
+    line = _text(cell.title, _STYLES["running"])
+    if cell.holder is not None:
+        since = seconds_since(cell.holder.since)
+        line.append(printable(f" on {cell.holder.host}, process {cell.holder.pid}"))
+        line.append(f", for {format_seconds(since)}" if since is not None else "")
+        line.append(f", seen {format_seconds(cell.holder.seconds_since_beat)} ago", "dim")
+    return line.append(_kept(cell), "dim")
+
+
+def _interrupted(cell: CellStatus) -> Text:
+    line = _text(cell.title, _STYLES["interrupted"])
+    return line.append(_kept(cell) or "; no checkpoint, it starts from the beginning", "dim")
+
+
+def _kept(cell: CellStatus) -> str:
+    kept = cell.kept
+    if kept is None:
+        return ""
+    parts = [
+        f"step {kept.steps:,}" if kept.steps is not None else "",
+        f"{format_seconds(kept.seconds)} of work" if kept.seconds is not None else "",
+    ]
+    known = ", ".join(part for part in parts if part)
+    return f"; checkpoint{' of ' if known else ''}{known} {format_seconds(kept.age)} ago"
+
+
+def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
+    """Yield each reason, and under it the cells that failed for it."""
+    ranked = Counter(cell.reason for cell in cells).most_common()
+    for reason, count in islice(ranked, most):
+        yield _text(f"{plural(count, 'cell')}: {reason}", _STYLES["failed"])
+        named = [cell for cell in cells if cell.reason == reason]
+        shown = named if most is None else named[:3]
+        for cell in shown:
+            yield _text(f"  {cell.title} ({cell.id})", "dim")
+        if count > len(shown):
+            yield _text(f"  and {count - len(shown)} more", "dim")
+    if most is not None and len(ranked) > most:
+        yield _text(f"and {len(ranked) - most} more reasons; --all names them", "dim")
+
+
+def _print_requests(found: Status, console: Console, everything: bool) -> None:
+    if not found.outlooks:
+        console.print(_text("\nNo request is kept here: what is left is not known", "dim"))
+        return
+    open_ = [o for o in found.outlooks if everything or not o.is_finished]
+    console.print(_text("\nRequests", "bold"))
+    running = len(found.of("running"))
+    for outlook in open_:
+        ago = seconds_since(outlook.request.asked)
+        head = _text(f"{outlook.request.id}  {outlook.request.command}")
+        head.append("" if ago is None else f"  ({format_seconds(ago)} ago)", "dim")
+        console.print(_indented(head, 2))
+        console.print(_indented(_outlook(outlook, running), 4))
+    finished = len(found.outlooks) - len(open_)
+    if finished:
+        console.print(_indented(_text(f"{plural(finished, 'request')} finished", "green"), 2))
+    if any(o.counts["failed"] or o.counts["interrupted"] for o in open_):
+        console.print(_indented(_text("`bench retry` goes on with what is not done", "dim"), 2))
+
+
+def _outlook(outlook: Outlook, running: int) -> Text:
+    counts, total = outlook.counts, len(outlook.request.cells)
+    line = _text(f"{counts['done']:,} of {plural(total, 'cell')} done")
+    for name in STANDINGS[1:]:
+        if counts[name]:
+            line.append(f", {counts[name]:,} {name}", _STYLES.get(name, ""))
+    if not outlook.to_come:
+        return line
+    if outlook.seconds is None:
+        return line.append("; hours left unknown: nothing was measured")
+    line.append(f"; about {format_seconds(outlook.seconds)} of computing left", "bold")
+    if running > 1:
+        line.append(f", {format_seconds(outlook.seconds / running)} with {running} at a time")
+    if outlook.unknown:
+        line.append(f", and {plural(outlook.unknown, 'cell')} of unknown length")
+    return line
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
+
+
+def _indented(line: RenderableType, by: int) -> Padding:
+    return Padding(line, (0, 0, 0, by))
