@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from bench.report.aggregate import Row
 from bench.report.looks import look
@@ -18,8 +20,13 @@ _SAME_ARCH = {"convnet": "convnet3", "convnetd3": "convnet3", "convnetw128": "co
               "convnettm": "convnet3", "convnettmobjective": "convnet3"}  # fmt: skip
 _SAME_METHOD = {"whole": "wholedataset"}
 # Which of our protocols follows the one behind a method's published numbers.
-_PROTOCOL_OF = {"dim": "dim"}
+_PROTOCOL_OF = {"dim": "dim", "dc": "plain", "cafe": "plain"}
 _USUAL_PROTOCOL = "default"
+# These list coresets as DC's authors measured them: trained on without augmentation.
+_PLAIN_CORESETS = ("random", "herding", "k-center", "forgetting")
+_PLAIN_TABLES = ("AutoPalette", "NCFM", "DataDAM")
+# A difference of more standard errors than this is marked.
+_FAR = 3.0
 _COLUMNS = (
     ("Method", False), ("Mode", False), ("IPC", True), ("Profile", False), ("Protocol", False),
     ("Ours (%)", True), ("Paper (%)", True), ("Ours − paper", True), ("Source", True),
@@ -51,6 +58,41 @@ class Comparison:
         """Ours minus theirs, in percentage points."""
         return self.row.mean - self.paper.accuracy
 
+    @property
+    def standard_errors(self) -> float | None:
+        """How many standard errors the two lie apart; ``None`` if ours is of a single network.
+
+        Ours is :func:`standard_error`. The paper's ± counts as one of its, which is generous: few
+        say over how many networks it ranges, or give one at all.
+        """
+        ours = standard_error(self.row)
+        if ours is None:
+            return None
+        both = math.hypot(ours, self.paper.std or 0.0)
+        return abs(self.difference) / both if both else math.inf
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the two lie more than three standard errors apart."""
+        apart = self.standard_errors
+        return apart is not None and apart > _FAR and self.difference != 0
+
+
+def standard_error(row: Row) -> float | None:
+    """Return the standard error of a result's mean, in percentage points; ``None`` of one network.
+
+    The larger of two: that of the networks, pooled, and that of the seeds' means. Networks that
+    share a distilled set say nothing of how much distilled sets vary.
+    """
+    if row.std is None:
+        return None
+    found = row.std / math.sqrt(row.n)
+    if row.seeds > 1 and row.n % row.seeds == 0:
+        each = row.n // row.seeds
+        means = [fmean(row.accuracies[i : i + each]) for i in range(0, row.n, each)]
+        found = max(found, stdev(means) / math.sqrt(row.seeds))
+    return found
+
 
 def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Comparison]:
     """Pair each result with every published number of its dataset, method, IPC and judge."""
@@ -68,7 +110,7 @@ def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Compariso
 
 def differs(row: Row, paper: Published) -> tuple[str, ...]:
     """Return what keeps our result from being a reproduction of the paper's."""
-    expected = _PROTOCOL_OF.get(row.method, _USUAL_PROTOCOL)
+    expected = _expected_protocol(row, paper)
     named = row.protocol.rsplit("-v", 1)[0]
     theirs = _arch(paper.train_arch)
     told = (
@@ -82,6 +124,13 @@ def differs(row: Row, paper: Published) -> tuple[str, ...]:
         (bool(row.dataset_note), f"data ({row.dataset_note})"),
     )
     return tuple(text for holds, text in told if holds)
+
+
+def _expected_protocol(row: Row, paper: Published) -> str:
+    listed = any(table in paper.reported_in for table in _PLAIN_TABLES)
+    if listed and row.method in _PLAIN_CORESETS:
+        return "plain"
+    return _PROTOCOL_OF.get(row.method, _USUAL_PROTOCOL)
 
 
 def comparison_sections(pairs: Sequence[Comparison]) -> list[Section]:
@@ -100,7 +149,8 @@ def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
         (
             look(pair.row.method).label, pair.row.mode, ipc_name(pair.row.ipc), pair.row.profile,
             pair.row.protocol, percent(pair.row.mean, pair.row.std),
-            as_printed(pair.paper.accuracy, pair.paper.std), signed(pair.difference),
+            as_printed(pair.paper.accuracy, pair.paper.std),
+            signed(pair.difference) + (" ‡" if pair.is_far else ""),
             f"({sources.index(_source(pair.paper)) + 1})", "; ".join(pair.differs),
         )
         for pair in pairs
@@ -109,8 +159,24 @@ def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
         f"{_TITLE}: {dataset}, judged with {judge}",
         _LEAD,
         (make_sheet("Ours and theirs", _COLUMNS, body),),
-        [f"({i}) {source}." for i, source in enumerate(sources, start=1)],
+        [*(f"({i}) {source}." for i, source in enumerate(sources, start=1)), *_far_notes(pairs)],
     )
+
+
+def _far_notes(pairs: Sequence[Comparison]) -> list[str]:
+    """Explain the marked differences, and call those a defect that nothing explains."""
+    far = [pair for pair in pairs if pair.is_far]
+    if not far:
+        return []
+    notes = [
+        "‡ More than three standard errors apart: of ours, over seeds or networks, whichever is "
+        "larger; the paper's ± counts as one. What may explain it stands in the last column."
+    ]
+    bare = [pair for pair in far if not pair.differs]
+    if bare:
+        named = (f"{look(p.row.method).label} at IPC {ipc_name(p.row.ipc)}" for p in bare)
+        notes.append(f"Nothing explains {', '.join(dict.fromkeys(named))}: a defect, until it is.")
+    return notes
 
 
 def _source(paper: Published) -> str:

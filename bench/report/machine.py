@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,9 @@ def to_csv(
     """
     names = ["status", "reason", "seed", *Row.__dataclass_fields__, "shared"]
     if pairs is not None:
-        names += [f"published_{name}" for name in (*_PAPER, "difference", "differs")]
+        names += [
+            f"published_{name}" for name in (*_PAPER, "difference", "standard_errors", "differs")
+        ]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
@@ -84,7 +87,13 @@ def _result(row: Row) -> dict[str, Any]:
 
 def _paper(pair: Comparison) -> dict[str, Any]:
     numbers: Mapping[str, Any] = asdict(pair.paper)
-    told = {"difference": pair.difference, "differs": list(pair.differs)}
+    apart = pair.standard_errors
+    told = {
+        "difference": pair.difference,
+        # JSON knows no infinity: networks that agree to the last digit have no spread.
+        "standard_errors": apart if apart is not None and math.isfinite(apart) else None,
+        "differs": list(pair.differs),
+    }
     return {**{name: numbers[name] for name in _PAPER}, **told}
 
 

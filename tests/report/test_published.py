@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from report_frames import cell, example_frame, frame_of
 from bench.errors import BenchError
 from bench.report import published
 from bench.report.aggregate import collect
-from bench.report.comparison import Comparison, compare, comparison_sections
+from bench.report.comparison import (
+    Comparison,
+    compare,
+    comparison_sections,
+    differs,
+    standard_error,
+)
 from bench.report.published import Published, find_published, load_published
 
 HEADER = "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source"
@@ -92,12 +99,69 @@ def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
     assert pair.differs == ("protocol default-v1", "images frozen")
 
 
+@pytest.mark.parametrize(
+    ("method", "protocol", "expected"),
+    [("dc", "plain-v1", ()), ("dc", "default-v1", ("protocol default-v1",)),
+     ("cafe", "plain-v1", ()), ("cafe-dsa", "default-v1", ())],
+)  # fmt: skip
+def test_methods_without_augmentation_are_compared_under_plain(
+    method: str, protocol: str, expected: tuple[str, ...]
+) -> None:
+    number = Published(
+        {"cafe-dsa": "CAFE+DSA"}.get(method, method), "cifar10", 10, "-", "ConvNet-3", 50.0, None,
+        "", "Table 1", "here",
+    )  # fmt: skip
+    row = collect(frame_of(cell(method=method, protocol=protocol)))[0]
+    assert differs(row, number) == expected
+
+
+def test_coresets_of_dcs_table_are_compared_under_plain() -> None:
+    pairs = compared(method="random", ipc=10, protocol="plain-v1")
+    told = {p.paper.reported_in: p.differs for p in pairs}
+    assert told["NCFM Table 1"] == ()
+    assert told["PAD Table 1"] == ("protocol plain-v1",)
+
+
+def test_a_standard_error_counts_the_seeds_where_they_vary_more() -> None:
+    (one,) = collect(frame_of(cell(accuracies=[50.0, 52.0, 54.0, 52.0])))
+    assert standard_error(one) == pytest.approx(one.std / 2)
+    two = collect(frame_of(
+        cell(accuracies=[50.0, 50.2], seed=0, cell_id="a", distil_id="x"),
+        cell(accuracies=[54.0, 54.2], seed=1, cell_id="b", distil_id="y"),
+    ))[0]  # fmt: skip
+    assert standard_error(two) == pytest.approx(2.0)  # means 50.1 and 54.1
+    assert standard_error(collect(frame_of(cell(accuracies=[50.0])))[0]) is None
+
+
+def test_far_differences_are_marked_and_explained_or_called_a_defect() -> None:
+    def against(accuracy: float, std: float | None, **changes: object) -> Comparison:
+        paper = Published("DM", "CIFAR10", 10, "-", "ConvNet-3", accuracy, std, "", "T", "s")
+        (row,) = collect(
+            frame_of(cell(method="dm", protocol="default-v1", accuracies=[50.0, 51.0], **changes))
+        )
+        (pair,) = compare([row], [paper])
+        return pair
+
+    near, far = against(51.9, 0.5), against(53.0, 0.5)
+    assert (near.is_far, far.is_far) == (False, True)
+    assert far.standard_errors == pytest.approx(2.5 / math.hypot(0.5, 0.5))
+    assert against(52.1, None).is_far  # ours alone: 0.5
+    alone = comparison_sections([near])[0]
+    assert not any("‡" in note for note in alone.notes)
+    (bare,) = comparison_sections([far])
+    assert "a defect" in bare.notes[-1]
+    assert "‡" in bare.sheets[0].rows[0][bare.sheets[0].headers.index("Ours − paper")]
+    (explained,) = comparison_sections([against(53.0, 0.5, precision="bf16")])
+    assert any("‡" in note for note in explained.notes)
+    assert not any("defect" in note for note in explained.notes)
+
+
 def test_section_numbers_its_sources_and_quotes_them() -> None:
     (section,) = comparison_sections(compare(collect(example_frame()), load_published()))
     assert section.title == "Beside published numbers: cifar10, judged with convnet3"
     sheet = section.sheets[0]
     quoted = {row[sheet.headers.index("Source")] for row in sheet.rows}
-    assert len(section.notes) == len(quoted)
+    assert len([note for note in section.notes if note.startswith("(")]) == len(quoted)
     assert any("PAD Table 1" in note for note in section.notes)
     lite = [row for row in sheet.rows if row[sheet.headers.index("Profile")] == "lite"]
     assert lite
