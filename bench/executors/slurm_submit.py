@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.executors import slurm_queue
-from bench.executors.slurm_batch import Batch, folder_of, save_batch, with_job
+from bench.executors.slurm_batch import Batch, folder_of, remove_batch, save_batch, with_job
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_task import run_slurm_cell
 from bench.store.store import Store
@@ -52,6 +52,7 @@ def submit(
         save_batch(store, submitted)
     except BaseException:
         slurm_queue.cancel_named(batch.name)
+        remove_batch(store, batch.name, logs=True)
         raise
     return submitted
 
