@@ -184,6 +184,7 @@ class _Job:
             training = StackedTraining(self.nets, self.source, self.recipe, self.seeds)
             losses = self._train(_ALL, training, kept, range(len(self.nets)))
         if losses is None:
+            self.snapshots.forget(_ALL)
             return self.in_turn()
         seconds = (time.perf_counter() - started) / len(losses)
         return [self._tested(i, loss, seconds, None) for i, loss in enumerate(losses)]

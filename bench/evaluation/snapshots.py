@@ -61,11 +61,17 @@ class Snapshots:
         self._running.discard(name)
         self._asked.discard(name)
 
+    def forget(self, name: str) -> None:
+        """Expect nothing more of what was given up, and keep nothing of it."""
+        self._latest.pop(name, None)
+        self._running.discard(name)
+
     def tend(self) -> None:
         """Ask for states when the next checkpoint is due, and write them when all are there."""
         if self._keeper is None:
             return
-        if self._asking and not self._asked:
+        # Those that run: one may have ended in another thread at the moment it was asked.
+        if self._asking and not self._asked & self._running:
             self.write()
             self._asking = False
         elif not self._asking and self._keeper.due():
