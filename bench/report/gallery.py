@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+from bench.printable import printable
 from bench.report.aggregate import Row, collect
 from bench.report.looks import look
 from bench.report.style import plot_style, save
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 10
 _MOST_IMAGES = 10
+_LONGEST_NAME = 40
 _WIDEST = 12.5
 _LETTERS_PER_INCH, _TITLE_LETTERS_PER_INCH = 15, 12
 _GAP = 2
@@ -99,7 +101,7 @@ def _panel(row: Row, ipc: int) -> _Panel:
         f"{look(row.method).label} ({told})",
         montage(images.clamp(0, 1).numpy()),
         images.shape[1],
-        tuple(names[: len(images)]),
+        tuple(printable(name)[:_LONGEST_NAME] for name in names[: len(images)]),
         distilled.spec.num_classes,
     )
 

@@ -13,7 +13,8 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
-    "±": r"$\pm$", "×": r"$\times$", "−": r"$-$", "†": r"$^{\dagger}$", "–": "--", "…": r"\ldots{}",
+    "±": r"$\pm$", "×": r"$\times$", "−": r"$-$", "†": r"$^{\dagger}$",
+    "‡": r"$^{\ddagger}$", "–": "--", "…": r"\ldots{}",
     **{mark: f"$^{{\\mathrm{{{letter}}}}}$" for mark, letter in zip(MARKS, _LETTERS, strict=True)},
 }  # fmt: skip
 # A float cannot be longer than a page, nor a table in the text's size wider than this.
