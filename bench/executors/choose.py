@@ -52,7 +52,9 @@ class ExecutorOptions:
             raise UnknownNameError("executor", self.executor, EXECUTORS)
         for name, options in EXECUTORS.items():
             for option in options:
-                if name != self.executor and getattr(self, option) not in (None, (), False):
+                value = getattr(self, option)
+                given = value not in (None, ()) and value is not False  # 0 workers are some
+                if name != self.executor and given:
                     flag = option.replace("_", "-")
                     raise BenchError(
                         f"--{flag} goes with --executor {name}, not with {self.executor}"

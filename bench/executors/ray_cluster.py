@@ -69,7 +69,7 @@ def _start(address: str | None) -> None:
         # Ray would try again forever where its own guard ends a process for want of memory.
         os.environ["RAY_task_oom_retries"] = str(RETRIES)  # noqa: SIM112  # Ray's name
         ray.init(
-            num_cpus=cpu_share(), include_dashboard=False,
+            address="local", num_cpus=cpu_share(), include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES, **quiet,
         )  # fmt: skip
         return

@@ -31,7 +31,7 @@ def toys(tmp_path: Path, data_dir: Path, toy_folder: Path) -> Iterator[ToyRuns]:
             METHODS.unregister(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_here(toy_folder: Path) -> Iterator[None]:
     """A Ray with two CPUs; executors without an address use it."""
     pytest.importorskip("ray", reason="needs the ray extra")
@@ -41,7 +41,7 @@ def ray_here(toy_folder: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slurm_here(toy_folder: Path) -> Iterator[None]:
     """A SLURM of one node."""
     from slurm_cluster import running_cluster

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import findings
-from toy_runs import TOYS, ToyRuns, wait_until
+from toy_runs import TOYS, ToyRuns, assert_goes_on, wait_until
 
 import bench.executors.local_process
 from bench.errors import BenchError
@@ -19,21 +18,6 @@ from bench.executors.local_slots import divide
 from bench.executors.spec import RunSpec
 from bench.interrupts import Stop
 from bench.registry import METHODS
-
-
-def assert_goes_on(toys: ToyRuns, store: str) -> None:
-    """Nothing of a run is left but what it did, and the rest of it ends as if it had gone on."""
-    wait_until("all processes have ended", lambda: not toys.processes())
-    assert not toys.locks(store)
-    assert list((toys.folder / store).rglob("checkpoint.safetensors"))
-    assert len(toys.steps()) < 4
-    toys.pause(0)
-    rest, _ = toys.open(store, "toy-walks")
-    rest.run()
-    assert toys.steps() == [("toy-walks-1", i) for i in range(4)], "each step is done once"
-    here, _ = toys.open("here", "toy-walks")
-    here.run()
-    assert findings(toys.folder / store) == findings(toys.folder / "here")
 
 
 def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:

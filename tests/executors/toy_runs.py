@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from helpers import findings
+
 from bench.api import Session, open_session
 from bench.cells import Cell
 from bench.control import Control
@@ -99,6 +101,10 @@ class ToyRuns:
         found = (re.fullmatch(r"step-(.+)-(\d+)-\d+", p.name) for p in self.toys.iterdir())
         return sorted((m[1], int(m[2])) for m in found if m)
 
+    def workers(self) -> set[str]:
+        """Return the processes that have begun a step."""
+        return {p.name.split("-")[-1] for p in self.toys.glob("step-*")}
+
     def processes(self) -> list[int]:
         """Return the processes that descend from what :meth:`start` started, and run."""
         wanted, found = f"TOY_MARK={self.mark}".encode(), []
@@ -120,3 +126,18 @@ def wait_until(what: str, happens: Callable[[], object]) -> None:
     while not happens():
         assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"
         time.sleep(0.1)
+
+
+def assert_goes_on(toys: ToyRuns, store: str) -> None:
+    """Nothing of a run is left but what it did, and the rest of it ends as if it had gone on."""
+    wait_until("all processes have ended", lambda: not toys.processes())
+    assert not toys.locks(store)
+    assert list((toys.folder / store).rglob("checkpoint.safetensors"))
+    assert len(toys.steps()) < 4
+    toys.pause(0)
+    rest, _ = toys.open(store, "toy-walks")
+    rest.run()
+    assert toys.steps() == [("toy-walks-1", i) for i in range(4)], "each step is done once"
+    here, _ = toys.open("here", "toy-walks")
+    here.run()
+    assert findings(toys.folder / store) == findings(toys.folder / "here")

@@ -1,0 +1,132 @@
+"""The ray executor: on two nodes and on one less, interrupted, and where it cannot work."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import findings
+from toy_runs import ToyRuns, assert_goes_on, wait_until
+
+from bench.errors import BenchError
+from bench.interrupts import Interrupted, Stop
+
+pytest.importorskip("ray", reason="needs the ray extra")
+from bench.executors.ray import ray_execution
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def cluster(toy_folder: Path) -> Iterator[Any]:
+    """A cluster of two nodes on this machine, each with one CPU."""
+    from ray.cluster_utils import Cluster
+
+    size = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    made = Cluster(initialize_head=True, head_node_args=size)
+    made.add_node(**size)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[..., None]]:
+    """Gives what does something beside the test as soon as something has happened."""
+    threads = []
+
+    def when(what: str, happens: Callable[[], object], act: Callable[[], object]) -> None:
+        def wait() -> None:
+            wait_until(what, happens)
+            act()
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+
+    yield when
+    for thread in threads:
+        thread.join()
+
+
+def test_a_run_that_is_told_to_stop_continues(
+    cluster: Any, toys: ToyRuns, beside: Callable[..., None]
+) -> None:
+    toys.pause(2)
+    stop = Stop()
+    session, seen = toys.open("store", "toy-walks", stop=stop)
+    beside("a step is done", lambda: ("toy-walks-1", 1) in toys.steps(),
+           lambda: stop.request("SIGTERM", 143))  # fmt: skip
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        session.run(execute=ray_execution(cluster.address))
+    assert [status for status, _ in seen.ended.values()] == ["stopped"]
+    assert_goes_on(toys, "store")
+
+
+def test_cells_that_no_node_can_hold_wait_until_the_run_is_stopped(
+    cluster: Any, toys: ToyRuns
+) -> None:
+    stop = Stop()
+    session, seen = toys.open("store", "toy-walks", stop=stop)
+
+    def note(text: str) -> None:
+        assert "no node of the Ray cluster has 64 CPUs and 0 GPUs" in text
+        stop.request("SIGINT", 130)
+
+    seen.note = note  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match="SIGINT"):
+        session.run(execute=ray_execution(cluster.address, cpus_per_cell=64))
+    assert not seen.ended
+
+
+def test_a_store_that_a_node_cannot_see_is_named(
+    cluster: Any, toys: ToyRuns, tmp_path: Path
+) -> None:
+    session, _ = toys.open("store", "toy-walks")
+    session.spec = replace(session.spec, store=str(tmp_path / "elsewhere"))
+    with pytest.raises(BenchError, match=r"cannot see the store '.*elsewhere': .* share"):
+        session.run(execute=ray_execution(cluster.address))
+
+
+def test_a_lost_node_loses_nothing(
+    cluster: Any, toys: ToyRuns, beside: Callable[..., None]
+) -> None:
+    toys.pause(2)
+    ipcs = [1, 2, 3]
+    session, seen = toys.open("store", "toy-walks", ipcs=ipcs)
+    node = cluster.list_all_nodes()[1]
+    beside("both nodes compute", lambda: len(toys.workers()) == 2,
+           lambda: cluster.remove_node(node, allow_graceful=False))  # fmt: skip
+    outcome = session.run(execute=ray_execution(cluster.address))
+    assert outcome.counts == {"ok": 2 * len(ipcs)}
+    assert any("its process died; it goes on in another" in note for note in seen.notes)
+    toys.pause(0)
+    here, _ = toys.open("here", "toy-walks", ipcs=ipcs)
+    here.run()
+    assert findings(toys.folder / "store") == findings(toys.folder / "here")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_cluster_that_was_started_here_ends_with_the_run(
+    toys: ToyRuns, number: signal.Signals
+) -> None:
+    toys.pause(2)
+    run = toys.start("store", "toy-walks", executor="ray")
+    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    run.send_signal(number)
+    said, _ = run.communicate()
+    wait_until("all processes have ended", lambda: not toys.processes())
+    if number == signal.SIGTERM:
+        assert run.returncode == 128 + number, said
+        assert said.splitlines()[-1].startswith("stopped by SIGTERM")
+        assert_goes_on(toys, "store")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_without_a_cluster_is_named(address: str, toys: ToyRuns) -> None:
+    session, _ = toys.open("store", "toy-walks")
+    with pytest.raises(BenchError, match=address):
+        session.run(execute=ray_execution(address))
