@@ -102,7 +102,8 @@ class _Clock(View):
             now = self.running.get(id_)
             left += seconds if now is None else now.seconds_left(seconds)
         left += sum(r.seconds_left(0.0) for i, r in self.running.items() if i not in self.left)
-        return format_seconds(left) if left > 0 else "unknown"
+        # Cells that run side by side share the work among them.
+        return format_seconds(left / max(1, len(self.running))) if left > 0 else "unknown"
 
 
 class PlainView(_Clock):

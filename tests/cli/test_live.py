@@ -40,6 +40,16 @@ def test_live_grid() -> None:
     assert "a record was damaged [it really was]" in out.getvalue()
 
 
+def test_cells_that_run_side_by_side_share_the_time_left() -> None:
+    view = PlainView()
+    other = EvaluateCell(MADE, 1, "stored", "convnet3", "quick", 1, 2, "fp32")
+    view.begin([MADE, JUDGED, other], {JUDGED.id: 40.0, other.id: 50.0})
+    view.start(JUDGED)
+    assert view.time_left() == "90 s"
+    view.start(other)
+    assert view.time_left() == "45 s"
+
+
 def test_live_view_says_why_a_distillation_failed() -> None:
     out = io.StringIO()
     view = LiveView(Console(file=out, width=120, force_terminal=True))
