@@ -86,12 +86,12 @@ class SlurmExecutor(Executor):
             self._note(f"{len(self._jobs)} cells are with SLURM already")
         self._jobs.submit([cell for cell in cells if cell.id not in self._jobs])
         if self._detach:
-            self._note(f"{len(self._jobs)} cells are with SLURM; {self._what_next()}")
+            self._note(f"{len(self._jobs)} cells are with SLURM; without --detach, {self._next()}")
             return
         try:
             self._watch()
         except Interrupted:
-            self._note(f"the jobs go on; {self._what_next()}")
+            self._note(f"the jobs go on; {self._next()}")
             raise
 
     def _watch(self) -> None:
@@ -219,7 +219,7 @@ class SlurmExecutor(Executor):
             self.runner.control.stop.check()
             time.sleep(min(left, 0.2))
 
-    def _what_next(self) -> str:
+    def _next(self) -> str:
         return f"the same command watches them, `scancel {' '.join(self._jobs.arrays())}` ends them"
 
     def _note(self, text: str) -> None:

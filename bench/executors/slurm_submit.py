@@ -101,6 +101,8 @@ def _parameters(name: str, options: SlurmOptions, held: bool) -> dict[str, Any]:
         "signal_delay_s": options.grace,
         "array_parallelism": options.limit,
         "stderr_to_stdout": True,
+        # A job starts in the folder of the command; a folder 'bench' there is not this package.
+        "setup": ["export PYTHONSAFEPATH=1"],
         "additional_parameters": {
             **options.sbatch, "requeue": True, **({"hold": True} if held else {}),
         },

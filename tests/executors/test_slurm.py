@@ -204,7 +204,8 @@ def test_who_stops_watching_finds_the_jobs_again(cluster, toys, stop, begin) -> 
 def test_detached_jobs_need_nobody(cluster, toys, stop) -> None:
     session, seen = opened(toys, stop, 2)
     assert go(session, detach=True, judge=True).counts == {}
-    assert seen.notes[0].startswith("2 cells are with SLURM; the same command watches them")
+    (note,) = seen.notes
+    assert note.startswith("2 cells are with SLURM; without --detach, the same command watches")
     cluster.wait_until("the jobs are done", lambda: not jobs(cluster), PATIENCE)
     assert opened(toys, stop, 2)[0].missing() == []
 
@@ -218,6 +219,16 @@ def test_one_limit_holds_for_all_jobs_of_a_run(cluster, toys, stop, begin) -> No
         time.sleep(0.2)
     assert run.result().counts == {"ok": 2}
     assert max(running) == 1
+
+
+def test_more_cells_than_an_array_holds_become_several(toys, stop) -> None:
+    with running_cluster(max_array=3) as small:
+        go(opened(toys, stop, 2, 1, 2)[0], "begin=now+1hour", detach=True, judge=True)
+        shown = small.run("squeue", "--noheader", "--array", "--format=%F %K %E").splitlines()
+    assert sorted(shown) == [
+        "1 0 (null)", "1 1 afterany:1_0(unfulfilled)", "1 2 (null)",
+        "5 N/A afterany:1_2(unfulfilled)",
+    ]  # fmt: skip
 
 
 def test_what_slurm_refuses_is_one_line_and_leaves_nothing(cluster, toys, stop) -> None:

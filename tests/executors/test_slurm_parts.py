@@ -19,7 +19,7 @@ from bench.executors.slurm_batch import (
 )
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import TaskState
-from bench.executors.slurm_submit import chunks, load_submitit
+from bench.executors.slurm_submit import chunks, load_submitit, submit
 from bench.store.store import Store
 
 
@@ -151,6 +151,43 @@ def test_a_batch_that_somebody_made_up_is_left_out(tmp_path: Path, name: str, co
     (tmp_path / "slurm").mkdir()
     (tmp_path / "slurm" / f"{name}.json").write_text(content)
     assert load_batches(Store(tmp_path)) == []
+
+
+def test_whoever_is_last_in_a_chain_is_told_first_what_it_waits_for(
+    tmp_path: Path, said: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.executors.slurm_submit._sbatch", lambda *rest: "7")
+    store = Store(tmp_path)
+    batch = new_batch(store, ["gan", "dim", "judged-1", "judged-2", "late"])
+    waits = {"dim": "gan", "judged-1": "dim", "judged-2": "dim", "late": "early"}
+    submitted = submit(store, batch, "", SlurmOptions(), waits, {"early": "3_4"})
+    assert [command[2:] for command in said] == [
+        ("JobId=7_[2,3]", "Dependency=afterany:7_1"),
+        ("JobId=7_[1]", "Dependency=afterany:7_0"),
+        ("JobId=7_[4]", "Dependency=afterany:3_4"),
+        ("7",),
+    ]
+    assert load_batches(store) == [submitted]
+
+
+def test_what_cannot_be_ordered_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = []
+
+    def run(*command: str) -> str:
+        commands.append(command[0])
+        if command[0] == "scontrol":
+            raise BenchError("SLURM's scontrol failed")
+        return ""
+
+    monkeypatch.setattr(slurm_queue, "_run", run)
+    monkeypatch.setattr("bench.executors.slurm_submit._sbatch", lambda *rest: "7")
+    store = Store(tmp_path)
+    with pytest.raises(BenchError, match="scontrol failed"):
+        submit(store, new_batch(store, ["a", "b"]), "", SlurmOptions(), {"b": "a"}, {})
+    assert commands == ["scontrol", "scancel"]
+    assert load_batches(store) == []
 
 
 def test_more_cells_than_an_array_holds_are_cut() -> None:
