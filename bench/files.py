@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 
-def open_plain(path: Path, *, follow: bool = True) -> BufferedReader:
+def open_plain(path: str | Path, *, follow: bool = True) -> BufferedReader:
     """Open a file to read it, unless reading it could wait or go on for ever.
 
     Args:
@@ -42,7 +42,7 @@ def open_plain(path: Path, *, follow: bool = True) -> BufferedReader:
         raise
 
 
-def read_plain(path: Path, limit: int, *, follow: bool = True) -> bytes:
+def read_plain(path: str | Path, limit: int, *, follow: bool = True) -> bytes:
     """Read a whole file of at most ``limit`` bytes; see :func:`open_plain`.
 
     Raises:

@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA_VERSION = 1
+# Of a name or a label; to draw one takes time.
+_MOST_LETTERS = 4000
 _CELL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 STATUSES = ("ok", "failed", "skipped")
 _KINDS = ("distil", "evaluate")
@@ -101,7 +103,7 @@ class Record:
         if type(version) is not int:
             raise ValueError("field 'schema_version' is missing or of the wrong type")
         if version != SCHEMA_VERSION:
-            raise OtherSchemaError(f"schema_version {version}, this bench reads {SCHEMA_VERSION}")
+            raise OtherSchemaError(_what_to_do(version, data.get("environment")))
         _check_fields(data, cls._types())
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown:
@@ -142,11 +144,29 @@ class Record:
         for name in ("mode", "arch"):
             if not isinstance(self.identity.get(name, ""), str | None):
                 raise ValueError(f"field 'identity.{name}' is of the wrong type")
+        for name, value in {**self.identity, **self.labels}.items():
+            if isinstance(value, str) and len(value) > _MOST_LETTERS:
+                raise ValueError(f"'{name:.50}' has {len(value):,} letters")
+
+
+def _what_to_do(version: int, environment: Any) -> str:
+    packages = environment.get("packages") if isinstance(environment, dict) else None
+    wrote = packages.get("distillation-bench") if isinstance(packages, dict) else None
+    release = f" {wrote}" if isinstance(wrote, str) else ""
+    text = f"schema_version {version}, this bench reads {SCHEMA_VERSION}"
+    if version > SCHEMA_VERSION:
+        return f"{text}: upgrade to bench{release or ' of a later release'} to read it"
+    return (
+        f"{text}: read it with bench{release or ' of an earlier release'}; this bench has cells of "
+        "its own and computes them anew, best in another --store"
+    )
 
 
 def _check_fields(data: Mapping[str, Any], types: Mapping[str, Any], prefix: str = "") -> None:
     for name, kind in types.items():
         value = data.get(name, ...)
+        if type(value) is kind and kind is not int:
+            continue  # as nearly always; a store has many thousands of records
         right = isinstance(value, kind) or (kind is float and isinstance(value, int))
         if not right or isinstance(value, bool):
             raise ValueError(f"field '{prefix}{name}' is missing or of the wrong type")
@@ -163,5 +183,7 @@ def _check_accuracies(accuracies: Sequence[Any]) -> None:
 
 
 def _is_amount(value: Any) -> bool:
+    if type(value) is float:
+        return 0 <= value < _TOO_LARGE
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return plain and 0 <= value < _TOO_LARGE

@@ -34,6 +34,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.damaged: list[str] = []
+        self._cells = os.path.join(root, "cells")
 
     def prepare(self) -> None:
         """Make the folder, or say why it cannot be used.
@@ -69,12 +70,7 @@ class Store:
             BenchError: if the id could not be a folder's plain name, or the folder is a link: what
                 is written to it would leave the store.
         """
-        if not is_cell_id(cell_id):
-            raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
-        path = self.root / "cells" / cell_id
-        if os.path.islink(path):
-            raise BenchError(f"'{path}' is a link: remove it, a store holds its cells itself")
-        return path
+        return Path(self._checked(cell_id))
 
     def artefact(self, cell_id: str) -> Path:
         """Return where a distil cell keeps its distilled set."""
@@ -153,7 +149,7 @@ class Store:
         Raises:
             BenchError: if there is a record that this user may not read.
         """
-        path = self.folder(cell_id) / "record.json"
+        path = self._record(cell_id)
         try:
             record = Record.from_json(parse_json(read_plain(path, _MOST_BYTES, follow=False)))
             if record.id != cell_id:
@@ -200,17 +196,29 @@ class Store:
         """Yield every readable record, in the order of their ids."""
         self.check_readable()
         for name in sorted(filter(is_cell_id, os.listdir(self.root / "cells"))):
-            if os.path.islink(self.root / "cells" / name):
-                self._name(f"'{self.root / 'cells' / name}' is a link; left alone")
+            if os.path.islink(f"{self._cells}/{name}"):
+                self._name(f"'{self._cells}/{name}' is a link; left alone")
                 continue
             record = self.read(name)
             if record is not None:
                 yield record
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
-        aside = path.with_name("record.damaged.json")
+    def _record(self, cell_id: str) -> str:
+        """Return the path of a cell's record, as text: many thousands are read at a time."""
+        return f"{self._checked(cell_id)}/record.json"
+
+    def _checked(self, cell_id: str) -> str:
+        if not is_cell_id(cell_id):
+            raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
+        path = f"{self._cells}/{cell_id}"
+        if os.path.islink(path):
+            raise BenchError(f"'{path}' is a link: remove it, a store holds its cells itself")
+        return path
+
+    def _set_aside(self, path: str, error: Exception) -> None:
+        aside = Path(path).with_name("record.damaged.json")
         try:
-            path.replace(aside)
+            Path(path).replace(aside)
             done = f"set aside as {aside.name}"
         except OSError:
             # A read-only store, say: the cell still counts as missing.

@@ -58,13 +58,13 @@ def survey(store: Store) -> Iterator[CellState]:
         BenchError: if there is no store, or it may not be read.
     """
     store.check_readable()
-    cells = store.root / "cells"
+    cells = os.path.join(store.root, "cells")
     for name in sorted(filter(is_cell_id, os.listdir(cells))):
         try:
-            files = frozenset(os.listdir(cells / name))
+            files = frozenset(os.listdir(f"{cells}/{name}"))
         except (FileNotFoundError, NotADirectoryError):  # gone just now, or a stray file
             continue
-        if not os.path.islink(cells / name):
+        if not os.path.islink(f"{cells}/{name}"):
             yield _state(store, name, files)
 
 
