@@ -107,12 +107,13 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, toys, stop, begin) 
 
 def test_a_preempted_job_requeues_itself(cluster, toys, stop, begin) -> None:
     toys.pause(0.5)
-    run = begin(opened(toys, stop, 8)[0], "partition=main", "cpus-per-task=2")
+    run = begin(opened(toys, stop, 200)[0], "partition=main", "cpus-per-task=2")
     wait_for_steps(cluster, toys, 3)
     assert cluster.run("sbatch", "--partition=urgent", "--wrap=sleep 1", "--output=/dev/null")
+    cluster.wait_until("it goes on", lambda: len(toys.workers()) == 2, PATIENCE)
+    toys.pause(0)
     assert run.result(PATIENCE).counts == {"ok": 1}
-    assert_each_step_once(toys, 8)
-    assert len(toys.workers()) == 2
+    assert_each_step_once(toys, 200)
 
 
 def test_the_time_limit_is_no_end(cluster, toys, stop, begin) -> None:
