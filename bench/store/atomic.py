@@ -28,27 +28,34 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success flush it and rename it over ``path``."""
+def replacing(path: Path, *, flushed: bool = True) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success flush it and rename it over ``path``.
+
+    Args:
+        path: what to replace.
+        flushed: whether the file must outlive a power cut; else it may be empty after one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        _flush(temporary)
+        if flushed:
+            _flush(temporary)
         temporary.chmod(0o644)
         temporary.replace(path)
-        _flush(path.parent)
+        if flushed:
+            _flush(path.parent)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people and machines: indented, keys sorted, no NaN."""
+def write_json(path: Path, value: Any, *, flushed: bool = True) -> None:
+    """Write JSON for people and machines: indented, keys sorted, no NaN; see :func:`replacing`."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    with replacing(path) as temporary:
+    with replacing(path, flushed=flushed) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -91,7 +91,10 @@ class Store:
         Raises:
             CannotWriteError: if the disk is full or the store may not be written.
         """
-        self._write(self.folder(cell_id) / "request.json", identity)
+        path = self.folder(cell_id) / "request.json"
+        with writing(path):
+            # It tells people what a cell without a record is; no result rests on it.
+            write_json(path, identity, flushed=False)
 
     def write(self, record: Record) -> None:
         """Write a cell's record; from then on the cell is done.
@@ -99,12 +102,9 @@ class Store:
         Raises:
             CannotWriteError: if the disk is full or the store may not be written.
         """
-        self._write(self.folder(record.id) / "record.json", record.to_json())
-
-    @staticmethod
-    def _write(path: Path, value: Any) -> None:
+        path = self.folder(record.id) / "record.json"
         with writing(path):
-            write_json(path, value)
+            write_json(path, record.to_json())
 
     def log(self, cell_id: str, text: str) -> None:
         """Append to a cell's log.
