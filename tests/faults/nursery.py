@@ -45,6 +45,7 @@ def _run(arguments: list[str], out: str, err: str, env: dict[str, str], memory: 
     ):
         os.dup2(os.open(path, flags, 0o644), number)
     os.environ.update(env)
+    sys.argv = ["bench", *arguments]
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     return _exit_code(arguments)

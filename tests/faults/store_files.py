@@ -14,9 +14,11 @@ from bench.store.record import Record
 from bench.store.state_file import load_state
 from bench.store.store import Store
 
-# What may differ between two runs of one cell: how long it took, on how many attempts.
 _KNOWN = ("request.json", "record.json", "artefact.safetensors", "byproducts.safetensors")
+# All that a cost says of the work, and not of how long it took on how many attempts.
 _COUNTED = ("total_steps", "distil_steps")
+# Where bench came from and who asked: a store has another name, and a checkout may go on.
+_ORIGIN = ("command", "git_commit", "git_dirty")
 
 
 def cells(store: Path) -> dict[str, Record]:
@@ -42,14 +44,16 @@ def checkpoints(folder: Path) -> list[dict[str, Any]]:
 def essence(store: Path) -> dict[str, Any]:
     """Return all that must not depend on how often the work was interrupted.
 
-    Records but for times and attempts, the bytes of artefacts and by-products, and the tensors of
+    Records but for times, attempts and the command, the bytes of artefacts and by-products, and the tensors of
     shared work (whose file says how long it took).
     """
     found: dict[str, Any] = {}
     for id_, record in cells(store).items():
-        plain = {k: v for k, v in record.to_json().items() if k not in ("finished", "cost")}
-        steps = {k: record.cost[k] for k in _COUNTED if k in record.cost}
-        found[id_] = {**plain, **steps, "files": _files(store / "cells" / id_)}
+        plain = record.to_json()
+        del plain["finished"]
+        plain["cost"] = {k: record.cost[k] for k in _COUNTED if k in record.cost}
+        plain["environment"] = {k: v for k, v in record.environment.items() if k not in _ORIGIN}
+        found[id_] = {**plain, "files": _files(store / "cells" / id_)}
     for path in sorted((store / "shared").glob("*.safetensors")):
         found[path.name] = _tensors(path)
     return found
