@@ -10,15 +10,13 @@ from typing import Any
 
 from bench.control import Control
 from bench.errors import BenchError
-from bench.files import file_sha256, read_plain
+from bench.files import file_sha256
 from bench.store.atomic import write_json, writing
 from bench.store.checkpoint import Checkpoint
+from bench.store.reading import load_record
 from bench.store.record import OtherSchemaError, Record, is_cell_id
-from bench.strict_json import parse_json
 
 DEFAULT_STORE = Path("results/runs")
-# A record has about two thousand bytes; one of a thousand networks a hundred thousand.
-_MOST_BYTES = 8 * 2**20
 
 
 class Store:
@@ -151,10 +149,7 @@ class Store:
         """
         path = self._record(cell_id)
         try:
-            record = Record.from_json(parse_json(read_plain(path, _MOST_BYTES, follow=False)))
-            if record.id != cell_id:
-                raise ValueError(f"it is the record of cell {record.id}")
-            return record
+            return load_record(path, cell_id)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OtherSchemaError as error:

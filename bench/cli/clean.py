@@ -1,0 +1,73 @@
+"""``bench clean``: removes what a store does not need, after asking."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import store_option
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.store.cleaning import Waste
+
+# Paths of one kind that are named.
+_SHOWN = 5
+
+
+@click.command()
+@click.option("--failed", is_flag=True, help="Cells that failed too, with logs and checkpoints.")
+@click.option("--artefacts", is_flag=True,
+              help="Distilled sets too, if their evaluations are all done.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
+    """Remove what a store does not need; lists it and asks first.
+
+    That is: files that killed processes left behind, damaged files that were set aside, checkpoints
+    of cells that are done, and folders of cells that hold no work. Never a result.
+    """
+    from bench.report.text import plural, size
+    from bench.store.cleaning import find_waste, remove
+    from bench.store.store import Store
+
+    waste = find_waste(store, failed=failed, artefacts=artefacts)
+    if not waste:
+        click.echo(f"nothing to remove in '{store}'")
+        return
+    _print(waste, store)
+    if not yes and not _agreed():
+        click.echo("nothing was removed")
+        return
+    freed = remove(Store(store), waste)
+    left = sum(each.path.exists() or each.path.is_symlink() for each in waste)
+    click.echo(f"removed {plural(len(waste) - left, 'item')}, {size(freed)}")
+    if left:
+        click.echo(f"{plural(left, 'item')} could not be removed: in use by now, or not allowed")
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise BenchError("there is no terminal to ask on: say --yes to remove them")
+    return click.confirm("Remove them?")
+
+
+def _print(waste: Sequence[Waste], store: Path) -> None:
+    from bench.printable import printable
+    from bench.report.text import duration, plural, size
+
+    kinds = dict.fromkeys(each.kind for each in waste)
+    for kind in kinds:
+        members = [each for each in waste if each.kind == kind]
+        total = size(sum(each.size for each in members))
+        again = sum(each.seconds for each in members)
+        made = f"; making them again takes about {duration(again)}" if again else ""
+        click.echo(f"{kind}: {plural(len(members), 'item')}, {total}{made}")
+        for each in members[:_SHOWN]:
+            click.echo(printable(f"  {each.path.relative_to(store)}  {size(each.size)}"))
+        if len(members) > _SHOWN:
+            click.echo(f"  and {len(members) - _SHOWN} more")

@@ -1,0 +1,41 @@
+"""``bench merge``: the stores of several machines into one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.store.store import DEFAULT_STORE
+
+
+@click.command()
+@click.argument("sources", metavar="STORE...", nargs=-1, required=True,
+                type=click.Path(path_type=Path))  # fmt: skip
+@click.option("--into", "--store", "destination", type=click.Path(path_type=Path),
+              default=DEFAULT_STORE, show_default=True, help="The store that receives.")  # fmt: skip
+def merge(sources: tuple[Path, ...], destination: Path) -> None:
+    """Put the stores of several machines into one, by the identity of cells.
+
+    A result takes the place of a failure. Two results of one cell that differ are a conflict: both
+    are told, and --into keeps its own. Exit code 1 if there is a conflict or anything was left out.
+    """
+    from bench.printable import printable
+    from bench.report.text import plural
+    from bench.store.merging import COUNTS, merge_store
+    from bench.store.store import Store
+
+    for source in sources:
+        Store(source).check_readable()  # before anything is copied
+    problems = 0
+    for source in sources:
+        merged = merge_store(source, destination)
+        counted = [f"{merged.counts[name]:,} {name}" for name in COUNTS if merged.counts[name]]
+        click.echo(f"{source}: {', '.join(counted) or 'nothing to copy'}")
+        for line in merged.problems:
+            click.echo(printable(f"  {line}"))
+        problems += len(merged.problems)
+    if problems:
+        click.echo(f"{plural(problems, 'line')} above to look at; '{destination}' kept what it had")
+        sys.exit(1)

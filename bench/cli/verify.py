@@ -1,0 +1,39 @@
+"""``bench verify``: every record and artefact of a store against its hash."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cli.options import store_option
+
+
+@click.command()
+@store_option
+def verify(store: Path) -> None:
+    """Check that a store is what was written; changes nothing.
+
+    Every record must be valid and be that of its cell, every artefact must have the sha256 that its
+    record says. A store of records alone is fine. Exit code 1 if anything is wrong.
+    """
+    from bench.printable import printable
+    from bench.report.text import plural
+    from bench.store.verifying import verify_store
+
+    verdict = verify_store(store)
+    for line in verdict.problems:
+        click.echo(printable(f"wrong: {line}"))
+    checked = f"{plural(verdict.records, 'record')} and {plural(verdict.artefacts, 'artefact')}"
+    click.echo(f"{checked} are as they were written")
+    if verdict.absent:
+        click.echo(f"{plural(verdict.absent, 'artefact')} not here")
+    if verdict.other_versions:
+        other = plural(verdict.other_versions, "record")
+        click.echo(f"{other} of another version of bench, not checked")
+    if verdict.problems:
+        click.echo(
+            f"{plural(len(verdict.problems), 'problem')}: `bench run` makes again what is damaged"
+        )
+        sys.exit(1)

@@ -1,0 +1,182 @@
+"""The stores of several machines put into one, by the identity of cells.
+
+What only one of them has is copied; a result takes the place of a failure. Two results of one cell
+that differ are a conflict: both are told, and the destination keeps its own. The source is only
+read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.cells import hash_identity
+from bench.errors import BenchError
+from bench.files import open_plain
+from bench.store.atomic import replacing, writing
+from bench.store.lock import cell_lock
+from bench.store.reading import load_record
+from bench.store.record import Record, is_cell_id
+from bench.store.requests import load_requests, save_request
+from bench.store.store import Store
+
+# What a merge counts, in the order in which people read it.
+COUNTS = ("copied", "replaced", "completed", "equal", "kept", "conflicts", "unfinished", "shared")
+_BLOCK = 1 << 20
+
+
+@dataclass
+class Merged:
+    """How the merge of one store went.
+
+    Attributes:
+        counts: cells ``copied`` (the destination had no record), ``replaced`` (it had a failure),
+            ``completed`` (it had the record but not the artefact), ``equal``, ``kept`` (it has a
+            result or the same failure), ``conflicts``, ``unfinished`` (the source has no record);
+            and ``shared`` files that were copied.
+        problems: a line for each conflict and for each thing that could not be copied.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def merge_store(source: Path, destination: Path) -> Merged:
+    """Copy into a store what another one has and it lacks.
+
+    Raises:
+        BenchError: if there is no store at ``source``, it is the destination itself, or the
+            destination may not be written.
+    """
+    old, new, merged = Store(source), Store(destination), Merged()
+    old.check_readable()
+    new.prepare()
+    if os.path.samefile(source, destination):
+        raise BenchError(f"store '{source}' cannot be merged into itself")
+    for name in sorted(filter(is_cell_id, os.listdir(source / "cells"))):
+        if os.path.islink(source / "cells" / name):
+            merged.problems.append(f"'{source / 'cells' / name}' is a link; left out")
+        else:
+            _merge_cell(old, new, name, merged)
+    for path in sorted((source / "shared").glob("*.safetensors")):
+        target = destination / "shared" / path.name
+        if not os.path.lexists(target) and ".checkpoint" not in path.name:
+            merged.counts["shared"] += _copied(path, target, None, merged)
+    for request in load_requests(source, merged.problems.append):
+        save_request(destination, request)
+    return merged
+
+
+def _merge_cell(old: Store, new: Store, cell_id: str, merged: Merged) -> None:
+    path = old.folder(cell_id) / "record.json"
+    try:
+        record = load_record(path, cell_id)
+        if hash_identity(record.identity) != cell_id:
+            raise ValueError("its identity is that of another cell")
+    except FileNotFoundError:
+        merged.counts["unfinished"] += path.with_name("request.json").exists()
+        return
+    except (OSError, ValueError) as error:
+        merged.problems.append(f"'{path}' is left out: {error}")
+        return
+    with cell_lock(new.folder(cell_id)) as held:
+        if held:
+            outcome = _merge_record(old, new, record, merged)
+            merged.counts[outcome] += 1
+        else:
+            merged.problems.append(f"{_named(record)} is left out: '{new.root}' is computing it")
+
+
+def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str:
+    """Copy a cell or not, while nobody else works on it; return what to count it as."""
+    mine = new.read(record.id)
+    if mine is not None and mine.status == "ok":
+        if record.status != "ok":
+            return "kept"
+        differs = _difference(mine, record)
+        if differs:
+            merged.problems.append(f"conflict: {_named(record)}: {differs}")
+            return "conflicts"
+        return "completed" if _copy_files(old, new, record, merged) else "equal"
+    if mine is not None and record.status != "ok":
+        return "kept"
+    _copy_files(old, new, record, merged)
+    for name in ("request.json", "log.txt"):
+        target = new.folder(record.id) / name
+        if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
+            _copied(old.folder(record.id) / name, target, None, merged)
+    new.write(record)
+    if record.status == "ok":
+        with suppress(OSError):
+            (new.folder(record.id) / "checkpoint.safetensors").unlink(missing_ok=True)
+    return "copied" if mine is None else "replaced"
+
+
+def _difference(mine: Record, theirs: Record) -> str:
+    """Say in what two results of one cell differ; times and machines may."""
+    for name in ("accuracies", "artefact_sha256"):
+        first, second = mine.result.get(name), theirs.result.get(name)
+        if first != second:
+            return (
+                f"{name} {_short(first)} here ({_machine(mine)}), "
+                f"{_short(second)} there ({_machine(theirs)}); kept ours"
+            )
+    return ""
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{each:.2f}" for each in value[:8]) + (", ..." if value[8:] else "")
+    return f"{str(value)[:12]}..."
+
+
+def _machine(record: Record) -> str:
+    return f"{record.environment.get('device_name', 'machine unknown')}, {record.finished[:10]}"
+
+
+def _copy_files(old: Store, new: Store, record: Record, merged: Merged) -> bool:
+    """Copy the files that a record vouches for and that are not here; return whether any was."""
+    if record.status != "ok" or record.kind != "distil":
+        return False
+    copied = False
+    for path, sha256 in old.hashed_files(record):
+        target = new.folder(record.id) / path.name
+        if path.exists() and not os.path.lexists(target):
+            copied |= _copied(path, target, sha256, merged)
+    return copied
+
+
+def _copied(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
+    """Copy a file, atomically; return whether it was what its record says."""
+    try:
+        with writing(target), replacing(target) as temporary:
+            found = hashlib.sha256()
+            with temporary.open("wb") as file:
+                for block in _blocks(path):
+                    found.update(block)
+                    file.write(block)
+            if sha256 is not None and found.hexdigest() != sha256:
+                raise ValueError("it is not what its record says, by its sha256")
+    except ValueError as error:
+        merged.problems.append(f"'{path}' is left out: {error}")
+        return False
+    return True
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with open_plain(path) as file:
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from error
+
+
+def _named(record: Record) -> str:
+    return f"{record.labels.get('title', record.kind)} ({record.id})"
