@@ -17,6 +17,8 @@ from bench.errors import BenchError
 # networks are built from these numbers, so a file must not claim what it likes.
 MOST_CLASSES = 100_000
 MOST_VALUES = 2**22
+# Of a note that is given with a dataset; bench adds to it.
+MOST_LETTERS = 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -122,9 +124,15 @@ def check_spec(spec: DatasetSpec) -> None:
         raise ValueError(f"std is {spec.std!r:.100}, not above 0")
     if not isinstance(spec.flip, bool):
         raise ValueError(f"flip is {spec.flip!r:.50}, not true or false")
+    _check_texts(spec)
+
+
+def _check_texts(spec: DatasetSpec) -> None:
     texts = (spec.name, spec.note, *spec.class_names)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("name, note and class names must be texts")
+    if max(map(len, texts)) > 2 * MOST_LETTERS:
+        raise ValueError(f"name, note or a class name has more than {2 * MOST_LETTERS:,} letters")
     if not isinstance(spec.class_names, tuple) or len(spec.class_names) not in (
         0,
         spec.num_classes,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets.checks import check_arrays, check_name
+from bench.datasets.checks import MOST_LETTERS, check_arrays, check_name
 from bench.datasets.checksum_file import record_checksum
 from bench.datasets.data_folder import (
     DatasetInfo,
@@ -116,6 +116,10 @@ def import_file(
         BenchError: a name that is not allowed or is taken, or a file that does not hold a dataset.
     """
     check_name(name)
+    if len(note) > MOST_LETTERS:
+        raise BenchError(
+            f"the note has {len(note):,} letters: at most {MOST_LETTERS:,} are allowed"
+        )
     if packed_path(name, folder).exists() and not replace:
         raise BenchError(
             f"dataset '{name}' is already in '{folder}': add --replace to overwrite it"
