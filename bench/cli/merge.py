@@ -14,7 +14,7 @@ from bench.store.store import DEFAULT_STORE
 @click.argument("sources", metavar="STORE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 @click.option("--into", "--store", "destination", type=click.Path(path_type=Path),
-              default=DEFAULT_STORE, show_default=True, help="The store that receives.")  # fmt: skip
+              default=DEFAULT_STORE, show_default=True, help="What receives.")  # fmt: skip
 def merge(sources: tuple[Path, ...], destination: Path) -> None:
     """Put the stores of several machines into one, by the identity of cells.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,12 +101,16 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
             return "kept"
         differs = _difference(mine, record)
         if differs:
-            merged.problems.append(f"conflict: {_named(record)}: {differs}")
+            theirs = "; evaluations copied from there judged theirs" * (record.kind == "distil")
+            merged.problems.append(f"conflict: {_named(record)}: {differs}{theirs}")
             return "conflicts"
-        return "completed" if _copy_files(old, new, record, merged) else "equal"
+        missing = [p for p, _ in new.hashed_files(mine) if not os.path.lexists(p)]
+        names = {path.name for path in missing}
+        return "completed" if _copy_files(old, new, record, names, merged) else "equal"
     if mine is not None and record.status != "ok":
         return "kept"
-    _copy_files(old, new, record, merged)
+    # What a killed process may have left in their place is of no record.
+    _copy_files(old, new, record, {"artefact.safetensors", "byproducts.safetensors"}, merged)
     for name in ("request.json", "log.txt"):
         target = new.folder(record.id) / name
         if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
@@ -140,15 +144,16 @@ def _machine(record: Record) -> str:
     return f"{record.environment.get('device_name', 'machine unknown')}, {record.finished[:10]}"
 
 
-def _copy_files(old: Store, new: Store, record: Record, merged: Merged) -> bool:
-    """Copy the files that a record vouches for and that are not here; return whether any was."""
+def _copy_files(
+    old: Store, new: Store, record: Record, names: Container[str], merged: Merged
+) -> bool:
+    """Copy those of the files that a record vouches for; return whether any was."""
     if record.status != "ok" or record.kind != "distil":
         return False
     copied = False
     for path, sha256 in old.hashed_files(record):
-        target = new.folder(record.id) / path.name
-        if path.exists() and not os.path.lexists(target):
-            copied |= _copied(path, target, sha256, merged)
+        if path.name in names and path.exists():
+            copied |= _copied(path, new.folder(record.id) / path.name, sha256, merged)
     return copied
 
 

@@ -1,0 +1,112 @@
+"""``bench env``: what a bug report or a paper needs to know of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.options import data_dir_option, store_option
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
+@data_dir_option
+def env(as_json: bool, store: Path, data_dir: Path | None) -> None:
+    """Show versions, devices, threads, memory, kernels, commit, store and data folder.
+
+    Each record keeps its own: `environment` in record.json.
+    """
+    found = describe_machine(store, data_dir)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in found.items():
+        table.add_row(name.replace("_", " "), Text(_text(name, value)))
+    Console().print(table)
+
+
+def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
+    """Return what ``bench env`` shows, as plain JSON values."""
+    import platform
+
+    from bench.datasets.library import data_dir as data_folder
+    from bench.datasets.library import packed_names
+    from bench.environment import describe_environment, pick_device
+    from bench.files import host_memory
+
+    about = describe_environment(pick_device("auto"))
+    folder = data_folder(data_dir)
+    cells = store / "cells"
+    return {
+        "python": about["python"],
+        "packages": about["packages"],
+        "system": platform.platform(),
+        "device": about["device"],
+        "devices": _devices(about["device_name"] if about["device"] == "cpu" else ""),
+        "cpus": about["cpus"],
+        "usable_cpus": _usable_cpus(),
+        "threads": about["threads"],
+        "memory_bytes": host_memory(),
+        "kernels": about.get("kernels", "those of PyTorch"),
+        "git_commit": about["git_commit"],
+        "git_dirty": about["git_dirty"],
+        "store": str(store.resolve()),
+        "store_cells": len(os.listdir(cells)) if cells.is_dir() else None,
+        "data_folder": str(folder.resolve()),
+        "datasets": packed_names(folder),
+    }
+
+
+def _devices(cpu: str) -> list[dict[str, Any]]:
+    import torch
+
+    found: list[dict[str, Any]] = []
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            facts = torch.cuda.get_device_properties(i)
+            found.append(
+                {"name": f"cuda:{i}", "what": facts.name, "memory_bytes": facts.total_memory}
+            )
+    if torch.backends.mps.is_available():
+        found.append({"name": "mps", "what": "Apple GPU", "memory_bytes": None})
+    return [*found, {"name": "cpu", "what": cpu, "memory_bytes": None}]
+
+
+def _usable_cpus() -> int | None:
+    """Return how many processors this process may use: fewer than there are in a container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _text(name: str, value: Any) -> str:
+    from bench.report.text import size
+
+    if name == "devices":
+        return "\n".join(
+            f"{d['name']}  {d['what']}{'  ' + size(d['memory_bytes']) if d['memory_bytes'] else ''}"
+            for d in value
+        )
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if name.endswith("bytes"):
+        return size(value)
+    if name == "git_dirty" and value is not None:
+        return "yes: files differ from the commit" if value else "no"
+    if value is None:
+        return "no store there yet" if name == "store_cells" else "not a checkout"
+    return str(value)
