@@ -56,6 +56,11 @@ def read_plain(path: str | Path, limit: int, *, follow: bool = True) -> bytes:
         return file.read(limit)
 
 
+def no_link(path: str, flags: int) -> int:
+    """Open a file to write to it, unless it is a link or a pipe; an ``opener`` for :func:`open`."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+
+
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file, in hex (about 0.15 s for 184 MB).
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.cells import hash_identity
 from bench.errors import BenchError
-from bench.files import open_plain
+from bench.files import host_memory, open_plain
 from bench.store.atomic import replacing, writing
 from bench.store.lock import cell_lock
 from bench.store.reading import load_record
@@ -176,7 +176,10 @@ def _copied(path: Path, target: Path, sha256: str | None, merged: Merged) -> boo
 
 def _blocks(path: Path) -> Iterator[bytes]:
     try:
-        with open_plain(path) as file:
+        with open_plain(path, follow=False) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > host_memory():  # a file with holes takes no room until it is copied
+                raise ValueError(f"its {size:,} bytes are more than this machine's memory")
             while block := file.read(_BLOCK):
                 yield block
     except OSError as error:

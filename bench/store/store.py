@@ -10,12 +10,13 @@ from typing import Any
 
 from bench.control import Control
 from bench.errors import BenchError
-from bench.files import file_sha256
+from bench.files import file_sha256, no_link
 from bench.store.atomic import write_json, writing
 from bench.store.checkpoint import Checkpoint
 from bench.store.reading import load_record
 from bench.store.record import OtherSchemaError, Record, is_cell_id
 
+_FOLDERS = ("cells", "shared", "requests", "report", "slurm")
 DEFAULT_STORE = Path("results/runs")
 
 
@@ -40,7 +41,7 @@ class Store:
         Raises:
             BenchError: if the path is a file or may not be written.
         """
-        _refuse_link(self.root / "cells")
+        _refuse_links(self.root)
         try:
             (self.root / "cells").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,7 +58,7 @@ class Store:
         cells = self.root / "cells"
         if not os.path.isdir(cells):
             raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
-        _refuse_link(cells)
+        _refuse_links(self.root)
         if not os.access(cells, os.R_OK | os.X_OK):
             raise BenchError(f"store '{self.root}' may not be read by this user")
 
@@ -114,7 +115,7 @@ class Store:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(
-                path, "a", encoding="utf-8", errors="backslashreplace", opener=_no_link
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=no_link
             ) as file:
                 file.write(text.rstrip("\n") + "\n")
 
@@ -239,10 +240,8 @@ def _is_damaged(path: Path, sha256: str) -> bool:
         return True
 
 
-def _refuse_link(cells: Path) -> None:
-    if os.path.islink(cells):
-        raise BenchError(f"'{cells}' is a link: name the store that it leads to with --store")
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+def _refuse_links(root: Path) -> None:
+    """Refuse a store parts of which lie elsewhere: what is written to it would leave it."""
+    for path in (root / name for name in _FOLDERS):
+        if os.path.islink(path):
+            raise BenchError(f"'{path}' is a link: a store holds its folders itself")

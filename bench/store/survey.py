@@ -98,4 +98,5 @@ def _identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:
         found = parse_json(read_plain(folder / "request.json", _MOST_BYTES, follow=False))
     except (OSError, ValueError):  # written without being flushed: it may be empty
         return {}
-    return found if isinstance(found, dict) else {}
+    plain = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in plain if isinstance(value, str | int | float)}

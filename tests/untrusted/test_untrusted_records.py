@@ -151,12 +151,14 @@ def test_a_cell_that_is_a_link_is_left_alone(store: Store, tmp_path: Path) -> No
     assert [p.name for p in outside.iterdir()] == ["record.json"]
 
 
-def test_cells_that_are_a_link_are_refused(store: Store, tmp_path: Path) -> None:
-    other = Store(tmp_path / "other")
-    other.root.mkdir()
-    (other.root / "cells").symlink_to(store.root / "cells")
-    for ask in (other.check_readable, other.prepare, lambda: load_frames(other.root)):
-        with pytest.raises(BenchError, match="is a link: name the store that it leads to"):
+@pytest.mark.parametrize("name", ["cells", "shared", "requests", "report", "slurm"])
+def test_a_part_of_the_store_that_is_a_link(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "e0").mkdir()
+    (store.root / name).is_dir() and (store.root / name).rename(tmp_path / "moved")
+    (store.root / name).symlink_to(tmp_path / "outside")
+    for ask in (store.check_readable, store.prepare, lambda: load_frames(store.root)):
+        with pytest.raises(BenchError, match=f"{name}' is a link: a store holds its folders"):
             ask()
 
 
