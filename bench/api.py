@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from bench.estimate import estimate
 from bench.executors.spec import RunSpec
 from bench.grid import Grid, Request, build_grid
 from bench.interrupts import Stop
-from bench.plan import Outcome, plan
+from bench.plan import Outcome, narrowed, plan
 from bench.provenance import tell_command_line
 from bench.registry import load_plugin_file
 from bench.runner import Runner, Work
@@ -62,7 +62,10 @@ class Session:
         return estimate(self.grid, self.runner)
 
     def run(
-        self, estimates: Mapping[str, float] | None = None, execute: Execute | None = None
+        self,
+        estimates: Mapping[str, float] | None = None,
+        execute: Execute | None = None,
+        only: Container[str] | None = None,
     ) -> Outcome:
         """Leave the request in the store and compute what is missing.
 
@@ -72,6 +75,7 @@ class Session:
             estimates: seconds by cell id, where known.
             execute: makes what computes the cells, from the runner and :attr:`spec`; by default
                 they are computed one after the other in this process.
+            only: ids; of the missing cells only those that are, or rest on, one of them.
 
         Raises:
             Interrupted: it was told to end, by a signal or by its time budget.
@@ -81,7 +85,8 @@ class Session:
         control = self.runner.control
         work = execute(self.runner, self.spec) if execute is not None else None
         with control.stop.catching(control.view.note):
-            return self.runner.run(self.grid, estimates, work)
+            grid = self.grid if only is None else narrowed(self.grid, only)
+            return self.runner.run(grid, estimates, work)
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return this request's results and failures, see :func:`bench.store.query.load_frames`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.cells import Cell, DistilCell, EvaluateCell
@@ -37,6 +37,22 @@ def plan(grid: Grid) -> list[Cell]:
         for each in reversed(chain):
             order.setdefault(each.id, each)
     return list(order.values())
+
+
+def narrowed(grid: Grid, ids: Container[str]) -> Grid:
+    """Return the evaluations that are, or rest on, one of some cells, and what they rest on."""
+    evaluate: list[EvaluateCell] = []
+    distil: dict[str, DistilCell] = {}
+    for judged in grid.evaluate:
+        chain: list[DistilCell] = []
+        cell = before(judged)
+        while cell is not None:
+            chain.append(cell)
+            cell = before(cell)
+        if judged.id in ids or any(cell.id in ids for cell in chain):
+            evaluate.append(judged)
+            distil |= {cell.id: cell for cell in reversed(chain)}
+    return Grid(tuple(distil.values()), tuple(evaluate), ())
 
 
 def next_cell(left: Sequence[Cell], estimates: Mapping[str, float], seconds: float | None) -> Cell:

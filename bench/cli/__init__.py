@@ -21,10 +21,16 @@ _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
+    "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),
+    "retry": ("bench.cli.retry", "retry", "Run again what failed, stopped or was never reached."),
+    "clean": ("bench.cli.clean", "clean", "Remove what a store does not need; asks first."),
+    "merge": ("bench.cli.merge", "merge", "Put the stores of several machines into one."),
+    "verify": ("bench.cli.verify", "verify", "Check a store's records and artefacts by hash."),
     "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),
     "show": ("bench.cli.show", "show", "Show one plugin: parameters, profiles, reference."),
     "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),
     "speed": ("bench.cli.speed", "speed", "Measure how fast this machine does each stage."),
+    "env": ("bench.cli.env", "env", "Show versions, devices, threads, commit and folders."),
     "conform": ("bench.cli.conform", "conform", "Check that a plugin keeps the contract."),
 }
 

@@ -54,7 +54,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
         "packages": about["packages"],
         "system": platform.platform(),
         "device": about["device"],
-        "devices": _devices(about["device_name"] if about["device"] == "cpu" else ""),
+        "devices": _devices(platform.processor() or platform.machine()),
         "cpus": about["cpus"],
         "usable_cpus": _usable_cpus(),
         "threads": about["threads"],

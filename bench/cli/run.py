@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from bench.cli.options import (
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.api import Session
+    from bench.api import Execute, Session
     from bench.executors.choose import ExecutorOptions
     from bench.grid import Request
 
@@ -78,7 +79,7 @@ def run(
     from bench.control import Control
     from bench.datasets.library import data_dir as data_folder
     from bench.executors.spec import RunSpec
-    from bench.interrupts import Interrupted, Stop
+    from bench.interrupts import Stop
 
     spec = RunSpec(
         request, str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
@@ -91,16 +92,32 @@ def run(
     if dry_run:
         _print_plan(session, as_json)
         return
-    estimates = _estimates(session, request)
+    sys.exit(compute(session, execute, as_json=as_json))
+
+
+def compute(
+    session: Session, execute: Execute, *, only: Container[str] | None = None, as_json: bool = False
+) -> int:
+    """Compute what a session lacks, print the results, and return the exit code.
+
+    Args:
+        session: the request.
+        execute: who computes.
+        only: ids; of the missing cells only those that are, or rest on, one of them.
+        as_json: print JSON instead of tables.
+    """
+    from bench.interrupts import Interrupted
+
+    estimates = _estimates(session, session.spec.request)
     try:
-        outcome = session.run(estimates, execute)
+        outcome = session.run(estimates, execute, only)
     except Interrupted as stopped:
         click.echo(
             f"stopped by {stopped.why}; the same command continues where it stopped", err=True
         )
         sys.exit(stopped.exit_code)
-    _report(session, as_json, store)
-    sys.exit(1 if outcome.counts.get("failed") else 0)
+    _report(session, as_json, Path(session.spec.store))
+    return 1 if outcome.counts.get("failed") else 0
 
 
 def _request(options: dict[str, Any], settings: dict[str, dict[str, str]]) -> Request:

@@ -20,6 +20,8 @@ from bench.store.survey import STATES
 
 _STYLES = {"ok": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
            "skipped": "yellow", "unusable": "red"}  # fmt: skip
+# How the reason of a cell begins that failed because of another one.
+_RESTS_ON_A_FAILURE = "it needs '"
 # Lines of each part, unless everything is asked for.
 _SHOWN = 10
 
@@ -103,7 +105,8 @@ def _kept(cell: CellStatus) -> str:
 
 def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
     """Yield each reason, and under it the cells that failed for it."""
-    ranked = Counter(cell.reason for cell in cells).most_common()
+    own = [cell for cell in cells if not cell.reason.startswith(_RESTS_ON_A_FAILURE)]
+    ranked = Counter(cell.reason for cell in own or cells).most_common()
     for reason, count in islice(ranked, most):
         yield _text(f"{plural(count, 'cell')}: {reason}", _STYLES["failed"])
         named = [cell for cell in cells if cell.reason == reason]
@@ -114,6 +117,8 @@ def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
             yield _text(f"  and {count - len(shown)} more", "dim")
     if most is not None and len(ranked) > most:
         yield _text(f"and {len(ranked) - most} more reasons; --all names them", "dim")
+    if own and len(own) < len(cells):
+        yield _text(f"{plural(len(cells) - len(own), 'cell')}: resting on one of these", "dim")
 
 
 def _print_requests(found: Status, console: Console, everything: bool) -> None:

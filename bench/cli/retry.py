@@ -1,0 +1,126 @@
+"""``bench retry``: goes on with what former runs left, without being told again what they were."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.executor_options import executor_options
+from bench.cli.options import load_plugins, parse_seconds, plugin_option, store_option
+from bench.errors import BenchError, UnknownNameError
+
+if TYPE_CHECKING:
+    from bench.api import Session
+    from bench.control import Control
+    from bench.executors.choose import ExecutorOptions
+    from bench.executors.spec import RunSpec
+    from bench.store.requests import SavedRequest
+
+
+@click.command()
+@click.argument("wanted", metavar="[REQUEST...]", nargs=-1)
+@click.option("--failed", is_flag=True, help="Only cells that failed, and those that rest on them.")
+@click.option("--device", help="auto, cpu, cuda or mps.  [default: the request's]")
+@click.option("--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=None,
+              help="Folder of packed datasets.  [default: the request's]")  # fmt: skip
+@executor_options
+@store_option
+@plugin_option
+def retry(
+    wanted: tuple[str, ...], failed: bool, device: str | None, time_budget: str | None,
+    data_dir: Path | None, store: Path, plugins: tuple[Path, ...], chosen: ExecutorOptions,
+) -> None:  # fmt: skip
+    """Run again what former requests left: failed, interrupted or never reached.
+
+    REQUEST is an id, or its beginning, as `bench status` shows it; without one, all of the store's.
+    A failed cell keeps its log, and its checkpoint if it has one. Exit codes as of `bench run`.
+    """
+    from bench.store.requests import choose_requests
+
+    budget = parse_seconds(time_budget) if time_budget is not None else None
+    load_plugins(plugins)
+    left = _left(store, choose_requests(store, wanted, _tell), failed)
+    if not left:
+        click.echo(f"nothing to run again in '{store}'")
+        return
+    from bench.cli.live import make_view
+    from bench.cli.run import compute
+    from bench.control import Control
+    from bench.interrupts import Stop
+
+    control = Control(make_view(quiet=False), Stop(budget))
+    code = 0
+    for saved, ids in left:
+        spec = _spec(saved, store, data_dir, device, plugins, chosen.threads)
+        session = _open(saved, spec, control)
+        _tell(f"request {saved.id}: {saved.command}")
+        code = max(code, compute(session, chosen.execution(), only=ids))
+    sys.exit(code)
+
+
+def _left(
+    store: Path, requests: list[SavedRequest], failed: bool
+) -> list[tuple[SavedRequest, set[str]]]:
+    """Return the requests that have cells to run again, with those; each cell once."""
+    from bench.store.outlook import standings_of
+    from bench.store.store import Store
+    from bench.store.survey import survey
+
+    reader = Store(store)
+    states = {state.id: state for state in survey(reader)}
+    for line in reader.damaged:
+        _tell(line)
+    again = ("failed",) if failed else ("failed", "interrupted", "left", "running")
+    seen: set[str] = set()
+    found = []
+    for saved in requests:
+        ids = {i for i, s in standings_of(saved, states).items() if s in again} - seen
+        seen |= ids
+        if ids:
+            found.append((saved, ids))
+    return found
+
+
+def _spec(
+    saved: SavedRequest, store: Path, data_dir: Path | None, device: str | None,
+    plugins: tuple[Path, ...], threads: int | None,
+) -> RunSpec:  # fmt: skip
+    from bench.asking import rebuild_spec
+    from bench.datasets.library import data_dir as data_folder
+
+    changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
+    if data_dir is not None or not Path(str(saved.spec.get("data_dir"))).is_dir():
+        changes["data_dir"] = str(data_folder(data_dir))  # merged from another machine, say
+    if device is not None:
+        changes["device"] = device
+    if threads is not None:
+        changes["threads"] = threads
+    return rebuild_spec(saved, **changes)
+
+
+def _open(saved: SavedRequest, spec: RunSpec, control: Control) -> Session:
+    from bench.api import open_session
+    from bench.cli.data import progress_bars
+
+    try:
+        with progress_bars() as progress:
+            return open_session(spec, control, progress)
+    except UnknownNameError as error:
+        files = saved.spec.get("plugins")
+        if not isinstance(files, list) or not files:
+            raise
+        again = " ".join(f"--plugin {path}" for path in files)
+        raise BenchError(
+            f"{error} It was asked with a plugin; no store says which code to run, so name it "
+            f"again: {again}"
+        ) from error
+
+
+def _tell(line: str) -> None:
+    from bench.printable import printable
+
+    click.echo(printable(line), err=True)
