@@ -75,6 +75,7 @@ def _check(spec: RunSpec, cells: int) -> None:
         "overrides": isinstance(request.overrides, dict)
         and all(isinstance(v, dict) for v in request.overrides.values()),
         "device": isinstance(spec.device, str),
+        "store": isinstance(spec.store, str),
         "data_dir": isinstance(spec.data_dir, str),
         "command": isinstance(spec.command, str),
         "checkpoint_every": type(spec.checkpoint_every) in (int, float)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.cells import hash_identity
 from bench.store.record import Record
 
 
@@ -60,3 +61,9 @@ def failed_json(cell_id: str = "f0", kind: str = "evaluate") -> dict[str, Any]:
 def record(data: dict[str, Any]) -> Record:
     """Return a record of JSON."""
     return Record.from_json(data)
+
+
+def hashed(data: dict[str, Any], **identity: Any) -> Record:
+    """Return the record under the id that its identity has."""
+    full = {**data["identity"], "kind": data["kind"], **identity}
+    return Record.from_json({**data, "identity": full, "id": hash_identity(full)})
