@@ -25,7 +25,9 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def toys(tmp_path: Path, data_dir: Path, toy_folder: Path) -> Iterator[ToyRuns]:
     """Runs of the toys, which are registered as long as the test lasts."""
     load_plugin_file(TOYS)
-    yield ToyRuns(tmp_path, data_dir, toy_folder)
+    runs = ToyRuns(tmp_path, data_dir, toy_folder)
+    yield runs
+    runs.close()
     for name in METHODS.names():
         if name.startswith("toy-"):
             METHODS.unregister(name)

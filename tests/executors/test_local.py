@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_runs import TOYS, ToyRuns, assert_goes_on, wait_until
+from toy_runs import PATIENCE, TOYS, ToyRuns, assert_goes_on, wait_until
 
 import bench.executors.local_process
 from bench.errors import BenchError
@@ -26,7 +26,7 @@ def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
     wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
     assert len(toys.processes()) == 2, "who was started, and a worker"
     run.terminate()
-    said, _ = run.communicate()
+    said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + signal.SIGTERM, said
     assert "stopped by SIGTERM" in said
     assert_goes_on(toys, "store")
@@ -37,7 +37,7 @@ def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None
     run = toys.start("store", "toy-walks", workers="1")
     wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
     run.kill()
-    run.communicate()
+    run.communicate(timeout=PATIENCE)
     assert_goes_on(toys, "store")
 
 
@@ -47,7 +47,7 @@ def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
     wait_until("a step has begun", lambda: toys.steps())
     run.send_signal(signal.SIGINT)
     run.send_signal(signal.SIGTERM)
-    run.communicate()
+    run.communicate(timeout=PATIENCE)
     assert run.returncode != 0
     wait_until("all processes have ended", lambda: not toys.processes())
     assert not toys.locks("store")

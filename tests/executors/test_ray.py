@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from helpers import findings
-from toy_runs import ToyRuns, assert_goes_on, wait_until
+from toy_runs import PATIENCE, ToyRuns, assert_goes_on, wait_until
 
 from bench.errors import BenchError
 from bench.interrupts import Interrupted, Stop
@@ -50,6 +50,22 @@ def beside() -> Iterator[Callable[..., None]]:
     yield when
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_cluster_that_was_started_here_ends_with_the_run(
+    toys: ToyRuns, number: signal.Signals
+) -> None:
+    toys.pause(2)
+    run = toys.start("store", "toy-walks", executor="ray")
+    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    run.send_signal(number)
+    said, _ = run.communicate(timeout=PATIENCE)
+    wait_until("all processes have ended", lambda: not toys.processes())
+    if number == signal.SIGTERM:
+        assert run.returncode == 128 + number, said
+        assert said.splitlines()[-1].startswith("stopped by SIGTERM")
+        assert_goes_on(toys, "store")
 
 
 def test_a_run_that_is_told_to_stop_continues(
@@ -107,22 +123,6 @@ def test_a_lost_node_loses_nothing(
     here, _ = toys.open("here", "toy-walks", ipcs=ipcs)
     here.run()
     assert findings(toys.folder / "store") == findings(toys.folder / "here")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
-def test_a_cluster_that_was_started_here_ends_with_the_run(
-    toys: ToyRuns, number: signal.Signals
-) -> None:
-    toys.pause(2)
-    run = toys.start("store", "toy-walks", executor="ray")
-    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
-    run.send_signal(number)
-    said, _ = run.communicate()
-    wait_until("all processes have ended", lambda: not toys.processes())
-    if number == signal.SIGTERM:
-        assert run.returncode == 128 + number, said
-        assert said.splitlines()[-1].startswith("stopped by SIGTERM")
-        assert_goes_on(toys, "store")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

@@ -25,7 +25,7 @@ from bench.view import View
 TOYS = Path(__file__).with_name("toy_methods.py")
 ARCH = "convnet1(width=4)"
 # Processes need seconds to import torch, and a minute where the machine is busy with other things.
-PATIENCE = 240.0
+PATIENCE = 400.0
 
 
 class Seen(View):
@@ -59,6 +59,7 @@ class ToyRuns:
     def __init__(self, folder: Path, data_dir: Path, toys: Path) -> None:
         self.folder, self.data_dir, self.toys = folder, data_dir, toys
         self.mark = secrets.token_hex(8)
+        self.started: list[subprocess.Popen[str]] = []
         for left in toys.iterdir():
             left.unlink()
 
@@ -73,7 +74,7 @@ class ToyRuns:
             checkpoint_every=0, threads=1,
         )  # fmt: skip
         seen = Seen()
-        return open_session(spec, Control(seen, stop or Stop())), seen
+        return open_session(spec, Control(seen, stop or Stop(PATIENCE))), seen
 
     def start(self, store: str, *methods: str, **options: str) -> subprocess.Popen[str]:
         """Start ``bench run``, with what it says on a pipe."""
@@ -84,11 +85,19 @@ class ToyRuns:
             "store": str(self.folder / store), **options,
         }  # fmt: skip
         arguments = [part for k, v in given.items() for part in ("--" + k.replace("_", "-"), v)]
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", *arguments], text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**os.environ, "TOY_MARK": self.mark, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
+        self.started.append(run)
+        return run
+
+    def close(self) -> None:
+        """End what a test that failed has left."""
+        for run in self.started:
+            with run:
+                run.kill()
 
     def pause(self, seconds: float) -> None:
         """Let every step take so long from now on."""
