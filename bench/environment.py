@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
 # Recorded where they are in use; their names are those of their modules.
 _EXTRAS = ("timm",)
+_MOST_THREADS = 1024
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -51,12 +52,14 @@ def use_threads(count: int) -> None:
     """Compute with this many threads, in this process.
 
     Raises:
-        BenchError: for less than one.
+        BenchError: for less than one, or more than any machine has.
     """
     import torch
 
-    if count < 1:
-        raise BenchError(f"{count} threads are not allowed: it must be a whole number from 1 up")
+    if not 1 <= count <= _MOST_THREADS:
+        raise BenchError(
+            f"{count} threads are not allowed: it must be a whole number from 1 to {_MOST_THREADS}"
+        )
     torch.set_num_threads(count)
 
 
