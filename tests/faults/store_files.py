@@ -44,8 +44,8 @@ def checkpoints(folder: Path) -> list[dict[str, Any]]:
 def essence(store: Path) -> dict[str, Any]:
     """Return all that must not depend on how often the work was interrupted.
 
-    Records but for times, attempts and the command, the bytes of artefacts and by-products, and the tensors of
-    shared work (whose file says how long it took).
+    Records but for times, attempts and the command, the bytes of artefacts and by-products, and the
+    tensors of shared work (whose file says how long it took).
     """
     found: dict[str, Any] = {}
     for id_, record in cells(store).items():

@@ -129,3 +129,5 @@ def test_a_read_only_store(benches: Benches, disk: Path) -> None:
     table = benches.run("table", "--store", str(disk), "--format", "json")
     assert table.code == 0, table.err
     assert '"random"' in table.out
+    status = benches.run("status", "--store", str(disk), "--json")
+    assert status.code == 0, status.err
