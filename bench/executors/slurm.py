@@ -150,6 +150,23 @@ class SlurmExecutor(Executor):
         seconds = float(record.cost.get("seconds", 0.0)) if record is not None else 0.0
         self._leave(cell)
         self.ended(cell, seconds, died)
+        self._spare_followers(cell)
+
+    def _spare_followers(self, cell: Cell) -> None:
+        """Have no jobs start only to find that what they rest on failed: say so here."""
+        record = self._store.read(cell.id)
+        if record is None or record.status == "ok":
+            return
+        for other in self._followers(cell):
+            if other.id in self._jobs and self._jobs.state(other.id).state == "PENDING":
+                slurm_queue.cancel([self._jobs.job(other.id)])
+                self._leave(other)
+                self.runner.ensure(other)
+                self._spare_followers(other)
+
+    def _followers(self, cell: Cell) -> list[Cell]:
+        rest_on = ((other, before(other)) for other in self._left.values())
+        return [other for other, needed in rest_on if needed is not None and needed.id == cell.id]
 
     def _settle(self, cell: Cell, state: TaskState) -> None:
         """Decide what becomes of a cell whose job is over and left no record."""
@@ -181,12 +198,10 @@ class SlurmExecutor(Executor):
         """Give up a cell for this call, and those that rest on it."""
         self._leave(cell)
         self.runner.finish(cell, "stopped", f"{why}; the next run submits it again", 0.0)
-        for other in list(self._left.values()):
-            needed = before(other)
-            if needed is not None and needed.id == cell.id and other.id in self._left:
-                if other.id in self._jobs:
-                    slurm_queue.cancel([self._jobs.job(other.id)])
-                self._stop(other, f"it rests on '{cell.title}', which was stopped")
+        for other in self._followers(cell):
+            if other.id in self._jobs:
+                slurm_queue.cancel([self._jobs.job(other.id)])
+            self._stop(other, f"it rests on '{cell.title}', which was stopped")
 
     def _leave(self, cell: Cell) -> None:
         del self._left[cell.id]

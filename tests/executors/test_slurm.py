@@ -228,7 +228,7 @@ def test_more_cells_than_an_array_holds_become_several(toys, stop) -> None:
         shown = small.run("squeue", "--noheader", "--array", "--format=%F %K %E").splitlines()
     assert sorted(shown) == [
         "1 0 (null)", "1 1 afterany:1_0(unfulfilled)", "1 2 (null)",
-        "5 N/A afterany:1_2(unfulfilled)",
+        "3 N/A afterany:1_2(unfulfilled)",
     ]  # fmt: skip
 
 
