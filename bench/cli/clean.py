@@ -51,9 +51,13 @@ def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
 
 
 def _agreed() -> bool:
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise BenchError("there is no terminal to ask on: say --yes to remove them")
     return click.confirm("Remove them?")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _print(waste: Sequence[Waste], store: Path) -> None:
