@@ -27,7 +27,7 @@ class ConvNetParams:
     """What can be set of a ConvNet; the depth comes from the name."""
 
     depth: int = param(3, help="blocks", min=1, max=6)
-    width: int = param(128, help="channels of every convolution", min=1)
+    width: int = param(128, help="channels of every convolution", min=1, max=8192)
     norm: str = param("instance", help="normalisation after each convolution", choices=NORMS)
     activation: str = param("relu", help="after each normalisation", choices=_ACTIVATIONS)
     pooling: str = param("avg", help="2x2, at the end of each block", choices=_POOLINGS)

@@ -29,7 +29,7 @@ _LEAST_SIDE = 2 ** (len(_BLOCKS) - 1)
 class DenseNetParams:
     """What can be set of a DenseNet."""
 
-    growth: int = param(32, help="channels that each layer adds", min=1)
+    growth: int = param(32, help="channels that each layer adds", min=1, max=1024)
     norm: str = param("batch", help="normalisation before each ReLU", choices=NORMS)
 
 

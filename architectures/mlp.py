@@ -21,7 +21,7 @@ from bench.plugin import Architecture, DatasetSpec, param
 class MLPParams:
     """What can be set of the perceptron."""
 
-    width: int = param(128, help="units of each hidden layer", min=1)
+    width: int = param(128, help="units of each hidden layer", min=1, max=65536)
 
 
 class MLP(Architecture):

@@ -19,7 +19,9 @@ class ResNetParams:
 
     depth: int = param(18, help="convolutions and classifier, counted", choices=DEPTHS)
     average_pool: bool = param(False, help="average pooling in place of strided convolution")
-    width: int = param(64, help="channels of the first stage, doubled at each later one", min=1)
+    width: int = param(
+        64, help="channels of the first stage, doubled at each later one", min=1, max=1024
+    )
     norm: str = param("batch", help="normalisation after each convolution", choices=NORMS)
 
 

@@ -33,7 +33,10 @@ class TimmParams:
 
     model: str = param("", help="timm's name of the model")
     resize: int | None = param(
-        None, help="side in pixels that images are resized to first; none keeps theirs", min=1
+        None,
+        help="side in pixels that images are resized to first; none keeps theirs",
+        min=1,
+        max=2048,
     )
 
 

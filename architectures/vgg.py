@@ -27,7 +27,9 @@ _FULL_SIDE = 2 ** len(_STAGES)
 class VGGParams:
     """What can be set of a VGG."""
 
-    width: int = param(64, help="channels of the first stage; the last has 8 times as many", min=1)
+    width: int = param(
+        64, help="channels of the first stage; the last has 8 times as many", min=1, max=1024
+    )
     norm: str = param("instance", help="normalisation after each convolution", choices=NORMS)
 
 

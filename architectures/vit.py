@@ -28,10 +28,10 @@ class ViTParams:
     """What can be set of the transformer."""
 
     patch: int = param(4, help="side of a patch in pixels", min=1)
-    depth: int = param(7, help="blocks", min=1)
-    width: int = param(256, help="numbers in a token", min=1)
-    heads: int = param(4, help="attention heads; they divide the width", min=1)
-    hidden: int = param(2, help="width of the hidden layers, in widths of a token", min=1)
+    depth: int = param(7, help="blocks", min=1, max=256)
+    width: int = param(256, help="numbers in a token", min=1, max=8192)
+    heads: int = param(4, help="attention heads; they divide the width", min=1, max=8192)
+    hidden: int = param(2, help="width of the hidden layers, in widths of a token", min=1, max=64)
 
 
 class ViT(Architecture):

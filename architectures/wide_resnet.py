@@ -29,7 +29,7 @@ class WideResNetParams:
     """What can be set of a wide ResNet; depth and factor come from the name."""
 
     depth: int = param(16, help="convolutions of 3x3 and classifier, counted", choices=_DEPTHS)
-    widen: int = param(2, help="the factor that multiplies 16, 32 and 64 channels", min=1)
+    widen: int = param(2, help="the factor that multiplies 16, 32 and 64 channels", min=1, max=256)
     norm: str = param("batch", help="normalisation before each ReLU", choices=NORMS)
 
 

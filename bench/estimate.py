@@ -8,7 +8,8 @@ in one step are not estimated.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bench.grid import Grid
     from bench.runner import Runner
 
+C = TypeVar("C", DistilCell, EvaluateCell)
+
 # Seconds spent on timing one kind of distillation step.
 _PROBE_SECONDS = 1.0
 _PROBE_STEPS = 5
@@ -30,25 +33,37 @@ _PROBE_IMAGES = 256
 
 
 def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
-    """Return estimated seconds by cell id, for the cells that are missing from the store."""
-    timed: dict[str, float] = {}
+    """Return estimated seconds by cell id, for the cells that are missing from the store.
+
+    What cannot be measured is left out: its cell fails for the same reason, and records it.
+    """
+    timed: dict[str, float | None] = {}
     seconds: dict[str, float] = {}
     pending = runner.pending(grid)
     for made in grid.distil:
         if made.id in pending:
             key = _kind({**made.identity, "seed": 0, "prerequisite": None})
             if key not in timed:
-                timed[key] = _time_distillation(made, runner)
-            seconds[made.id] = timed[key]
+                timed[key] = _tried(_time_distillation, made, runner)
+            if (each := timed[key]) is not None:
+                seconds[made.id] = each
     for judged in grid.evaluate:
         if judged.id in pending:
             key = _kind(
                 [judged.distil.dataset, judged.arch, judged.protocol, judged.precision, judged.nets]
             )
             if key not in timed:
-                timed[key] = _time_image(judged, runner)
-            seconds[judged.id] = timed[key] * _images(judged, runner)
+                timed[key] = _tried(_time_image, judged, runner)
+            if (each := timed[key]) is not None:
+                seconds[judged.id] = each * _images(judged, runner)
     return seconds
+
+
+def _tried(measure: Callable[[C, Runner], float], cell: C, runner: Runner) -> float | None:
+    try:
+        return measure(cell, runner)
+    except Exception:  # a plugin's, or no memory for what was asked
+        return None
 
 
 def _time_distillation(cell: DistilCell, runner: Runner) -> float:

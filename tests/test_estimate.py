@@ -63,6 +63,17 @@ def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
     assert made.estimate() == {}
 
 
+def test_what_cannot_be_measured_is_left_out(tmp_path, data_dir, monkeypatch) -> None:
+    def fail(cell, runner):
+        raise RuntimeError("no memory for it")
+
+    monkeypatch.setattr("bench.estimate._time_distillation", fail)
+    made = session(tmp_path, data_dir, methods=["random", "dm"], ipcs=[1])
+    assert set(made.estimate()) == {c.id for c in made.grid.evaluate}
+    monkeypatch.setattr("bench.estimate._time_image", fail)
+    assert made.estimate() == {}
+
+
 @pytest.mark.parametrize(
     ("profile", "announced"), [("paper", True), ("lite", False)], ids=["paper", "lite"]
 )

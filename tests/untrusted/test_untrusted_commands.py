@@ -189,6 +189,14 @@ CONFIGS: dict[str, tuple[bytes, str]] = {
     "a path for a dataset": (b'method="random"\ndataset="../../etc"', "unknown dataset"),
     "texts that would act": (b'method="\\u001b[31m\\u202e"\ndataset="digits"', "unknown method"),
     "a name of thousands": (b'method="' + b"x" * 50_000 + b'"\ndataset="digits"', "unknown method"),
+    "a network of a billion channels": (
+        GOOD.encode() + b'arch = "convnet3(width=1000000000)"',
+        "is too large",
+    ),
+    "a network of a billion layers": (
+        GOOD.encode() + b'eval-arch = "vit(depth=1000000000)"',
+        "is too large",
+    ),
     "tables of names": (b'method = [{a = 1}]\ndataset="digits"', "unknown method"),
 }
 
