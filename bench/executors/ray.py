@@ -60,10 +60,6 @@ def ray_execution(
         BenchError: Ray is not installed, or an option is not allowed.
     """
     load_ray()
-    if address is not None and "://" in address:
-        raise BenchError(
-            f"--address {address} is not allowed: name HOST:PORT, on a machine of the cluster"
-        )
     options = RayOptions(address, gpus_per_cell, cpus_per_cell or 1.0)
     return lambda runner, spec: RayExecutor(runner, spec, options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
@@ -15,6 +16,8 @@ from bench.meter import cpu_share
 
 # Cells leave their results in the store; Ray's own memory holds a few words for each.
 _OBJECT_STORE_BYTES = 100 * 2**20
+# Seconds to wait for the head of a cluster to answer.
+_PATIENCE = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -73,11 +76,29 @@ def _start(address: str | None) -> None:
             object_store_memory=_OBJECT_STORE_BYTES, **quiet,
         )  # fmt: skip
         return
+    _find(address)
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise BenchError(
-            f"no Ray cluster at '{address}' ({first}): name HOST:PORT of its head, on a machine "
-            "that is part of it (`ray start --address=HOST:PORT`)"
-        ) from error
+    except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:
+        raise _absent(address, str(error)) from error
+
+
+def _find(address: str) -> None:
+    """Refuse an address where nobody listens: Ray would try for minutes, and end the process."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in address:
+        raise BenchError(f"--address '{address}' is not allowed: it must be HOST:PORT or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _absent(address, str(error)) from error
+
+
+def _absent(address: str, why: str) -> BenchError:
+    first = why.strip().split("\n")[0]
+    return BenchError(
+        f"no Ray cluster at '{address}' ({first}): name HOST:PORT of its head, on a machine that "
+        "is part of it (`ray start --address=HOST:PORT`)"
+    )

@@ -125,8 +125,15 @@ def test_a_lost_node_loses_nothing(
     assert findings(toys.folder / "store") == findings(toys.folder / "here")
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
-def test_an_address_without_a_cluster_is_named(address: str, toys: ToyRuns) -> None:
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1' .*refused"),
+        ("ray://127.0.0.1:1", "'ray://127.0.0.1:1' is not allowed: it must be HOST:PORT or auto"),
+        ("somewhere", "'somewhere' is not allowed"),
+    ],
+)
+def test_an_address_without_a_cluster_is_named(address: str, said: str, toys: ToyRuns) -> None:
     session, _ = toys.open("store", "toy-walks")
-    with pytest.raises(BenchError, match=address):
+    with pytest.raises(BenchError, match=said):
         session.run(execute=ray_execution(address))
