@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bench.cells import Cell, DistilCell, EvaluateCell
-from bench.plan import next_cell
+from bench.grid import Grid
+from bench.plan import narrowed, next_cell
 
 
 def made(method: str, prerequisite: DistilCell | None = None) -> DistilCell:
@@ -39,3 +40,11 @@ def test_a_cell_without_an_estimate_counts_as_short() -> None:
 def test_if_nothing_fits_the_first_is_begun() -> None:
     times = {cell.id: 100.0 for cell in CELLS}
     assert next_cell(CELLS, times, 10.0) is GAN
+
+
+def test_a_grid_is_narrowed_to_what_is_or_rests_on_some_cells() -> None:
+    whole = Grid((GAN, DIM, DM), (judged(GAN), judged(DIM), judged(DM)), ())
+    assert narrowed(whole, {DM.id}) == Grid((DM,), (judged(DM),), ())
+    assert narrowed(whole, {judged(DIM).id}) == Grid((GAN, DIM), (judged(DIM),), ())
+    assert narrowed(whole, {GAN.id}) == Grid((GAN, DIM), (judged(GAN), judged(DIM)), ())
+    assert narrowed(whole, {}) == Grid((), (), ())

@@ -34,6 +34,7 @@ class Store:
         self.root = root
         self.damaged: list[str] = []
         self._cells = os.path.join(root, "cells")
+        self._named: set[str] = set()
 
     def prepare(self) -> None:
         """Make the folder, or say why it cannot be used.
@@ -154,7 +155,8 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OtherSchemaError as error:
-            self._name(f"'{path}' was written by another version of bench ({error}); left alone")
+            text = f"'{path}' was written by another version of bench ({error}); left alone, like"
+            self._name(f"{text} all such records", str(error))
             return None
         except (ValueError, IsADirectoryError) as error:
             self._set_aside(path, error)
@@ -221,8 +223,9 @@ class Store:
             done = "it could not be set aside"
         self._name(f"'{path}' is damaged ({error}); {done}")
 
-    def _name(self, text: str) -> None:
-        if text not in self.damaged:
+    def _name(self, text: str, key: str = "") -> None:
+        if (key or text) not in self._named:
+            self._named.add(key or text)
             self.damaged.append(text)
 
 

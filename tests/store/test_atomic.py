@@ -56,6 +56,18 @@ def test_an_exception_changes_nothing(
     assert old is None or path.read_text() == old
 
 
+def test_what_need_not_outlive_a_power_cut_is_not_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    write_json(tmp_path / "a.json", {"x": 1}, flushed=False)
+    assert flushed == []
+    write_json(tmp_path / "b.json", {"x": 1})
+    assert len(flushed) == 2  # the file and its folder
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
 def test_a_failed_flush_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.txt"
     path.write_text("old")

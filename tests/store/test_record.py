@@ -96,6 +96,19 @@ def test_another_schema_is_told_apart_from_damage(version: int) -> None:
         Record.from_json({"schema_version": version})
 
 
+def test_a_record_of_another_version_says_which_bench_reads_it() -> None:
+    environment = {"packages": {"distillation-bench": "0.9.1"}}
+    for version, wrote, words in (
+        (2, environment, "upgrade to bench 0.9.1 to read it"),
+        (2, {}, "upgrade to bench of a later release to read it"),
+        (2, {"packages": 3}, "upgrade to bench of a later release to read it"),
+        (0, environment, "read it with bench 0.9.1; this bench has cells of its own"),
+        (0, 3, "read it with bench of an earlier release; this bench"),
+    ):
+        with pytest.raises(OtherSchemaError, match=f"this bench reads 1: {words}"):
+            Record.from_json({"schema_version": version, "environment": wrote})
+
+
 @pytest.mark.parametrize("version", [True, "1", 1.0, None])
 def test_a_schema_version_is_a_whole_number(version: Any) -> None:
     with pytest.raises(ValueError, match="'schema_version' is missing or of the wrong type"):

@@ -100,6 +100,19 @@ def test_a_record_of_another_version_stays(tmp_path: Path) -> None:
     assert path.exists()
     (line,) = store.damaged
     assert "written by another version of bench (schema_version 2" in line
+    assert "upgrade to bench" in line
+
+
+def test_a_store_full_of_another_version_is_told_in_a_line(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i in range(50):
+        store.write(record(evaluate_json(f"e{i}")))
+        path = store.folder(f"e{i}") / "record.json"
+        path.write_text(json.dumps({**evaluate_json(f"e{i}"), "schema_version": i % 2 * 2}))
+    assert list(store.records()) == []
+    assert len(store.damaged) == 2
+    assert all("left alone, like all such records" in line for line in store.damaged)
+    assert len(list(tmp_path.rglob("record.json"))) == 50
 
 
 def test_a_damaged_record_that_cannot_be_moved_is_named_once(
