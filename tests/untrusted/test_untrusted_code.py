@@ -1,0 +1,54 @@
+"""Nothing in the packages can unpickle, or evaluate a text: read from their own sources."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    p for name in ("bench", "methods", "architectures") for p in (ROOT / name).rglob("*.py")
+)
+MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
+CALLS = {
+    "eval", "exec", "compile", "torch.load", "np.load", "numpy.load", "torch.hub.load",
+    "os.system", "os.popen", "pd.read_pickle", "tarfile.open", "shutil.unpack_archive",
+}  # fmt: skip
+OPTIONS = {"allow_pickle", "weights_only", "shell"}
+
+
+def _found(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (n.name for n in node.names if n.name.split(".")[0] in MODULES)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
+            yield str(node.module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS:
+            yield ast.unparse(node.func)
+        elif isinstance(node, ast.keyword) and node.arg in OPTIONS:
+            value = ast.unparse(node.value)
+            yield from () if value == "False" else (f"{node.arg}={value}",)
+
+
+def test_the_sources_are_found() -> None:
+    assert len(SOURCES) > 150
+
+
+@pytest.mark.parametrize("package", ["bench", "methods", "architectures"])
+def test_nothing_unpickles_or_evaluates(package: str) -> None:
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] == package:
+            found = set(_found(ast.parse(path.read_text(encoding="utf-8"))))
+            assert not found, f"{path}: {sorted(found)}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import pickle", "from torch import load\nimport dill as d", "torch.load(p)", "eval(x)",
+     "np.load(p, allow_pickle=True)", "torch.save(x, weights_only=maybe)", "run(c, shell=True)"],
+)  # fmt: skip
+def test_the_search_finds_what_it_should(text: str) -> None:
+    assert list(_found(ast.parse(text)))
