@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
@@ -58,8 +59,9 @@ def connected(address: str | None) -> Iterator[None]:
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         try:
             _start(address)
-            for number, handler in before.items():  # Ray takes SIGTERM for itself
-                signal.signal(number, handler)
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():  # Ray takes SIGTERM for itself
+                    signal.signal(number, handler)
             yield
         finally:
             ray.shutdown()

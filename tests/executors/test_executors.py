@@ -36,7 +36,7 @@ def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: To
 
 @pytest.mark.parametrize("execution", ["local 2", RAY, SLURM], indirect=True)
 def test_a_process_that_dies_takes_no_other_cell_along(
-    execution: Callable[[], Any], toys: ToyRuns
+    execution: Callable[[], Any], toys: ToyRuns, request: pytest.FixtureRequest
 ) -> None:
     session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-walks")
     outcome = session.run(execute=execution())
@@ -47,6 +47,9 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     # It went on from its checkpoint: two steps, then the third and the fourth.
     assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [0, 1, 2, 2, 3]
     assert not toys.locks("store")
+    if "local" in request.node.name:
+        logs = (toys.folder / "store").glob("cells/*/log.txt")
+        assert any("these are my last words" in log.read_text() for log in logs)
     # The mark of its death is there, so that here it lives.
     here, _ = toys.open("here", "toy-dies-once", "toy-walks")
     here.run()

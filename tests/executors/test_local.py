@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import signal
 import sys
+from multiprocessing.connection import Pipe
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from toy_runs import PATIENCE, TOYS, ToyRuns, assert_goes_on, wait_until
 
+import bench.executors.local
 import bench.executors.local_process
+from bench.cells import Cell
 from bench.errors import BenchError
 from bench.executors.deaths import how_it_died
 from bench.executors.local import LocalExecutor, local_execution
-from bench.executors.local_slots import divide
+from bench.executors.local_slots import Slot, divide
 from bench.executors.spec import RunSpec
 from bench.interrupts import Stop
+from bench.plan import before, plan
 from bench.registry import METHODS
 
 
@@ -53,12 +58,68 @@ def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
     assert not toys.locks("store")
 
 
-def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns) -> None:
-    session, seen = toys.open("store", "toy-walks", "random", stop=Stop(3600))
+class AtOnce:
+    """In place of a worker process: says of every cell at once that it is done."""
+
+    given: ClassVar[list[Cell]] = []
+
+    def __init__(self, slot: Slot) -> None:
+        self.cell: Cell | None = None
+        self.ready = True
+        self.connection, self.theirs = Pipe()
+
+    def give(self, cell: Cell) -> None:
+        self.cell = cell
+        self.given.append(cell)
+        self.theirs.send(("finish", cell, "ok", "", 0.0))
+        self.theirs.send(("done",))
+
+    def stop(self, why: str, exit_code: int) -> None:
+        self.theirs.close()
+
+    def take_output(self) -> str:
+        return ""
+
+    def end(self, patience: float) -> int:
+        self.connection.close()
+        return 0
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """The cells that workers get, in order; nothing is computed."""
+    monkeypatch.setattr(bench.executors.local, "WorkerProcess", AtOnce)
+    AtOnce.given.clear()
+    return AtOnce.given
+
+
+def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns, given: list[Cell]) -> None:
+    session, _ = toys.open("store", "toy-walks", "random", stop=Stop(3600))
     long = next(c for c in session.grid.distil if c.method == "toy-walks")
     session.run({long.id: 1e6}, local_execution(1))
-    assert [title.split()[0] for title in seen.started] == ["random"] * 2 + ["toy-walks"] * 2
-    assert {status for status, _ in seen.ended.values()} == {"ok"}
+    assert [cell.title.split()[0] for cell in given] == ["random"] * 2 + ["toy-walks"] * 2
+
+
+@pytest.mark.parametrize("workers", [1, 3, 20])
+def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
+    workers: int, toys: ToyRuns, given: list[Cell]
+) -> None:
+    session, _ = toys.open("store", "toy-walks", "dim", ipcs=[1, 2])
+    rested = []
+    finish = session.runner.finish
+
+    def told(cell: Cell, *rest: Any) -> None:
+        rested.extend(c for c in given if before(c) == cell)  # handed out too early
+        finish(cell, *rest)
+
+    session.runner.finish = told  # type: ignore[method-assign]
+    outcome = session.run(execute=local_execution(workers))
+    cells = plan(session.grid)
+    assert outcome.counts == {"ok": len(cells)}
+    assert sorted(c.id for c in given) == sorted(c.id for c in cells)
+    assert not rested
+    if workers == 1:
+        assert given == cells
 
 
 def test_a_spent_budget_stops_workers(toys: ToyRuns) -> None:
