@@ -18,8 +18,8 @@ _OPTIONS = (
                  help="local: this many processes; 0 computes in this one.  [default: one, or one "
                  "per GPU; 0 for the smoke profile]"),
     click.option("--threads", type=click.IntRange(min=1), metavar="N",
-                 help="Threads of each process that computes.  [default: the cores, divided among "
-                 "the processes]"),
+                 help="Threads of each process that computes; results are bit-identical for the "
+                 "same number.  [default: the cores, divided among the processes]"),
     click.option("--address", metavar="HOST:PORT",
                  help="ray: a running cluster, or auto.  [default: one is started here]"),
     click.option("--gpus-per-cell", type=click.FloatRange(min=0), metavar="N",
