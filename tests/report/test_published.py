@@ -115,6 +115,13 @@ def test_methods_without_augmentation_are_compared_under_plain(
     assert differs(row, number) == expected
 
 
+@pytest.mark.parametrize("protocol", ["plain-v1", "default-v1"])
+def test_dc_on_mnist_was_judged_by_none_of_our_protocols(protocol: str) -> None:
+    pairs = compared(method="dc", dataset="mnist", ipc=1, protocol=protocol)
+    assert pairs
+    assert all(f"protocol {protocol}" in p.differs for p in pairs)
+
+
 def test_coresets_of_dcs_table_are_compared_under_plain() -> None:
     pairs = compared(method="random", ipc=10, protocol="plain-v1")
     told = {p.paper.reported_in: p.differs for p in pairs}
