@@ -52,6 +52,11 @@ def replacing(path: Path, *, flushed: bool = True) -> Iterator[Path]:
             temporary.unlink()
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file is one of :func:`replacing`, or of safetensors in it: left by a killed one."""
+    return name.startswith(".") and (name.endswith(".tmp") or name.startswith(".tmp"))
+
+
 def write_json(path: Path, value: Any, *, flushed: bool = True) -> None:
     """Write JSON for people and machines: indented, keys sorted, no NaN; see :func:`replacing`."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.store.atomic import is_temporary
 from bench.store.lock import PATIENCE, cell_lock
 from bench.store.outlook import standings_of
 from bench.store.requests import load_requests
@@ -22,7 +23,6 @@ from bench.store.survey import CellState, survey
 
 # A writer renames its temporary file within a moment, if it is not a large one.
 _A_MOMENT = 60.0
-_TEMPORARY = (".*.tmp", ".tmp*")
 _DAMAGED = "*.damaged*"
 # What the folder of a cell holds that is worth keeping.
 _WORTH = ("record.json", "artefact.safetensors", "byproducts.safetensors", "checkpoint*", "log.txt")
@@ -120,7 +120,7 @@ def _of_cell(folder: Path, state: CellState, failed: bool) -> Iterator[Waste]:
         yield _waste(folder, "failed cells", state.id)
         return
     if not any(fnmatch.fnmatch(name, pattern) for name in state.files for pattern in _WORTH):
-        old = [name for name in state.files if not _is_temporary(name) or _is_old(folder / name)]
+        old = [name for name in state.files if not is_temporary(name) or _is_old(folder / name)]
         if len(old) == len(state.files):
             yield _waste(folder, "folders of cells that hold no work", state.id)
             return
@@ -132,7 +132,7 @@ def _of_cell(folder: Path, state: CellState, failed: bool) -> Iterator[Waste]:
 
 def _kind(path: Path, state: CellState) -> str:
     name = path.name
-    if _is_temporary(name):
+    if is_temporary(name):
         return "files of writers that were killed" if _is_old(path) else ""
     if fnmatch.fnmatch(name, _DAMAGED):
         return "damaged files that were set aside"
@@ -143,7 +143,7 @@ def _kind(path: Path, state: CellState) -> str:
 
 def _outside_cells(root: Path) -> Iterator[Waste]:
     for path in sorted([*root.glob("shared/*"), *root.glob("requests/*"), *root.glob("report/*")]):
-        if _is_temporary(path.name) and _is_old(path, PATIENCE):
+        if is_temporary(path.name) and _is_old(path, PATIENCE):
             yield _waste(path, "files of writers that were killed")
         elif fnmatch.fnmatch(path.name, _DAMAGED):
             yield _waste(path, "damaged files that were set aside")
@@ -187,10 +187,6 @@ def _size(path: Path) -> int:
         return path.lstat().st_size
     except OSError:
         return 0
-
-
-def _is_temporary(name: str) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _TEMPORARY)
 
 
 def _is_old(path: Path, seconds: float = _A_MOMENT) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.control import Control
 from bench.errors import BenchError
 from bench.files import file_sha256, no_link
-from bench.store.atomic import write_json, writing
+from bench.store.atomic import is_temporary, write_json, writing
 from bench.store.checkpoint import Checkpoint
 from bench.store.reading import load_record
 from bench.store.record import OtherSchemaError, Record, is_cell_id
@@ -123,7 +123,7 @@ class Store:
     def sweep(self, cell_id: str) -> None:
         """Remove the temporary files of writers that were killed; only for a cell's lock holder."""
         for path in self.left_behind(cell_id):
-            if _is_temporary(path.name):
+            if is_temporary(path.name):
                 with suppress(OSError):
                     path.unlink()
 
@@ -138,7 +138,7 @@ class Store:
         except OSError:  # there is no such cell here
             return []
         passing = ("lock", "checkpoint.safetensors")
-        return [folder / name for name in names if name in passing or _is_temporary(name)]
+        return [folder / name for name in names if name in passing or is_temporary(name)]
 
     def read(self, cell_id: str) -> Record | None:
         """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
@@ -227,11 +227,6 @@ class Store:
         if (key or text) not in self._named:
             self._named.add(key or text)
             self.damaged.append(text)
-
-
-def _is_temporary(name: str) -> bool:
-    """Whether a file is one of :func:`bench.store.atomic.replacing`, or of safetensors in it."""
-    return name.startswith(".") and (name.endswith(".tmp") or name.startswith(".tmp"))
 
 
 def _is_damaged(path: Path, sha256: str) -> bool:
