@@ -11,6 +11,7 @@ import torch
 from bench.interrupts import Stop
 
 State = dict[str, Any]
+_TOO_LONG = 2.0**63
 
 
 class Keeper(Protocol):
@@ -46,8 +47,11 @@ class LongWork:
     ) -> None:
         self._keeper, self._stop = keeper, stop or Stop()
         kept = keeper.load(device or torch.device("cpu")) if keeper is not None else None
-        self._kept = kept or {}
-        self._before: float = self._kept.get("seconds", 0.0)
+        spent = (kept or {}).get("seconds", 0.0)
+        # A state that cannot have taken so long was not kept by an attempt.
+        fits = type(spent) in (int, float) and 0 <= spent < _TOO_LONG
+        self._kept: State = (kept or {}) if fits else {}
+        self._before: float = spent if fits else 0.0
         self._started = time.perf_counter()
 
     @property

@@ -19,6 +19,7 @@ from bench.distilled.io import load_tensors, save_tensors
 from bench.errors import BenchError
 from bench.evaluation.outcome import NetOutcome
 from bench.failures import UnfitStateError
+from bench.long_work import LongWork
 from bench.loop import Loop
 from bench.meter import Meter
 from bench.store.checkpoint import Checkpoint
@@ -196,6 +197,26 @@ def test_shared_work_of_the_first_release_has_no_digest(tmp_path: Path) -> None:
 def test_costs_that_cannot_be(cost: Any) -> None:
     with pytest.raises(UnfitStateError):
         Meter(CPU, cost)
+
+
+class Keeps:
+    """Gives back one state, whatever it is."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def load(self, device: torch.device) -> Any:
+        return self.state
+
+
+@pytest.mark.parametrize("seconds", ["x", -1.0, float("nan"), float("inf"), 10**30, True, None, []])
+def test_long_work_that_cannot_have_taken_so_long(seconds: Any) -> None:
+    keeper: Any = Keeps({"seconds": seconds, "state": {"done": 3}})
+    work = LongWork(keeper)
+    assert work.resume() is None
+    assert work.seconds >= 0
+    keeper.state["seconds"] = 2.5
+    assert LongWork(keeper).resume() == {"done": 3}
 
 
 class Ten:
