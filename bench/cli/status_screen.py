@@ -95,12 +95,9 @@ def _kept(cell: CellStatus) -> str:
     kept = cell.kept
     if kept is None:
         return ""
-    parts = [
-        f"step {kept.steps:,}" if kept.steps is not None else "",
-        f"{format_seconds(kept.seconds)} of work" if kept.seconds is not None else "",
-    ]
-    known = ", ".join(part for part in parts if part)
-    return f"; checkpoint{' of ' if known else ''}{known} {format_seconds(kept.age)} ago"
+    step = f" of step {kept.steps:,}" if kept.steps is not None else ""
+    spent = f" after {format_seconds(kept.seconds)} of work" if kept.seconds is not None else ""
+    return f"; checkpoint{step}{spent}, {format_seconds(kept.age)} old"
 
 
 def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:

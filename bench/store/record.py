@@ -12,7 +12,7 @@ Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
     result          distil: artefact sha256, kind, steps, last scalars; evaluate: accuracies, losses
     budget          stored_bytes; evaluate: also nominal_ipc, distinct_images, training_steps
     cost            seconds, and of a distillation those of what it started from
-    environment     versions, device, threads
+    environment     versions, device, threads, git commit and whether dirty, command line
     finished        UTC, ISO 8601
 """
 
