@@ -98,7 +98,7 @@ class SlurmCluster:
             f"--socket={munge}/socket", f"--pid-file={munge}/pid", f"--seed-file={munge}/seed",
         )  # fmt: skip
         self.wait_until("munged answers", lambda: (munge / "socket").exists())
-        self._launch("slurmctld", "-D")
+        self.start_slurmctld()
         self.start_slurmd()
 
     def start_slurmd(self) -> None:
@@ -111,11 +111,13 @@ class SlurmCluster:
         self._daemons["slurmd"].kill()
         self._daemons.pop("slurmd").wait()
 
-    def restart_slurmctld(self, pause: float) -> None:
-        """Kill the controller and start it again after ``pause`` seconds."""
+    def kill_slurmctld(self) -> None:
+        """Kill the controller: nobody answers until :meth:`start_slurmctld`."""
         self._daemons["slurmctld"].kill()
         self._daemons.pop("slurmctld").wait()
-        time.sleep(pause)
+
+    def start_slurmctld(self) -> None:
+        """Start the controller; it knows the jobs of the one before it."""
         self._launch("slurmctld", "-D")
         self.wait_until("slurmctld answers", lambda: self.node_state() != "")
 
