@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.architecture import build_network
+from bench.failures import UnfitStateError
 from bench.long_work import LongWork
 from bench.seeds import derive_seed, global_seed, make_generator
 
@@ -117,7 +118,7 @@ class Context:
             make: makes them, given a context whose seed depends on ``key`` alone, so that whoever
                 comes first makes the same tensors. It may ask for other shared work; the time
                 that takes counts as that work's only. If it takes long, it goes on from its
-                ``work.resume()`` and offers its state to ``work.offer`` after every step.
+                ``work.resume`` and offers its state to ``work.offer`` after every step.
         """
         full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
                 "precision": self.precision}  # fmt: skip
@@ -136,14 +137,14 @@ class Context:
         self, full: Mapping[str, Any], make: Callable[[Context], dict[str, Tensor]]
     ) -> tuple[dict[str, Tensor], float]:
         """Make shared work and count its time, without that of shared work it asks for."""
-        parts = [f"{k}={full[k]!r}" for k in sorted(full)]
-        inner = Context(
-            self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
-        )
-        if self.begin_work is not None:
-            inner.work = self.begin_work(full)
-        before = self.made_seconds
-        made = {k: v.detach().cpu().contiguous() for k, v in make(inner).items()}
+        inner, before = self._inner(full), self.made_seconds
+        try:
+            made = make(inner)
+        except UnfitStateError as error:
+            inner.work.refuse(error)
+            inner = self._inner(full)
+            made = make(inner)
+        made = {k: v.detach().cpu().contiguous() for k, v in made.items()}
         seconds = inner.work.seconds - (self.made_seconds - before)
         self.made_seconds += seconds
         self.shared_seconds += seconds
@@ -151,6 +152,16 @@ class Context:
             self.cache.put(full, made, seconds)
         inner.work.done()
         return made, seconds
+
+    def _inner(self, full: Mapping[str, Any]) -> Context:
+        """Return the context of shared work: its seed depends on the key alone."""
+        parts = [f"{k}={full[k]!r}" for k in sorted(full)]
+        inner = Context(
+            self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
+        )
+        if self.begin_work is not None:
+            inner.work = self.begin_work(full)
+        return inner
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return every generator's state."""

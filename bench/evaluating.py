@@ -116,6 +116,3 @@ class _Keeper:
 
     def load(self, device: torch.device) -> dict[str, Any] | None:  # noqa: ARG002
         return self._kept.get("nets")
-
-    def remove(self) -> None:
-        self._checkpoint.remove()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from bench.failures import UnfitStateError, fitting
 from bench.interrupts import Stop
 
 State = dict[str, Any]
@@ -26,8 +27,15 @@ class Keeper(Protocol):
     def load(self, device: torch.device) -> State | None:
         """Return what was kept, or ``None``."""
 
+
+class WorkKeeper(Keeper, Protocol):
+    """A keeper that can also forget, and put aside what is of no use."""
+
     def remove(self) -> None:
         """Forget what was kept."""
+
+    def set_aside(self, why: str) -> None:
+        """Keep what was kept out of the way, and say so."""
 
 
 class LongWork:
@@ -41,7 +49,7 @@ class LongWork:
 
     def __init__(
         self,
-        keeper: Keeper | None = None,
+        keeper: WorkKeeper | None = None,
         stop: Stop | None = None,
         device: torch.device | None = None,
     ) -> None:
@@ -59,10 +67,28 @@ class LongWork:
         """Wall time spent so far, earlier attempts included."""
         return self._before + time.perf_counter() - self._started
 
-    def resume(self) -> State | None:
-        """Return the state that the last attempt offered and that was kept, or ``None``."""
-        state: State | None = self._kept.get("state")
-        return state
+    def resume(self, take: Callable[[State], int]) -> int:
+        """Take over the state that the last attempt offered and that was kept, if there is one.
+
+        Args:
+            take: puts everything back as the state says and returns the steps that were done.
+
+        Returns:
+            The steps that were done; 0 without a state.
+
+        Raises:
+            UnfitStateError: the state is refused; the harness then does the work from the start.
+        """
+        state = self._kept.get("state")
+        if state is None:
+            return 0
+        with fitting():
+            return count_steps(take(state))
+
+    def refuse(self, error: UnfitStateError) -> None:
+        """Put aside what was kept."""
+        if self._keeper is not None:
+            self._keeper.set_aside(str(error))
 
     def offer(self, state: Callable[[], State]) -> None:
         """Offer a state, after every step of the work; most are not wanted and cost nothing.
@@ -83,3 +109,14 @@ class LongWork:
         """Forget what was kept: the result is there."""
         if self._keeper is not None:
             self._keeper.remove()
+
+
+def count_steps(value: object) -> int:
+    """Return a number of steps that were done.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} steps cannot have been done")
+    return value

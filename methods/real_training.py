@@ -74,7 +74,7 @@ def train_on_real(
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
     size = slice_size(arch, ctx)
     count = len(ctx.real) if pool is None else len(pool)
-    done = _resume(ctx.work.resume(), network, optimizer, observer)
+    done = ctx.work.resume(lambda kept: _take_over(kept, network, optimizer, observer))
 
     def state() -> dict[str, Any]:
         return {
@@ -99,15 +99,13 @@ def train_on_real(
     return network
 
 
-def _resume(
-    kept: dict[str, Any] | None,
+def _take_over(
+    kept: dict[str, Any],
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     observer: Observer | None,
 ) -> int:
     """Put everything back where an earlier attempt kept it; return the steps that it did."""
-    if kept is None:
-        return 0
     network.load_state_dict(kept["network"])
     load_optimiser_tensors(optimizer, kept["optimizer"])
     if observer is not None:

@@ -51,9 +51,9 @@ class Checkpoint:
         started, done = time.monotonic(), True
         try:
             save_state({"cell": self._id, "state": state}, self.path)
-        except OSError as error:
-            done = False
-            self._note(f"checkpoint '{self.path}' cannot be written ({error.strerror}); going on")
+        except (OSError, ValueError) as error:  # a value: what is too large for such a file
+            done, why = False, getattr(error, "strerror", None) or error
+            self._note(f"checkpoint '{self.path}' cannot be written ({why}); going on")
         took = time.monotonic() - started
         share = _AT_MOST_A_SHARE_OF * took if self._every else 0.0
         self._next = time.monotonic() + max(self._every, share)

@@ -13,6 +13,7 @@ from bench.control import Control
 from bench.interrupts import Interrupted, Stop
 from bench.seeds import make_generator
 from bench.store.shared import SharedFolder
+from bench.view import View
 from methods.real_training import epoch_batches, train_on_real
 
 ARCH = "convnet1(width=4)"
@@ -124,6 +125,29 @@ def test_a_training_that_was_ended_goes_on_as_if_it_was_not(arch: str, tmp_path:
         for (mine, logits), (theirs, others) in zip(watcher.seen, whole.seen, strict=True):
             assert torch.equal(mine, theirs)
             assert torch.equal(logits, others)
+
+
+def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
+    real, notes = tiny_real_set(), []
+
+    class Notes(View):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    def work(arch: str, stop: Stop) -> dict[str, Tensor]:
+        shared = SharedFolder(tmp_path, Control(Notes(), stop))
+        ctx = tiny_context(real, begin_work=lambda full: shared.work(full, real.device))
+        make = lambda inner: dict(train_on_real(arch, 2, inner).state_dict())  # noqa: E731
+        return ctx.shared({"what": "test"}, make)
+
+    with pytest.raises(Interrupted):
+        work("convnet1(width=8)", StopAfter(1))
+    found = work(ARCH, Stop())
+    assert len(notes) == 1
+    assert "what was kept is refused" in notes[0]
+    assert len(list(tmp_path.glob("shared/*.damaged"))) == 1
+    expected = work(ARCH, Stop())
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
 
 
 class StopAfter(Stop):

@@ -213,10 +213,17 @@ class Keeps:
 def test_long_work_that_cannot_have_taken_so_long(seconds: Any) -> None:
     keeper: Any = Keeps({"seconds": seconds, "state": {"done": 3}})
     work = LongWork(keeper)
-    assert work.resume() is None
+    assert work.resume(lambda state: state["done"]) == 0
     assert work.seconds >= 0
     keeper.state["seconds"] = 2.5
-    assert LongWork(keeper).resume() == {"done": 3}
+    assert LongWork(keeper).resume(lambda state: state["done"]) == 3
+
+
+@pytest.mark.parametrize("done", [-1, True, 2.5, "3", None])
+def test_long_work_that_did_no_such_steps(done: Any) -> None:
+    keeper: Any = Keeps({"seconds": 1.0, "state": {"done": done}})
+    with pytest.raises(UnfitStateError):
+        LongWork(keeper).resume(lambda state: state["done"])
 
 
 class Ten:
