@@ -28,22 +28,28 @@ CPU = torch.device("cpu")
 
 
 def augment(images: Tensor, draws: torch.Generator) -> Tensor:
-    """Crop, scale or rotate each image; what comes in at the edges is as dark as its darkest."""
+    """Crop, scale or rotate each image.
+
+    What comes in at the edges is the batch's mean after a crop or a rotation, and zero after
+    scaling. Theirs interpolates rotations by cubic splines; this does so linearly.
+    """
     maps = torch.eye(2, 3).repeat(len(images), 1, 1)
-    for each in maps:
+    edge = images.mean().repeat(len(images))
+    for i, each in enumerate(maps):
         kind, first, second = torch.rand(3, generator=draws).tolist()
         if kind < 1 / 3:
-            shift = [math.floor(u * (2 * PIXELS + 1)) - PIXELS for u in (first, second)]
+            shift = [math.floor(u * 2 * PIXELS) - PIXELS for u in (first, second)]
             each[:, 2] = torch.tensor(shift) * 2 / images.shape[-1]
         elif kind < 2 / 3:
             each[0, 0], each[1, 1] = (1 / (1 + SCALE * (2 * u - 1)) for u in (first, second))
+            edge[i] = 0.0
         else:
             angle = math.radians(DEGREES * (2 * first - 1))
             cos, sin = math.cos(angle), math.sin(angle)
             each[:, :2] = torch.tensor([[cos, -sin], [sin, cos]])
-    darkest = images.amin(dim=(1, 2, 3), keepdim=True)
+    edge = edge[:, None, None, None]
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    return F.grid_sample(images - darkest, grid, align_corners=False) + darkest
+    return F.grid_sample(images - edge, grid, align_corners=False) + edge
 
 
 def judge(artefact: Path, networks: int) -> list[float]:
