@@ -92,11 +92,17 @@ def run(
     if dry_run:
         _print_plan(session, as_json)
         return
-    sys.exit(compute(session, execute, as_json=as_json))
+    measure = chosen.executor == "local"  # elsewhere, other machines compute
+    sys.exit(compute(session, execute, measure=measure, as_json=as_json))
 
 
 def compute(
-    session: Session, execute: Execute, *, only: Container[str] | None = None, as_json: bool = False
+    session: Session,
+    execute: Execute,
+    *,
+    only: Container[str] | None = None,
+    measure: bool = True,
+    as_json: bool = False,
 ) -> int:
     """Compute what a session lacks, print the results, and return the exit code.
 
@@ -104,20 +110,23 @@ def compute(
         session: the request.
         execute: who computes.
         only: ids; of the missing cells only those that are, or rest on, one of them.
+        measure: time a step of each kind of work first, to say how long it will take.
         as_json: print JSON instead of tables.
     """
     from bench.interrupts import Interrupted
 
-    estimates = _estimates(session, session.spec.request)
+    estimates = _estimates(session, session.spec.request) if measure else {}
     try:
         outcome = session.run(estimates, execute, only)
-    except Interrupted as stopped:
+    except Interrupted as ended:
         click.echo(
-            f"stopped by {stopped.why}; the same command continues where it stopped", err=True
+            f"stopped by {ended.why}; the same command continues where it stopped", err=True
         )
-        sys.exit(stopped.exit_code)
+        sys.exit(ended.exit_code)
     _report(session, as_json, Path(session.spec.store))
-    return 1 if outcome.counts.get("failed") else 0
+    in_time = session.runner.control.stop.requested  # what a spent budget stopped was expected to
+    stopped = 0 if in_time else outcome.counts.get("stopped", 0)
+    return 1 if outcome.counts.get("failed") or stopped else 0
 
 
 def _request(options: dict[str, Any], settings: dict[str, dict[str, str]]) -> Request:
