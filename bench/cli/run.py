@@ -119,9 +119,7 @@ def compute(
     try:
         outcome = session.run(estimates, execute, only)
     except Interrupted as ended:
-        click.echo(
-            f"stopped by {ended.why}; the same command continues where it stopped", err=True
-        )
+        click.echo(f"stopped by {ended.why}; the same command continues where it stopped", err=True)
         sys.exit(ended.exit_code)
     _report(session, as_json, Path(session.spec.store))
     in_time = session.runner.control.stop.requested  # what a spent budget stopped was expected to
