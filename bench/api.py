@@ -15,6 +15,7 @@ from bench.datasets.library import data_dir as data_folder
 from bench.datasets.source import Progress, no_progress
 from bench.determinism import use_deterministic_algorithms
 from bench.environment import pick_device, use_threads
+from bench.errors import CannotWriteError
 from bench.estimate import estimate
 from bench.executors.spec import RunSpec
 from bench.grid import Grid, Request, build_grid
@@ -80,9 +81,12 @@ class Session:
         Raises:
             Interrupted: it was told to end, by a signal or by its time budget.
         """
-        asked = describe_request(self.spec, self.grid, estimates or {})
-        save_request(self.runner.store.root, asked)
         control = self.runner.control
+        try:
+            asked = describe_request(self.spec, self.grid, estimates or {})
+            save_request(self.runner.store.root, asked)
+        except CannotWriteError as error:  # only `bench status` and `retry` would miss it
+            control.view.note(f"{error}; going on")
         work = execute(self.runner, self.spec) if execute is not None else None
         with control.stop.catching(control.view.note):
             grid = self.grid if only is None else narrowed(self.grid, only)
