@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -43,9 +43,13 @@ class Stop:
     @property
     def requested(self) -> bool:
         """Whether it is time to keep a checkpoint and end."""
+        return self.reason() is not None
+
+    def reason(self) -> Interrupted | None:
+        """Return why it is time to end; ``None`` if it is not."""
         if self._asked is None and self.deadline is not None and time.monotonic() >= self.deadline:
             self._asked = Interrupted("the time budget is spent", 0)
-        return self._asked is not None
+        return self._asked
 
     def request(self, why: str, exit_code: int) -> None:
         """Ask running work to end; the first reason counts."""
@@ -54,9 +58,9 @@ class Stop:
 
     def check(self) -> None:
         """Raise :class:`Interrupted` if it is time to end."""
-        if self.requested:
-            assert self._asked is not None
-            raise Interrupted(self._asked.why, self._asked.exit_code)
+        asked = self.reason()
+        if asked is not None:
+            raise Interrupted(asked.why, asked.exit_code)
 
     def seconds_left(self) -> float | None:
         """Return what is left of the budget; ``None`` without one."""
@@ -83,9 +87,18 @@ class Stop:
             if tell is not None:
                 tell(f"{name}: stopping after this step; the next one stops at once")
 
-        before = {number: signal.signal(number, take) for number in _SIGNALS}
-        try:
+        with handling(_SIGNALS, take):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+
+
+@contextmanager
+def handling(
+    signals: Iterable[signal.Signals], take: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Let ``take`` handle signals inside the block; only in the main thread."""
+    before = {number: signal.signal(number, take) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

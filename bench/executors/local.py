@@ -19,7 +19,6 @@ from bench.executors.local_process import WorkerProcess
 from bench.executors.local_slots import divide, visible_gpus
 from bench.executors.registered_here import refuse_registered_here, registered_here
 from bench.executors.spec import RunSpec
-from bench.interrupts import Interrupted
 from bench.plan import next_cell
 
 if TYPE_CHECKING:
@@ -111,12 +110,10 @@ class LocalExecutor(Executor):
 
     def _tell_to_stop(self) -> None:
         self._stopping = True
-        try:
-            self.runner.control.stop.check()
-        except Interrupted as asked:
-            for worker in self._workers:
-                if worker is not None:
-                    worker.stop(asked.why, asked.exit_code)
+        asked = self.runner.control.stop.reason()
+        for worker in self._workers:
+            if worker is not None and asked is not None:
+                worker.stop(asked.why, asked.exit_code)
 
     def _hand_out(self) -> None:
         for i, slot in enumerate(self._slots):

@@ -19,7 +19,6 @@ from bench.executors.ray_cluster import connected, load_ray
 from bench.executors.ray_task import compute
 from bench.executors.registered_here import refuse_registered_here
 from bench.executors.spec import RunSpec
-from bench.interrupts import Interrupted
 from bench.plan import before
 
 if TYPE_CHECKING:
@@ -149,9 +148,8 @@ class RayExecutor(Executor):
 
     def _stop_tasks(self) -> None:
         self._stopping = True
-        try:
-            self.runner.control.stop.check()
-        except Interrupted as asked:
+        asked = self.runner.control.stop.reason()
+        if asked is not None:
             self._ray.get(self._box.ask_to_stop.remote(asked.why, asked.exit_code))
         for ref, cell in self._running.items():
             if cell.id not in self._begun:

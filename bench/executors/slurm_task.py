@@ -21,7 +21,7 @@ from bench.errors import BenchError
 from bench.executors import slurm_queue
 from bench.executors.spec import RunSpec
 from bench.executors.work import run_cell
-from bench.interrupts import Interrupted, Stop
+from bench.interrupts import Interrupted, Stop, handling
 from bench.view import View
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
@@ -68,12 +68,8 @@ def _ending(stop: Stop) -> Iterator[None]:
     def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         stop.request(signal.Signals(number).name, 128 + signal.SIGTERM)
 
-    before = {number: signal.signal(number, take) for number in _SIGNALS}
-    try:
+    with handling(_SIGNALS, take):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _go_on_later() -> None:
