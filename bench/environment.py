@@ -48,6 +48,13 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def usable_cpus() -> int:
+    """Return how many processors this process may use: fewer than there are in a container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def use_threads(count: int) -> None:
     """Compute with this many threads, in this process.
 

@@ -14,7 +14,7 @@ _SIZES = (
     re.compile(r"Tried to allocate ([\d.]+ \wiB)"),
     re.compile(r"Unable to allocate ([\d.]+ \wiB)"),
 )
-_LESS = "a smaller batch, network or --profile, or bf16, needs less"
+LESS_MEMORY = "a smaller batch, network or --profile, or bf16, needs less"
 
 
 class CellFailedError(Exception):
@@ -42,7 +42,7 @@ def explain(error: BaseException) -> str:
     """Return why a cell failed, in one line."""
     text = " ".join(str(error).split())
     if is_out_of_memory(error):
-        return f"out of memory{_asked(text)}: {_LESS}"
+        return f"out of memory{_asked(text)}: {LESS_MEMORY}"
     if isinstance(error, CellFailedError | BenchError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -134,10 +133,3 @@ def _cpu_joules(folder: Path) -> float | None:
     except (OSError, ValueError):
         return None
     return sum(counters) / 1e6 if counters else None
-
-
-def cpu_share() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

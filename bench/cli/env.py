@@ -43,7 +43,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
 
     from bench.datasets.library import data_dir as data_folder
     from bench.datasets.library import packed_names
-    from bench.environment import describe_environment, pick_device
+    from bench.environment import describe_environment, pick_device, usable_cpus
     from bench.files import host_memory
 
     about = describe_environment(pick_device("auto"))
@@ -56,7 +56,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
         "device": about["device"],
         "devices": _devices(platform.processor() or platform.machine()),
         "cpus": about["cpus"],
-        "usable_cpus": _usable_cpus(),
+        "usable_cpus": usable_cpus(),
         "threads": about["threads"],
         "memory_bytes": host_memory(),
         "kernels": about.get("kernels", "those of PyTorch"),
@@ -82,13 +82,6 @@ def _devices(cpu: str) -> list[dict[str, Any]]:
     if torch.backends.mps.is_available():
         found.append({"name": "mps", "what": "Apple GPU", "memory_bytes": None})
     return [*found, {"name": "cpu", "what": cpu, "memory_bytes": None}]
-
-
-def _usable_cpus() -> int | None:
-    """Return how many processors this process may use: fewer than there are in a container."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _text(name: str, value: Any) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 
-_MEMORY = (
-    ", as the system does when memory runs out: a smaller batch, network or --profile, or bf16, "
-    "needs less"
-)
+from bench.failures import LESS_MEMORY
+
+_MEMORY = f", as the system does when memory runs out: {LESS_MEMORY}"
 
 
 def how_it_died(code: int, times: int = 1) -> str:

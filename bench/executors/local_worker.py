@@ -10,18 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
-from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from bench.cells import Cell
 from bench.errors import BenchError
+from bench.executors.telling import Telling
 from bench.executors.work import run_cell
 from bench.interrupts import Interrupted, Stop
-from bench.view import View
 
 # Seconds between two looks at a running loop that are told.
 _TELL_EVERY = 0.2
@@ -59,7 +56,7 @@ class Worker:
 
     def _compute(self, spec_text: str, cell_id: str) -> None:
         try:
-            run_cell(spec_text, cell_id, _Telling(self), self._stop)
+            run_cell(spec_text, cell_id, Telling(self.tell, _TELL_EVERY), self._stop)
         except BenchError as error:
             self.tell("error", str(error))
         else:
@@ -76,30 +73,6 @@ class Worker:
         except (EOFError, OSError):
             self._stop.request("the run that started this process is gone", 1)
             self._cells.put(None)
-
-
-class _Telling(View):
-    """Passes events on to the run's own view."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._tell, self._told = worker.tell, 0.0
-
-    def start(self, cell: Cell) -> None:
-        self._tell("start", cell)
-
-    def progress(
-        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
-    ) -> None:
-        now = time.monotonic()
-        if done == total or now - self._told > _TELL_EVERY:
-            self._told = now
-            self._tell("progress", cell, done, total, unit, dict(scalars))
-
-    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        self._tell("finish", cell, status, text, seconds)
-
-    def note(self, text: str) -> None:
-        self._tell("note", text)
 
 
 def main() -> int:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 
+from bench.environment import usable_cpus
 from bench.errors import BenchError
 from bench.executors.base import RETRIES
-from bench.meter import cpu_share
 
 # Cells leave their results in the store; Ray's own memory holds a few words for each.
 _OBJECT_STORE_BYTES = 100 * 2**20
@@ -74,7 +74,7 @@ def _start(address: str | None) -> None:
         # Ray would try again forever where its own guard ends a process for want of memory.
         os.environ["RAY_task_oom_retries"] = str(RETRIES)  # noqa: SIM112  # Ray's name
         ray.init(
-            address="local", num_cpus=cpu_share(), include_dashboard=False,
+            address="local", num_cpus=usable_cpus(), include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES, **quiet,
         )  # fmt: skip
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from bench.cells import Cell
 from bench.errors import BenchError
 from bench.executors.ray_cluster import load_ray
 from bench.executors.spec import RunSpec
+from bench.executors.telling import Telling
 from bench.executors.work import run_cell
 from bench.interrupts import Interrupted, Stop
 from bench.store.lock import BEAT, PATIENCE
-from bench.view import View
 
 # Seconds between two questions whether to stop, two looks at a running loop that are told, and two
 # tries at a cell whose lock the last attempt left behind.
@@ -55,7 +55,7 @@ def compute(box: Any, spec_text: str, cell_id: str, needed: Any = None) -> Ended
     return view.ended
 
 
-def _try(spec_text: str, cell_id: str, view: View, stop: Stop, attempt: int) -> None:
+def _try(spec_text: str, cell_id: str, view: Telling, stop: Stop, attempt: int) -> None:
     """Compute the cell; after a death, wait for the lock that the last attempt may have left.
 
     On this machine such a lock is known to be stale at once, on another by and by.
@@ -102,27 +102,14 @@ def _asking(box: Any, stop: Stop) -> Iterator[threading.Event]:
         thread.join()
 
 
-class _Telling(View):
+class _Telling(Telling):
     """Puts the events of a cell into the box, and keeps how it ended."""
 
     def __init__(self, box: Any, cell_id: str) -> None:
-        self._box, self._id, self._told = box, cell_id, 0.0
+        super().__init__(box.put.remote, _TELL_EVERY)
+        self._id = cell_id
         self.ended: Ended = ("busy", "", 0.0)
-
-    def start(self, cell: Cell) -> None:
-        self._box.put.remote("start", cell)
-
-    def progress(
-        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
-    ) -> None:
-        now = time.monotonic()
-        if done == total or now - self._told > _TELL_EVERY:
-            self._told = now
-            self._box.put.remote("progress", cell, done, total, unit, dict(scalars))
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
         if cell.id == self._id:
             self.ended = (status, text, seconds)
-
-    def note(self, text: str) -> None:
-        self._box.put.remote("note", text)

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench.errors import BenchError
 from bench.files import read_plain
-from bench.store.atomic import write_json
+from bench.store.atomic import write_json, writing
 from bench.store.record import is_cell_id
 from bench.store.store import Store
 from bench.strict_json import parse_json
@@ -76,13 +75,11 @@ def save_batch(store: Store, batch: Batch) -> None:
     """Write a batch.
 
     Raises:
-        BenchError: if the disk is full or the store may not be written.
+        CannotWriteError: if the disk is full or the store may not be written.
     """
     path = _file(store, batch.name)
-    try:
+    with writing(path):
         write_json(path, asdict(batch))
-    except OSError as error:
-        raise BenchError(f"'{path}' cannot be written: {error.strerror}") from error
 
 
 def load_batches(store: Store) -> list[Batch]:

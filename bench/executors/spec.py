@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,9 @@ class RunSpec:
 
     def with_paths(self) -> RunSpec:
         """Return it with absolute paths, for a process in another folder."""
-        changed = {
-            "store": str(Path(self.store).resolve()),
-            "data_dir": str(Path(self.data_dir).resolve()),
-            "plugins": tuple(str(Path(p).resolve()) for p in self.plugins),
-        }
-        return RunSpec(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **changed})
+        return replace(
+            self,
+            store=str(Path(self.store).resolve()),
+            data_dir=str(Path(self.data_dir).resolve()),
+            plugins=tuple(str(Path(p).resolve()) for p in self.plugins),
+        )

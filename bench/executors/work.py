@@ -38,13 +38,17 @@ def run_cell(
             the request or the store.
         Interrupted: ``stop`` said so; a checkpoint is kept.
     """
-    session = _session(spec_text)
-    cell = _find(session, cell_id)
+    session, cells = _opened(spec_text)
+    if cell_id not in cells:
+        raise BenchError(
+            f"this run has no cell {cell_id} here: the code or the data of this process differ "
+            "from those of the one that asked"
+        )
     heard = _Heard(view or View())
     control = session.runner.control
     control.view, control.stop = heard, stop or Stop()
     try:
-        session.runner.in_turn([cell])
+        session.runner.in_turn([cells[cell_id]])
     finally:
         damaged = session.runner.store.damaged
         while damaged:
@@ -66,21 +70,12 @@ class _Heard(View):
 
 
 @lru_cache(maxsize=4)
-def _session(spec_text: str) -> Session:
+def _opened(spec_text: str) -> tuple[Session, dict[str, Cell]]:
     from bench.api import open_session
     from bench.registry import load_plugin_file
 
     spec = RunSpec.from_json(spec_text)
     for path in spec.plugins:
         load_plugin_file(Path(path))
-    return open_session(spec)
-
-
-def _find(session: Session, cell_id: str) -> Cell:
-    for cell in plan(session.grid):
-        if cell.id == cell_id:
-            return cell
-    raise BenchError(
-        f"this run has no cell {cell_id} here: the code or the data of this process differ from "
-        "those of the one that asked"
-    )
+    session = open_session(spec)
+    return session, {cell.id: cell for cell in plan(session.grid)}
