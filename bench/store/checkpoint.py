@@ -14,6 +14,8 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     import torch
 
+# Its file in its cell's folder.
+CHECKPOINT = "checkpoint.safetensors"
 # A checkpoint that took S seconds is followed by at least this many times S without one, so that
 # keeping them costs less than 2 % of a run whatever the disk.
 _AT_MOST_A_SHARE_OF = 50.0

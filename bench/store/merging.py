@@ -20,6 +20,7 @@ from bench.cells import hash_identity
 from bench.errors import BenchError
 from bench.files import host_memory, open_plain
 from bench.store.atomic import replacing, writing
+from bench.store.checkpoint import CHECKPOINT
 from bench.store.lock import cell_lock
 from bench.store.reading import load_record
 from bench.store.record import Record, is_cell_id
@@ -118,7 +119,7 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
     new.write(record)
     if record.status == "ok":
         with suppress(OSError):
-            (new.folder(record.id) / "checkpoint.safetensors").unlink(missing_ok=True)
+            (new.folder(record.id) / CHECKPOINT).unlink(missing_ok=True)
     return "copied" if mine is None else "replaced"
 
 

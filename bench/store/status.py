@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.store.checkpoint import CHECKPOINT
 from bench.store.kept import Kept, read_kept
 from bench.store.lock import Holder
 from bench.store.outlook import Outlook, look_ahead, seconds_since
@@ -130,8 +131,8 @@ class _Names:
 
 def _cell(store: Store, state: CellState, title: str, dataset: str, method: str) -> CellStatus:
     kept = None
-    if "checkpoint.safetensors" in state.files:
-        kept = read_kept(store.folder(state.id) / "checkpoint.safetensors")
+    if CHECKPOINT in state.files:
+        kept = read_kept(store.folder(state.id) / CHECKPOINT)
     reason = state.record.reason if state.record is not None else None
     return CellStatus(
         state.id, state.state, title, dataset, method, reason or "", state.holder, kept

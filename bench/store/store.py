@@ -12,7 +12,7 @@ from bench.control import Control
 from bench.errors import BenchError
 from bench.files import file_sha256, no_link
 from bench.store.atomic import is_temporary, write_json, writing
-from bench.store.checkpoint import Checkpoint
+from bench.store.checkpoint import CHECKPOINT, Checkpoint
 from bench.store.reading import load_record
 from bench.store.record import OtherSchemaError, Record, is_cell_id
 
@@ -82,7 +82,7 @@ class Store:
 
     def checkpoint(self, cell_id: str, control: Control) -> Checkpoint:
         """Return where a cell keeps its state while it runs."""
-        path = self.folder(cell_id) / "checkpoint.safetensors"
+        path = self.folder(cell_id) / CHECKPOINT
         return Checkpoint(path, cell_id, control.checkpoint_every, control.view.note)
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
@@ -137,7 +137,7 @@ class Store:
             names = os.listdir(folder)
         except OSError:  # there is no such cell here
             return []
-        passing = ("lock", "checkpoint.safetensors")
+        passing = ("lock", CHECKPOINT)
         return [folder / name for name in names if name in passing or is_temporary(name)]
 
     def read(self, cell_id: str) -> Record | None:
