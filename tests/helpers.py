@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.context import Context
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
+from bench.interrupts import Interrupted, Stop
 from bench.method import Method, Task
 from bench.params import resolve
 from bench.seeds import make_generator
@@ -29,6 +30,20 @@ class MemoryCache:
 
     def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
         self.kept.append((dict(key), dict(tensors), seconds))
+
+
+class StopAfter(Stop):
+    """Asks to end when it is looked at for the so-many-th time."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def reason(self) -> Interrupted | None:
+        self.looks -= 1
+        if self.looks == 0:
+            self.request("enough", 143)
+        return super().reason()
 
 
 def tiny_real_set(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import StopAfter
 from test_engine import ARCH, CPU, SPEC, real_set
 
 from bench.distilled.image_set import FixedSource
@@ -15,7 +16,7 @@ from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.stacked import StackedTraining
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.interrupts import Interrupted, Stop
+from bench.interrupts import Interrupted
 
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)
 RECIPE = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
@@ -102,21 +103,6 @@ def test_stopped_after_any_step_and_continued(make: Any, tmp_path: Any) -> None:
             assert all(torch.equal(a, b) for a, b in pairs)
 
 
-class StopsLater(Stop):
-    """Asks to end once it has been looked at so many times."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        if self.looks == 0:
-            self.request("enough", 143)
-        return super().requested
-
-
 @pytest.mark.parametrize("looks", [1, 7, 20, 29])
 def test_an_evaluation_goes_on_where_it_was_told_to_end(looks: int, tmp_path: Any) -> None:
     test = real_set(40, 2)
@@ -125,7 +111,7 @@ def test_an_evaluation_goes_on_where_it_was_told_to_end(looks: int, tmp_path: An
     keeper = Memory(tmp_path, due=False)
     seen: list[int] = []
     with pytest.raises(Interrupted):
-        evaluate(*arguments, device=CPU, keeper=keeper, stop=StopsLater(looks))
+        evaluate(*arguments, device=CPU, keeper=keeper, stop=StopAfter(looks))
     assert keeper.saved == 1
     again = evaluate(
         *arguments, device=CPU, keeper=keeper, on_epoch=lambda done, total: seen.append(done)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import tiny_context, tiny_real_set
+from helpers import StopAfter, tiny_context, tiny_real_set
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -148,18 +148,3 @@ def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("shared/*.damaged"))) == 1
     expected = work(ARCH, Stop())
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
-
-
-class StopAfter(Stop):
-    """Asks to end when it is looked at for the so-many-th time."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    @property
-    def requested(self) -> bool:
-        self.looks -= 1
-        if self.looks == 0:
-            self.request("enough", 143)
-        return super().requested
