@@ -1,13 +1,19 @@
-"""The toy generators, registered for the tests of this folder."""
+"""The toy generators, registered for the tests of this folder, and where a set is saved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from toy_generator import Tied, ToyGenerator
 
 from bench.registry import GENERATORS
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "set.safetensors"
 
 
 @pytest.fixture(autouse=True)
