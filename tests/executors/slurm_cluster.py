@@ -111,9 +111,14 @@ class SlurmCluster:
         self._daemons["slurmd"].kill()
         self._daemons.pop("slurmd").wait()
 
-    def kill_slurmctld(self) -> None:
-        """Kill the controller: nobody answers until :meth:`start_slurmctld`."""
-        self._daemons["slurmctld"].kill()
+    def stop_slurmctld(self) -> None:
+        """Stop the controller: nobody answers until :meth:`start_slurmctld`.
+
+        SIGTERM lets it save its state. One that is killed within seconds of a job's start takes
+        the job for pending when it comes back, starts it again, and drains the node: SLURM's own
+        limit, that no client can mend.
+        """
+        self._daemons["slurmctld"].terminate()
         self._daemons.pop("slurmctld").wait()
 
     def start_slurmctld(self) -> None:

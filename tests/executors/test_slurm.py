@@ -177,7 +177,7 @@ def test_a_slurmctld_that_is_away_is_waited_for(cluster, toys, stop, begin) -> N
     session, seen = opened(toys, stop, 40)
     run = begin(session)
     wait_for_steps(cluster, toys, 1)
-    cluster.kill_slurmctld()
+    cluster.stop_slurmctld()
     cluster.wait_until("it is missed", lambda: "waiting" in "".join(seen.notes), PATIENCE)
     cluster.start_slurmctld()
     assert run.result(PATIENCE).counts == {"ok": 1}
