@@ -78,6 +78,7 @@ class Loop:
         """Return everything that later steps and the record depend on; tensors may be live."""
         return {
             "done": self._done,
+            "total": self._method.steps(),  # for `bench status`
             "last": self._last,
             "method": self._method.state_dict(),
             "ctx": self._ctx.state_dict(),

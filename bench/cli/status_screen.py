@@ -95,7 +95,8 @@ def _kept(cell: CellStatus) -> str:
     kept = cell.kept
     if kept is None:
         return ""
-    step = f" of step {kept.steps:,}" if kept.steps is not None else ""
+    of = f" of {kept.total:,}" if kept.total is not None else ""
+    step = f" of step {kept.steps:,}{of}" if kept.steps is not None else ""
     spent = f" after {format_seconds(kept.seconds)} of work" if kept.seconds is not None else ""
     return f"; checkpoint{step}{spent}, {format_seconds(kept.age)} old"
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.store.atomic import is_temporary
+from bench.store.checkpoint import CHECKPOINT
 from bench.store.lock import PATIENCE, cell_lock
 from bench.store.outlook import standings_of
 from bench.store.requests import load_requests
@@ -147,6 +148,13 @@ def _outside_cells(root: Path) -> Iterator[Waste]:
             yield _waste(path, "files of writers that were killed")
         elif fnmatch.fnmatch(path.name, _DAMAGED):
             yield _waste(path, "damaged files that were set aside")
+        elif path.name.endswith(f".{CHECKPOINT}") and _is_made(path):
+            yield _waste(path, "checkpoints of shared work that is done")
+
+
+def _is_made(checkpoint: Path) -> bool:
+    """Whether the shared work is kept of which this is a checkpoint."""
+    return checkpoint.with_name(checkpoint.name.replace(CHECKPOINT, "safetensors")).exists()
 
 
 def _artefacts(store: Store, states: Mapping[str, CellState]) -> Iterator[Waste]:

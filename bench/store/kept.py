@@ -19,11 +19,13 @@ class Kept:
 
     Attributes:
         steps: of a distillation that are done; ``None`` for an evaluation.
+        total: steps that the distillation has; ``None`` if it does not say.
         seconds: that were spent up to it; ``None`` if it does not say.
         age: seconds since it was written.
     """
 
     steps: int | None
+    total: int | None
     seconds: float | None
     age: float
 
@@ -38,9 +40,10 @@ def read_kept(path: Path) -> Kept | None:
         age = max(0.0, time.time() - path.lstat().st_mtime)
         header = parse_json(parse_json(_header(path))["__metadata__"]["bench"])
         state = _get(header["tree"], "state")
-        steps, seconds = _get(state, "done"), _get(_get(state, "cost"), "seconds")
+        seconds = _get(_get(state, "cost"), "seconds")
         return Kept(
-            None if steps is None else int(steps["plain"]),
+            _count(_get(state, "done")),
+            _count(_get(state, "total")),
             None if seconds is None else float.fromhex(seconds["float"]),
             age,
         )
@@ -59,3 +62,7 @@ def _header(path: Path) -> bytes:
 def _get(tree: Any, name: str) -> Any:
     """Return an entry of a packed dictionary, or ``None``."""
     return None if tree is None else dict(tree["dict"]).get(name)
+
+
+def _count(packed: Any) -> int | None:
+    return None if packed is None else int(packed["plain"])

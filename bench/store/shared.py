@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.control import Control
 from bench.errors import BenchError
 from bench.store.atomic import writing
-from bench.store.checkpoint import Checkpoint
+from bench.store.checkpoint import CHECKPOINT, Checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ class SharedFolder:
         """Return work of a key, from where an earlier attempt kept it or from the start."""
         from bench.long_work import LongWork
 
-        path = self._path(key).with_suffix(".checkpoint.safetensors")
+        path = self._path(key).with_suffix(f".{CHECKPOINT}")
         every, view = self._control.checkpoint_every, self._control.view
         checkpoint = Checkpoint(path, path.stem, every, view.note)
         return LongWork(checkpoint, self._control.stop, device)

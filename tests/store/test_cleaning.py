@@ -58,11 +58,15 @@ def test_what_is_waste(store: Store) -> None:
     put(store.root / "shared" / "x.damaged")
     put(store.root / "shared" / ".x.tmp")
     put(store.root / "requests" / ".x.tmp", age=120)  # a large file may still be written
+    put(store.root / "shared" / "made.safetensors")
+    put(store.root / "shared" / "made.checkpoint.safetensors")
+    put(store.root / "shared" / "begun.checkpoint.safetensors")
     waste = find_waste(store.root)
     assert names(store, waste) == {
         "cells/done/checkpoint.safetensors", "cells/done/.record.json.abc.tmp",
         "cells/done/.tmpXYZ", "cells/done/record.damaged.json", "cells/done/artefact.damaged",
         "cells/only", "cells/begun/lock", "shared/x.damaged", "shared/.x.tmp",
+        "shared/made.checkpoint.safetensors",
     }  # fmt: skip
     assert all(each.size > 0 for each in waste)
     assert remove(store, waste) == sum(each.size for each in waste)

@@ -184,15 +184,15 @@ def test_where_nothing_was_measured_nothing_is_claimed(store: Store) -> None:
 
 
 def test_a_checkpoint_says_how_far_it_is(store: Store) -> None:
-    state = {"done": 12, "cost": {"seconds": 3.25}, "method": {"x": torch.zeros(3)}}
+    state = {"done": 12, "total": 40, "cost": {"seconds": 3.25}, "method": {"x": torch.zeros(3)}}
     path = checkpoint(store, "d", state)
     kept = read_kept(path)
     assert kept is not None
-    assert (kept.steps, kept.seconds) == (12, 3.25)
+    assert (kept.steps, kept.total, kept.seconds) == (12, 40, 3.25)
     assert 0 <= kept.age < 60
     kept = read_kept(checkpoint(store, "e", {"nets": {}, "cost": {"seconds": 1.0}}))
     assert kept is not None
-    assert (kept.steps, kept.seconds) == (None, 1.0)
+    assert (kept.steps, kept.total, kept.seconds) == (None, None, 1.0)
 
 
 @pytest.mark.parametrize(
