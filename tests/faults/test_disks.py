@@ -55,12 +55,13 @@ def test_full_while_a_checkpoint_is_written(
     assert strangers(disk) == []
 
 
-@pytest.mark.parametrize("room", [0, 16])
+@pytest.mark.parametrize(("room", "workers"), [(0, 0), (16, 0), (0, 2)])
 def test_full_while_the_artefact_is_written(
-    benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path, room: int
+    benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path, room: int, workers: int
 ) -> None:
     # An artefact has 10 kB, its by-products too: with 16 KiB of room only the second is too much.
-    diary, arguments = tmp_path / "diary", benches.grid(disk, "fault-twin")
+    diary = tmp_path / "diary"
+    arguments = benches.grid(disk, "fault-twin", "--workers", str(workers))
     run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.2")
     wait_until(run, diary, "fault-twin 1 step 6")
     ballast = fill(disk, leaving=room)
