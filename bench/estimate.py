@@ -90,11 +90,15 @@ def _time_image(cell: EvaluateCell, runner: Runner) -> float:
         nets = min(nets, torch.get_num_threads())
     # The same work however many networks share it; few enough for the slowest architecture.
     index = real.sample(max(1, _PROBE_IMAGES // nets), make_generator(0, runner.device))
-    seconds = training_seconds(
-        index, real, cell.arch, get_protocol(cell.protocol),
-        nets=nets, epochs=_PROBE_EPOCHS, precision=cell.precision,
-    )  # fmt: skip
-    return seconds / (_PROBE_EPOCHS * len(index) * nets)
+
+    def train(epochs: int) -> float:
+        return training_seconds(
+            index, real, cell.arch, get_protocol(cell.protocol),
+            nets=nets, epochs=epochs, precision=cell.precision,
+        )  # fmt: skip
+
+    train(1)  # the first epoch pays for warm-up
+    return train(_PROBE_EPOCHS) / (_PROBE_EPOCHS * len(index) * nets)
 
 
 def _images(cell: EvaluateCell, runner: Runner) -> float:

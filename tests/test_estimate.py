@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from bench.api import Session, open_session
 from bench.cli import main
 from bench.cli.live import format_seconds
+from bench.evaluation.protocols import get_protocol
 from bench.executors.spec import RunSpec
 from bench.grid import Request
 from bench.plan import plan
@@ -54,6 +55,16 @@ def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir, monkeypatch) 
     estimates = made.estimate()
     passes = {c.distil.method: estimates[c.id] - 360 / 3 for c in made.grid.evaluate}
     assert passes["idc"] == pytest.approx(4 * passes["random"])
+
+
+def test_warm_up_does_not_count(tmp_path, data_dir, monkeypatch) -> None:
+    taken = iter([100.0, 2.0])
+    monkeypatch.setattr("bench.estimate.training_seconds", lambda *args, **rest: next(taken))
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
+    estimates = made.estimate()
+    # Two epochs of 256 images took two seconds; the cell trains on 10 and is tested on 360.
+    epochs = get_protocol("smoke").epochs
+    assert estimates[made.grid.evaluate[0].id] == pytest.approx((10 * epochs + 120) * 2 / 512)
 
 
 def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
