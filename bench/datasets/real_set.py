@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -22,8 +22,7 @@ def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
     Returns:
         float32 ``(N, C, H, W)``.
     """
-    mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
-    std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+    mean, std = _moments(spec, images.device)
     if images.dtype == torch.uint8:
         return images.to(torch.float32).sub_(mean * 255).div_(std * 255)
     return (images - mean) / std
@@ -31,9 +30,18 @@ def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
 
 def denormalise(images: Tensor, spec: DatasetSpec) -> Tensor:
     """Map normalised float images ``(N, C, H, W)`` back to [0, 1], clamped."""
-    mean = torch.tensor(spec.mean, device=images.device).view(1, -1, 1, 1)
-    std = torch.tensor(spec.std, device=images.device).view(1, -1, 1, 1)
+    mean, std = _moments(spec, images.device)
     return (images * std + mean).clamp(0, 1)
+
+
+@lru_cache(maxsize=64)
+def _moments(spec: DatasetSpec, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and std, ``(1, C, 1, 1)``; a GPU would be waited for if each batch made them."""
+    with torch.inference_mode(False):  # whoever asks first may be a test of networks
+        mean, std = (
+            torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (spec.mean, spec.std)
+        )
+    return mean, std
 
 
 @dataclass(frozen=True)

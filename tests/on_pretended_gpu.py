@@ -1,0 +1,169 @@
+"""Runs every method and the engine on a GPU that is not there; prints what was seen, as JSON.
+
+``python on_pretended_gpu.py``, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pretended_gpu import PretendedGpu, pretended_gpu, register
+from torch import Tensor
+
+from bench.conformance import methods as conformance
+from bench.datasets.real_set import RealSet
+from bench.distilled.image_set import FixedSource
+from bench.evaluation.engine import evaluate
+from bench.evaluation.gradients import WholeGradient
+from bench.evaluation.protocols import get_protocol
+from bench.evaluation.stacked import StackedTraining
+from bench.evaluation.training import Recipe, Training, initial_network
+from bench.method import Method
+from bench.registry import METHODS
+from bench.store.state_file import load_state, save_state
+
+ARCHES = ("convnet2(width=8)", "convnet2(width=8,norm=batch)", "resnet10(width=4)")
+_STEPS, _SEEDS = 4, [11, 12]
+_HERE = conformance.small_real_set()
+
+
+def _placed(device: torch.device) -> None:
+    """Let the conformance suite's methods run on a device."""
+    real = RealSet(_HERE.spec, _HERE.images.to(device), _HERE.labels.to(device), _HERE.sha256)
+    conformance.small_real_set = lambda: real
+
+
+def _made(cls: type[Method]) -> dict[str, Tensor]:
+    trial = conformance.begin(cls)
+    trial.run()
+    return {name: value.cpu() for name, value in trial.method.result().tensors().items()}
+
+
+def _continued(cls: type[Method], device: torch.device) -> dict[str, Tensor]:
+    before = conformance.begin(cls)
+    before.run(0, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.safetensors"
+        save_state({"method": before.method.state_dict(), "ctx": before.ctx.state_dict()}, path)
+        state = load_state(path, device)
+    after = conformance.begin(cls)
+    after.method.load_state_dict(state["method"])
+    after.ctx.load_state_dict(state["ctx"])
+    after.run(2, _STEPS)
+    return {name: value.cpu() for name, value in after.method.result().tensors().items()}
+
+
+def _furthest(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    assert first.keys() == second.keys()
+    return max(float((first[k].double() - second[k].double()).abs().max()) for k in first)
+
+
+def try_method(name: str, device: torch.device) -> dict[str, Any]:
+    """Return how far the GPU's distilled sets are from the CPU's, and what steps waited for."""
+    cls: type[Method] = METHODS.get(name)
+    _placed(torch.device("cpu"))
+    expected = _made(cls)
+    with pretended_gpu() as gpu:
+        _placed(device)
+        found, continued = _made(cls), _continued(cls, device)
+        trial = conformance.begin(cls)
+        trial.run(0, 1)
+        gpu.reads.clear(), gpu.copies.clear()
+        trial.run(1, 2)
+        return {
+            "off": _furthest(expected, found),
+            "continued_off": _furthest(found, continued),
+            "reads": list(gpu.reads),
+            "copies": list(gpu.copies),
+        }
+
+
+def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
+    """Return how far networks trained on the GPU are from those trained on the CPU."""
+    protocol = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=25)
+    recipe = Recipe(protocol, _HERE.spec, protocol.lr, protocol.epochs)
+    cpu = torch.device("cpu")
+    expected = [_trained(arch, recipe, [seed], cpu, stacked=False)[0] for seed in _SEEDS]
+    with pretended_gpu() as gpu:
+        _placed(device)
+        turn = [_trained(arch, recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
+        stacked = _trained(arch, recipe, _SEEDS, device, stacked=True, gpu=gpu)
+        real = conformance.small_real_set()
+        judged = evaluate(_source(device), real.spec, arch, protocol, _SEEDS, real, device=device)
+    there = evaluate(_source(cpu), _HERE.spec, arch, protocol, _SEEDS, _HERE, device=cpu)
+    return {
+        "off": max(abs(a - b[0]) for a, b in zip(expected, turn, strict=True)),
+        "stacked_off": max(abs(a - b) for a, b in zip(expected, stacked, strict=True)),
+        "accuracies": judged.accuracies,
+        "accuracies_on_cpu": there.accuracies,
+    }
+
+
+def _trained(
+    arch: str, recipe: Recipe, seeds: list[int], device: torch.device, *,
+    stacked: bool, gpu: PretendedGpu | None = None,
+) -> list[float]:  # fmt: skip
+    """Return the last losses."""
+    nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
+    training: StackedTraining | Training
+    if stacked:
+        training = StackedTraining(nets, _source(device), recipe, seeds)
+    else:
+        gradient = WholeGradient(nets[0], "fp32")
+        training = Training(nets[0], gradient, _source(device), recipe, seeds[0])
+    if gpu is not None:
+        gpu.reads.clear()
+        gpu.copies.clear()
+    last = training.run(lambda epochs: None)
+    if gpu is not None:
+        assert not [*gpu.reads, *gpu.copies], "a step waits for the device"
+    return [float(loss) for loss in last.detach().cpu().reshape(-1)]
+
+
+def _source(device: torch.device) -> FixedSource:
+    return FixedSource(_HERE.gather(torch.arange(60)).to(device), _HERE.labels.to(device), 0)
+
+
+def try_mistakes(device: torch.device) -> dict[str, str]:
+    """Return what each of some mistakes leads to: nothing, if the pretended GPU is too lenient."""
+    with pretended_gpu() as gpu:
+        far, here = torch.ones(3, device=device), torch.ones(3)
+        mistakes: dict[str, Callable[[], object]] = {
+            "mixed": lambda: far + here,
+            "indexed": lambda: far[torch.tensor([0], device=device)] * here[:1],
+            "drawn": lambda: torch.rand(3, generator=torch.Generator(), device=device),
+            "drawn_here": lambda: torch.rand(3, generator=torch.Generator(device)),
+        }
+        found = {name: _error(mistake) for name, mistake in mistakes.items()}
+        assert not gpu.reads
+        assert float(far.sum() + 1) == 4.0
+        found["read"] = " ".join(gpu.reads)
+    found["outside"] = _error(lambda: far + 1)
+    return found
+
+
+def _error(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
+def main() -> None:
+    """Print what all methods and the engine did."""
+    device = register()
+    methods = {name: try_method(name, device) for name in METHODS.names()}
+    engine = {arch: try_engine(arch, device) for arch in ARCHES}
+    seen = {"methods": methods, "engine": engine, "mistakes": try_mistakes(device)}
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""A GPU that is not there: tensors that say they are on it, and keep their values in main memory.
+
+PyTorch lets a backend be written in Python. This one computes every operation with the CPU's own
+kernels, but is as strict as CUDA about what lies where, and counts what a host would wait for. So
+code for GPUs is tried, by its values too, where there is none. Not seen: what depends on the name
+``cuda``, autocast, speed, and memory.
+
+Registering a backend changes the process for good: only for processes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils import backend_registration
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+NAME = "pretended"
+# The host needs the value that such an operation finds, and waits for it.
+_READS = ("local_scalar", "nonzero", "aten.equal", "unique")
+_GENERATOR = torch.Generator  # what PyTorch itself hands on, before a name changes
+_COPIES = ("aten._to_copy", "aten.copy_")
+
+
+class _Module(backend_registration._DummyBackendModule):
+    """What ``torch.get_device_module`` gives; the default generator is the CPU's."""
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16, torch.float16]
+
+    def get_rng_state(self, device: object = None) -> torch.Tensor:
+        return torch.get_rng_state()
+
+    def set_rng_state(self, state: torch.Tensor, device: object = None) -> None:
+        torch.set_rng_state(state)
+
+
+class OnGpu(torch.Tensor):
+    """A tensor of the pretended GPU, around one that holds its values."""
+
+    held: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, held: torch.Tensor) -> OnGpu:
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
+            dtype=held.dtype, device=torch.device(NAME, 0),
+        )  # fmt: skip
+        made.held = held
+        return made
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise RuntimeError(f"{func} ran outside the pretended GPU")
+
+
+class _Generator(torch.Generator):
+    """A CPU's generator that may say it is the GPU's."""
+
+    _far: set[int] = set()
+    _kept: list[torch.Generator] = []  # an address must not serve twice
+
+    def __new__(cls, device: torch.device | str = "cpu") -> _Generator:
+        made = super().__new__(cls)
+        if torch.device(device).type == NAME:
+            cls._far.add(made._cdata)
+            cls._kept.append(made)
+        return made
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device(NAME, 0) if self._cdata in self._far else torch.device("cpu")
+
+
+class PretendedGpu(TorchDispatchMode):
+    """Computes what is on the GPU, refuses what mixes devices, and notes what must be waited for.
+
+    Attributes:
+        reads: operations whose outcome the host must wait for.
+        copies: from and to the GPU: each waits, unless memory is pinned.
+        total: operations of all kinds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+        self.copies: list[str] = []
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs, self.total = str(func), dict(kwargs or {}), self.total + 1
+        leaves = tree_leaves((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        asked = torch.device(kwargs["device"]) if kwargs.get("device") is not None else None
+        far = any(isinstance(t, OnGpu) for t in tensors)
+        if name.startswith(_COPIES):
+            source, target = tensors[-1].device, asked or tensors[0].device
+            far = target.type == NAME
+            if source.type != target.type:
+                self.copies.append(f"{name} {tuple(tensors[-1].shape)} to {target.type}")
+        elif far:
+            self._check(name, tensors)
+        else:
+            far = asked is not None and asked.type == NAME
+        for leaf in leaves:
+            if isinstance(leaf, _GENERATOR) and (leaf._cdata in _Generator._far) != far:
+                raise RuntimeError(f"{name}: its generator is on another device")
+        if asked is not None:
+            kwargs["device"] = torch.device("cpu")
+        found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+        same = {id(t.held): t for t in tensors if isinstance(t, OnGpu)}
+
+        def sent(x: Any) -> Any:
+            if not far or not isinstance(x, torch.Tensor):
+                return x
+            return same.get(id(x)) if id(x) in same else OnGpu(x)
+
+        return tree_map(sent, found)
+
+    def _check(self, name: str, tensors: list[torch.Tensor]) -> None:
+        # As CUDA does, a number in main memory is taken along.
+        strays = [tuple(t.shape) for t in tensors if not isinstance(t, OnGpu) and t.dim()]
+        if strays:
+            raise RuntimeError(f"{name}: tensors in main memory among those of the GPU: {strays}")
+        if any(word in name for word in _READS):
+            self.reads.append(name)
+
+
+class _Factories(TorchFunctionMode):
+    """Makes a tensor of Python numbers where they are, and sends it, as PyTorch does unseen."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
+            device = kwargs.pop("device")
+            return func(*args, **kwargs).to(device)
+        return func(*args, **kwargs)
+
+
+def register() -> torch.device:
+    """Make this process believe in the GPU; return its device."""
+    backend_registration._setup_privateuseone_for_python_backend(NAME, _Module())
+    torch.Generator = _Generator  # type: ignore[misc]
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    torch.inference_mode = lambda mode=True: torch.set_grad_enabled(not mode)  # type: ignore[misc,assignment]
+    return torch.device(NAME, 0)
+
+
+@contextmanager
+def pretended_gpu() -> Iterator[PretendedGpu]:
+    """Compute on it inside the block."""
+    with PretendedGpu() as gpu, _Factories():
+        yield gpu
+
+
+def _held(x: Any) -> Any:
+    return x.held if isinstance(x, OnGpu) else x
