@@ -1,12 +1,13 @@
 """Runs every method and the engine on a GPU that is not there; prints what was seen, as JSON.
 
-``python on_pretended_gpu.py``, in a process of its own.
+``python on_pretended_gpu.py ARCHITECTURE ...``, in a process of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,6 @@ from bench.method import Method
 from bench.registry import METHODS
 from bench.store.state_file import load_state, save_state
 
-ARCHES = ("convnet2(width=8)", "convnet2(width=8,norm=batch)", "resnet10(width=4)")
 _STEPS, _SEEDS = 4, [11, 12]
 _HERE = conformance.small_real_set()
 
@@ -160,7 +160,7 @@ def main() -> None:
     """Print what all methods and the engine did."""
     device = register()
     methods = {name: try_method(name, device) for name in METHODS.names()}
-    engine = {arch: try_engine(arch, device) for arch in ARCHES}
+    engine = {arch: try_engine(arch, device) for arch in sys.argv[1:]}
     seen = {"methods": methods, "engine": engine, "mistakes": try_mistakes(device)}
     print(json.dumps(seen))
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from on_pretended_gpu import ARCHES
 from torch.utils import backend_registration
 
 from bench.registry import METHODS
 
+ARCHES = ("convnet2(width=8)", "convnet2(width=8,norm=batch)", "resnet10(width=4)")
 # They ask for accuracies to decide when to go on: their dynamic loops.
 READING = ("cafe", "cafe-dsa")
 # Each step starts from a network, which is initialised on the CPU, or from an expert's.
@@ -29,7 +29,7 @@ def seen() -> dict[str, Any]:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this version of torch knows no backends written in Python")
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("on_pretended_gpu.py"))],
+        [sys.executable, str(Path(__file__).with_name("on_pretended_gpu.py")), *ARCHES],
         # The kernels in C++ are for CPUs only, and round differently.
         env={**os.environ, "BENCH_NATIVE": "0", "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
