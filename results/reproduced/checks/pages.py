@@ -1,0 +1,76 @@
+"""Write each method's measured numbers into its page under docs/methods, from the records.
+
+    python results/reproduced/checks/pages.py          # writes
+    python results/reproduced/checks/pages.py --check  # exit code 1 if a page is not up to date
+
+What is written stands between two marks that every page has.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from bench.report.aggregate import Row, collect
+from bench.report.text import duration, percent
+from bench.store.query import load_frames
+
+ROOT = Path(__file__).parents[3]
+PAGES, STORE = ROOT / "docs/methods", ROOT / "results/reproduced/store"
+MARKED = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
+NOTHING = "No accuracy of this method has been measured here yet.\n"
+# A page may speak for several methods.
+NAMES = {"cafe": ("cafe", "cafe-dsa")}
+
+
+def measured(rows: list[Row]) -> str:
+    """Return a table of one method's results: a line for each setting, a column for each IPC."""
+    if not rows:
+        return NOTHING
+    ipcs = sorted({row.ipc or 0 for row in rows})
+    lines: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        changed = f"{row.profile}, {row.changed}" if row.changed else row.profile
+        method = (row.method,) if len({r.method for r in rows}) > 1 else ()
+        setting = (*method, row.dataset, row.eval_arch, row.protocol, row.mode, changed)
+        lines.setdefault((*setting, row.precision), []).append(row)
+    method = ["method"] if len({r.method for r in rows}) > 1 else []
+    head = [*method, "dataset", "judged with", "protocol", "mode", "profile", "precision"]
+    titles = [*head, *(f"IPC {ipc}" if ipc else "all" for ipc in ipcs), "± over", "distilling"]
+    return "".join(
+        "| " + " | ".join(cells) + " |\n"
+        for cells in (titles, ["---"] * len(titles), *(_line(k, v, ipcs) for k, v in lines.items()))
+    )
+
+
+def _line(setting: tuple[str, ...], rows: list[Row], ipcs: list[int]) -> list[str]:
+    found = {row.ipc or 0: percent(row.mean, row.std) for row in rows}
+    spreads = list(dict.fromkeys(row.varies for row in rows))
+    times = sorted(row.distil_seconds for row in rows)
+    span = list(dict.fromkeys((duration(times[0]), duration(times[-1]))))
+    return [*setting, *(found.get(ipc, "") for ipc in ipcs), "; ".join(spreads), " to ".join(span)]
+
+
+def main() -> int:
+    """Write the pages, or say which are not up to date."""
+    frame, _ = load_frames(STORE)
+    rows, stale = collect(frame), []
+    for page in sorted(PAGES.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        names = NAMES.get(page.stem, (page.stem,))
+        table = measured([row for row in rows if row.method in names])
+        new, count = MARKED.subn(lambda found, t=table: found[1] + t + found[2], text)
+        if count != 1:
+            raise SystemExit(f"{page} has {count} places for what was measured, not 1")
+        if new != text:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                page.write_text(new, encoding="utf-8")
+    for page in stale:
+        print(f"{page}: {'not up to date' if '--check' in sys.argv else 'written'}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
