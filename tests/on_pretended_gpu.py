@@ -10,23 +10,29 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from helpers import StopAfter
 from pretended_gpu import PretendedGpu, pretended_gpu, register
 from torch import Tensor
 
 from bench.conformance import methods as conformance
 from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation import engine
+from bench.evaluation.engine import TrainedNets, evaluate
 from bench.evaluation.gradients import WholeGradient
-from bench.evaluation.protocols import get_protocol
+from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.stacked import StackedTraining
 from bench.evaluation.training import Recipe, Training, initial_network
+from bench.interrupts import Interrupted
 from bench.method import Method
 from bench.registry import METHODS
+from bench.store.checkpoint import Checkpoint
 from bench.store.state_file import load_state, save_state
 
 _STEPS, _SEEDS = 4, [11, 12]
@@ -94,15 +100,36 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
         _placed(device)
         turn = [_trained(arch, recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
         stacked = _trained(arch, recipe, _SEEDS, device, stacked=True, gpu=gpu)
-        real = conformance.small_real_set()
-        judged = evaluate(_source(device), real.spec, arch, protocol, _SEEDS, real, device=device)
+        judged = _judged(arch, protocol, device)
+        continued = [_continued_judging(arch, protocol, device, stacked=s) for s in (False, True)]
     there = evaluate(_source(cpu), _HERE.spec, arch, protocol, _SEEDS, _HERE, device=cpu)
     return {
         "off": max(abs(a - b[0]) for a, b in zip(expected, turn, strict=True)),
         "stacked_off": max(abs(a - b) for a, b in zip(expected, stacked, strict=True)),
         "accuracies": judged.accuracies,
         "accuracies_on_cpu": there.accuracies,
+        "losses": judged.final_losses,
+        "losses_continued": [nets.final_losses for nets in continued],
     }
+
+
+def _judged(arch: str, protocol: Protocol, device: torch.device, **more: Any) -> TrainedNets:
+    real = conformance.small_real_set()
+    source = _source(device)
+    return evaluate(source, real.spec, arch, protocol, _SEEDS, real, device=device, **more)
+
+
+def _continued_judging(
+    arch: str, protocol: Protocol, device: torch.device, *, stacked: bool
+) -> TrainedNets:
+    """Judge with an end in the middle, and go on from its checkpoint."""
+    rule = patch.object(engine, "stacking_pays", lambda *_: stacked)
+    with rule, tempfile.TemporaryDirectory() as folder:
+        arguments = (Path(folder) / "checkpoint.safetensors", "a cell", 3600.0, print)
+        with suppress(Interrupted):
+            _judged(arch, protocol, device, keeper=Checkpoint(*arguments), stop=StopAfter(5))
+            raise AssertionError("it did not end in the middle")
+        return _judged(arch, protocol, device, keeper=Checkpoint(*arguments))
 
 
 def _trained(

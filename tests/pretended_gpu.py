@@ -5,7 +5,8 @@ kernels, but is as strict as CUDA about what lies where, and counts what a host 
 code for GPUs is tried, by its values too, where there is none. Not seen: what depends on the name
 ``cuda``, autocast, speed, and memory.
 
-Registering a backend changes the process for good: only for processes of their own.
+Registering a backend changes the process for good, and must come before the first backward pass:
+only for processes of their own.
 """
 
 from __future__ import annotations

@@ -72,3 +72,11 @@ def test_the_engine_finds_what_it_finds_on_a_cpu(seen, arch: str) -> None:
     assert found["off"] < 1e-5
     assert found["stacked_off"] < 1e-5
     assert found["accuracies"] == found["accuracies_on_cpu"]
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_the_engine_goes_on_from_its_checkpoint(seen, arch: str) -> None:
+    found = seen["engine"][arch]
+    in_turn, stacked = found["losses_continued"]
+    assert in_turn == found["losses"]
+    assert stacked == pytest.approx(found["losses"], rel=1e-4)
