@@ -85,7 +85,7 @@ class ConditionalGAN(Method):
             "epochs": 40,
             "max_steps": 3000,
             "batch": 32,
-            "lr": 1e-3,
+            "lr": 3e-4,
             "decay_after": 0.5,
             "penalty_batch": 8,
         },
@@ -100,8 +100,8 @@ class ConditionalGAN(Method):
         },
     }
     gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "a quarter of the width; 3000 steps of 32 images, not 150 epochs, at ten times the "
-        "learning rate, falling to zero; the penalty measured on a quarter of each batch",
+        "lite": "a quarter of the width; 3000 steps of 32 images, not 150 epochs, at three times "
+        "the learning rate, falling to zero; the penalty measured on a quarter of each batch",
         "smoke": "an eighth of the width and 300 steps of 32 images: most digits can be read",
     }
     ipc_agnostic: ClassVar[bool] = True
