@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HELP = {
     "dataset": "Only these datasets.",
     "method": "Only these methods.",
+    "ipc": "Only these numbers of images per class.",
     "profile": "Only these profiles (and methods that all profiles share).",
     "protocol": "Only these protocols, with or without their version.",
 }

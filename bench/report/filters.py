@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from bench.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
-FILTERS = ("dataset", "method", "profile", "protocol")
+FILTERS = ("dataset", "method", "ipc", "profile", "protocol")
 
 
 def select(
@@ -34,15 +34,20 @@ def select(
     for column, values in wanted.items():
         if not values:
             continue
-        known = {str(v) for f in (frame, failures) if column in f for v in f[column]}
+        known = {v for f in (frame, failures) if column in f for v in _texts(f[column]).dropna()}
         names = {name for value in values for name in _matches(column, value, known)}
-        kept = kept[kept[column].isin(names)]
+        kept = kept[_texts(kept[column]).isin(names)]
         if column in failed:
-            failed = failed[failed[column].isin(names)]
+            failed = failed[_texts(failed[column]).isin(names)]
     if kept.empty and not frame.empty:
         told = ", ".join(f"{c} {' or '.join(v)}" for c, v in wanted.items() if v)
         raise BenchError(f"the store has no result with {told} together")
     return kept, failed
+
+
+def _texts(values: Series) -> Series:
+    """Return a column as users write its values; what is missing stays missing."""
+    return values.astype("string")
 
 
 def _matches(column: str, value: str, known: set[str]) -> set[str]:

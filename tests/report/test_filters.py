@@ -28,6 +28,15 @@ def test_a_profile_keeps_what_all_profiles_share() -> None:
     assert set(select(frame, failures_of(), {"profile": ["lite"]})[0].profile) == {"lite", "any"}
 
 
+def test_ipc_is_named_as_it_is_written() -> None:
+    frame = frame_of(cell(ipc=1), cell(ipc=10), cell(ipc=None))
+    kept, failed = select(frame, failures_of(), {"ipc": ["1"]})
+    assert kept.ipc.tolist() == [1]
+    assert failed.empty
+    with pytest.raises(UnknownNameError, match=r"unknown ipc in the store '11'.*Known: 1, 10\."):
+        select(frame, failures_of(), {"ipc": ["11"]})
+
+
 def test_a_protocol_may_be_named_without_its_version() -> None:
     frame = frame_of(*(cell(protocol=p) for p in ("quick-v1", "quick-v2", "default-v1")))
     for value, count in (("quick", 2), ("quick-v2", 1)):
