@@ -2,7 +2,7 @@
 
 An estimate is for deciding, not for reporting: it times a second or so of each kind of work, the
 same work that ``bench speed`` measures with care, and multiplies. Methods that do all their work
-in one step are not estimated.
+in one step are not estimated, nor is shared work (expert trajectories, say).
 """
 
 from __future__ import annotations

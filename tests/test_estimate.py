@@ -67,6 +67,15 @@ def test_warm_up_does_not_count(tmp_path, data_dir, monkeypatch) -> None:
     assert estimates[made.grid.evaluate[0].id] == pytest.approx((10 * epochs + 120) * 2 / 512)
 
 
+def test_no_expert_is_trained_for_an_estimate(tmp_path, data_dir, monkeypatch) -> None:
+    def trained(*_: object) -> None:
+        raise AssertionError("an expert was trained")
+
+    monkeypatch.setattr("methods.expert_trajectories.ExpertTrajectories._train_epoch", trained)
+    made = session(tmp_path, data_dir, methods=["mtt"], ipcs=[1])
+    assert made.grid.distil[0].id in made.estimate()
+
+
 def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
     made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
     made.run()

@@ -53,7 +53,7 @@ def begin_method(
         )
         start = Start(before.result(), before.byproducts())
     method = cls()
-    method.setup(task, Context(real, seed=0, start=start, precision=precision))
+    method.setup(task, Context(real, 0, start=start, precision=precision, rehearsal=True))
     return method
 
 
