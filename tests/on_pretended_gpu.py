@@ -170,6 +170,7 @@ def try_mistakes(device: torch.device) -> dict[str, str]:
         found = {name: _error(mistake) for name, mistake in mistakes.items()}
         assert not gpu.reads
         assert float(far.sum() + 1) == 4.0
+        assert len(far[far > 0]) == 3
         found["read"] = " ".join(gpu.reads)
     found["outside"] = _error(lambda: far + 1)
     return found

@@ -23,7 +23,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "pretended"
 # The host needs the value that such an operation finds, and waits for it.
-_READS = ("local_scalar", "nonzero", "aten.equal", "unique")
+_READS = (
+    "local_scalar", "nonzero", "aten.equal", "unique", "masked_select", "bincount",
+    "repeat_interleave.Tensor",
+)  # fmt: skip
 _GENERATOR = torch.Generator  # what PyTorch itself hands on, before a name changes
 _COPIES = ("aten._to_copy", "aten.copy_")
 
@@ -128,7 +131,8 @@ class PretendedGpu(TorchDispatchMode):
         strays = [tuple(t.shape) for t in tensors if not isinstance(t, OnGpu) and t.dim()]
         if strays:
             raise RuntimeError(f"{name}: tensors in main memory among those of the GPU: {strays}")
-        if any(word in name for word in _READS):
+        masks = name.startswith("aten.index") and any(t.dtype == torch.bool for t in tensors[1:])
+        if masks or any(word in name for word in _READS):
             self.reads.append(name)
 
 

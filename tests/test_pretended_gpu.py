@@ -44,7 +44,7 @@ def test_mistakes_are_seen(seen) -> None:
     assert "in main memory" in found["indexed"]
     assert "its generator is on another device" in found["drawn"]
     assert "its generator is on another device" in found["drawn_here"]
-    assert found["read"] == "aten._local_scalar_dense.default"
+    assert found["read"] == "aten._local_scalar_dense.default aten.index.Tensor"
     assert "outside the pretended GPU" in found["outside"] or "Could not run" in found["outside"]
 
 
