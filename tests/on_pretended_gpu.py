@@ -48,7 +48,11 @@ def _placed(device: torch.device) -> None:
 def _made(cls: type[Method]) -> dict[str, Tensor]:
     trial = conformance.begin(cls)
     trial.run()
-    return {name: value.cpu() for name, value in trial.method.result().tensors().items()}
+    return _result(trial.method)
+
+
+def _result(method: Method) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in method.result().tensors().items()}
 
 
 def _continued(cls: type[Method], device: torch.device) -> dict[str, Tensor]:
@@ -62,7 +66,7 @@ def _continued(cls: type[Method], device: torch.device) -> dict[str, Tensor]:
     after.method.load_state_dict(state["method"])
     after.ctx.load_state_dict(state["ctx"])
     after.run(2, _STEPS)
-    return {name: value.cpu() for name, value in after.method.result().tensors().items()}
+    return _result(after.method)
 
 
 def _furthest(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
@@ -95,7 +99,7 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
     protocol = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=25)
     recipe = Recipe(protocol, _HERE.spec, protocol.lr, protocol.epochs)
     cpu = torch.device("cpu")
-    expected = [_trained(arch, recipe, [seed], cpu, stacked=False)[0] for seed in _SEEDS]
+    expected = [_trained(arch, recipe, [seed], cpu, stacked=False) for seed in _SEEDS]
     with pretended_gpu() as gpu:
         _placed(device)
         turn = [_trained(arch, recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
@@ -104,8 +108,8 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
         continued = [_continued_judging(arch, protocol, device, stacked=s) for s in (False, True)]
     there = evaluate(_source(cpu), _HERE.spec, arch, protocol, _SEEDS, _HERE, device=cpu)
     return {
-        "off": max(abs(a - b[0]) for a, b in zip(expected, turn, strict=True)),
-        "stacked_off": max(abs(a - b) for a, b in zip(expected, stacked, strict=True)),
+        "off": max(abs(a - b) for (a,), (b,) in zip(expected, turn, strict=True)),
+        "stacked_off": max(abs(a - b) for (a,), b in zip(expected, stacked, strict=True)),
         "accuracies": judged.accuracies,
         "accuracies_on_cpu": there.accuracies,
         "losses": judged.final_losses,

@@ -29,15 +29,21 @@ def measured(rows: list[Row]) -> str:
     if not rows:
         return NOTHING
     ipcs = sorted({row.ipc or 0 for row in rows})
+    several = len({row.method for row in rows}) > 1
     lines: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         changed = f"{row.profile}, {row.changed}" if row.changed else row.profile
-        method = (row.method,) if len({r.method for r in rows}) > 1 else ()
+        method = (row.method,) if several else ()
         setting = (*method, row.dataset, row.eval_arch, row.protocol, row.mode, changed)
         lines.setdefault((*setting, row.precision), []).append(row)
-    method = ["method"] if len({r.method for r in rows}) > 1 else []
-    head = [*method, "dataset", "judged with", "protocol", "mode", "profile", "precision"]
-    titles = [*head, *(f"IPC {ipc}" if ipc else "all" for ipc in ipcs), "± over", "distilling"]
+    head = ["dataset", "judged with", "protocol", "mode", "profile", "precision"]
+    titles = [
+        *["method"] * several,
+        *head,
+        *(f"IPC {ipc}" if ipc else "all" for ipc in ipcs),
+        "± over",
+        "distilling",
+    ]
     return "".join(
         "| " + " | ".join(cells) + " |\n"
         for cells in (titles, ["---"] * len(titles), *(_line(k, v, ipcs) for k, v in lines.items()))
