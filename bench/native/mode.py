@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bench.fused import norm_relu_pool
-from bench.native import block, winograd
+from bench.native import block, shallow, winograd
 from bench.native.build import library
 
 
@@ -75,7 +75,17 @@ class _FastOperations(TorchFunctionMode):
         groups: int = 1,
     ) -> Tensor:
         plain = stride == (1, 1) and dilation == (1, 1) and groups == 1
-        exact = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if plain and exact and winograd.fits(x, weight, padding):
-            return winograd.convolve(self._kernels, x, weight, bias)
+        dtype = _computed_in(x)
+        if plain and weight.dtype == torch.float32 and dtype in (torch.float32, torch.bfloat16):
+            if winograd.fits(x, weight, padding, dtype):
+                return winograd.convolve(self._kernels, x.to(dtype), weight, bias)
+            if shallow.fits(x, weight, padding):
+                return shallow.convolve(self._kernels, x.to(dtype), weight, bias, padding)
         return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _computed_in(x: Tensor) -> torch.dtype:
+    """Return the dtype in which a convolution of ``x`` is computed here."""
+    if torch.is_autocast_enabled("cpu") and x.dtype != torch.float64:
+        return torch.get_autocast_dtype("cpu")
+    return x.dtype

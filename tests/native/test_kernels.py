@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,10 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.fused import average_pool2, norm_relu_pool
+from bench.native import shallow
 from bench.native.block import block
 from bench.native.build import library
 from bench.native.mode import fast_operations
 from bench.native.winograd import convolve, fits
+
+Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 pytestmark = pytest.mark.skipif(
     library().kernels is None, reason=f"no compiled kernels: {library().reason}"
@@ -39,34 +43,105 @@ def gap(ours: Tensor, exact: Tensor) -> float:
     return float((ours.double() - exact).detach().abs().max() / exact.detach().abs().max())
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    n=st.integers(1, 5), inputs=st.integers(1, 37), outputs=st.integers(1, 37),
-    height=st.integers(1, 13), width=st.integers(1, 13), threads=st.integers(1, 3),
-)  # fmt: skip
-def test_winograd_is_a_convolution_for_any_shape(
-    n: int, inputs: int, outputs: int, height: int, width: int, threads: int
-) -> None:
+# What outputs and gradients may be off by, in parts of the largest value. PyTorch's own bfloat16
+# convolutions come to 0.004.
+LIMITS = {torch.float32: 2e-5, torch.bfloat16: 0.02}
+dtypes = st.sampled_from(list(LIMITS))
+
+
+def check_convolution(
+    ours: Convolution, padding: tuple[int, int], x: Tensor, weight: Tensor, bias: Tensor | None,
+    threads: int,
+) -> None:  # fmt: skip
+    """Compare a convolution and its gradients with float64."""
+    inputs = [t for t in (x, weight, bias) if t is not None]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        x, weight, bias = normal(n, inputs, height, width), normal(outputs, inputs, 3, 3), normal(1)
-        bias = bias.expand(outputs)
-        found = library().kernels
-        assert found is not None
-        ours = convolve(found, x, weight, bias)
-        slope = normal(*ours.shape, seed=1).detach()
-        gradients = torch.autograd.grad(ours, (x, weight), slope)
+        y = ours(x, weight, bias)
+        slope = normal(*y.shape, seed=1).detach().to(y.dtype)
+        gradients = torch.autograd.grad(y, inputs, slope)
     finally:
         torch.set_num_threads(before)
-    wide = [t.detach().double().requires_grad_() for t in (x, weight)]
-    exact = F.conv2d(wide[0], wide[1], bias.double(), padding=1)
+    assert [t.dtype for t in (y, *gradients)] == [x.dtype, *(t.dtype for t in inputs)]
+    wide = [t.detach().double().requires_grad_() for t in inputs]
+    exact = F.conv2d(wide[0], wide[1], wide[2] if bias is not None else None, padding=padding)
     expected = torch.autograd.grad(exact, wide, slope.double())
-    for mine, theirs in zip((ours, *gradients), (exact, *expected), strict=True):
-        assert gap(mine, theirs) < 2e-5
+    for mine, theirs in zip((y, *gradients), (exact, *expected), strict=True):
+        assert gap(mine, theirs) < LIMITS[x.dtype]
 
 
-def test_winograd_differentiates_twice(kernels: ctypes.CDLL) -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    dtype=dtypes, n=st.integers(1, 5), inputs=st.integers(1, 37), outputs=st.integers(1, 37),
+    height=st.integers(1, 13), width=st.integers(1, 13), threads=st.integers(1, 3),
+    biased=st.booleans(),
+)  # fmt: skip
+def test_winograd_is_a_convolution_for_any_shape(
+    dtype: torch.dtype, n: int, inputs: int, outputs: int, height: int, width: int, threads: int,
+    biased: bool,
+) -> None:  # fmt: skip
+    found = library().kernels
+    assert found is not None
+    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
+    bias = normal(outputs, seed=2) if biased else None
+    check_convolution(
+        lambda *args: convolve(found, *args),
+        (1, 1),
+        x,
+        normal(outputs, inputs, 3, 3),
+        bias,
+        threads,
+    )
+
+
+def test_winograd_divides_images_into_parts(kernels: ctypes.CDLL) -> None:
+    for dtype in LIMITS:  # 64 tiles of 2x2 an image, 16 of 4x4: three parts each, the last smaller
+        x = normal(40 if dtype == torch.float32 else 20, 3, 16, 16).detach().to(dtype)
+        check_convolution(
+            partial(convolve, kernels),
+            (1, 1), x.requires_grad_(), normal(4, 3, 3, 3), normal(4), 1,
+        )  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    dtype=dtypes, n=st.integers(1, 5), inputs=st.integers(1, 4), outputs=st.integers(1, 9),
+    height=st.integers(1, 9), width=st.integers(1, 9), kernel=st.tuples(*[st.integers(1, 4)] * 2),
+    padding=st.tuples(*[st.integers(2, 5)] * 2), threads=st.integers(1, 3), biased=st.booleans(),
+)  # fmt: skip
+def test_shallow_is_a_convolution_for_any_shape(
+    dtype: torch.dtype, n: int, inputs: int, outputs: int, height: int, width: int,
+    kernel: tuple[int, int], padding: tuple[int, int], threads: int, biased: bool,
+) -> None:  # fmt: skip
+    found = library().kernels
+    assert found is not None
+    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
+    bias = normal(outputs, seed=2) if biased else None
+    check_convolution(
+        lambda x, weight, bias: shallow.convolve(found, x, weight, bias, padding),
+        padding, x, normal(outputs, inputs, *kernel), bias, threads,
+    )  # fmt: skip
+
+
+def test_shallow_leaves_out_what_nobody_asks_for(kernels: ctypes.CDLL) -> None:
+    x, weight, bias = normal(2, 1, 6, 6), normal(4, 1, 3, 3).detach(), normal(4)
+    y = shallow.convolve(kernels, x.detach(), weight, bias, (0, 0))
+    assert torch.equal(torch.autograd.grad(y.sum(), bias)[0], torch.full((4,), 32.0))
+    assert not shallow.convolve(kernels, x.detach(), weight, None, (0, 0)).requires_grad
+
+
+CONVOLUTIONS: dict[str, Callable[..., Tensor]] = {
+    "winograd": lambda k, x, w: convolve(k, x, w, None),
+    "shallow": lambda k, x, w: shallow.convolve(k, x, w, None, (1, 1)),
+}
+
+
+@pytest.mark.parametrize("dtype", LIMITS, ids=str)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_differentiate_twice(
+    kernels: ctypes.CDLL, name: str, dtype: torch.dtype
+) -> None:
     def curvature(
         convolution: Callable[[Tensor, Tensor], Tensor], x: Tensor, w: Tensor
     ) -> tuple[Tensor, ...]:
@@ -74,23 +149,37 @@ def test_winograd_differentiates_twice(kernels: ctypes.CDLL) -> None:
         first = torch.autograd.grad(y.square().sum(), (x, w), create_graph=True)
         return torch.autograd.grad(torch.stack([g.pow(3).sum() for g in first]).sum(), (x, w))
 
-    x, w = normal(2, 17, 8, 8), (normal(18, 17, 3, 3, seed=1) / 20).detach().requires_grad_()
-    ours = curvature(lambda x, w: convolve(kernels, x, w, None), x, w)
+    x = normal(2, 17, 8, 8).detach().to(dtype).requires_grad_()
+    w = (normal(18, 17, 3, 3, seed=1) / 20).detach().requires_grad_()
+    ours = curvature(lambda x, w: CONVOLUTIONS[name](kernels, x, w), x, w)
     wide = [t.detach().double().requires_grad_() for t in (x, w)]
     exact = curvature(lambda x, w: F.conv2d(x, w, padding=1), *wide)
     for mine, theirs in zip(ours, exact, strict=True):
-        assert gap(mine, theirs) < 1e-4
+        assert gap(mine, theirs) < 5 * LIMITS[dtype]
 
 
 def test_winograd_takes_what_it_can_do_and_saves_time_on() -> None:
-    weight = torch.zeros(64, 64, 3, 3)
-    maps = torch.zeros(16, 64, 16, 16)
-    assert fits(maps, weight, (1, 1))
-    assert not fits(maps, weight, (0, 0))
-    assert not fits(maps, torch.zeros(64, 64, 5, 5), (1, 1))
-    assert not fits(torch.zeros(16, 3, 16, 16), torch.zeros(64, 3, 3, 3), (1, 1))
-    assert not fits(torch.zeros(16, 64, 5, 5), weight, (1, 1)), "tiles of which most are padding"
-    assert not fits(torch.zeros(2, 64, 4, 4), weight, (1, 1)), "too few tiles for a matrix product"
+    weight = torch.zeros(96, 96, 3, 3)
+    maps = torch.zeros(16, 96, 16, 16)
+    for dtype in LIMITS:
+        assert fits(maps, weight, (1, 1), dtype)
+        assert not fits(maps, weight, (0, 0), dtype)
+        assert not fits(maps, weight, "same", dtype)
+        assert not fits(maps, torch.zeros(96, 96, 5, 5), (1, 1), dtype)
+        assert not fits(maps[:, :3], weight[:, :3], (1, 1), dtype)
+        assert not fits(maps[:, :, :5, :5], weight, (1, 1), dtype), "tiles that are mostly padding"
+        assert not fits(maps[:1, :, :4, :4], weight, (1, 1), dtype), "too few tiles for a product"
+    assert fits(maps[:, :, :7, :7], weight, (1, 1), torch.float32)
+    assert not fits(maps[:, :, :7, :7], weight, (1, 1), torch.bfloat16), "PyTorch is faster"
+
+
+def test_shallow_takes_what_it_saves_time_on() -> None:
+    images, weight = torch.zeros(16, 3, 32, 32), torch.zeros(128, 3, 3, 3)
+    assert shallow.fits(images, weight, (1, 1))
+    assert not shallow.fits(images, weight, "same")
+    assert not shallow.fits(images[0], weight, (1, 1))
+    assert not shallow.fits(images, weight[:32], (1, 1)), "few outputs"
+    assert not shallow.fits(torch.zeros(16, 4, 32, 32), torch.zeros(128, 4, 3, 3), (1, 1))
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:

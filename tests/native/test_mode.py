@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bench.architecture import build_network
 from bench.datasets.spec import DatasetSpec
-from bench.native import block, build, winograd
-from bench.native.mode import fast_operations
+from bench.native import block, build, shallow, winograd
+from bench.native.mode import computing, fast_operations
 
 CPU = torch.device("cpu")
 needs_kernels = pytest.mark.skipif(
@@ -24,26 +24,27 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the kernels that were called."""
     calls: list[str] = []
 
-    def noting(module: object, name: str) -> None:
+    def noting(module: object, name: str, note: str) -> None:
         original = getattr(module, name)
 
         def noted(*args: object) -> Tensor:
-            calls.append(name)
+            calls.append(note)
             result: Tensor = original(*args)
             return result
 
         monkeypatch.setattr(module, name, noted)
 
-    noting(winograd, "convolve")
-    noting(block, "block")
+    noting(winograd, "convolve", "winograd")
+    noting(shallow, "convolve", "shallow")
+    noting(block, "block", "block")
     return calls
 
 
 def convnet() -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     return build_network(
-        "convnet3(width=32)", DatasetSpec("tiny", 10, 3, 32, 32, (0.5,) * 3, (0.5,) * 3, flip=True)
-    ), torch.randn(4, 3, 32, 32)
+        "convnet3(width=96)", DatasetSpec("tiny", 10, 3, 32, 32, (0.5,) * 3, (0.5,) * 3, flip=True)
+    ), torch.randn(20, 3, 32, 32)
 
 
 @needs_kernels
@@ -53,18 +54,34 @@ def test_a_convnet_runs_on_kernels(used: list[str]) -> None:
     assert used == []
     with fast_operations(CPU):
         fast = network(images)
-    assert used == ["block", "convolve", "block", "convolve", "block"]
+    assert used == ["shallow", "block", "winograd", "block", "winograd", "block"]
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
     network(images)
-    assert len(used) == 5
+    assert len(used) == 6
 
 
 @needs_kernels
-def test_bf16_keeps_pytorchs_convolutions(used: list[str]) -> None:
+def test_a_convnet_runs_on_kernels_in_bf16(used: list[str]) -> None:
     network, images = convnet()
-    with torch.autocast("cpu", torch.bfloat16), fast_operations(CPU):
-        assert network(images).dtype == torch.bfloat16
-    assert used == ["block"] * 3
+    plain = network(images)
+    with computing(CPU, "bf16"):
+        fast = network(images)
+    assert used == ["shallow", "block", "winograd", "block", "winograd", "block"]
+    assert fast.dtype == torch.bfloat16
+    torch.testing.assert_close(fast.float(), plain, rtol=0.05, atol=0.05)
+    loss = torch.nn.functional.cross_entropy(fast.float(), torch.arange(20) % 10)
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    assert {g.dtype for g in gradients} == {torch.float32}
+
+
+@needs_kernels
+def test_other_dtypes_of_autocast_stay_with_pytorch(used: list[str]) -> None:
+    x, w = torch.randn(20, 96, 16, 16), torch.randn(96, 96, 3, 3)
+    with torch.autocast("cpu", torch.float16), fast_operations(CPU):
+        torch.conv2d(x, w, None, (1, 1), (1, 1))
+    with computing(CPU, "bf16"):
+        torch.conv2d(x, w.bfloat16(), None, (1, 1), (1, 1))  # weights that are not float32
+    assert used == []
 
 
 @needs_kernels
@@ -75,7 +92,7 @@ def test_a_hook_on_a_layer_still_sees_its_output(used: list[str]) -> None:
     relu.register_forward_hook(lambda _m, _x, y: seen.append(tuple(y.shape)))
     with fast_operations(CPU):
         network(images)
-    assert seen == [(4, 32, 32, 32)]
+    assert seen == [(20, 96, 32, 32)]
     assert used.count("block") == 2
 
 
@@ -90,13 +107,14 @@ def test_another_thread_is_left_alone(used: list[str]) -> None:
 
 
 @needs_kernels
-def test_strides_groups_and_double_precision_stay_with_pytorch(used: list[str]) -> None:
-    x, w = torch.randn(4, 32, 16, 16), torch.randn(32, 32, 3, 3)
+def test_strides_groups_names_and_double_precision_stay_with_pytorch(used: list[str]) -> None:
+    x, w = torch.randn(20, 96, 16, 16), torch.randn(96, 96, 3, 3)
     with fast_operations(CPU):
         torch.conv2d(x, w, None, (2, 2), (1, 1))
-        torch.conv2d(x, w[:, :16], None, (1, 1), (1, 1), (1, 1), 2)
+        torch.conv2d(x, w[:, :48], None, (1, 1), (1, 1), (1, 1), 2)
         torch.conv2d(x, w, None, (1, 1), (2, 2), (2, 2))
         torch.conv2d(x.double(), w.double(), None, (1, 1), (1, 1))
+        torch.conv2d(x[:, :3], torch.randn(64, 3, 3, 3), None, (1, 1), "same")
     assert used == []
 
 
