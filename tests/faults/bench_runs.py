@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from types import TracebackType
 FAULTY = Path(__file__).with_name("faulty_methods.py")
 _NURSERY = Path(__file__).with_name("nursery.py")
 _MARK = "BENCH_FAULTS_MARK"
+# Seconds; a worker process may need a minute to import torch where the machine is busy.
+_PATIENCE = 400.0
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,19 @@ class Run:
     def ends_within(self, seconds: float) -> bool:
         return bool(select.select([self._end], [], [], max(0.0, seconds))[0])
 
+    def until(self, happens: Callable[[], object]) -> None:
+        """Wait until something has happened that this process does before it ends."""
+        end = time.monotonic() + _PATIENCE
+        while not happens():
+            assert time.monotonic() < end, self.err
+            assert not self.ends_within(0.005) or happens(), self.err
+
     def kill(self) -> Ended:
         """End it by SIGKILL, if it has not ended by itself."""
         self.send(signal.SIGKILL)
         return self.wait()
 
-    def wait(self, seconds: float = 180.0) -> Ended:
+    def wait(self, seconds: float = _PATIENCE) -> Ended:
         if not self.ends_within(seconds):
             self.send(signal.SIGKILL)
             self._reap()
@@ -141,12 +151,9 @@ class Benches:
 
     def alive(self) -> dict[int, str]:
         """Return the processes that descend from here, but for the one that forks."""
-        wanted = f"{_MARK}={self.mark}".encode()
-        return {
-            pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            for pid in _processes(wanted)
-            if pid != self._nursery.pid
-        }
+        found = dict(_processes(f"{_MARK}={self.mark}".encode()))
+        found.pop(self._nursery.pid, None)
+        return found
 
     def _ask(self, request: Mapping[str, object]) -> int:
         assert self._nursery.stdin is not None
@@ -156,10 +163,11 @@ class Benches:
         return int(self._nursery.stdout.readline())
 
 
-def _processes(variable: bytes) -> Iterator[int]:
+def _processes(variable: bytes) -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if variable in (folder / "environ").read_bytes().split(b"\0"):
-                yield int(folder.name)
+                command = (folder / "cmdline").read_bytes()
+                yield int(folder.name), command.replace(b"\0", b" ").decode()
         except OSError:  # ended just now, or somebody else's
             continue

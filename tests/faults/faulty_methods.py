@@ -1,16 +1,20 @@
 """A plugin file for tests from outside: slow work, and methods that break in every place.
 
-What is done is written to the file that ``FAULT_DIARY`` names, a line each, so that tests can count
-it across processes. ``FAULT_PAUSE`` is how many seconds a slow step takes, ``FAULT_HANG`` the
-step that takes for ever.
+What is begun is written to the file that ``FAULT_DIARY`` names, a line each, so that tests can
+count it across processes. ``FAULT_HANG`` names lines, with commas between them: who has written one
+waits there until there is a file of that name, ``DIARY LINE``. So a test can do something in the
+middle of a step, however slow or fast the machine is. ``FAULT_PAUSE`` is how many seconds a slow
+step takes.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,14 +33,28 @@ from bench.plugin import (
 )
 
 TOO_MUCH = 2**42  # 4 TiB
+# Seconds after which who waits gives up: the test has failed.
+PATIENCE = 600
+_net_steps = itertools.count()
 
 
 def note(what: str) -> None:
-    """Add a line to the diary; one write, so that lines of several processes do not mix."""
+    """Add a line to the diary, and wait there if the test says so."""
     diary = os.environ.get("FAULT_DIARY")
     if diary:
+        # One write, so that lines of several processes do not mix.
         with open(diary, "a", encoding="utf-8") as file:
             file.write(f"{what}\n")
+        if what in os.environ.get("FAULT_HANG", "").split(","):
+            wait_for(Path(f"{diary} {what}"))
+
+
+def wait_for(gate: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while not gate.exists():
+        if time.monotonic() > until:
+            raise TimeoutError(f"nobody made '{gate}'")
+        time.sleep(0.005)
 
 
 def pause() -> None:
@@ -67,8 +85,6 @@ class Slow(Method):
     def step(self, i: int) -> Mapping[str, Tensor]:
         pause()
         note(f"{self.name} {self.task.ipc} step {i}")
-        if os.environ.get("FAULT_HANG") == str(i):
-            time.sleep(1000)
         noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
         target = self.ctx.real.gather(torch.tensor([self.ctx.draw_int(100, "target")]))
         loss = (self.images + 0.1 * noise - target).square().mean()
@@ -216,7 +232,7 @@ class _SlowNet(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         if self.training:
             pause()
-            note("fault-net step")
+            note(f"fault-net step {next(_net_steps)}")
         return self.hidden(x.flatten(1)).relu()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -225,7 +241,7 @@ class _SlowNet(nn.Module):
 
 @register("architecture")
 class SlowNet(Architecture):
-    """A small network that takes its time in training."""
+    """A small network that takes its time in training; a process counts the steps of all."""
 
     name = "fault-net"
     members = {"fault-net": {}}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bench_runs import Benches
-from store_files import essence, record_of, unfinished
+from diary import Diary
+from store_files import essence, record_of
 
 GRID = "fault-twin,dim,herding"
 SETTINGS = (
@@ -114,15 +116,30 @@ def test_shared_work(benches: Benches, sound: Path, store: Path, harm: str) -> N
     assert essence(store) == essence(sound)
 
 
+WITH_CHECKPOINT = ("fault-twin", "--eval-arch", "fault-net", "--checkpoint-every", "0")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("uninterrupted") / "store"
+    assert benches.run(*benches.grid(store, *WITH_CHECKPOINT)).code == 0
+    return store
+
+
 @harm
-@pytest.mark.parametrize("kind", ["distil", "evaluate"])
-def test_checkpoint(benches: Benches, sound: Path, tmp_path: Path, kind: str, harm: str) -> None:
-    store, diary = tmp_path / "store", tmp_path / "diary"
-    arguments = benches.grid(store, "fault-twin", *SETTINGS[-2:], "--checkpoint-every", "0")
-    run = benches.start(*arguments, FAULT_PAUSE="0.05", FAULT_DIARY=str(diary))
-    while len(unfinished(store)) == 0 or (kind == "evaluate" and not _judging(store)):
-        assert not run.ends_within(0.005), run.err
-    run.kill()
+@pytest.mark.parametrize("place", ["fault-twin 1 step 3", "fault-net step 20"])
+def test_checkpoint(
+    benches: Benches, uninterrupted: Path, tmp_path: Path, place: str, harm: str
+) -> None:
+    store, diary = tmp_path / "store", Diary(tmp_path)
+    arguments = benches.grid(store, *WITH_CHECKPOINT)
+    run = benches.start(*arguments, **diary.env(place))
+    run.until(lambda: place in diary.lines())
+    # Not killed: when a running evaluation writes its checkpoint, nobody can know.
+    run.send(signal.SIGTERM)
+    run.until(lambda: "stopping after this step" in run.err)
+    diary.open(place)
+    assert run.wait().code == 143
     (path,) = store.glob("cells/*/checkpoint.safetensors")
     HARM[harm](path)
     ended = benches.run(*arguments)
@@ -130,13 +147,4 @@ def test_checkpoint(benches: Benches, sound: Path, tmp_path: Path, kind: str, ha
     assert f"'{path}'" in ended.err
     assert "set aside, the cell starts from the beginning" in ended.err
     assert path.with_suffix(".damaged").exists()
-    wanted = essence(sound)
-    assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}
-    assert len(essence(store)) == 2
-
-
-def _judging(store: Path) -> bool:
-    """Whether there is a checkpoint beside no artefact: that of an evaluation."""
-    found = store.glob("cells/*/checkpoint.safetensors")
-    done = list(store.glob("cells/*/artefact.safetensors"))
-    return bool(done) and any(p.parent != done[0].parent for p in found)
+    assert essence(store) == essence(uninterrupted)

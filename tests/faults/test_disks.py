@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches, Ended, Run
+from bench_runs import Benches, Ended
+from diary import Diary
 from small_disk import fill, make_read_only, small_disk
 from store_files import cells, essence, strangers, temporaries
 
@@ -27,13 +27,6 @@ def undisturbed(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> P
     return store
 
 
-def wait_until(run: Run, diary: Path, line: str) -> None:
-    until = time.monotonic() + 120
-    while not diary.exists() or line not in diary.read_text().splitlines():
-        assert time.monotonic() < until, run.err
-        assert not run.ends_within(0.005), run.err
-
-
 def is_clean_error(ended: Ended) -> bool:
     return ended.code == 2 and "Traceback" not in ended.err
 
@@ -41,13 +34,15 @@ def is_clean_error(ended: Ended) -> bool:
 def test_full_while_a_checkpoint_is_written(
     benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
-    diary, arguments = tmp_path / "diary", benches.grid(disk, "fault-twin")
-    more = ("--checkpoint-every", "0.2")
-    run = benches.start(*arguments, *more, FAULT_DIARY=str(diary), FAULT_PAUSE="0.2")
-    wait_until(run, diary, "fault-twin 1 step 2")
+    diary, full, free = Diary(tmp_path), "fault-twin 1 step 2", "fault-twin 1 step 6"
+    arguments = benches.grid(disk, "fault-twin", "--checkpoint-every", "0")
+    run = benches.start(*arguments, **diary.env(full, free))
+    run.until(lambda: full in diary.lines())
     ballast = fill(disk)
-    wait_until(run, diary, "fault-twin 1 step 6")
+    diary.open(full)
+    run.until(lambda: free in diary.lines())
     ballast.unlink()
+    diary.open(free)
     ended = run.wait()
     assert ended.code == 0, ended.err
     assert f"cannot be written ({FULL}); going on" in ended.err
@@ -60,11 +55,12 @@ def test_full_while_the_artefact_is_written(
     benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path, room: int, workers: int
 ) -> None:
     # An artefact has 10 kB, its by-products too: with 16 KiB of room only the second is too much.
-    diary = tmp_path / "diary"
+    diary, place = Diary(tmp_path), "fault-twin 1 step 6"
     arguments = benches.grid(disk, "fault-twin", "--workers", str(workers))
-    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.2")
-    wait_until(run, diary, "fault-twin 1 step 6")
+    run = benches.start(*arguments, **diary.env(place))
+    run.until(lambda: place in diary.lines())
     ballast = fill(disk, leaving=room)
+    diary.open(place)
     ended = run.wait()
     assert is_clean_error(ended), ended.err
     last = ended.err.rstrip().splitlines()[-1]
@@ -96,11 +92,12 @@ def test_full_while_records_are_written(
     benches: Benches, disk: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     # The evaluation ends on a full disk: its only file is its record.
-    diary = tmp_path / "diary"
+    diary, place = Diary(tmp_path), "fault-net step 0"
     arguments = benches.grid(disk, "fault-slow", "--eval-arch", "fault-net")
-    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.05")
-    wait_until(run, diary, "fault-net step")
+    run = benches.start(*arguments, **diary.env(place))
+    run.until(lambda: place in diary.lines())
     ballast = fill(disk)
+    diary.open(place)
     ended = run.wait()
     assert is_clean_error(ended), ended.err
     assert ended.err.rstrip().endswith(f"record.json' cannot be written: {FULL}")

@@ -146,7 +146,7 @@ def _await_writing(run: Run, store: Path, before: set[Path]) -> None:
 
 def _orphans(benches: Benches) -> dict[int, str]:
     """Return what still runs though its parent is gone; children may take a moment to notice."""
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 120.0
     while benches.alive() and time.monotonic() < until:
         time.sleep(0.05)
     return benches.alive()

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches, Run
+from bench_runs import Benches
+from diary import Diary
 from store_files import essence, unfinished
 
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 STEPS, EPOCHS, NETS = 8, 40, 2
-
-
-def wait_for(diary: Path, lines: int, run: Run) -> None:
-    """Wait until so much was done."""
-    until = time.monotonic() + 120
-    while _lines(diary) < lines:
-        assert time.monotonic() < until, run.err
-        assert not run.ends_within(0.01), run.err
-
-
-def _lines(diary: Path) -> int:
-    return len(diary.read_text().splitlines()) if diary.exists() else 0
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +25,22 @@ def uninterrupted(benches: Benches, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda s: s.name)
-@pytest.mark.parametrize("where", ["distillation", "evaluation"])
+@pytest.mark.parametrize(
+    ("arch", "place"),
+    [("convnet1(width=4)", "fault-slow 1 step 3"), ("fault-net", "fault-net step 5")],
+    ids=["distillation", "evaluation"],
+)
 def test_ends_and_goes_on(
-    benches: Benches, tmp_path: Path, uninterrupted: Path, number: signal.Signals, where: str
-) -> None:
-    store, diary = tmp_path / "store", tmp_path / "diary"
-    arch = "fault-net" if where == "evaluation" else "convnet1(width=4)"
+    benches: Benches, tmp_path: Path, uninterrupted: Path, number: signal.Signals,
+    arch: str, place: str,
+) -> None:  # fmt: skip
+    store, diary = tmp_path / "store", Diary(tmp_path)
     arguments = benches.grid(store, "fault-slow", "--eval-arch", arch)
-    # In the fourth step, or in the evaluation's sixth; a step takes long enough to be hit.
-    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.1")
-    wait_for(diary, 4 if where == "distillation" else STEPS + 1 + 6, run)
+    run = benches.start(*arguments, **diary.env(place))
+    run.until(lambda: place in diary.lines())
     run.send(number)
+    run.until(lambda: "stopping after this step" in run.err)
+    diary.open(place)
     ended = run.wait()
     assert ended.code == SIGNALS[number]
     assert f"{number.name}: stopping after this step; the next one stops at once" in ended.err
@@ -57,12 +50,12 @@ def test_ends_and_goes_on(
     assert "Traceback" not in ended.out + ended.err
     assert len(unfinished(store)) == 1
     assert not list(store.rglob("lock"))
-    assert benches.run(*arguments, FAULT_DIARY=str(diary)).code == 0
-    done = Counter(diary.read_text().splitlines())
+    assert benches.run(*arguments, **diary.env()).code == 0
+    trained = [line for line in diary.lines() if line.startswith("fault-net")]
+    assert len(trained) == EPOCHS * NETS * (arch == "fault-net")
     expected = Counter({f"fault-slow 1 step {i}": 1 for i in range(STEPS)})
     expected["fault-slow 1 done"] = 1
-    expected["fault-net step"] = EPOCHS * NETS * (where == "evaluation")
-    assert done == expected
+    assert Counter(diary.lines()) - Counter(trained) == expected
     wanted = essence(uninterrupted)
     assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}
     assert len(essence(store)) == 2
@@ -72,24 +65,21 @@ def test_ends_and_goes_on(
 def test_the_second_signal_stops_at_once(
     benches: Benches, tmp_path: Path, uninterrupted: Path, number: signal.Signals
 ) -> None:
-    store, diary = tmp_path / "store", tmp_path / "diary"
+    store, diary = tmp_path / "store", Diary(tmp_path)
     arguments = benches.grid(store, "fault-slow", "--checkpoint-every", "0")
-    run = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_HANG="5")
-    wait_for(diary, 6, run)
+    place = "fault-slow 1 step 5"
+    run = benches.start(*arguments, **diary.env(place))
+    run.until(lambda: place in diary.lines())
     run.send(number)
-    until = time.monotonic() + 120
-    while "the next one stops at once" not in run.err and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not run.ends_within(0.2)
+    run.until(lambda: "the next one stops at once" in run.err)
     run.send(number)
     ended = run.wait()
     assert ended.code == SIGNALS[number]
     assert ended.err.rstrip().splitlines()[-1] == f"stopped at once by {number.name}"
     assert "Traceback" not in ended.out + ended.err
     assert not list(store.rglob("lock"))
-    assert benches.run(*arguments, FAULT_DIARY=str(diary)).code == 0
-    done = Counter(diary.read_text().splitlines())
-    assert done["fault-slow 1 step 4"] == 1
-    assert done["fault-slow 1 step 5"] == 2
+    assert benches.run(*arguments, **diary.env()).code == 0
+    assert diary.lines().count("fault-slow 1 step 4") == 1
+    assert diary.lines().count(place) == 2
     wanted = essence(uninterrupted)
     assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 
 from bench_runs import Benches
+from diary import Diary
 from store_files import cells, essence, strangers
 
 IPCS = (1, 2, 3)
 GRID = ("fault-slow,fault-twin", "--ipc", ",".join(map(str, IPCS)))
-
-
-def wait_for(diary: Path, line: str) -> None:
-    until = time.monotonic() + 120
-    while not diary.exists() or line not in diary.read_text().splitlines():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def computed(diary: Path) -> Counter[str]:
-    return Counter(diary.read_text().splitlines())
 
 
 def expected() -> Counter[str]:
@@ -35,14 +24,19 @@ def expected() -> Counter[str]:
 
 
 def test_at_once(benches: Benches, tmp_path: Path) -> None:
-    store, diary = tmp_path / "store", tmp_path / "diary"
-    runs = [
-        benches.start(*benches.grid(store, *GRID), FAULT_DIARY=str(diary), FAULT_PAUSE="0.02")
-        for _ in range(2)
-    ]
+    store, diary = tmp_path / "store", Diary(tmp_path)
+    arguments, runs = benches.grid(store, *GRID), []
+    # The second meets the first at work, and both go on side by side.
+    begun = ("fault-slow 1 step 0", "fault-slow 2 step 0")
+    for place in begun:
+        run = benches.start(*arguments, **diary.env(place), FAULT_PAUSE="0.02")
+        run.until(lambda place=place: place in diary.lines())
+        runs.append(run)
+    for place in begun:
+        diary.open(place)
     ended = [run.wait() for run in runs]
     assert [e.code for e in ended] == [0, 0], [e.err for e in ended]
-    assert computed(diary) == expected()
+    assert Counter(diary.lines()) == expected()
     assert len(cells(store)) == 4 * len(IPCS)
     assert strangers(store) == []
     alone = tmp_path / "alone"
@@ -54,21 +48,23 @@ def test_at_once(benches: Benches, tmp_path: Path) -> None:
 
 
 def test_a_dead_worker(benches: Benches, tmp_path: Path) -> None:
-    store, diary = tmp_path / "store", tmp_path / "diary"
+    store, diary = tmp_path / "store", Diary(tmp_path)
     arguments = benches.grid(store, *GRID, "--checkpoint-every", "0")
-    first = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_HANG="5")
-    wait_for(diary, "fault-slow 1 step 5")
-    second = benches.start(*arguments, FAULT_DIARY=str(diary), FAULT_PAUSE="0.02")
+    place, passed = "fault-slow 1 step 5", "fault-twin 1 step 0"
+    first = benches.start(*arguments, **diary.env(place))
+    first.until(lambda: place in diary.lines())
+    second = benches.start(*arguments, **diary.env(passed), FAULT_PAUSE="0.02")
     # The second passes over what the first holds, and does all the rest.
-    wait_for(diary, "fault-twin 1 step 0")
-    assert "fault-slow 1 step 6" not in computed(diary)
+    second.until(lambda: passed in diary.lines())
+    assert "fault-slow 1 step 6" not in diary.lines()
     assert (held := list(store.rglob("lock"))), held
     first.kill()
+    diary.open(passed)
     ended = second.wait()
     assert ended.code == 0
-    third = benches.run(*arguments, FAULT_DIARY=str(diary))
+    third = benches.run(*arguments, **diary.env())
     assert third.code == 0
     assert len(cells(store)) == 4 * len(IPCS)
     # The step in which it died is the only one that was begun twice.
-    assert computed(diary) - expected() == Counter({"fault-slow 1 step 5": 1})
+    assert Counter(diary.lines()) - expected() == Counter({"fault-slow 1 step 5": 1})
     assert strangers(store) == []
