@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_runs import TOYS, ToyRuns
+from toy_runs import TOYS, ToyRuns, wait_until
 
 from bench.registry import METHODS, load_plugin_file
 
@@ -31,6 +32,24 @@ def toys(tmp_path: Path, data_dir: Path, toy_folder: Path) -> Iterator[ToyRuns]:
     for name in METHODS.names():
         if name.startswith("toy-"):
             METHODS.unregister(name)
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[..., None]]:
+    """Gives what does something beside the test as soon as something has happened."""
+    threads = []
+
+    def when(what: str, happens: Callable[[], object], act: Callable[[], object]) -> None:
+        def wait() -> None:
+            wait_until(what, happens)
+            act()
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+
+    yield when
+    for thread in threads:
+        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,11 +27,12 @@ from bench.registry import METHODS
 
 
 def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
-    toys.pause(2)
+    toys.hold(1)
     run = toys.start("store", "toy-walks", workers="2")
     wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
     assert len(toys.processes()) == 2, "who was started, and a worker"
     run.terminate()
+    toys.release_once_told()
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + signal.SIGTERM, said
     assert "stopped by SIGTERM" in said
@@ -38,19 +40,21 @@ def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
 
 
 def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None:
-    toys.pause(2)
+    toys.hold(1)
     run = toys.start("store", "toy-walks", workers="1")
     wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
     run.kill()
     run.communicate(timeout=PATIENCE)
+    toys.release_once_told()
     assert_goes_on(toys, "store")
 
 
 def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
-    toys.pause(600)
+    toys.hold(0)
     run = toys.start("store", "toy-walks", workers="1")
     wait_until("a step has begun", lambda: toys.steps())
     run.send_signal(signal.SIGINT)
+    wait_until("the worker is told to end", toys.told)
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=PATIENCE)
     assert run.returncode != 0
@@ -122,11 +126,12 @@ def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
         assert given == cells
 
 
-def test_a_spent_budget_stops_workers(toys: ToyRuns) -> None:
+def test_a_spent_budget_stops_workers(toys: ToyRuns, beside: Callable[..., None]) -> None:
     stop = Stop(3600)
     session, seen = toys.open("store", "toy-walks", stop=stop)
     seen.start = lambda cell: stop.request("the time budget is spent", 0)  # type: ignore[method-assign]
-    toys.pause(1)
+    toys.hold(0)
+    beside("the worker is told to end", toys.told, toys.release)
     outcome = session.run(execute=local_execution(1))
     assert outcome.counts == {"stopped": 1}
     assert "the time budget is spent: the next call does the rest" in seen.notes

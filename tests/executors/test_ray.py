@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,32 +33,16 @@ def cluster(toy_folder: Path) -> Iterator[Any]:
     made.shutdown()
 
 
-@pytest.fixture
-def beside() -> Iterator[Callable[..., None]]:
-    """Gives what does something beside the test as soon as something has happened."""
-    threads = []
-
-    def when(what: str, happens: Callable[[], object], act: Callable[[], object]) -> None:
-        def wait() -> None:
-            wait_until(what, happens)
-            act()
-
-        threads.append(threading.Thread(target=wait))
-        threads[-1].start()
-
-    yield when
-    for thread in threads:
-        thread.join()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
 def test_a_cluster_that_was_started_here_ends_with_the_run(
     toys: ToyRuns, number: signal.Signals
 ) -> None:
-    toys.pause(2)
+    toys.hold(1)
     run = toys.start("store", "toy-walks", executor="ray")
     wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
     run.send_signal(number)
+    if number == signal.SIGTERM:
+        toys.release_once_told()
     said, _ = run.communicate(timeout=PATIENCE)
     wait_until("all processes have ended", lambda: not toys.processes())
     if number == signal.SIGTERM:
@@ -71,11 +54,15 @@ def test_a_cluster_that_was_started_here_ends_with_the_run(
 def test_a_run_that_is_told_to_stop_continues(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
-    toys.pause(2)
+    toys.hold(1)
     stop = Stop()
     session, seen = toys.open("store", "toy-walks", stop=stop)
-    beside("a step is done", lambda: ("toy-walks-1", 1) in toys.steps(),
-           lambda: stop.request("SIGTERM", 143))  # fmt: skip
+
+    def tell() -> None:
+        stop.request("SIGTERM", 143)
+        toys.release_once_told()
+
+    beside("a step is done", lambda: ("toy-walks-1", 1) in toys.steps(), tell)
     with pytest.raises(Interrupted, match="SIGTERM"):
         session.run(execute=ray_execution(cluster.address))
     assert [status for status, _ in seen.ended.values()] == ["stopped"]
@@ -107,19 +94,30 @@ def test_a_store_that_a_node_cannot_see_is_named(
         session.run(execute=ray_execution(cluster.address))
 
 
+def runs(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes() != b""  # that of a zombie is empty
+    except OSError:
+        return False
+
+
 def test_a_lost_node_loses_nothing(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
-    toys.pause(2)
+    toys.hold(0)
     ipcs = [1, 2, 3]
     session, seen = toys.open("store", "toy-walks", ipcs=ipcs)
     node = cluster.list_all_nodes()[1]
-    beside("both nodes compute", lambda: len(toys.workers()) == 2,
-           lambda: cluster.remove_node(node, allow_graceful=False))  # fmt: skip
+
+    def lose() -> None:
+        cluster.remove_node(node, allow_graceful=False)
+        wait_until("its process has ended", lambda: sum(map(runs, toys.workers())) == 1)
+        toys.release()
+
+    beside("both nodes compute", lambda: len(toys.workers()) == 2, lose)
     outcome = session.run(execute=ray_execution(cluster.address))
     assert outcome.counts == {"ok": 2 * len(ipcs)}
     assert any("its process died; it goes on in another" in note for note in seen.notes)
-    toys.pause(0)
     here, _ = toys.open("here", "toy-walks", ipcs=ipcs)
     here.run()
     assert findings(toys.folder / "store") == findings(toys.folder / "here")

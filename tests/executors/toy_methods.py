@@ -1,7 +1,9 @@
 """A plugin file for tests of executors: methods that are slow, fail, or take their process along.
 
 The folder ``TOY_FOLDER`` is how toys talk with a test: they leave a file there for every step that
-they do, and the file ``pause`` says how many seconds a step takes. None of it is part of a cell.
+they do. A step lasts as long as there is a file ``hold-STEP``, and who is told to end in that time
+leaves ``told-PID``; the file ``pause`` says how many seconds a step takes besides. None of it is
+part of a cell.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Toy(Method):
     def step(self, i: int) -> Mapping[str, Tensor]:
         (self.folder / f"step-{self.name}-{self.task.ipc}-{i}-{os.getpid()}").touch()
         self.misbehave(i)
+        self.hold(self.folder / f"hold-{i}")
         pause = self.folder / "pause"
         if pause.exists():
             time.sleep(float(pause.read_text()))
@@ -50,6 +53,14 @@ class Toy(Method):
 
     def misbehave(self, i: int) -> None:
         """Do what the toy is for."""
+
+    def hold(self, gate: Path) -> None:
+        while gate.exists():
+            assert self.ctx.begin_work is not None
+            # Methods do not see who may stop them; long work does.
+            if self.ctx.begin_work({})._stop.requested:
+                (self.folder / f"told-{os.getpid()}").touch()
+            time.sleep(0.02)
 
     def state_dict(self) -> dict[str, Any]:
         return {"images": self.images}

@@ -95,6 +95,7 @@ class ToyRuns:
 
     def close(self) -> None:
         """End what a test that failed has left."""
+        self.release()
         for run in self.started:
             with run:
                 run.kill()
@@ -104,6 +105,23 @@ class ToyRuns:
         written = self.toys / "pause.new"
         written.write_text(str(seconds))
         written.replace(self.toys / "pause")
+
+    def hold(self, step: int) -> None:
+        """Let this step of every cell last until :meth:`release`."""
+        (self.toys / f"hold-{step}").touch()
+
+    def release(self) -> None:
+        for held in self.toys.glob("hold-*"):
+            held.unlink()
+
+    def release_once_told(self) -> None:
+        """Let a held step end after its process was told to stop."""
+        wait_until("a process is told to end", self.told)
+        self.release()
+
+    def told(self) -> set[str]:
+        """Return the processes that were told to stop in a held step."""
+        return {p.name.split("-")[-1] for p in self.toys.glob("told-*")}
 
     def steps(self) -> list[tuple[str, int]]:
         """Return the steps that were begun, as ``method-ipc`` and number, by every process."""
