@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -161,10 +160,20 @@ def test_networks_do_not_depend_on_global_state() -> None:
 # --- shared work -------------------------------------------------------------------------------
 
 
-def maker(calls: list[int], seconds: float = 0.0) -> Callable[[Context], dict[str, Tensor]]:
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass; no others do."""
+    now = [0.0]
+    monkeypatch.setattr("bench.long_work.time.perf_counter", lambda: now[0])
+    return lambda seconds: now.append(now.pop() + seconds)
+
+
+def maker(
+    calls: list[int], work: Callable[[], None] = lambda: None
+) -> Callable[[Context], dict[str, Tensor]]:
     def make(inner: Context) -> dict[str, Tensor]:
         calls.append(inner.seed)
-        time.sleep(seconds)
+        work()
         return {"w": torch.randn(3, generator=inner.generator("w")).requires_grad_()}
 
     return make
@@ -216,41 +225,42 @@ def test_the_cache_is_asked_with_everything_that_matters() -> None:
     ]
 
 
-def test_costs_are_summed_and_told_apart() -> None:
+def test_costs_are_summed_and_told_apart(passes: Callable[[float], None]) -> None:
     cache, calls = Memory(), []
     first, second = tiny_context(cache=cache), tiny_context(cache=cache)
-    first.shared({"n": 1}, maker(calls, 0.02))
-    first.shared({"n": 2}, maker(calls, 0.01))
-    assert first.shared_seconds == first.made_seconds >= 0.03
-    second.shared({"n": 1}, maker(calls, 0.02))
+    first.shared({"n": 1}, maker(calls, lambda: passes(2.0)))
+    first.shared({"n": 2}, maker(calls, lambda: passes(1.0)))
+    assert first.shared_seconds == first.made_seconds == 3.0
+    second.shared({"n": 1}, maker(calls))
     assert len(calls) == 2
     assert second.made_seconds == 0.0
-    assert second.shared_seconds >= 0.02
+    assert second.shared_seconds == 2.0
 
 
-def test_asking_again_costs_nothing_more() -> None:
+def test_asking_again_costs_nothing_more(passes: Callable[[float], None]) -> None:
     """Experts are asked for at every step; what they cost is counted once."""
     cache = Memory()
     maker_ctx, user = tiny_context(cache=cache), tiny_context(cache=cache)
     for ctx in (maker_ctx, maker_ctx, user, user):
-        ctx.shared({"n": 1}, maker([], 0.01))
-    assert user.shared_seconds == maker_ctx.shared_seconds == maker_ctx.made_seconds
+        ctx.shared({"n": 1}, maker([], lambda: passes(1.0)))
+    assert user.shared_seconds == maker_ctx.shared_seconds == maker_ctx.made_seconds == 1.0
     assert user.made_seconds == 0.0
 
 
-def test_shared_work_may_build_on_shared_work() -> None:
+def test_shared_work_may_build_on_shared_work(passes: Callable[[float], None]) -> None:
     """The time of the inner work is the inner work's only."""
     cache = Memory()
     ctx = tiny_context(cache=cache)
 
     def outer(_: Context) -> dict[str, Tensor]:
-        return {"w": 2 * ctx.shared({"n": 1}, maker([], 0.05))["w"]}
+        passes(1.0)
+        return {"w": 2 * ctx.shared({"n": 1}, maker([], lambda: passes(4.0)))["w"]}
 
     doubled = ctx.shared({"n": 2}, outer)["w"]
     assert torch.equal(doubled, 2 * ctx.shared({"n": 1}, maker([]))["w"])
     inner, whole = (seconds for _, seconds in cache.kept.values())
-    assert inner >= 0.05 > whole
-    assert ctx.made_seconds == pytest.approx(inner + whole)
+    assert (inner, whole) == (4.0, 1.0)
+    assert ctx.made_seconds == 5.0
 
 
 def test_a_failed_make_keeps_nothing() -> None:
