@@ -21,7 +21,7 @@ def two_threads() -> object:
 
 @pytest.mark.usefixtures("two_threads")
 def test_parallel_keeps_order_and_gives_every_item_one_thread() -> None:
-    barrier = threading.Barrier(2, timeout=10)  # passes only if two items run at once
+    barrier = threading.Barrier(2, timeout=120)  # passes only if two items run at once
 
     def work(item: int) -> tuple[int, int]:
         barrier.wait()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,13 @@ def leave(folder: Path, content: Any, age: float = 0.0) -> Path:
 def held(folder: Path) -> bool:
     with cell_lock(folder) as got:
         return got
+
+
+def wait_until(happens: Callable[[], object]) -> None:
+    end = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.005)
 
 
 def test_a_lock_is_held_once_and_released(tmp_path: Path) -> None:
@@ -147,10 +155,8 @@ def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with cell_lock(tmp_path):
         path = tmp_path / "lock"
         os.utime(path, (1.0, 1.0))
-        deadline = time.monotonic() + 5
-        while path.stat().st_mtime == 1.0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert path.stat().st_mtime > time.time() - 60
+        wait_until(lambda: path.stat().st_mtime != 1.0)
+        assert path.stat().st_mtime > time.time() - 600
         threads = threading.active_count()
     assert threading.active_count() == threads - 1
 
@@ -158,13 +164,23 @@ def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_another_took_over_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read, looks = lock._read, []
+
+    def look(path: Path) -> str | None:
+        looks.append(read(path))
+        return looks[-1]
+
     monkeypatch.setattr(lock, "BEAT", 0.01)
+    monkeypatch.setattr(lock, "_read", look)
     with cell_lock(tmp_path) as got:
         assert got
-        path = leave(tmp_path, {"host": "elsewhere", "pid": 1}, age=100)
-        touched = path.stat().st_mtime
-        time.sleep(0.1)
-        assert path.stat().st_mtime == touched
+        path = leave(tmp_path, {"host": "elsewhere", "pid": 1})
+        taken = path.read_text()
+        wait_until(lambda: taken in looks)  # a beat before may still have been its own
+        os.utime(path, (1.0, 1.0))
+        looks.clear()
+        wait_until(lambda: len(looks) >= 3)
+        assert path.stat().st_mtime == 1.0
     assert path.exists()
 
 
