@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.functional import FunctionalNetwork
 from bench.fused import average_pool2, norm_relu_pool
 from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
+from bench.native.convolution import image_gradient
 from bench.native.mode import computing
 from bench.params import by_ipc, by_task, param
 from bench.registry import register
@@ -53,6 +54,7 @@ __all__ = [
     "decode_parts",
     "denormalise",
     "global_seed",
+    "image_gradient",
     "is_per_sample",
     "norm_relu_pool",
     "normalise",

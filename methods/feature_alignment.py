@@ -136,7 +136,7 @@ class Round:
                 weights = weights_of_layers(layer_weights, len(means))
                 loss = alignment_loss([layer[group] for layer in targets], means, weights)
                 both = loss + (pull[group] * means[-1]).sum()
-            (gradient,) = torch.autograd.grad(both, own)
+            gradient = image_gradient(both, own)
             return loss.detach(), gradient
 
         losses, gradients = zip(

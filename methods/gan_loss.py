@@ -73,6 +73,6 @@ def gradient_penalty(
     """
     between = (mix * real + (1 - mix) * fake).requires_grad_()
     source, _ = discriminator(between)
-    (slope,) = torch.autograd.grad(source.float().sum(), between, create_graph=True)
+    slope = image_gradient(source.float().sum(), between, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty

@@ -195,7 +195,7 @@ class GradientMatching(Method):
             images = self._images[group].detach().requires_grad_()
             target = gradients(map(ctx.real.gather, picks[group]), group, False)
             distances = gradient_distance(target, gradients(images, group, True))
-            (gradient,) = torch.autograd.grad(distances.sum(), images)
+            gradient = image_gradient(distances.sum(), images)
             return distances.detach(), gradient
 
         distances, moves = zip(*parallel(match, self._groups, ctx), strict=True)

@@ -186,7 +186,7 @@ class IDC(Method):
             pairs = zip(stored.unbind(), chosen[group], strict=True)
             decoded = [self._decode(own, choice) for own, choice in pairs]
             distances = gradient_gap(target, gradients(decoded, group, True), self._params.metric)
-            (gradient,) = torch.autograd.grad(distances.sum(), stored)
+            gradient = image_gradient(distances.sum(), stored)
             return distances.detach(), gradient
 
         # On a CPU a thread each, elsewhere as many as fit a pass.

@@ -18,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 from bench.fused import norm_relu_pool
 from bench.native import block, shallow, winograd
 from bench.native.build import library
+from bench.native.convolution import Maps, convolve
+from bench.native.ordinary import Ordinary
 
 
 def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
@@ -69,19 +71,23 @@ class _FastOperations(TorchFunctionMode):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: Any = (1, 1),
+        padding: Any = (0, 0),
+        dilation: Any = (1, 1),
         groups: int = 1,
     ) -> Tensor:
-        plain = stride == (1, 1) and dilation == (1, 1) and groups == 1
         dtype = _computed_in(x)
-        if plain and weight.dtype == torch.float32 and dtype in (torch.float32, torch.bfloat16):
+        known = dtype in (torch.float32, torch.bfloat16) and weight.dtype == torch.float32
+        pairs = all(isinstance(each, tuple) for each in (stride, padding, dilation))
+        if not (known and pairs and groups == 1 and x.dim() == 4):
+            return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+        maps: Maps = Ordinary(stride, padding, dilation)
+        if stride == dilation == (1, 1):
             if winograd.fits(x, weight, padding, dtype):
-                return winograd.convolve(self._kernels, x.to(dtype), weight, bias)
-            if shallow.fits(x, weight, padding):
-                return shallow.convolve(self._kernels, x.to(dtype), weight, bias, padding)
-        return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+                maps = winograd.Winograd(self._kernels)
+            elif shallow.fits(weight):
+                maps = shallow.Shallow(self._kernels, padding)
+        return convolve(maps, x.to(dtype), weight, bias)
 
 
 def _computed_in(x: Tensor) -> torch.dtype:

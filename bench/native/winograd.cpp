@@ -190,7 +190,7 @@ void gather(const T* in, const float* bias, T* y, std::int64_t images, const Sha
 }
 
 template <class S, class T>
-void weights(const float* w, T* out, std::int64_t outputs, std::int64_t inputs, int turned,
+void weights(const float* w, T* out, std::int64_t outputs, std::int64_t inputs, bool turned,
              int threads) {
   const std::int64_t rows = turned ? outputs : inputs, columns = turned ? inputs : outputs;
   const std::int64_t row_step = turned ? 9 * inputs : 9, lane_step = turned ? 9 : 9 * inputs;
@@ -232,21 +232,22 @@ void weight_gradients(const float* u, float* w, std::int64_t outputs, std::int64
 // input: x (N, C, H, W) -> (V, N * tiles, C), for a convolution with padding 1.
 // gradient: the gradient of output: (N, C, H, W) -> (V, N * tiles, C).
 // output: (V, N * tiles, C) -> (N, C, H, W), plus a bias per channel unless that is null.
-// weight: kernels (K, C, 3, 3) -> (V, C, K); if turned, -> (V, K, C), each kernel rotated by half a
-// turn: what the gradient on the input is convolved with.
+// weight: kernels (K, C, 3, 3) -> (V, C, K).
+// turned_weight: -> (V, K, C), each kernel rotated by half a turn: what the gradient on the input is
+// convolved with.
 // weight_gradient: the gradient of weight (not turned): float (V, C, K) -> (K, C, 3, 3).
 #define WINOGRAD(S, T, NAME)                                                                      \
   extern "C" void winograd_input_##NAME(const T* x, T* out, std::int64_t images,                  \
                                         std::int64_t channels, std::int64_t height,               \
                                         std::int64_t width, int threads) {                        \
-    scatter<S, S::side>(x, out, images, {channels, height, width}, threads, 1,                      \
-                        S::input<Vec<T>>);         \
+    scatter<S, S::side>(x, out, images, {channels, height, width}, threads, 1,                    \
+                        S::input<Vec<T>>);                                                        \
   }                                                                                               \
   extern "C" void winograd_gradient_##NAME(const T* y, T* out, std::int64_t images,               \
                                            std::int64_t channels, std::int64_t height,            \
                                            std::int64_t width, int threads) {                     \
-    scatter<S, S::tile>(y, out, images, {channels, height, width}, threads, 0,                     \
-                        S::gradient<Vec<T>>);      \
+    scatter<S, S::tile>(y, out, images, {channels, height, width}, threads, 0,                    \
+                        S::gradient<Vec<T>>);                                                     \
   }                                                                                               \
   extern "C" void winograd_output_##NAME(const T* in, const float* bias, T* y,                    \
                                          std::int64_t images, std::int64_t channels,              \
@@ -254,10 +255,14 @@ void weight_gradients(const float* u, float* w, std::int64_t outputs, std::int64
     gather<S>(in, bias, y, images, {channels, height, width}, threads);                           \
   }                                                                                               \
   extern "C" void winograd_weight_##NAME(const float* w, T* out, std::int64_t outputs,            \
-                                         std::int64_t inputs, int turned, int threads) {          \
-    weights<S>(w, out, outputs, inputs, turned, threads);                                         \
+                                         std::int64_t inputs, int threads) {                      \
+    weights<S>(w, out, outputs, inputs, false, threads);                                          \
   }                                                                                               \
-  extern "C" void winograd_weight_gradient_##NAME(const float* u, float* w, std::int64_t outputs,     \
+  extern "C" void winograd_turned_weight_##NAME(const float* w, T* out, std::int64_t outputs,     \
+                                                std::int64_t inputs, int threads) {               \
+    weights<S>(w, out, outputs, inputs, true, threads);                                           \
+  }                                                                                               \
+  extern "C" void winograd_weight_gradient_##NAME(const float* u, float* w, std::int64_t outputs, \
                                                   std::int64_t inputs, int threads) {             \
     weight_gradients<S>(u, w, outputs, inputs, threads);                                          \
   }

@@ -13,9 +13,8 @@ are float32 throughout.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +31,7 @@ class _Scheme:
         tile: side of a tile of outputs.
         most_waste: what tiles cover, as a multiple of the map, above which PyTorch is faster.
         least_channels, least_tiles: below which PyTorch is faster, too.
-        at_once: tiles whose products are computed together; more leave the cache.
+        at_once: tiles a thread whose products are computed together; more leave the cache.
     """
 
     name: str
@@ -58,16 +57,16 @@ _SCHEMES = {
 }
 
 
-def fits(x: Tensor, weight: Tensor, padding: Any, dtype: torch.dtype) -> bool:
+def fits(x: Tensor, weight: Tensor, padding: tuple[int, int], dtype: torch.dtype) -> bool:
     """Whether a convolution of stride 1 is faster this way.
 
     Args:
         x: ``(N, C, H, W)``.
         weight: ``(K, C, 3, 3)``, else the answer is no.
-        padding: of height and width; a name such as ``same`` is left to PyTorch.
+        padding: of height and width.
         dtype: that the maps will have.
     """
-    if weight.shape[2:] != (3, 3) or padding != (1, 1) or x.dim() != 4:
+    if weight.shape[2:] != (3, 3) or padding != (1, 1):
         return False
     scheme = _SCHEMES[dtype]
     n, _, height, width = x.shape
@@ -76,143 +75,77 @@ def fits(x: Tensor, weight: Tensor, padding: Any, dtype: torch.dtype) -> bool:
     return many and tiles * scheme.tile**2 <= scheme.most_waste * height * width
 
 
-def convolve(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return ``F.conv2d(x, weight, bias, padding=1)``; twice differentiable and more.
+@dataclass(frozen=True)
+class Winograd:
+    """Convolutions with 3x3 kernels, stride 1 and padding 1.
 
-    Args:
+    Attributes:
         kernels: the compiled library.
-        x: float32 or bfloat16 ``(N, C, H, W)`` on the CPU; the result has its dtype.
-        weight: float32 ``(K, C, 3, 3)``.
-        bias: float32 ``(K,)``, or ``None``.
     """
-    result: Tensor = _Convolution.apply(kernels, x, weight, bias)
-    return result
 
+    kernels: ctypes.CDLL
 
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return _product(kernels, x, _transformed(kernels, weight, x.dtype, turned=False), bias)
+    def outputs(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """See :class:`bench.native.convolution.Maps`."""
+        return self._product(x, self._matrices(weight, x.dtype, turned=False), bias)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
-        ctx.kernels, x, weight = inputs[:3]
-        ctx.save_for_backward(x, weight)
+    def on_input(self, slope: Tensor, weight: Tensor, _: torch.Size) -> Tensor:
+        """See :class:`bench.native.convolution.Maps`.
 
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        _, on_x, on_weight, on_bias = ctx.needs_input_grad
-        return (
-            None,
-            _InputGradient.apply(ctx.kernels, slope, weight) if on_x else None,
-            _WeightGradient.apply(ctx.kernels, x, slope) if on_weight else None,
-            slope.sum((0, 2, 3), dtype=torch.float32) if on_bias else None,
-        )
+        A convolution with the kernels turned by half a turn and their two channels swapped.
+        """
+        return self._product(slope, self._matrices(weight, slope.dtype, turned=True), None)
 
-
-class _InputGradient(torch.autograd.Function):
-    """A convolution with the kernels turned by half a turn and their two channels swapped."""
-
-    @staticmethod
-    def forward(kernels: ctypes.CDLL, slope: Tensor, weight: Tensor) -> Tensor:
-        return _product(
-            kernels, slope, _transformed(kernels, weight, slope.dtype, turned=True), None
-        )
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
-        ctx.kernels, slope, weight = inputs
-        ctx.save_for_backward(slope, weight)
-
-    @staticmethod
-    def backward(ctx: Any, onto: Tensor) -> tuple[Tensor | None, ...]:
-        slope, weight = ctx.saved_tensors
-        _, on_slope, on_weight = ctx.needs_input_grad
-        return (
-            None,
-            _Convolution.apply(ctx.kernels, onto, weight, None) if on_slope else None,
-            _WeightGradient.apply(ctx.kernels, onto, slope) if on_weight else None,
-        )
-
-
-class _WeightGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(kernels: ctypes.CDLL, x: Tensor, slope: Tensor) -> Tensor:
-        inputs, outputs = x.shape[1], slope.shape[1]
-        scheme = _SCHEMES[x.dtype]
+    def on_weight(self, x: Tensor, slope: Tensor, shape: torch.Size) -> Tensor:
+        """See :class:`bench.native.convolution.Maps`."""
+        scheme, (outputs, inputs) = _SCHEMES[x.dtype], shape[:2]
         products = x.new_zeros(scheme.values, inputs, outputs, dtype=torch.float32)
         for images in _parts(scheme, x):
-            tiles = _spread(kernels, "input", x[images])
-            products += torch.bmm(tiles.mT, _spread(kernels, "gradient", slope[images]))
-        made = products.new_empty(outputs, inputs, 3, 3)
-        _kernel(kernels, "weight_gradient", scheme)(
-            *pointers(products, made), *sizes(outputs, inputs), torch.get_num_threads()
-        )
+            tiles = self._spread("input", x[images])
+            products += torch.bmm(tiles.mT, self._spread("gradient", slope[images]))
+        made = products.new_empty(shape)
+        self._call("weight_gradient", scheme, products, made, of=(outputs, inputs))
         return made
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
-        ctx.kernels, x, slope = inputs
-        ctx.save_for_backward(x, slope)
+    def _product(self, x: Tensor, matrices: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve with transformed kernels ``(values, C, K)``."""
+        scheme = _SCHEMES[x.dtype]
+        n, _, height, width = x.shape
+        made = x.new_empty(n, matrices.shape[2], height, width)
+        shift = None if bias is None else bias.contiguous()
+        for images in _parts(scheme, x):
+            products = torch.bmm(self._spread("input", x[images]), matrices)
+            part = made[images]
+            self._call("output", scheme, products, shift, part, of=part.shape)
+        return made
 
-    @staticmethod
-    def backward(ctx: Any, onto: Tensor) -> tuple[Tensor | None, ...]:
-        x, slope = ctx.saved_tensors
-        _, on_x, on_slope = ctx.needs_input_grad
-        return (
-            None,
-            _InputGradient.apply(ctx.kernels, slope, onto) if on_x else None,
-            _Convolution.apply(ctx.kernels, x, onto, None) if on_slope else None,
-        )
+    def _spread(self, transform: str, x: Tensor) -> Tensor:
+        """Transform maps ``(N, C, H, W)`` into tiles ``(values, N * tiles, C)``."""
+        x, scheme = x.contiguous(), _SCHEMES[x.dtype]
+        n, channels, height, width = x.shape
+        tiles = x.new_empty(scheme.values, n * scheme.tiles(height, width), channels)
+        self._call(transform, scheme, x, tiles, of=x.shape)
+        return tiles
 
+    def _matrices(self, weight: Tensor, dtype: torch.dtype, *, turned: bool) -> Tensor:
+        """Transform kernels into ``(values, C, K)``; turned, into ``(values, K, C)``."""
+        weight, scheme, (outputs, inputs) = weight.contiguous(), _SCHEMES[dtype], weight.shape[:2]
+        rows, columns = (outputs, inputs) if turned else (inputs, outputs)
+        made = weight.new_empty(scheme.values, rows, columns, dtype=dtype)
+        name = "turned_weight" if turned else "weight"
+        self._call(name, scheme, weight, made, of=(outputs, inputs))
+        return made
 
-def _product(kernels: ctypes.CDLL, x: Tensor, matrices: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve with transformed kernels ``(values, C, K)``."""
-    scheme = _SCHEMES[x.dtype]
-    n, _, height, width = x.shape
-    made = x.new_empty(n, matrices.shape[2], height, width)
-    shift = None if bias is None else bias.contiguous()
-    for images in _parts(scheme, x):
-        products = torch.bmm(_spread(kernels, "input", x[images]), matrices)
-        part = made[images]
-        _kernel(kernels, "output", scheme)(
-            *pointers(products, shift, part), *sizes(*part.shape), torch.get_num_threads()
-        )
-    return made
+    def _call(
+        self, transform: str, scheme: _Scheme, *tensors: Tensor | None, of: Sequence[int]
+    ) -> None:
+        kernel = getattr(self.kernels, f"winograd_{transform}_{scheme.name}")
+        kernel(*pointers(*tensors), *sizes(*of), torch.get_num_threads())
 
 
 def _parts(scheme: _Scheme, x: Tensor) -> Iterator[slice]:
     """Divide images into runs whose tiles stay in the cache from transform to transform."""
     n, _, height, width = x.shape
-    step = max(1, scheme.at_once // scheme.tiles(height, width))
+    at_once = scheme.at_once * torch.get_num_threads()
+    step = max(1, at_once // scheme.tiles(height, width))
     return (slice(start, start + step) for start in range(0, n, step))
-
-
-def _spread(kernels: ctypes.CDLL, transform: str, x: Tensor) -> Tensor:
-    """Transform maps ``(N, C, H, W)`` into tiles ``(values, N * tiles, C)``."""
-    x = x.contiguous()
-    scheme = _SCHEMES[x.dtype]
-    n, channels, height, width = x.shape
-    tiles = x.new_empty(scheme.values, n * scheme.tiles(height, width), channels)
-    _kernel(kernels, transform, scheme)(
-        *pointers(x, tiles), *sizes(*x.shape), torch.get_num_threads()
-    )
-    return tiles
-
-
-def _transformed(kernels: ctypes.CDLL, weight: Tensor, dtype: torch.dtype, turned: bool) -> Tensor:
-    """Transform kernels into ``(values, C, K)``; turned, into ``(values, K, C)``."""
-    scheme = _SCHEMES[dtype]
-    outputs, inputs = weight.shape[:2]
-    rows, columns = (outputs, inputs) if turned else (inputs, outputs)
-    matrices = weight.new_empty(scheme.values, rows, columns, dtype=dtype)
-    weight = weight.contiguous()
-    _kernel(kernels, "weight", scheme)(
-        *pointers(weight, matrices), *sizes(outputs, inputs), int(turned), torch.get_num_threads()
-    )
-    return matrices
-
-
-def _kernel(kernels: ctypes.CDLL, transform: str, scheme: _Scheme) -> Any:
-    return getattr(kernels, f"winograd_{transform}_{scheme.name}")

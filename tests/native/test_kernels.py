@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -17,8 +18,11 @@ from bench.fused import average_pool2, norm_relu_pool
 from bench.native import shallow
 from bench.native.block import block
 from bench.native.build import library
+from bench.native.convolution import Maps, convolve, image_gradient
 from bench.native.mode import fast_operations
-from bench.native.winograd import convolve, fits
+from bench.native.ordinary import Ordinary
+from bench.native.shallow import Shallow
+from bench.native.winograd import Winograd, fits
 
 Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -51,7 +55,7 @@ dtypes = st.sampled_from(list(LIMITS))
 
 def check_convolution(
     ours: Convolution, padding: tuple[int, int], x: Tensor, weight: Tensor, bias: Tensor | None,
-    threads: int,
+    threads: int, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1),
 ) -> None:  # fmt: skip
     """Compare a convolution and its gradients with float64."""
     inputs = [t for t in (x, weight, bias) if t is not None]
@@ -65,7 +69,8 @@ def check_convolution(
         torch.set_num_threads(before)
     assert [t.dtype for t in (y, *gradients)] == [x.dtype, *(t.dtype for t in inputs)]
     wide = [t.detach().double().requires_grad_() for t in inputs]
-    exact = F.conv2d(wide[0], wide[1], wide[2] if bias is not None else None, padding=padding)
+    shift = wide[2] if bias is not None else None
+    exact = F.conv2d(wide[0], wide[1], shift, stride, padding, dilation)
     expected = torch.autograd.grad(exact, wide, slope.double())
     for mine, theirs in zip((y, *gradients), (exact, *expected), strict=True):
         assert gap(mine, theirs) < LIMITS[x.dtype]
@@ -86,7 +91,7 @@ def test_winograd_is_a_convolution_for_any_shape(
     x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
     bias = normal(outputs, seed=2) if biased else None
     check_convolution(
-        lambda *args: convolve(found, *args),
+        partial(convolve, Winograd(found)),
         (1, 1),
         x,
         normal(outputs, inputs, 3, 3),
@@ -99,7 +104,7 @@ def test_winograd_divides_images_into_parts(kernels: ctypes.CDLL) -> None:
     for dtype in LIMITS:  # 64 tiles of 2x2 an image, 16 of 4x4: three parts each, the last smaller
         x = normal(40 if dtype == torch.float32 else 20, 3, 16, 16).detach().to(dtype)
         check_convolution(
-            partial(convolve, kernels),
+            partial(convolve, Winograd(kernels)),
             (1, 1), x.requires_grad_(), normal(4, 3, 3, 3), normal(4), 1,
         )  # fmt: skip
 
@@ -119,26 +124,95 @@ def test_shallow_is_a_convolution_for_any_shape(
     x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
     bias = normal(outputs, seed=2) if biased else None
     check_convolution(
-        lambda x, weight, bias: shallow.convolve(found, x, weight, bias, padding),
+        partial(convolve, Shallow(found, padding)),
         padding, x, normal(outputs, inputs, *kernel), bias, threads,
     )  # fmt: skip
 
 
-def test_shallow_leaves_out_what_nobody_asks_for(kernels: ctypes.CDLL) -> None:
-    x, weight, bias = normal(2, 1, 6, 6), normal(4, 1, 3, 3).detach(), normal(4)
-    y = shallow.convolve(kernels, x.detach(), weight, bias, (0, 0))
-    assert torch.equal(torch.autograd.grad(y.sum(), bias)[0], torch.full((4,), 32.0))
-    assert not shallow.convolve(kernels, x.detach(), weight, None, (0, 0)).requires_grad
+@settings(max_examples=40, deadline=None)
+@given(
+    dtype=dtypes, n=st.integers(1, 5), inputs=st.integers(1, 9), outputs=st.integers(1, 9),
+    height=st.integers(5, 9), width=st.integers(5, 9), kernel=st.tuples(*[st.integers(1, 3)] * 2),
+    stride=st.tuples(*[st.integers(1, 3)] * 2), padding=st.tuples(*[st.integers(0, 2)] * 2),
+    dilation=st.tuples(*[st.integers(1, 2)] * 2), biased=st.booleans(),
+)  # fmt: skip
+def test_ordinary_is_a_convolution_for_any_shape(
+    dtype: torch.dtype, n: int, inputs: int, outputs: int, height: int, width: int,
+    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int],
+    dilation: tuple[int, int], biased: bool,
+) -> None:  # fmt: skip
+    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
+    weight, bias = normal(outputs, inputs, *kernel), normal(outputs, seed=2) if biased else None
+    check_convolution(
+        partial(convolve, Ordinary(stride, padding, dilation)), padding, x, weight, bias, 1,
+        stride=stride, dilation=dilation,
+    )  # fmt: skip
 
 
-CONVOLUTIONS: dict[str, Callable[..., Tensor]] = {
-    "winograd": lambda k, x, w: convolve(k, x, w, None),
-    "shallow": lambda k, x, w: shallow.convolve(k, x, w, None, (1, 1)),
+MAPS: dict[str, Callable[[ctypes.CDLL], Maps]] = {
+    "winograd": Winograd,
+    "shallow": lambda kernels: Shallow(kernels, (1, 1)),
+    "ordinary": lambda _: Ordinary((1, 1), (1, 1), (1, 1)),
 }
 
 
+class Counting:
+    """Maps that count what is asked of them."""
+
+    def __init__(self, maps: Maps) -> None:
+        self._maps, self.asked = maps, Counter[str]()
+
+    def __getattr__(self, name: str) -> Callable[..., Tensor]:
+        self.asked[name] += 1
+        found: Callable[..., Tensor] = getattr(self._maps, name)
+        return found
+
+
+def test_nothing_is_computed_that_nobody_asks_for() -> None:
+    maps = Counting(Ordinary((1, 1), (1, 1), (1, 1)))
+    weight, bias = normal(4, 2, 3, 3), normal(4)
+    x = normal(2, 2, 6, 6)
+    torch.autograd.grad(convolve(maps, x.detach(), weight, bias).sum(), (weight, bias))
+    assert maps.asked == {"outputs": 1, "on_weight": 1}
+    maps.asked.clear()
+    torch.autograd.grad(convolve(maps, x, weight.detach(), bias).sum(), (x, bias))
+    assert maps.asked == {"outputs": 1, "on_input": 1}
+    assert not convolve(maps, x.detach(), weight.detach(), None).requires_grad
+
+
+def test_gradients_on_images_leave_out_weights() -> None:
+    maps = Counting(Ordinary((1, 1), (1, 1), (1, 1)))
+    x, weight, bias = normal(2, 2, 6, 6), normal(4, 2, 3, 3), normal(4)
+
+    def penalty(on: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+        y = convolve(maps, x, weight, bias).tanh().sum()
+        size = on(y, x, create_graph=True).square().sum()
+        return on(size, x), torch.autograd.grad(penalty_of(on), weight)[0]
+
+    def penalty_of(on: Callable[..., Tensor]) -> Tensor:
+        y = convolve(maps, x, weight, bias).tanh().sum()
+        return on(y, x, create_graph=True).square().sum()
+
+    expected = penalty(lambda *args, **more: torch.autograd.grad(*args, **more)[0])
+    everything = Counter(maps.asked)
+    maps.asked.clear()
+    found = penalty(image_gradient)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    # Of the six times that PyTorch has a gradient on weights computed, two are asked for.
+    assert (everything["on_weight"], maps.asked["on_weight"]) == (6, 2)
+    assert everything["on_input"] == maps.asked["on_input"]
+
+
+def test_an_error_within_a_gradient_does_not_leave_weights_out_for_good() -> None:
+    weight = normal(4, 2, 3, 3)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        image_gradient(torch.zeros(()), normal(1))
+    y = convolve(Ordinary((1, 1), (1, 1), (1, 1)), normal(2, 2, 6, 6), weight, None)
+    assert torch.autograd.grad(y.sum(), weight)[0].any()
+
+
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
-@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("name", MAPS)
 def test_convolutions_differentiate_twice(
     kernels: ctypes.CDLL, name: str, dtype: torch.dtype
 ) -> None:
@@ -151,7 +225,8 @@ def test_convolutions_differentiate_twice(
 
     x = normal(2, 17, 8, 8).detach().to(dtype).requires_grad_()
     w = (normal(18, 17, 3, 3, seed=1) / 20).detach().requires_grad_()
-    ours = curvature(lambda x, w: CONVOLUTIONS[name](kernels, x, w), x, w)
+    maps = MAPS[name](kernels)
+    ours = curvature(lambda x, w: convolve(maps, x, w, None), x, w)
     wide = [t.detach().double().requires_grad_() for t in (x, w)]
     exact = curvature(lambda x, w: F.conv2d(x, w, padding=1), *wide)
     for mine, theirs in zip(ours, exact, strict=True):
@@ -164,7 +239,6 @@ def test_winograd_takes_what_it_can_do_and_saves_time_on() -> None:
     for dtype in LIMITS:
         assert fits(maps, weight, (1, 1), dtype)
         assert not fits(maps, weight, (0, 0), dtype)
-        assert not fits(maps, weight, "same", dtype)
         assert not fits(maps, torch.zeros(96, 96, 5, 5), (1, 1), dtype)
         assert not fits(maps[:, :3], weight[:, :3], (1, 1), dtype)
         assert not fits(maps[:, :, :5, :5], weight, (1, 1), dtype), "tiles that are mostly padding"
@@ -174,12 +248,10 @@ def test_winograd_takes_what_it_can_do_and_saves_time_on() -> None:
 
 
 def test_shallow_takes_what_it_saves_time_on() -> None:
-    images, weight = torch.zeros(16, 3, 32, 32), torch.zeros(128, 3, 3, 3)
-    assert shallow.fits(images, weight, (1, 1))
-    assert not shallow.fits(images, weight, "same")
-    assert not shallow.fits(images[0], weight, (1, 1))
-    assert not shallow.fits(images, weight[:32], (1, 1)), "few outputs"
-    assert not shallow.fits(torch.zeros(16, 4, 32, 32), torch.zeros(128, 4, 3, 3), (1, 1))
+    weight = torch.zeros(128, 3, 3, 3)
+    assert shallow.fits(weight)
+    assert not shallow.fits(weight[:32]), "few outputs"
+    assert not shallow.fits(torch.zeros(128, 4, 3, 3)), "many values an output sees"
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -251,7 +323,9 @@ def test_what_is_not_finite_is_not_hidden(kernels: ctypes.CDLL, bad: float) -> N
     pooled = block(kernels, x, torch.ones(16), torch.zeros(16), 1e-5)
     assert pooled[0, 3].isnan().any()
     assert pooled[0, 4].isfinite().all()
-    assert not convolve(kernels, x, normal(16, 16, 3, 3).detach(), None).isfinite().all()
+    for name, maps in MAPS.items():
+        seen = convolve(maps(kernels), x, normal(16, 16, 3, 3).detach(), None)
+        assert not seen.isfinite().all(), name
 
 
 def test_plain_operations_are_what_they_say() -> None:

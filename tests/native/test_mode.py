@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.architecture import build_network
 from bench.datasets.spec import DatasetSpec
-from bench.native import block, build, shallow, winograd
+from bench.native import block, build, ordinary, shallow, winograd
 from bench.native.mode import computing, fast_operations
 
 CPU = torch.device("cpu")
@@ -34,8 +34,9 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(module, name, noted)
 
-    noting(winograd, "convolve", "winograd")
-    noting(shallow, "convolve", "shallow")
+    noting(winograd.Winograd, "outputs", "winograd")
+    noting(shallow.Shallow, "outputs", "shallow")
+    noting(ordinary.Ordinary, "outputs", "ordinary")
     noting(block, "block", "block")
     return calls
 
@@ -107,14 +108,25 @@ def test_another_thread_is_left_alone(used: list[str]) -> None:
 
 
 @needs_kernels
-def test_strides_groups_names_and_double_precision_stay_with_pytorch(used: list[str]) -> None:
+def test_strides_and_dilations_are_pytorchs_convolutions(used: list[str]) -> None:
     x, w = torch.randn(20, 96, 16, 16), torch.randn(96, 96, 3, 3)
     with fast_operations(CPU):
-        torch.conv2d(x, w, None, (2, 2), (1, 1))
+        for more in ((2, 2), (1, 1)), ((1, 1), (2, 2), (2, 2)):
+            assert torch.conv2d(x, w, None, *more).isfinite().all()
+    assert used == ["ordinary"] * 2
+
+
+@needs_kernels
+def test_groups_names_batches_of_none_and_double_precision_stay_with_pytorch(
+    used: list[str],
+) -> None:
+    x, w = torch.randn(20, 96, 16, 16), torch.randn(96, 96, 3, 3)
+    with fast_operations(CPU):
         torch.conv2d(x, w[:, :48], None, (1, 1), (1, 1), (1, 1), 2)
-        torch.conv2d(x, w, None, (1, 1), (2, 2), (2, 2))
+        torch.conv2d(x, w, None, (1, 1), "same")
+        torch.conv2d(x, w, None, 1, 1)
+        torch.conv2d(x[0], w, None, (1, 1), (1, 1))
         torch.conv2d(x.double(), w.double(), None, (1, 1), (1, 1))
-        torch.conv2d(x[:, :3], torch.randn(64, 3, 3, 3), None, (1, 1), "same")
     assert used == []
 
 
