@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import DSA, BenchError, Context, Draw
+from bench.plugin import DSA, BenchError, Context, Draw, image_gradient
 from methods.compute import class_groups, parallel
 
 Layers = Callable[[Tensor], list[Tensor]]

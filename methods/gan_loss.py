@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.plugin import image_gradient
 from methods.gan_networks import Discriminator
 
 

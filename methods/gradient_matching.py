@@ -25,6 +25,7 @@ from bench.plugin import (
     Method,
     Task,
     by_ipc,
+    image_gradient,
     param,
 )
 from methods.compute import autocast, class_groups, parallel, slice_size

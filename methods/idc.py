@@ -22,6 +22,7 @@ from bench.plugin import (
     Reference,
     Task,
     decode_parts,
+    image_gradient,
     normalise,
 )
 from methods.compute import autocast, class_groups, parallel, slice_size
