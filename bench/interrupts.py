@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# By which a run has its workers end in the middle of a step. A signal of its own: the first of the
+# others lets a step end, and nobody knows whether it comes before the order to do so.
+AT_ONCE = signal.SIGUSR1
 
 
 class Interrupted(Exception):  # noqa: N818

@@ -98,12 +98,14 @@ class _Clock(View):
     def time_left(self) -> str:
         """Return the time left, from estimates and from the running loops' own pace."""
         left = 0.0
-        for id_, seconds in self.left.items():
-            now = self.running.get(id_)
+        # The screen is drawn by a thread of its own while cells begin and end.
+        waiting, running = self.left.copy(), self.running.copy()
+        for id_, seconds in waiting.items():
+            now = running.get(id_)
             left += seconds if now is None else now.seconds_left(seconds)
-        left += sum(r.seconds_left(0.0) for i, r in self.running.items() if i not in self.left)
+        left += sum(r.seconds_left(0.0) for i, r in running.items() if i not in waiting)
         # Cells that run side by side share the work among them.
-        return format_seconds(left / max(1, len(self.running))) if left > 0 else "unknown"
+        return format_seconds(left / max(1, len(running))) if left > 0 else "unknown"
 
 
 class PlainView(_Clock):
@@ -168,20 +170,21 @@ class LiveView(_Clock):
             self.live.stop()
 
     def _draw(self) -> RenderableType:
-        columns = list(dict.fromkeys(c for row in self.results.values() for c in row))
+        shown = {row: results.copy() for row, results in self.results.copy().items()}
+        columns = list(dict.fromkeys(c for results in shown.values() for c in results))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("dataset", "method", "mode", "network", "seed"):
             table.add_column(name)
         for name in columns:
             table.add_column(f"IPC {name}" if name else "whole", justify="right", min_width=7)
-        for row, results in self.results.items():
+        for row, results in shown.items():
             table.add_row(*row, *(results.get(c, Text("")) for c in columns))
         return Group(table, self._status())
 
     def _status(self) -> RenderableType:
         head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"
         lines: list[RenderableType] = []
-        for now in list(self.running.values())[:_SHOWN]:
+        for now in list(self.running.copy().values())[:_SHOWN]:
             lines += [
                 Text(f"{now.cell.title}  {now.text}", overflow="ellipsis", no_wrap=True),
                 ProgressBar(total=1.0, completed=now.fraction, width=60),

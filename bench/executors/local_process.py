@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 from bench.cells import Cell
 from bench.executors.local_slots import Slot
+from bench.interrupts import AT_ONCE
 
 # Of what a worker prints while it computes a cell, this much goes to the cell's log.
 _MOST_OUTPUT = 64 * 1024
@@ -70,8 +70,8 @@ class WorkerProcess:
         return text
 
     def interrupt(self) -> None:
-        """Have it end in the middle of a step, if it was told to stop before."""
-        self._process.send_signal(signal.SIGINT)
+        """Have it end in the middle of a step."""
+        self._process.send_signal(AT_ONCE)
 
     def end(self, patience: float) -> int:
         """Have it end, wait, and return its exit code; negative for a signal.

@@ -8,6 +8,7 @@ killed leaves no process behind.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.executors.telling import Telling
 from bench.executors.work import run_cell
-from bench.interrupts import Interrupted, Stop
+from bench.interrupts import AT_ONCE, Interrupted, Stop, handling
 
 # Seconds between two looks at a running loop that are told.
 _TELL_EVERY = 0.2
@@ -41,7 +42,7 @@ class Worker:
         Raises:
             Interrupted: by a signal, or the run is gone.
         """
-        with self._stop.catching():
+        with self._stop.catching(), handling([AT_ONCE], signal.default_int_handler):
             spec_text = self._connection.recv()
             self.tell("ready")
             threading.Thread(target=self._listen, daemon=True).start()
