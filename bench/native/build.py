@@ -21,7 +21,7 @@ from threading import Lock
 from platformdirs import user_cache_path
 
 _SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp")
-_HEADERS = ("common.h", "schemes.h")
+_HEADERS = ("common.h", "lanes.h", "schemes.h")
 # Sums may be reordered, which lets the compiler use vectors; NaN and infinity stay what they are.
 _FLAGS = (
     "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
