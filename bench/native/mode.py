@@ -16,10 +16,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bench.fused import norm_relu_pool
-from bench.native import block, shallow, winograd
+from bench.native import block, ordinary, shallow, winograd
 from bench.native.build import library
 from bench.native.convolution import Maps, convolve
-from bench.native.ordinary import Ordinary
 
 
 def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
@@ -81,12 +80,15 @@ class _FastOperations(TorchFunctionMode):
         pairs = all(isinstance(each, tuple) for each in (stride, padding, dilation))
         if not (known and pairs and groups == 1 and x.dim() == 4):
             return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
-        maps: Maps = Ordinary(stride, padding, dilation)
-        if stride == dilation == (1, 1):
-            if winograd.fits(x, weight, padding, dtype):
-                maps = winograd.Winograd(self._kernels)
-            elif shallow.fits(weight):
-                maps = shallow.Shallow(self._kernels, padding)
+        maps: Maps | None = None
+        if stride == dilation == (1, 1) and winograd.fits(x, weight, padding, dtype):
+            maps = winograd.Winograd(self._kernels)
+        elif stride == dilation == (1, 1) and shallow.fits(weight):
+            maps = shallow.Shallow(self._kernels, padding)
+        elif ordinary.fits(x, weight, stride):
+            maps = ordinary.Ordinary(stride, padding, dilation)
+        if maps is None:
+            return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
         return convolve(maps, x.to(dtype), weight, bias)
 
 

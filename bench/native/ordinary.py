@@ -7,6 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Multiplications, below which Python takes longer to hand them on than second derivatives save.
+_LEAST = 2**26
+
+
+def fits(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> bool:
+    """Whether a convolution of ``(N, C, H, W)`` is large enough for maps of its own."""
+    return x.numel() * weight[:, 0].numel() >= _LEAST * stride[0] * stride[1]
+
 
 @dataclass(frozen=True)
 class Ordinary:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.fused import average_pool2, norm_relu_pool
-from bench.native import shallow
+from bench.native import ordinary, shallow
 from bench.native.block import block
 from bench.native.build import library
 from bench.native.convolution import Maps, convolve, image_gradient
@@ -252,6 +252,13 @@ def test_shallow_takes_what_it_saves_time_on() -> None:
     assert shallow.fits(weight)
     assert not shallow.fits(weight[:32]), "few outputs"
     assert not shallow.fits(torch.zeros(128, 4, 3, 3)), "many values an output sees"
+
+
+def test_small_convolutions_stay_with_pytorch() -> None:
+    maps, weight = torch.zeros(32, 32, 16, 16), torch.zeros(32, 32, 3, 3)
+    assert ordinary.fits(maps, weight, (1, 1))
+    assert not ordinary.fits(maps, weight, (2, 2))
+    assert not ordinary.fits(maps[:16], weight, (1, 1))
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
