@@ -3,7 +3,7 @@
 A convolution is linear in the images and in the kernels, so that the gradients of its gradients are
 convolutions and gradients again. Whoever is fast at the three (:class:`Maps`) is fast at every
 derivative; PyTorch's own second derivative by the kernels, which gradient penalties and gradient
-matching need, takes three to four times as long as its first.
+matching need, takes about three times as long as its first.
 """
 
 from __future__ import annotations
