@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_runs import TOYS, ToyRuns, wait_until
+from toy_runs import TOYS, ToyRuns
+from waiting import wait_until
 
 from bench.registry import METHODS, load_plugin_file
 

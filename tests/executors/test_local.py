@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from toy_runs import PATIENCE, TOYS, ToyRuns, assert_goes_on, wait_until
+from toy_runs import TOYS, ToyRuns, assert_goes_on
+from waiting import PATIENCE, wait_until
 
 import bench.executors.local
 import bench.executors.local_process

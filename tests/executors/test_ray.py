@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from helpers import findings
-from toy_runs import PATIENCE, ToyRuns, assert_goes_on, wait_until
+from toy_runs import ToyRuns, assert_goes_on
+from waiting import PATIENCE, wait_until
 
 from bench.errors import BenchError
 from bench.interrupts import Interrupted, Stop

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from helpers import findings
 from slurm_cluster import SlurmCluster, running_cluster
-from toy_runs import PATIENCE, Seen, ToyRuns
+from toy_runs import Seen, ToyRuns
+from waiting import PATIENCE
 
 from bench.api import Session
 from bench.cells import DistilCell

@@ -7,12 +7,11 @@ import re
 import secrets
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from helpers import findings
+from waiting import PATIENCE, wait_until
 
 from bench.api import Session, open_session
 from bench.cells import Cell
@@ -24,8 +23,6 @@ from bench.view import View
 
 TOYS = Path(__file__).with_name("toy_methods.py")
 ARCH = "convnet1(width=4)"
-# Processes need seconds to import torch, and a minute where the machine is busy with other things.
-PATIENCE = 400.0
 
 
 class Seen(View):
@@ -146,13 +143,6 @@ class ToyRuns:
 
     def locks(self, store: str) -> list[Path]:
         return list((self.folder / store).rglob("lock"))
-
-
-def wait_until(what: str, happens: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not happens():
-        assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.1)
 
 
 def assert_goes_on(toys: ToyRuns, store: str) -> None:

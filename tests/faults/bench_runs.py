@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from waiting import PATIENCE
+
 FAULTY = Path(__file__).with_name("faulty_methods.py")
 _NURSERY = Path(__file__).with_name("nursery.py")
 _MARK = "BENCH_FAULTS_MARK"
-# Seconds; a worker process may need a minute to import torch where the machine is busy.
-_PATIENCE = 400.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Run:
 
     def until(self, happens: Callable[[], object]) -> None:
         """Wait until something has happened that this process does before it ends."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while not happens():
             assert time.monotonic() < end, self.err
             assert not self.ends_within(0.005) or happens(), self.err
@@ -62,7 +62,7 @@ class Run:
         self.send(signal.SIGKILL)
         return self.wait()
 
-    def wait(self, seconds: float = _PATIENCE) -> Ended:
+    def wait(self, seconds: float = PATIENCE) -> Ended:
         if not self.ends_within(seconds):
             self.send(signal.SIGKILL)
             self._reap()

@@ -53,6 +53,14 @@ LIMITS = {torch.float32: 2e-5, torch.bfloat16: 0.02}
 dtypes = st.sampled_from(list(LIMITS))
 
 
+def drawn(
+    dtype: torch.dtype, x: tuple[int, ...], weight: tuple[int, ...], biased: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return images of a dtype and shape, kernels of a shape, and maybe a bias."""
+    images = normal(*x).detach().to(dtype).requires_grad_()
+    return images, normal(*weight), normal(weight[0], seed=2) if biased else None
+
+
 def check_convolution(
     ours: Convolution, padding: tuple[int, int], x: Tensor, weight: Tensor, bias: Tensor | None,
     threads: int, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1),
@@ -88,25 +96,14 @@ def test_winograd_is_a_convolution_for_any_shape(
 ) -> None:  # fmt: skip
     found = library().kernels
     assert found is not None
-    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
-    bias = normal(outputs, seed=2) if biased else None
-    check_convolution(
-        partial(convolve, Winograd(found)),
-        (1, 1),
-        x,
-        normal(outputs, inputs, 3, 3),
-        bias,
-        threads,
-    )
+    made = drawn(dtype, (n, inputs, height, width), (outputs, inputs, 3, 3), biased)
+    check_convolution(partial(convolve, Winograd(found)), (1, 1), *made, threads)
 
 
 def test_winograd_divides_images_into_parts(kernels: ctypes.CDLL) -> None:
     for dtype in LIMITS:  # 64 tiles of 2x2 an image, 16 of 4x4: three parts each, the last smaller
-        x = normal(40 if dtype == torch.float32 else 20, 3, 16, 16).detach().to(dtype)
-        check_convolution(
-            partial(convolve, Winograd(kernels)),
-            (1, 1), x.requires_grad_(), normal(4, 3, 3, 3), normal(4), 1,
-        )  # fmt: skip
+        made = drawn(dtype, (40 if dtype == torch.float32 else 20, 3, 16, 16), (4, 3, 3, 3), True)
+        check_convolution(partial(convolve, Winograd(kernels)), (1, 1), *made, 1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -121,12 +118,8 @@ def test_shallow_is_a_convolution_for_any_shape(
 ) -> None:  # fmt: skip
     found = library().kernels
     assert found is not None
-    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
-    bias = normal(outputs, seed=2) if biased else None
-    check_convolution(
-        partial(convolve, Shallow(found, padding)),
-        padding, x, normal(outputs, inputs, *kernel), bias, threads,
-    )  # fmt: skip
+    made = drawn(dtype, (n, inputs, height, width), (outputs, inputs, *kernel), biased)
+    check_convolution(partial(convolve, Shallow(found, padding)), padding, *made, threads)
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,12 +134,9 @@ def test_ordinary_is_a_convolution_for_any_shape(
     kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int],
     dilation: tuple[int, int], biased: bool,
 ) -> None:  # fmt: skip
-    x = normal(n, inputs, height, width).detach().to(dtype).requires_grad_()
-    weight, bias = normal(outputs, inputs, *kernel), normal(outputs, seed=2) if biased else None
-    check_convolution(
-        partial(convolve, Ordinary(stride, padding, dilation)), padding, x, weight, bias, 1,
-        stride=stride, dilation=dilation,
-    )  # fmt: skip
+    made = drawn(dtype, (n, inputs, height, width), (outputs, inputs, *kernel), biased)
+    ours = partial(convolve, Ordinary(stride, padding, dilation))
+    check_convolution(ours, padding, *made, 1, stride=stride, dilation=dilation)
 
 
 MAPS: dict[str, Callable[[ctypes.CDLL], Maps]] = {

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from bench.store import lock
 from bench.store.lock import BEAT, PATIENCE, cell_lock, read_holder
@@ -46,13 +46,6 @@ def leave(folder: Path, content: Any, age: float = 0.0) -> Path:
 def held(folder: Path) -> bool:
     with cell_lock(folder) as got:
         return got
-
-
-def wait_until(happens: Callable[[], object]) -> None:
-    end = time.monotonic() + 120
-    while not happens():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_lock_is_held_once_and_released(tmp_path: Path) -> None:
@@ -155,8 +148,8 @@ def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with cell_lock(tmp_path):
         path = tmp_path / "lock"
         os.utime(path, (1.0, 1.0))
-        wait_until(lambda: path.stat().st_mtime != 1.0)
-        assert path.stat().st_mtime > time.time() - 600
+        wait_until("a beat", lambda: path.stat().st_mtime != 1.0, 0.005)
+        assert path.stat().st_mtime > time.time() - 60
         threads = threading.active_count()
     assert threading.active_count() == threads - 1
 
@@ -176,10 +169,12 @@ def test_what_another_took_over_is_not_touched(
         assert got
         path = leave(tmp_path, {"host": "elsewhere", "pid": 1})
         taken = path.read_text()
-        wait_until(lambda: taken in looks)  # a beat before may still have been its own
+        wait_until(
+            "a look at it", lambda: taken in looks, 0.005
+        )  # a beat before may still have been its own
         os.utime(path, (1.0, 1.0))
         looks.clear()
-        wait_until(lambda: len(looks) >= 3)
+        wait_until("three more", lambda: len(looks) >= 3, 0.005)
         assert path.stat().st_mtime == 1.0
     assert path.exists()
 
