@@ -20,7 +20,8 @@ _SHOWN = 5
 
 
 @click.command()
-@click.option("--failed", is_flag=True, help="Cells that failed too, with logs and checkpoints.")
+@click.option("--failed", is_flag=True,
+              help="Cells that failed too, with logs (SLURM's, too) and checkpoints.")  # fmt: skip
 @click.option("--artefacts", is_flag=True,
               help="Distilled sets too, if their evaluations are all done.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
 
     Args:
         root: the store's folder.
-        failed: cells that failed, too, with their logs and checkpoints.
+        failed: cells that failed, too, with their logs and checkpoints, and logs of SLURM's jobs.
         artefacts: distilled sets whose evaluations are all done, too.
 
     Raises:
@@ -65,6 +65,8 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
     for state in states.values():
         if state.holder is None:
             found += _of_cell(store.folder(state.id), state, failed)
+    if failed:
+        found += _slurm_logs(root)
     if artefacts:
         found += _artefacts(store, states)
     return found
@@ -77,23 +79,21 @@ def remove(store: Store, waste: Iterable[Waste]) -> int:
     """
     freed = 0
     for each in waste:
-        if each.cell is None:
-            freed += each.size * _removed(each.path)
-            continue
-        folder = store.folder(each.cell)
-        with cell_lock(folder) as held:
-            if held and not _is_kept(store, each):
+        folder = each.path if each.cell is None else store.folder(each.cell)
+        with nullcontext(True) if each.cell is None else cell_lock(folder) as free:
+            if free and not _is_kept(store, each):
                 freed += each.size * _removed(each.path)
-        with suppress(OSError):  # it holds something
+        with suppress(OSError):  # no folder, or it holds something
             folder.rmdir()
     return freed
 
 
 def _is_kept(store: Store, waste: Waste) -> bool:
     """Whether a cell has come to a result since its folder was found to be of no use."""
-    whole = waste.path.name == waste.cell
-    record = store.read(waste.cell or "")
-    return whole and record is not None and record.status == "ok"
+    if waste.cell is None or waste.path.name != waste.cell:
+        return False
+    record = store.read(waste.cell)
+    return record is not None and record.status == "ok"
 
 
 def _removed(path: Path) -> bool:
@@ -143,13 +143,21 @@ def _kind(path: Path, state: CellState) -> str:
 
 
 def _outside_cells(root: Path) -> Iterator[Waste]:
-    for path in sorted([*root.glob("shared/*"), *root.glob("requests/*"), *root.glob("report/*")]):
+    folders = ("shared", "requests", "report", "slurm")
+    for path in sorted(path for folder in folders for path in root.glob(f"{folder}/*")):
         if is_temporary(path.name) and _is_old(path, PATIENCE):
             yield _waste(path, "files of writers that were killed")
         elif fnmatch.fnmatch(path.name, _DAMAGED):
             yield _waste(path, "damaged files that were set aside")
         elif path.name.endswith(f".{CHECKPOINT}") and _is_made(path):
             yield _waste(path, "checkpoints of shared work that is done")
+
+
+def _slurm_logs(root: Path) -> Iterator[Waste]:
+    """Yield the logs of arrays that have ended without having computed everything."""
+    for folder in sorted(root.glob("slurm/bench-*")):
+        if folder.is_dir() and not folder.with_suffix(".json").exists():
+            yield _waste(folder, "logs of SLURM jobs that have ended")
 
 
 def _is_made(checkpoint: Path) -> bool:

@@ -91,6 +91,19 @@ def test_failed_cells_go_if_asked(store: Store) -> None:
     assert [p.name for p in (store.root / "cells").iterdir()] == ["s0"]
 
 
+def test_logs_of_slurm_jobs_go_with_failed_cells_once_the_jobs_have_ended(store: Store) -> None:
+    put(store.root / "slurm" / "bench-ended" / "1_0_log.err")
+    put(store.root / "slurm" / "bench-running" / "2_0_log.err")
+    put(store.root / "slurm" / "bench-running.json")
+    put(store.root / "slurm" / ".bench-killed.json.abc.tmp")
+    assert names(store, find_waste(store.root)) == {"slurm/.bench-killed.json.abc.tmp"}
+    waste = find_waste(store.root, failed=True)
+    assert names(store, waste) == {"slurm/bench-ended", "slurm/.bench-killed.json.abc.tmp"}
+    remove(store, waste)
+    left = sorted(path.name for path in (store.root / "slurm").iterdir())
+    assert left == ["bench-running", "bench-running.json"]
+
+
 def test_a_cell_that_somebody_works_on_is_left_alone(store: Store) -> None:
     store.write(record(failed_json("f0")))
     store.write_request("r0", {})
