@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cells import Cell
+from bench.executors.deaths import await_end
 from bench.labels import summary
 from bench.plan import before
 from bench.store.lock import cell_lock
@@ -49,7 +50,9 @@ class Executor(ABC):
         if record is not None and record.status == "ok":
             self.runner.finish(cell, "ok", summary(record.result), seconds)
         elif died is not None:
-            with cell_lock(self.runner.store.folder(cell.id)):  # takes the dead one's lock away
+            folder = self.runner.store.folder(cell.id)
+            await_end(folder)
+            with cell_lock(folder):  # takes the dead one's lock away
                 self.runner.fail(cell, died, seconds)
         elif record is not None:
             self.runner.finish(cell, record.status, record.reason or "", seconds)

@@ -188,17 +188,24 @@ def _runs(pid: int) -> bool:
         return True
     except (ProcessLookupError, OverflowError):
         return False
-    return True
+    # One that was killed keeps its number until its parent takes notice.
+    return (_stat(pid) or ["?"])[0] not in ("Z", "X")
 
 
 def _start_of(pid: int) -> int | None:
     """Return when a process started, in ticks since this machine did; ``None`` where untold."""
+    stat = _stat(pid)
+    return int(stat[19]) if stat is not None else None
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return what Linux tells of a process: its state first, its start 19 later."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        # The name, in brackets, may hold anything; the start is the 20th word after it.
-        return int(text.rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
+    except OSError:
         return None
+    words = text.rpartition(")")[2].split()  # the name, in brackets, may hold anything
+    return words if len(words) > 19 and words[19].isdecimal() else None
 
 
 def _beat(path: Path, content: str, released: threading.Event) -> None:

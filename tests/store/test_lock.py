@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -136,6 +137,23 @@ def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:
     with cell_lock(tmp_path) as got:
         assert got
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
+def test_a_process_that_nobody_took_notice_of_is_dead(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        assert not held(tmp_path)
+        os.kill(other.pid, signal.SIGKILL)
+        stat = Path(f"/proc/{other.pid}/stat")
+        wait_until("it is a zombie", lambda: stat.read_text().rpartition(") ")[2][0] == "Z")
+        assert held(tmp_path)
+    finally:
+        other.communicate()
 
 
 def test_a_dead_number_of_another_host_says_nothing(tmp_path: Path) -> None:
