@@ -40,7 +40,8 @@ def compute(box: Any, spec_text: str, cell_id: str, needed: Any = None) -> Ended
         cell_id: of a cell of that run.
         needed: how the cell ended that this one rests on; Ray waits for it.
     """
-    attempt = load_ray().get(box.begin.remote(cell_id))
+    # Not by ray.get: a task that waits so lends its CPU, and a cell too many would start meanwhile.
+    attempt = box.begin.remote(cell_id).future().result()
     stop, view = Stop(), _Telling(box, cell_id)
     try:
         with stop.catching(), _asking(box, stop) as asked:

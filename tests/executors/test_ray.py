@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.errors import BenchError
 from bench.interrupts import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
+from bench.executors import ray_box
 from bench.executors.ray import ray_execution
 
 pytestmark = pytest.mark.ray
@@ -93,6 +95,28 @@ def test_a_store_that_a_node_cannot_see_is_named(
     session.spec = replace(session.spec, store=str(tmp_path / "elsewhere"))
     with pytest.raises(BenchError, match=r"cannot see the store '.*elsewhere': .* share"):
         session.run(execute=ray_execution(cluster.address))
+
+
+def test_no_more_cells_run_than_there_are_cpus(
+    cluster: Any, toys: ToyRuns, beside: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowBox(ray_box.Box):
+        def begin(self, cell_id: str) -> int:
+            time.sleep(0.5)
+            return super().begin(cell_id)
+
+    def count() -> None:
+        time.sleep(3)  # in which a cell too many would begin
+        seen.append(len(toys.workers()))
+        toys.release()
+
+    seen: list[int] = []
+    monkeypatch.setattr(ray_box, "Box", SlowBox)
+    toys.hold(0)
+    session, _ = toys.open("store", "toy-walks", ipcs=[1, 2, 3, 4])
+    beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)
+    session.run(execute=ray_execution(cluster.address))
+    assert seen == [2]
 
 
 def runs(process: str) -> bool:

@@ -21,6 +21,9 @@ from torch import Tensor
 
 from bench.plugin import Context, ImageSet, Method, Task, param, register
 
+# Seconds after which a step fails whose test has failed to let it end.
+_HELD_AT_MOST = 900.0
+
 
 class Toy(Method):
     """Adds noise to the first images of each class, step by step."""
@@ -55,7 +58,9 @@ class Toy(Method):
         """Do what the toy is for."""
 
     def hold(self, gate: Path) -> None:
+        end = time.monotonic() + _HELD_AT_MOST
         while gate.exists():
+            assert time.monotonic() < end, f"nobody has opened {gate.name}"
             assert self.ctx.begin_work is not None
             # Methods do not see who may stop them; long work does.
             if self.ctx.begin_work({})._stop.requested:
