@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,27 +79,31 @@ def remove(store: Store, waste: Iterable[Waste]) -> int:
     """
     freed = 0
     for each in waste:
-        folder = each.path if each.cell is None else store.folder(each.cell)
-        with nullcontext(True) if each.cell is None else cell_lock(folder) as free:
-            if free and not _is_kept(store, each):
+        if each.cell is None:
+            freed += each.size * _removed(each.path)
+            continue
+        folder = store.folder(each.cell)
+        with cell_lock(folder) as held:
+            if held and not _is_kept(store, each):
                 freed += each.size * _removed(each.path)
-        with suppress(OSError):  # no folder, or it holds something
+        with suppress(OSError):  # it holds something
             folder.rmdir()
     return freed
 
 
 def _is_kept(store: Store, waste: Waste) -> bool:
     """Whether a cell has come to a result since its folder was found to be of no use."""
-    if waste.cell is None or waste.path.name != waste.cell:
-        return False
-    record = store.read(waste.cell)
-    return record is not None and record.status == "ok"
+    whole = waste.path.name == waste.cell
+    record = store.read(waste.cell or "")
+    return whole and record is not None and record.status == "ok"
 
 
 def _removed(path: Path) -> bool:
     try:
         if path.is_dir() and not path.is_symlink():
             _empty(path)
+            with suppress(OSError):  # a lock is left in it
+                path.rmdir()
         else:
             path.unlink()
     except OSError:

@@ -187,9 +187,8 @@ def test_what_another_took_over_is_not_touched(
         assert got
         path = leave(tmp_path, {"host": "elsewhere", "pid": 1})
         taken = path.read_text()
-        wait_until(
-            "a look at it", lambda: taken in looks, 0.005
-        )  # a beat before may still have been its own
+        # A beat before may still have been its own.
+        wait_until("a look at it", lambda: taken in looks, 0.005)
         os.utime(path, (1.0, 1.0))
         looks.clear()
         wait_until("three more", lambda: len(looks) >= 3, 0.005)
