@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -43,6 +42,6 @@ def await_end(folder: Path) -> None:
     end = time.monotonic() + _AT_MOST
     while time.monotonic() < end:
         holder = read_holder(folder)
-        if holder is None or not holder.alive or holder.host != socket.gethostname():
+        if holder is None or not (holder.alive and holder.here):
             return
         time.sleep(_LOOK_EVERY)

@@ -28,6 +28,7 @@ from typing import Any
 
 from bench.files import read_plain
 from bench.store.atomic import writing
+from bench.store.processes import find_process
 from bench.strict_json import parse_json
 
 BEAT = 30.0
@@ -45,6 +46,7 @@ class Holder:
 
     Attributes:
         host: the name of its machine.
+        here: whether that is this one.
         pid: the number of its process there.
         since: when it took the lock; UTC, ISO 8601; empty where an older bench wrote it.
         seconds_since_beat: since it last touched the lock, by this machine's clock.
@@ -52,6 +54,7 @@ class Holder:
     """
 
     host: str
+    here: bool
     pid: int
     since: str
     seconds_since_beat: float
@@ -67,8 +70,9 @@ def read_holder(folder: Path) -> Holder | None:
     except (OSError, *_DAMAGE):
         return None
     since = found["since"] if isinstance(found.get("since"), str) else ""
-    alive = not _is_stale(path)
-    return Holder(str(found["host"]), int(found["pid"]), since, max(0.0, age), alive)
+    host, alive = str(found["host"]), not _is_stale(path)
+    here = host == socket.gethostname()
+    return Holder(host, here, int(found["pid"]), since, max(0.0, age), alive)
 
 
 @contextmanager
@@ -81,9 +85,10 @@ def cell_lock(folder: Path) -> Iterator[bool]:
         CannotWriteError: there can be no lock: the disk is full, say.
     """
     path = folder / "lock"
-    pid = os.getpid()
+    me = find_process(os.getpid())
+    assert me is not None
     content = json.dumps({
-        "host": socket.gethostname(), "pid": pid, "started": _start_of(pid),
+        "host": socket.gethostname(), "pid": me.pid, "started": me.started,
         "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": secrets.token_hex(8),
     })  # fmt: skip
     with writing(path):
@@ -155,14 +160,13 @@ def _is_stale(path: Path) -> bool:
         return False
     except (IsADirectoryError, *_DAMAGE):
         return age > BEAT  # damaged, unless it is being written right now
-    pid, started = int(holder["pid"]), holder.get("started")
     if str(holder["host"]) != socket.gethostname():
         return age > PATIENCE
-    if not _runs(pid):
+    process, started = find_process(int(holder["pid"])), holder.get("started")
+    if process is None:
         return True
-    now = _start_of(pid)
-    if started is not None and now is not None:
-        return bool(started != now)
+    if started is not None and process.started is not None:
+        return bool(started != process.started)
     return age > PATIENCE
 
 
@@ -177,35 +181,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:  # a folder in its place
         path.replace(path.with_name("lock.damaged"))
-
-
-def _runs(pid: int) -> bool:
-    if pid < 1:
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    # One that was killed keeps its number until its parent takes notice.
-    return (_stat(pid) or ["?"])[0] not in ("Z", "X")
-
-
-def _start_of(pid: int) -> int | None:
-    """Return when a process started, in ticks since this machine did; ``None`` where untold."""
-    stat = _stat(pid)
-    return int(stat[19]) if stat is not None else None
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Return what Linux tells of a process: its state first, its start 19 later."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    words = text.rpartition(")")[2].split()  # the name, in brackets, may hold anything
-    return words if len(words) > 19 and words[19].isdecimal() else None
 
 
 def _beat(path: Path, content: str, released: threading.Event) -> None:

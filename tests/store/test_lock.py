@@ -19,7 +19,10 @@ from waiting import wait_until
 
 from bench.store import lock
 from bench.store.lock import BEAT, PATIENCE, cell_lock, read_holder
+from bench.store.processes import find_process
 
+ME = find_process(os.getpid())
+STARTED = ME and ME.started
 HOLD = (
     "import sys, time; from pathlib import Path\n"
     "from bench.store.lock import cell_lock\n"
@@ -104,8 +107,8 @@ def here(pid: int) -> dict[str, Any]:
         (here(-1), 0, True),
         (here(2**70), 0, True),
         # Started when the lock says: it runs, whatever the clock did meanwhile.
-        ({**here(os.getpid()), "started": lock._start_of(os.getpid())}, PATIENCE + 60, False),
-        ({**here(os.getpid()), "started": lock._start_of(os.getpid())}, -1e6, False),
+        ({**here(os.getpid()), "started": STARTED}, PATIENCE + 60, False),
+        ({**here(os.getpid()), "started": STARTED}, -1e6, False),
         ({**here(os.getpid()), "started": 1}, 0, True),  # the number went to another program
         ({**here(2**22 + 1), "started": 1}, -1e6, True),
         ({"host": "elsewhere", "pid": 1}, -1e6, False),
@@ -263,11 +266,13 @@ def test_who_holds_a_lock(tmp_path: Path) -> None:
         found = read_holder(tmp_path)
     assert found is not None
     assert (found.host, found.pid, found.alive) == (socket.gethostname(), os.getpid(), True)
+    assert found.here
     assert datetime.fromisoformat(found.since).tzinfo is not None
     leave(tmp_path, {"host": "elsewhere", "pid": 7}, age=PATIENCE + 60)
     found = read_holder(tmp_path)
     assert found is not None
     assert (found.host, found.pid, found.since, found.alive) == ("elsewhere", 7, "", False)
+    assert not found.here
     assert found.seconds_since_beat > PATIENCE
 
 
