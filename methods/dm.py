@@ -23,6 +23,7 @@ from bench.plugin import (
     Reference,
     Task,
     by_ipc,
+    by_task,
     param,
 )
 from methods.compute import class_groups, embed, parallel, slice_size
@@ -36,6 +37,11 @@ _LITE = {
     "batch_real": 64,
     "lr_img": by_ipc(lambda ipc: max(1.0, ipc / 2), "IPC / 2, at least 1"),
 }
+
+
+def paper_rate(dataset: str, ipc: int) -> float:
+    """Return the learning rate of the released code's readme."""
+    return 10.0 if ipc >= 100 and dataset != "cifar100" else 1.0
 
 
 class DM(Method):
@@ -56,7 +62,11 @@ class DM(Method):
         """The released code's values."""
 
         iterations: int = param(20_000, help="steps, each with a fresh random network", min=1)
-        lr_img: float = param(1.0, help="learning rate of the pixels", min=0)
+        lr_img: float = param(
+            by_task(paper_rate, "1; from IPC 100 on 10, but not for CIFAR-100"),
+            help="learning rate of the pixels",
+            min=0,
+        )
         momentum: float = param(0.5, help="momentum of the pixels", min=0, max=1)
         batch_real: int = param(256, help="real images per class and step", min=1)
         init: str = init_param("real")

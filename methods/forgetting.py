@@ -124,9 +124,9 @@ class Forgetting(SelectionMethod):
     @classmethod
     def skip(cls, task: Task) -> str | None:
         """Return a reason if there are fewer images to choose from than must be picked."""
-        candidates = task.params.per_class
-        if candidates is not None and task.ipc is not None and task.ipc > candidates:
-            return f"per_class = {candidates} leaves fewer images than IPC {task.ipc}"
+        per_class = task.params.per_class
+        if per_class is not None and task.ipc is not None and task.ipc > per_class:
+            return f"per_class = {per_class} leaves fewer images than IPC {task.ipc}"
         return super().skip(task)
 
     def select(self, task: Task, ctx: Context) -> Tensor:

@@ -51,7 +51,7 @@ LITE: Mapping[str, Any] = {
 SMOKE: Mapping[str, Any] = {"iterations": 2, "outer": 2, "inner": 1, "batch_real": 8}
 GIVES_UP: Mapping[str, str] = {
     "lite": "160, 80 or 40 matching steps at IPC 1, 10 or 50 in place of 1,000, 10,000 or 50,000, "
-    "five times as long, from real images, each with 64 real images per class in place of 256, "
+    "five times as long (DC's from real first images), with 64 real images per class, not 256, "
     "and networks trained for at most 5 epochs between them in place of 50",
     "smoke": "4 matching steps in 2 networks: shows only that the path works",
 }

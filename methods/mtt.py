@@ -130,7 +130,7 @@ class MTT(Method):
     profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": _LITE, "smoke": _SMOKE}
     gives_up: ClassVar[Mapping[str, str]] = {
         "lite": "180, 90 or 36 students of 10 steps at IPC 1, 10 or 50 in place of 5,000 of 30 to "
-        "50, on 20 to 50 images at a time; 2 experts of at most 4 epochs of 30 batches in place of "
+        "50, on 10 to 50 images at a time; 2 experts of at most 4 epochs of 30 batches in place of "
         "100 of whole epochs; no whitening",
         "smoke": "3 students of 2 steps after experts of one batch: shows only that the path works",
     }

@@ -101,7 +101,7 @@ _RELEASED = (
         name="dim", version=1, epochs=1000, nets=5, lr=0.01, momentum=0.9, weight_decay=5e-4,
         batch_size=128, milestones=(), gamma=1.0, augment="color_crop", augment_mode="all",
         summary="DiM's deployment: SGD 0.01 constant, batch 128, 1000 epochs, DSA colour and crop",
-        source="Wang et al., DiM: Distilling Dataset into Generative Model (2023), pool_match.py",
+        source="Wang et al., DiM: Distilling Dataset into Generative Model (2023), validate.py",
     ),
 )  # fmt: skip
 

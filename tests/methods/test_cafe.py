@@ -277,6 +277,15 @@ def test_skips_what_it_cannot_do() -> None:
     assert "cannot take" in small
 
 
+def test_paper_values() -> None:
+    params = resolve_profile(CAFE, "paper", {}, 10)
+    assert (params.iterations, params.lr_img, params.momentum) == (2000, 0.1, 0.5)
+    assert (params.batch_real, params.lr_net, params.batch_train) == (256, 0.01, 256)
+    assert (params.layer_weights, params.discrimination_weight) == ((0.1, 0.1, 1.0, 2.0), 0.01)
+    assert (params.query, params.window, params.settled, params.moved) == (128, 10, 0.04, 0.03)
+    assert (params.init, params.dsa) == ("noise", "none")
+
+
 def test_the_variant_differs_by_its_augmentation_alone() -> None:
     ours, theirs = (resolve_profile(m, "paper", {}, 10) for m in (CAFE, CAFEDSA))
     changed = {k: v for k, v in vars(theirs).items() if vars(ours)[k] != v}

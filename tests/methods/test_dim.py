@@ -120,6 +120,17 @@ def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
     assert not same(dict(a.generator.named_parameters()), dict(b.generator.named_parameters()))
 
 
+def test_the_generator_is_given_the_weighted_loss_and_gradient() -> None:
+    method, _ = started(match_weight=0.5)
+    fake = torch.zeros(8, 1, 8, 8)
+    method._matcher.loss = lambda real, images: (torch.tensor(3.0), real + 4 * (images + 1))
+    method._pair.generator_step = lambda _, extra: extra(fake)
+    real = copy.deepcopy(method._batches).pick(0)[0]
+    loss, gradient = method.step(0)["generator_loss"]
+    assert loss == 1.5
+    assert torch.equal(gradient, 0.5 * (real + 4))
+
+
 def test_a_network_serves_its_life_or_an_epoch() -> None:
     for life, expected in ((3, [0, 3, 6]), (None, [0, 4])):
         method, _ = started(net_life=life)

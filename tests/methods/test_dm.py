@@ -178,6 +178,18 @@ def test_skips_classes_that_are_too_small_to_start_from() -> None:
     assert DM.skip(tiny_task(DM, real, 13, ARCH, init="noise")) is None
 
 
+@pytest.mark.parametrize(
+    ("dataset", "ipc", "rate"),
+    [("cifar10", 1, 1.0), ("cifar10", 10, 1.0), ("cifar10", 50, 1.0), ("cifar10", 100, 10.0),
+     ("cifar10", 1250, 10.0), ("cifar100", 50, 1.0), ("cifar100", 125, 1.0), ("svhn", 100, 10.0)],
+)  # fmt: skip
+def test_paper_values(dataset: str, ipc: int, rate: float) -> None:
+    params = resolve_profile(DM, "paper", {}, ipc, dataset)
+    assert (params.iterations, params.lr_img, params.momentum) == (20_000, rate, 0.5)
+    assert (params.batch_real, params.init) == (256, "real")
+    assert params.dsa == "color_crop_cutout_flip_scale_rotate"
+
+
 @pytest.mark.parametrize(("ipc", "steps", "rate"), [(1, 451, 1.0), (10, 350, 5.0), (50, 175, 25.0)])
 def test_lite_is_what_it_says(ipc: int, steps: int, rate: float) -> None:
     params = resolve_profile(DM, "lite", {}, ipc)

@@ -211,6 +211,47 @@ def test_a_factor_beyond_the_pixels_is_skipped() -> None:
     assert reason == "an image of 8 pixels has no 9 parts along a side"
 
 
+def seen_in_training(**params: object) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return the images and targets of a round of training, and the images as they are stored."""
+    ctx, images, targets = tiny_context(), list[Tensor](), list[Tensor]()
+    method = start(ctx, **params)
+    network = method._new_network("network")
+
+    def descend(batch: Tensor, wanted: Tensor, _: Context) -> None:
+        images.append(batch)
+        targets.append(wanted)
+
+    network.descend = descend  # type: ignore[method-assign]
+    method._train(network)
+    order = torch.randperm(36, generator=tiny_context().generator("order"))
+    sizes = [len(batch) for batch in images]
+    return images, targets, [ctx.real.gather(pick) for pick in order[: sum(sizes)].split(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sizes"), [(12, [6, 6]), (13, [6, 6, 6]), (1, [6]), (100, [6] * 6), (0, [])]
+)
+def test_a_network_trains_on_whole_batches_that_share_no_image(
+    wanted: int, sizes: list[int]
+) -> None:
+    images, _, plain = seen_in_training(train_images=wanted, augment="none", cutmix=0.0)
+    assert [len(batch) for batch in images] == sizes
+    assert all(map(torch.equal, images, plain))
+    if images:
+        rows = torch.cat(images).flatten(1)
+        assert len(rows.unique(dim=0)) == len(rows)
+
+
+def test_a_network_trains_on_augmented_and_mixed_images() -> None:
+    _, targets, _ = seen_in_training(train_images=36, cutmix=0.0)
+    assert all(batch.unique().tolist() == [0.0, 1.0] for batch in targets)
+    images, _, plain = seen_in_training(train_images=36, augment="color_crop", cutmix=0.0)
+    assert not any(map(torch.equal, images, plain))
+    images, targets, plain = seen_in_training(train_images=36, augment="none", cutmix=1.0)
+    assert not any(map(torch.equal, images, plain))
+    assert any(len(batch.unique()) > 2 for batch in targets), "labels are mixed"
+
+
 @pytest.mark.parametrize(
     ("cutmix", "operations"), [(0.5, ("color", "crop")), (0.0, ("color", "crop", "cutout"))]
 )

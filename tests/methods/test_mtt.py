@@ -181,6 +181,28 @@ def test_skips_classes_that_are_too_small_to_start_from() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dataset", "ipc", "command"),
+    [("cifar10", 1, (50, 2, 2, None, 100, 1e-7, 0.01, True)),
+     ("cifar10", 10, (30, 2, 20, None, 100, 1e-5, 0.001, True)),
+     ("cifar10", 50, (30, 2, 40, None, 1000, 1e-5, 0.001, False)),
+     ("cifar100", 1, (20, 3, 20, None, 1000, 1e-5, 0.01, True)),
+     ("cifar100", 10, (20, 2, 20, None, 1000, 1e-5, 0.01, False)),
+     ("cifar100", 50, (80, 2, 40, 125, 1000, 1e-5, 0.01, True))],
+)  # fmt: skip
+def test_paper_values(dataset: str, ipc: int, command: tuple[float | None, ...]) -> None:
+    """The commands that DC-BENCH prints as the authors', in the order of their options."""
+    found = resolve_profile(MTT, "paper", {}, ipc, dataset)
+    names = ("syn_steps", "expert_epochs", "max_start_epoch", "batch_syn", "lr_img", "lr_lr",
+             "step_size", "zca")  # fmt: skip
+    assert tuple(getattr(found, name) for name in names) == command
+    assert (found.iterations, found.momentum, found.gradient, found.init) == (
+        5000, 0.5, "exact", "real",
+    )  # fmt: skip
+    assert (found.experts, found.expert_lr, found.expert_batches) == (100, 0.01, None)
+    assert found.dsa == "color_crop_cutout_flip_scale_rotate"
+
+
+@pytest.mark.parametrize(
     ("dataset", "ipc", "same_as"),
     [("cifar10", 2, ("cifar10", 1)), ("cifar10", 20, ("cifar10", 10)),
      ("cifar100", 100, ("cifar100", 50)), ("cifar10", 4, ("cifar10", 10))],

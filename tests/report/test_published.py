@@ -102,9 +102,10 @@ def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
 @pytest.mark.parametrize(
     ("method", "protocol", "expected"),
     [("dc", "plain-v1", ()), ("dc", "default-v1", ("protocol default-v1",)),
-     ("cafe", "plain-v1", ()), ("cafe-dsa", "default-v1", ())],
+     ("cafe", "plain-v1", ("protocol plain-v1",)), ("cafe-dsa", "default-v1", ()),
+     ("idc", "default-v1", ("protocol default-v1",))],
 )  # fmt: skip
-def test_methods_without_augmentation_are_compared_under_plain(
+def test_a_method_is_compared_under_the_protocol_that_its_authors_used(
     method: str, protocol: str, expected: tuple[str, ...]
 ) -> None:
     number = Published(
