@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from bench.report.aggregate import Row, blocks, collect
@@ -21,6 +22,8 @@ _DODGE, _DODGE_ALL = 1.035, 1.3
 _MARGIN = 1.6
 # A tick's label takes this share of the axis.
 _LABEL_SHARE = 0.06
+# What a legend's handle takes of its line, in inches, and what fits after it.
+_HANDLE, _LETTERS_PER_INCH = 0.6, 13
 
 
 def plot_accuracy(frame: DataFrame, out_dir: Path) -> list[Path]:
@@ -44,7 +47,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     panels = blocks(rows)
     across = min(_COLUMNS, len(panels))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(max(4.6, 3.9 * across), 3.1 * down + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(4.6, 3.9 * across), 3.1 * down + 0.2), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -90,7 +93,10 @@ def tick_labels(ipcs: Sequence[int]) -> list[str]:
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], extra: Sequence[Any] = ()) -> None:
-    """Give the figure one legend under its panels, each label once, ``extra`` handles last."""
+    """Give the figure one legend under its panels, each label once, ``extra`` handles last.
+
+    It has as many columns as fit, and the figure grows by its height.
+    """
     from matplotlib.lines import Line2D
 
     found: dict[str, Any] = {}
@@ -100,7 +106,15 @@ def legend_below(figure: Figure, panels: Sequence[Axes], extra: Sequence[Any] = 
     # Error bars first: plain lines across a panel belong after the series.
     ordered = sorted(found.items(), key=lambda pair: isinstance(pair[1], Line2D))
     handles = [*(handle for _, handle in ordered), *extra]
-    labels = [*(label for label, _ in ordered), *(handle.get_label() for handle in extra)]
-    width = figure.get_size_inches()[0]
-    columns = max(2, min(len(labels), int(width / 1.35)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    width, height = figure.get_size_inches()
+    letters = int((width - _HANDLE) * _LETTERS_PER_INCH)
+    labels = [fill(label, letters) for label, _ in ordered]
+    labels += [handle.get_label() for handle in extra]
+    for lines in range(1, len(labels) + 1):
+        columns = -(-len(labels) // lines)
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + size.height / figure.dpi)

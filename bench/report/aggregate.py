@@ -36,7 +36,8 @@ class Row(Block):
     Attributes:
         method_version: results of different versions are never pooled.
         profile: whose parameters: ``paper``, ``lite``, ..., ``any`` (they all agree) or ``custom``.
-        changed: parameters that differ from the profile's.
+        changed: parameters that differ from the profile's; an older version of the method than
+            another result has.
         ipc: images per class; ``None`` where the artefact has a size of its own.
         arch: the architecture distilled with; empty if the method uses none.
         mean: of all accuracies, in percent.
@@ -110,11 +111,18 @@ def collect(frame: DataFrame) -> list[Row]:
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells(frame):
         groups.setdefault(tuple(cell[key] for key in KEYS), []).append(cell)
+    settings = [dict(zip(KEYS, key, strict=True)) for key in sorted(groups, key=_order)]
+    newest: dict[str, int] = {}
+    for at in settings:
+        newest[at["method"]] = max(at["method_version"], newest.get(at["method"], 0))
     charged: set[str] = set()
     rows = []
-    for key in sorted(groups, key=_order):
-        members = _one_per_seed(groups[key])
-        rows.append(_pool(dict(zip(KEYS, key, strict=True)), members, charged))
+    for at in settings:
+        members = _one_per_seed(groups[tuple(at.values())])
+        if at["method_version"] < newest[at["method"]]:
+            older = f"version {at['method_version']}"
+            at["changed"] = f"{at['changed']}, {older}" if at["changed"] else older
+        rows.append(_pool(at, members, charged))
         charged.update(rows[-1].distil_ids)
     return rows
 

@@ -43,7 +43,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     from matplotlib.lines import Line2D
 
     panels = blocks(rows)
-    figure = Figure(figsize=(8.2, 3.1 * len(panels) + 0.7), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.1 * len(panels) + 0.2), layout="constrained")
     grid = figure.subplots(len(panels), 2, squeeze=False, sharey="row")
     markers = _ipc_markers(rows)
     for (left, right), (block, members) in zip(grid, panels.items(), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,8 @@ class Line:
 def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
     """Draw accuracy as heat maps: architectures across, methods and IPCs down.
 
-    There is one for each dataset and protocol with results of at least two architectures.
+    There is one for each dataset and protocol with something that two architectures judged. What
+    only one judged is left out, but for whole datasets.
 
     Args:
         frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
@@ -55,7 +56,7 @@ def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
         The files written.
 
     Raises:
-        BenchError: if no dataset was judged with two architectures.
+        BenchError: if nothing was judged with two architectures.
     """
     rows = collect(frame)
     with plot_style():
@@ -65,9 +66,7 @@ def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
 def _figure(rows: Sequence[Row]) -> Figure:
     from matplotlib.figure import Figure
 
-    panels = {
-        block: members for block, members in _panels(rows).items() if len(_archs(members)) > 1
-    }
+    panels = {block: members for block, members in _panels(rows).items() if members}
     if not panels:
         raise BenchError(
             "nothing was judged with two architectures, so there is no transfer to draw: "
@@ -90,14 +89,20 @@ def _figure(rows: Sequence[Row]) -> Figure:
 
 
 def _panels(rows: Sequence[Row]) -> dict[Block, list[Row]]:
-    """Sort results into blocks whatever the judge, and each block's by method and setting."""
-    found: dict[Block, list[Row]] = {}
+    """Sort what several judged into blocks, and each block's by method and setting."""
+    found: dict[Block, dict[tuple[Any, ...], list[Row]]] = {}
     for row in rows:
-        found.setdefault(replace(row.block, eval_arch="several architectures"), []).append(row)
-    return {
-        block: sorted(members, key=lambda row: setting_order(vars(row)))
-        for block, members in found.items()
-    }
+        block = found.setdefault(replace(row.block, eval_arch="several architectures"), {})
+        block.setdefault(setting_order(vars(row)), []).append(row)
+    return {block: _transferred(settings) for block, settings in found.items()}
+
+
+def _transferred(settings: Mapping[tuple[Any, ...], list[Row]]) -> list[Row]:
+    """Return the results of settings that two architectures judged, and with them whole sets."""
+    if all(len(judged) < 2 for judged in settings.values()):
+        return []
+    kept = (j for _, j in sorted(settings.items()) if len(j) > 1 or j[0].ipc is None)
+    return [row for judged in kept for row in judged]
 
 
 def _archs(rows: Sequence[Row]) -> list[str]:

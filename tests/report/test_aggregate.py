@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from report_frames import cell, example_frame, frame_of
 
 from bench.report.aggregate import KEYS, aggregate, blocks, collect
+from bench.report.results import result_sections
+from bench.report.style import find_series
 
 accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
 
@@ -50,6 +52,25 @@ def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
     rows = collect(frame_of(cell(), cell(**{key: other}, seed=1, cell_id="e1")))
     assert len(rows) == 2
     assert sorted(row.n for row in rows) == [2, 2]
+
+
+def test_an_older_version_says_so_wherever_a_newer_one_stands_beside_it() -> None:
+    """Else two results would have one place in a table, and one line in a plot two points."""
+    versions = [
+        cell(method=method, method_version=version, changed=changed, cell_id=f"{method}{i}")
+        for i, (method, version, changed) in enumerate(
+            [("dm", 1, ""), ("dm", 1, "lite: lr_img=2"), ("dm", 2, ""), ("dc", 1, "")]
+        )
+    ]
+    rows = collect(frame_of(*versions))
+    assert [(r.method, r.method_version, r.changed) for r in rows] == [
+        ("dc", 1, ""), ("dm", 1, "version 1"), ("dm", 1, "lite: lr_img=2, version 1"),
+        ("dm", 2, ""),
+    ]  # fmt: skip
+    (section,) = result_sections(rows)
+    assert len(section.sheets[0].rows) == 4
+    assert len(find_series(rows, rows)) == 4
+    assert [r.changed for r in collect(frame_of(versions[0], versions[3]))] == ["", ""]
 
 
 def test_a_seed_judged_twice_counts_once_with_the_most_nets() -> None:

@@ -60,11 +60,10 @@ def test_architectures_stand_across_and_methods_and_ipcs_down(grid: DataFrame) -
     assert axes.get_title(loc="left") == "cifar10, judged with several architectures"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["convnet3", "mlp", "vgg11"]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
-        "Random, IPC 10", "DM, IPC 1", "DM, IPC 10", "Whole dataset",
+        "Random, IPC 10", "DM, IPC 10", "Whole dataset",
     ]  # fmt: skip
     assert cells_of(axes) == [
         ["22.0 ± 1.4", "20.0 ± 1.4", "21.0 ± 1.4"],
-        ["31.0 ± 1.4", "–", "–"],
         ["40.0 ± 1.4", "–", "33.0 ± 1.4"],
         ["84.0 ± 1.4", "–", "–"],
     ]
@@ -86,7 +85,7 @@ def test_what_the_judge_was_distilled_with_is_framed(grid: DataFrame) -> None:
     centres = [
         tuple(np.round(patch.get_center())) for patch in axes.patches if type(patch) is Rectangle
     ]
-    assert centres == [(0, 1), (0, 2)]
+    assert centres == [(0, 1)]
 
 
 def test_a_panel_for_each_protocol_with_two_architectures(grid: DataFrame) -> None:
@@ -130,7 +129,7 @@ def test_long_names_are_broken_under_their_cells(name: str, lines: list[str]) ->
 
 
 def test_one_architecture_is_no_transfer() -> None:
-    frame = frame_of(judged("dm", 1, "mlp", 30), judged("dm", 10, "mlp", 40))
+    frame = frame_of(judged("dm", 1, "mlp", 30), judged("dm", 10, "vgg11", 40))
     with pytest.raises(BenchError, match="--eval-arch NAME,NAME"):
         axes_of(frame)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -40,6 +41,33 @@ def test_files_are_there_and_the_same_twice(kind: str, small: object, tmp_path: 
         assert min(image.size) > 300
         assert len(set(np.asarray(image.convert("RGB")).reshape(-1, 3)[:, 0])) > 10
     assert "<dc:date>" not in first[1].read_text()
+
+
+@pytest.mark.parametrize("kind", [accuracy, cost])
+@pytest.mark.parametrize("changed", ["", "lite: iterations=1234, a_long_parameter=0.00001"])
+@pytest.mark.parametrize("datasets", [1, 4])
+def test_the_legend_lies_in_the_figure_and_on_no_panel(
+    datasets: int, changed: str, kind: ModuleType
+) -> None:
+    names = (*BUILT_IN[:6], "a-method-of-someone-elses")
+    cells = [
+        cell(method=name, dataset=f"set{k}", changed=changed and f"{changed}{i}", ipc=ipc,
+             cell_id=f"{name}{k}{i}{ipc}", distil_id=f"{name}{k}{i}{ipc}")
+        for name in names for k in range(datasets) for i in range(2) for ipc in (1, 10)
+    ]  # fmt: skip
+    with plot_style():
+        figure = kind._figure(collect(frame_of(*cells)))
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert len(legend.get_texts()) >= len(names) * (2 if changed else 1)
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+        assert box.y0 >= 0
+        for axes in figure.axes:
+            if axes.get_visible():
+                assert axes.get_tightbbox().y0 >= box.y1
+                assert axes.get_window_extent().height >= 1.5 * figure.dpi
 
 
 def test_accuracy_panel_draws_the_means_and_spreads(small: object) -> None:
