@@ -54,8 +54,9 @@ def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
             )
             if key not in timed:
                 timed[key] = _tried(_time_image, judged, runner)
-            if (each := timed[key]) is not None:
-                seconds[judged.id] = each * _images(judged, runner)
+            passes = _tried(_images, judged, runner)
+            if (each := timed[key]) is not None and passes is not None:
+                seconds[judged.id] = each * passes
     return seconds
 
 

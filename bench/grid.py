@@ -12,7 +12,8 @@ from bench.cells import DistilCell, EvaluateCell
 from bench.datasets.library import DatasetInfo
 from bench.errors import BenchError, unknown_message
 from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
-from bench.method import Method, Task
+from bench.failures import explain
+from bench.method import Method, Prerequisite, Task
 from bench.params import as_dict
 from bench.profiles import PROFILE_PROTOCOL, check_profile, label_profile, resolve_profile
 from bench.registry import METHODS
@@ -149,7 +150,7 @@ class _Builder:
                 info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params
             )
             distil = self._distil_cell(method, task, info, seed)
-            reason = method.skip(task)
+            reason = _why_skipped(method, task)
             if reason is None:
                 self._add_distil(distil)
             for cell in self._evaluations(method, distil, arch, ipc):
@@ -171,7 +172,7 @@ class _Builder:
     def _distil_cell(
         self, method: type[Method], task: Task, info: DatasetInfo, seed: int
     ) -> DistilCell:
-        wanted = method.prerequisite(task)
+        wanted = _prerequisite(method, task)
         before = None
         if wanted is not None:
             other = _load_method(wanted.method)
@@ -211,6 +212,21 @@ class _Builder:
                 ipcs, modes or method.modes[:1], self.eval_archs or [arch]
             )
         ]  # fmt: skip
+
+
+def _why_skipped(method: type[Method], task: Task) -> str | None:
+    """Return why a method declines a task; that its rule fails is a reason, and ends nothing."""
+    try:
+        return method.skip(task)
+    except Exception as error:  # a plugin's
+        return f"skip() of {method.name} failed: {explain(error)}"
+
+
+def _prerequisite(method: type[Method], task: Task) -> Prerequisite | None:
+    try:
+        return method.prerequisite(task)
+    except Exception as error:  # a plugin's
+        raise BenchError(f"prerequisite() of {method.name} failed: {explain(error)}") from error
 
 
 def _load_method(name: str) -> type[Method]:

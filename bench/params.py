@@ -58,6 +58,7 @@ def param(
     min: float | None = None,
     max: float | None = None,
     choices: Sequence[Any] | None = None,
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
     """Declare one parameter of a plugin.
 
@@ -67,8 +68,10 @@ def param(
         min: the smallest value allowed, inclusive.
         max: the largest value allowed, inclusive.
         choices: the only values allowed; for a tuple field, the only elements allowed.
+        check: called with a value, for a tuple field with each element, before anything runs;
+            raises BenchError for one that is not allowed.
     """
-    metadata = {"help": help, "min": min, "max": max, "choices": choices}
+    metadata = {"help": help, "min": min, "max": max, "choices": choices, "check": check}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -149,7 +152,7 @@ def as_dict(params: Any) -> dict[str, Any]:
 def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], label: str) -> Any:
     value = _convert(value, hint, label)
     low, high = field.metadata.get("min"), field.metadata.get("max")
-    choices = field.metadata.get("choices")
+    choices, check = field.metadata.get("choices"), field.metadata.get("check")
     for item in value if isinstance(value, tuple) else (value,):
         if item is None:
             continue
@@ -160,6 +163,11 @@ def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], label: str) -
         if choices is not None and item not in choices:
             allowed = ", ".join(map(str, choices))
             raise BenchError(f"{label} = {item!r} is not allowed: choose from {allowed}")
+        if check is not None:
+            try:
+                check(item)
+            except BenchError as error:
+                raise BenchError(f"{label} = {item!r} is not allowed: {error}") from error
     return value
 
 

@@ -1,7 +1,7 @@
 """The one module that plugin authors import."""
 
-from bench.architecture import Architecture, build_network, is_per_sample
-from bench.augment.dsa import DSA, Draw
+from bench.architecture import Architecture, build_network, is_per_sample, parse_architecture
+from bench.augment.dsa import DSA, Draw, parse_strategy
 from bench.augment.zca import ZCA
 from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
@@ -59,6 +59,8 @@ __all__ = [
     "norm_relu_pool",
     "normalise",
     "param",
+    "parse_architecture",
+    "parse_strategy",
     "part_size",
     "register",
 ]

@@ -26,6 +26,7 @@ from bench.plugin import (
     param,
 )
 from methods.compute import slice_size
+from methods.dsa_param import dsa_param
 from methods.dynamic_stop import AccuracyWindow, query_accuracy
 from methods.feature_alignment import Round
 from methods.first_images import first_images, init_param, too_few
@@ -99,7 +100,7 @@ class CAFE(Method):
         max_rounds: int = param(50, help="rounds of a network, at most", min=1)
         max_epochs: int = param(50, help="epochs of a training, at most", min=1)
         init: str = init_param("noise")
-        dsa: str = param(
+        dsa: str = dsa_param(
             "none",
             help="augmentations joined by '_' (flip is left out for digits), or none: shared by "
             "real and distilled images of a class, and in the networks' training",
@@ -222,9 +223,6 @@ class CAFEDSA(CAFE):
     class Params(CAFE.Params):
         """CAFE's, with the augmentation of DSA."""
 
-        dsa: str = param(
-            "color_crop_cutout_flip_scale_rotate",
-            help="augmentations joined by '_' (flip is left out for digits), or none",
-        )
+        dsa: str = dsa_param()
 
     name: ClassVar[str] = "cafe-dsa"

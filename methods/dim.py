@@ -23,8 +23,10 @@ from bench.plugin import (
     Task,
     global_seed,
     param,
+    parse_architecture,
 )
 from methods.batches import ShuffledBatches
+from methods.dsa_param import dsa_param
 from methods.gan import ConditionalGAN, generator_set
 from methods.gan_networks import ConditionalGenerator, Discriminator
 from methods.gan_pair import AdversarialPair
@@ -99,13 +101,14 @@ class DiM(Method):
         pool: tuple[str, ...] = param(
             ("convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap"),
             help="architectures to match in, joined by '+'",
+            check=parse_architecture,
         )
         net_life: int | None = param(
             None, help="steps until another network is drawn; none for an epoch", min=1
         )
         net_steps: int = param(16, help="a network's training steps before each matching", min=0)
         net_lr: float = param(0.01, help="learning rate of the networks (SGD)", min=0)
-        dsa: str = param(
+        dsa: str = dsa_param(
             "color_crop_cutout",
             help="augmentations while matching, joined by '_' (flip is left out for digits); "
             "the networks train without cutout",

@@ -27,6 +27,7 @@ from bench.plugin import (
     param,
 )
 from methods.compute import class_groups, embed, parallel, slice_size
+from methods.dsa_param import dsa_param
 from methods.first_images import first_images, init_param, too_few
 
 # About four minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. The gradient of an
@@ -70,10 +71,7 @@ class DM(Method):
         momentum: float = param(0.5, help="momentum of the pixels", min=0, max=1)
         batch_real: int = param(256, help="real images per class and step", min=1)
         init: str = init_param("real")
-        dsa: str = param(
-            "color_crop_cutout_flip_scale_rotate",
-            help="augmentations joined by '_' (flip is left out for digits), or none",
-        )
+        dsa: str = dsa_param()
 
     name: ClassVar[str] = "dm"
     reference: ClassVar[Reference | None] = Reference(

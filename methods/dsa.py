@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bench.plugin import DSA, Reference, Task, param
+from bench.plugin import DSA, Reference, Task
+from methods.dsa_param import dsa_param
 from methods.first_images import init_param
 from methods.gradient_matching import (
     GIVES_UP,
@@ -32,10 +33,7 @@ class SiameseMatching(GradientMatching):
         """Those of gradient matching, and the augmentation."""
 
         init: str = init_param("real")
-        dsa: str = param(
-            "color_crop_cutout_flip_scale_rotate",
-            help="augmentations joined by '_' (flip is left out for digits), or none",
-        )
+        dsa: str = dsa_param()
 
     name: ClassVar[str] = "dsa"
     reference: ClassVar[Reference | None] = Reference(

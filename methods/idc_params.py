@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.plugin import by_ipc, by_task, param
+from methods.dsa_param import dsa_param
 from methods.first_images import init_param
 
 
@@ -73,7 +74,7 @@ class IDCParams:
     batch_decoded: int = param(
         128, help="decoded images per class and matching step, at most: drawn anew", min=1
     )
-    augment: str = param(
+    augment: str = dsa_param(
         by_task(lambda name, _: _of(name).augment, "color_crop_cutout; MNIST: color_crop"),
         help="augmentations joined by '_', all applied to what is matched, or none",
     )

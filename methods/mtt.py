@@ -29,6 +29,7 @@ from bench.plugin import (
     param,
 )
 from methods.compute import slice_size
+from methods.dsa_param import dsa_param
 from methods.expert_trajectories import ExpertRecipe, ExpertTrajectories
 from methods.first_images import first_images, init_param, too_few
 from methods.mtt_settings import authors
@@ -111,10 +112,7 @@ class MTT(Method):
         expert_batches: int | None = param(
             None, help="batches of 256 in their epoch; none for the whole real set", min=1
         )
-        dsa: str = param(
-            "color_crop_cutout_flip_scale_rotate",
-            help="augmentations joined by '_' (flip is left out for digits), or none",
-        )
+        dsa: str = dsa_param()
         gradient: str = param(
             "exact", help="through the student's weights, or not", choices=("exact", "tesla")
         )

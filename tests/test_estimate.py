@@ -94,6 +94,17 @@ def test_what_cannot_be_measured_is_left_out(tmp_path, data_dir, monkeypatch) ->
     assert made.estimate() == {}
 
 
+def test_a_method_that_cannot_be_made_leaves_out_its_own(tmp_path, data_dir, monkeypatch) -> None:
+    def fail(self, *_: object) -> None:
+        raise RuntimeError("no such method")
+
+    made = session(tmp_path, data_dir, methods=["random", "dm"], ipcs=[1])
+    monkeypatch.setattr("methods.dm.DM.__init__", fail)
+    kept = {c.id for c in made.grid.distil if c.method != "dm"}
+    kept |= {c.id for c in made.grid.evaluate if c.distil.method != "dm"}
+    assert set(made.estimate()) == kept
+
+
 @pytest.mark.parametrize(
     ("profile", "announced"), [("paper", True), ("lite", False)], ids=["paper", "lite"]
 )

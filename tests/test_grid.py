@@ -14,6 +14,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.errors import BenchError
 from bench.grid import Request, build_grid
 from bench.plan import plan
+from bench.registry import METHODS
 
 
 def find(name: str) -> DatasetInfo:
@@ -58,6 +59,27 @@ def test_archs_that_a_method_ignores_make_no_second_artefact() -> None:
     grid = build_grid(request(ipcs=(1,), archs=["convnet3", "resnet18"]), find)
     assert len(grid.distil) == 1
     assert len(grid.evaluate) == 2
+
+
+def broken(*_: object) -> None:
+    raise ZeroDivisionError("one too many")
+
+
+def test_a_rule_for_skipping_that_fails_skips_its_method_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(METHODS.get("dm"), "skip", broken)
+    grid = build_grid(request(methods=["dm", "random"], ipcs=(1,)), find)
+    assert [cell.distil.method for cell in grid.evaluate] == ["random"]
+    (skipped,) = grid.skipped
+    assert skipped.cell.distil.method == "dm"
+    assert skipped.reason == "skip() of dm failed: ZeroDivisionError: one too many"
+
+
+def test_a_prerequisite_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METHODS.get("dim"), "prerequisite", broken)
+    with pytest.raises(BenchError, match=r"prerequisite\(\) of dim failed: ZeroDivisionError"):
+        build_grid(request(methods=["dim"], ipcs=(1,)), find)
 
 
 def test_whole_is_judged_once() -> None:
@@ -112,6 +134,15 @@ def test_ids_do_not_depend_on_order_or_company(ipcs: list[int], methods: list[st
         ({"methods": ["dm"], "overrides": {"dm": {"iteratons": 3}}}, ["iteratons", "iterations"]),
         ({"methods": ["dm"], "overrides": {"dm": {"iterations": 0}}}, ["dm.iterations = 0", "1"]),
         ({"overrides": {"dm": {"iterations": 3}}}, ["--set", "dm"]),
+        (
+            {"methods": ["dm"], "overrides": {"dm": {"dsa": "color_corp"}}},
+            ["dm.dsa = 'color_corp'", "Did you mean 'crop'?"],
+        ),
+        ({"methods": ["idc"], "overrides": {"idc": {"augment": "x"}}}, ["idc.augment", "cutout"]),
+        (
+            {"methods": ["dim"], "overrides": {"dim": {"pool": "convnet3+restnet18"}}},
+            ["dim.pool = 'restnet18'", "Did you mean 'resnet18'?"],
+        ),
     ],
 )
 def test_bad_requests(changes: dict[str, Any], words: list[str]) -> None:

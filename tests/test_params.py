@@ -13,6 +13,11 @@ from bench.errors import BenchError
 from bench.params import NoParams, as_dict, by_ipc, by_task, describe, param, resolve
 
 
+def lower_only(name: str) -> None:
+    if not name.islower():
+        raise BenchError("write it small")
+
+
 @dataclasses.dataclass(frozen=True)
 class Params:
     count: int = param(5, help="a count", min=0)
@@ -24,6 +29,7 @@ class Params:
     pair: tuple[int, float] = param((1, 0.5), help="a pair")
     steps: int | str = param("auto", help="steps, or auto")
     words: tuple[str, ...] = param((), help="words", choices=("scale", "flip", "color"))
+    names: tuple[str, ...] = param((), help="names", check=lower_only)
     loops: int = param(by_ipc(lambda ipc: 1 if ipc == 1 else 50, "1, else 50"), help="loops", min=1)
 
 
@@ -110,6 +116,7 @@ def test_the_wrong_type_is_named_with_its_value(name: str, value: Any) -> None:
         ("norm", "layer", "'layer' is not allowed: choose from instance, batch, none"),
         ("words", "scale+crop", "'crop' is not allowed: choose from scale, flip, color"),
         ("loops", 0, "too small"),
+        ("names", "good+Bad", "toy.names = 'Bad' is not allowed: write it small"),
     ],
 )
 def test_bounds_and_choices(name: str, value: Any, words: str) -> None:
@@ -178,7 +185,8 @@ def test_optional_spelt_the_old_way() -> None:
 def test_as_dict_is_plain_json() -> None:
     assert as_dict(made(sizes="3+4")) == {
         "count": 5, "rate": 0.5, "norm": "instance", "flag": False, "limit": None,
-        "sizes": [3, 4], "pair": [1, 0.5], "steps": "auto", "words": [], "loops": 50,
+        "sizes": [3, 4], "pair": [1, 0.5], "steps": "auto", "words": [], "names": [],
+        "loops": 50,
     }  # fmt: skip
     assert as_dict(NoParams()) == {}
 

@@ -62,7 +62,7 @@ class DSA:
     def __init__(self, strategy: str = FULL_STRATEGY, mode: str = "single") -> None:
         if mode not in MODES:
             raise UnknownNameError("augmentation mode", mode, MODES)
-        self.operations = _parse(strategy)
+        self.operations = parse_strategy(strategy)
         self.strategy = "_".join(self.operations)
         self.mode = mode
         self._modules = {
@@ -74,7 +74,7 @@ class DSA:
         cls, spec: DatasetSpec, strategy: str = FULL_STRATEGY, mode: str = "single"
     ) -> DSA:
         """Return the strategy, without flip where a mirrored image loses its label."""
-        names = [name for name in _parse(strategy) if spec.flip or name != "flip"]
+        names = [name for name in parse_strategy(strategy) if spec.flip or name != "flip"]
         return cls("_".join(names), mode)
 
     def draw(
@@ -137,8 +137,12 @@ class DSA:
         return f"DSA(strategy={self.strategy!r}, mode={self.mode!r})"
 
 
-def _parse(strategy: str) -> tuple[str, ...]:
-    """Split a strategy into known names."""
+def parse_strategy(strategy: str) -> tuple[str, ...]:
+    """Split a strategy into known names, in its order; empty or ``none`` has none.
+
+    Raises:
+        UnknownNameError: a :class:`bench.errors.BenchError`, for an unknown operation.
+    """
     if strategy.lower() in ("", "none"):
         return ()
     names = tuple(strategy.lower().split("_"))

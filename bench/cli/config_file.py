@@ -44,7 +44,8 @@ def read_config(path: Path) -> dict[str, Any]:
         elif key in _SCALARS:
             raise BenchError(f"config '{path}': {raw} = {value!r} is not {_SCALARS[key].__name__}")
         else:
-            raise BenchError(unknown_message(f"key in config '{path}'", raw, [*_LISTS, *_SCALARS]))
+            known = [*_LISTS, *_SCALARS, "set"]
+            raise BenchError(unknown_message(f"key in config '{path}'", raw, known))
     return options
 
 

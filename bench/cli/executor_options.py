@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bench.cli.options import FiniteRange
 from bench.executors.choose import take_options
 
 _WHOLE = click.IntRange(min=0)
@@ -22,9 +23,9 @@ _OPTIONS = (
                  "same number.  [default: the cores, divided among the processes]"),
     click.option("--address", metavar="HOST:PORT",
                  help="ray: a running cluster, or auto.  [default: one is started here]"),
-    click.option("--gpus-per-cell", type=click.FloatRange(min=0), metavar="N",
+    click.option("--gpus-per-cell", type=FiniteRange(min=0), metavar="N",
                  help="ray: may be a fraction.  [default: 1 where there are GPUs]"),
-    click.option("--cpus-per-cell", type=click.FloatRange(min=0, min_open=True), metavar="N",
+    click.option("--cpus-per-cell", type=FiniteRange(min=0, min_open=True), metavar="N",
                  help="ray.  [default: 1]"),
     click.option("--slurm", multiple=True, metavar="KEY=VALUE",
                  help="slurm: time=8h, partition=gpu, cpus_per_task=4, gpus_per_task=1, limit=64, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,19 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # generic from clic
                 start = i + 1
         parts.append(value[start:])
         return [p.strip() for p in parts if p.strip()]
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds that is neither infinite nor none at all."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def parse_ipcs(values: list[str]) -> list[int]:

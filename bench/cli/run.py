@@ -14,6 +14,7 @@ from bench.cli.config_file import read_config
 from bench.cli.executor_options import executor_options
 from bench.cli.options import (
     CommaList,
+    FiniteRange,
     data_dir_option,
     load_plugins,
     parse_ipcs,
@@ -46,10 +47,10 @@ _LONG = 24 * 3600.0
 @click.option("--set", "settings", multiple=True, metavar="METHOD.KEY=VALUE",
               help="Set a method's parameter; repeatable.")  # fmt: skip
 @click.option("--precision", help="fp32 or bf16.  [default: fp32]")
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with these options.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with the options above.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.")
-@click.option("--checkpoint-every", type=click.FloatRange(min=0), default=60.0, show_default=True,
+@click.option("--checkpoint-every", type=FiniteRange(min=0), default=60.0, show_default=True,
               metavar="SECONDS", help="How often a running cell is kept.")  # fmt: skip
 @click.option("--deterministic", is_flag=True, help="The same bits every time on a GPU; slower.")
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")

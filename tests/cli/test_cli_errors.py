@@ -49,6 +49,10 @@ def assert_clean_error(result: subprocess.CompletedProcess[str], *words: str) ->
         ({"set": "nonsense"}, ["METHOD.KEY=VALUE"]),
         ({"method": "dm", "set": "dm.iterations=-4"}, ["dm.iterations", "at least"]),
         ({"method": "dm", "set": "dm.iterations=many"}, ["dm.iterations", "whole number"]),
+        ({"method": "dm", "set": "dm.dsa=colour"}, ["dm.dsa", "Did you mean 'color'?"]),
+        ({"checkpoint_every": "nan"}, ["--checkpoint-every", "'nan' is not a finite number"]),
+        ({"checkpoint_every": "inf"}, ["--checkpoint-every", "'inf' is not a finite number"]),
+        ({"gpus_per_cell": "nan"}, ["--gpus-per-cell", "'nan' is not a finite number"]),
         ({"device": "tpu"}, ["unknown device 'tpu'"]),
         ({"plugin": "missing.py"}, ["missing.py", "does not exist"]),
         ({"config": "missing.toml"}, ["missing.toml"]),
@@ -111,4 +115,4 @@ def test_no_network_says_how_to_import(tmp_path: Path) -> None:
 def test_config_with_unknown_key(tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "grid.toml").write_text('methd = "random"\n')
     result = bench(*run_arguments(config="grid.toml"), cwd=tmp_path, data=data_dir)
-    assert_clean_error(result, "methd", "Did you mean 'method'?")
+    assert_clean_error(result, "methd", "Did you mean 'method'?", "seeds, set.")
