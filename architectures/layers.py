@@ -57,6 +57,9 @@ class AvgPool2(nn.Module):
         return average_pool2(x)
 
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
 class Blocks(nn.Sequential):
     """A sequence in which instance norm, ReLU and :class:`AvgPool2` in a row are one operation.
 
@@ -82,5 +85,5 @@ def _joined(layers: list[nn.Module]) -> nn.GroupNorm | None:
         return None
     norm = layers[0]
     assert isinstance(norm, nn.GroupNorm)
-    hooked = any(layer._forward_hooks or layer._backward_hooks for layer in layers)
+    hooked = any(getattr(layer, hooks) for layer in layers for hooks in _HOOKS)
     return norm if norm.num_groups == norm.num_channels and not hooked else None

@@ -137,7 +137,7 @@ def _try(network: TimmNetwork, spec: DatasetSpec) -> None:
 
     A transformer would take images that its patches do not tile, and not look at the rest.
     """
-    patch = getattr(getattr(network.model, "patch_embed", None), "patch_size", (1, 1))
+    patch = _tiles(network.model)
     size = (network.resize,) * 2 if network.resize else (spec.height, spec.width)
     if any(side % p for side, p in zip(size, patch, strict=True)):
         raise ValueError(f"its patches of {patch[0]}x{patch[1]} do not tile them")
@@ -148,6 +148,15 @@ def _try(network: TimmNetwork, spec: DatasetSpec) -> None:
             if made.ndim != 2:
                 raise ValueError(f"its {what} have the shape {tuple(made.shape)}")
     network.train()
+
+
+def _tiles(model: Any) -> tuple[int, int]:
+    """Return the size of a transformer's patches if they lie side by side, else a pixel."""
+    embed = getattr(model, "patch_embed", None)
+    patch = getattr(embed, "patch_size", None)
+    # Where patches overlap, convolutions with padding make them, and every size will do.
+    stride = getattr(getattr(embed, "proj", None), "stride", None)
+    return tuple(patch) if patch is not None and patch == stride else (1, 1)
 
 
 @lru_cache
@@ -192,8 +201,11 @@ def _unknown(model: str) -> str:
 def _refusal(spec: DatasetSpec, params: TimmParams, error: Exception) -> str:
     own = _timm().get_pretrained_cfg(params.model).input_size[-1]
     words = f"{type(error).__name__}: {error}".rstrip(": ")
-    return (
+    resized = f" resized to {params.resize}" if params.resize else ""
+    told = (
         f"timm:{params.model} cannot take the {spec.height}x{spec.width} images of {spec.name}"
-        f"{f' resized to {params.resize}' if params.resize else ''} ({words}); "
-        f"timm:{params.model}(resize={own}) shows it images of the size that it was made for"
+        f"{resized} ({words})"
     )
+    if own == params.resize:
+        return told
+    return f"{told}; timm:{params.model}(resize={own}) shows it images of the size it was made for"

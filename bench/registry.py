@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, UnknownNameError
+
+# Sphinx's roles and what marks code.
+_MARKUP = re.compile(r":[a-z:]+:(?=`)|`+~?")
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,16 @@ class Entry:
     load: Callable[[], Any]
 
     def summary(self) -> str:
-        """Return the first line of the plugin's docstring, read from source, without an import."""
+        """Return the first line of the plugin's docstring, read from source, without an import.
+
+        As people read it: without Sphinx's roles and backquotes.
+        """
         module, _, attribute = self.target.partition(":")
         if module in sys.modules:
             doc = getattr(getattr(sys.modules[module], attribute, None), "__doc__", None)
         else:
             doc = _docstring(module, attribute)
-        return (doc or "").strip().split("\n")[0]
+        return _MARKUP.sub("", (doc or "").strip().split("\n")[0])
 
 
 class Registry:

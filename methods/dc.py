@@ -13,7 +13,10 @@ from methods.gradient_matching import GIVES_UP, LITE, SMOKE, GradientMatching
 
 
 class DC(GradientMatching):
-    """Gradient matching from noise, as :class:`methods.gradient_matching.GradientMatching`."""
+    """Matches the gradients of distilled images, noise at first, with those of real ones.
+
+    See :class:`methods.gradient_matching.GradientMatching`.
+    """
 
     name: ClassVar[str] = "dc"
     reference: ClassVar[Reference | None] = Reference(

@@ -22,10 +22,11 @@ from methods.gradient_matching import (
 
 
 class SiameseMatching(GradientMatching):
-    """Gradient matching from real images, see :class:`methods.gradient_matching.GradientMatching`.
+    """Gradient matching under siamese augmentation, from real first images.
 
-    Each matching step draws one operation and its parameters per class, for all its images; a
-    network's training batches draw one operation each, and its parameters image by image.
+    See :class:`methods.gradient_matching.GradientMatching`. Each matching step draws one operation
+    and its parameters per class, for all its images; a network's training batches draw one
+    operation each, and its parameters image by image.
     """
 
     @dataclass(frozen=True)

@@ -70,7 +70,7 @@ _SMOKE = {
 
 
 class MTT(Method):
-    r"""Matches where :math:`N` steps on distilled images and :math:`M` expert epochs lead.
+    r"""Matches where N steps on distilled images and M expert epochs lead.
 
     Each step draws an expert and a start epoch :math:`t`, trains a student from the expert's
     weights :math:`\theta^*_t` on the distilled images, and follows the gradient of

@@ -238,6 +238,20 @@ def test_a_file_registers_its_plugin(tmp_path: Path) -> None:
     assert entry.summary() == "My method."
 
 
+def test_a_summary_has_no_markup(tmp_path: Path) -> None:
+    marked = "Draws :math:`N` images with ``seed``, see :py:class:`~a.B`."
+    load_plugin_file(write(tmp_path, PLUGIN.format(value=1).replace("My method.", marked)))
+    assert METHODS.entry("test-mine").summary() == "Draws N images with seed, see a.B."
+
+
+@pytest.mark.parametrize("registry", [METHODS, ARCHITECTURES, DATASETS])
+def test_summaries_are_for_people(registry: Registry) -> None:
+    for name in registry.names():
+        summary = registry.entry(name).summary()
+        assert summary.endswith("."), name
+        assert not set("`\\") & set(summary), name
+
+
 def test_a_file_loaded_again_takes_its_own_place(tmp_path: Path) -> None:
     path = write(tmp_path, PLUGIN.format(value=1))
     load_plugin_file(path)

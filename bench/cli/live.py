@@ -68,10 +68,14 @@ class _Clock(View):
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
         """See :meth:`View.begin`."""
         self.cells = list(cells)
-        self.done = 0
+        self._to_do = {cell.id for cell in cells}
         self.left = dict(estimates)
         self.running: dict[str, _Running] = {}
-        self._ids = {cell.id for cell in cells}
+
+    @property
+    def done(self) -> int:
+        """How many cells of the plan have ended."""
+        return len(self.cells) - len(self._to_do)
 
     def start(self, cell: Cell) -> None:
         """See :meth:`View.start`."""
@@ -91,7 +95,8 @@ class _Clock(View):
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
         """See :meth:`View.finish`."""
-        self.done += cell.id in self._ids
+        # Not a count: a cell that was there may be made again, when its file turns out damaged.
+        self._to_do.discard(cell.id)
         self.left.pop(cell.id, None)
         self.running.pop(cell.id, None)
 

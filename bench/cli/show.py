@@ -85,7 +85,8 @@ def _method(entry: Any) -> dict[str, Any]:
         "depends on --arch": method.uses_arch,
         "judged as": list(method.modes),
         "reference": "" if reference is None
-        else f"{reference.authors} {reference.title} ({reference.year}), {reference.link}".strip(),
+        else f"{': '.join(filter(None, (reference.authors, reference.title)))} "
+        f"({reference.year}), {reference.link}",
         "parameters": _parameters(method.Params),
         "profiles": profiles,
     }  # fmt: skip

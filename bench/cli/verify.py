@@ -33,7 +33,9 @@ def verify(store: Path) -> None:
         other = plural(verdict.other_versions, "record")
         click.echo(f"{other} of another version of bench, not checked")
     if verdict.problems:
+        found = plural(len(verdict.problems), "problem")
         click.echo(
-            f"{plural(len(verdict.problems), 'problem')}: `bench run` makes again what is damaged"
+            f"{found}: `bench run` makes damaged records again, and damaged artefacts as soon as "
+            "something needs them"
         )
         sys.exit(1)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from architectures.layers import AvgPool2, make_norm
+from architectures.layers import AvgPool2, Blocks, make_norm
 from bench.errors import BenchError
 from bench.seeds import make_generator
 
@@ -29,6 +29,18 @@ def test_avg_pool_is_pytorchs(n: int, channels: int, height: int, width: int) ->
     (pooled * weights).sum().backward()
     (expected * weights).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("kind", ["forward_pre", "forward", "full_backward_pre", "full_backward"])
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_joined_layers_honour_hooks(k: int, kind: str) -> None:
+    blocks, x = Blocks(make_norm("instance", 4, (4, 4)), nn.ReLU(), AvgPool2()), maps(2, 4, 4, 4)
+    plain, seen = blocks(x), list[int]()
+    getattr(blocks[k], f"register_{kind}_hook")(lambda *_: seen.append(k))
+    hooked = blocks(x.requires_grad_())
+    hooked.sum().backward()
+    assert seen == [k]
+    torch.testing.assert_close(hooked, plain)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

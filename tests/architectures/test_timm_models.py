@@ -160,6 +160,30 @@ def test_transformers_can_be_differentiated_twice() -> None:
 
 @needs_timm
 @pytest.mark.parametrize(
+    "name", ["xcit_nano_12_p16_224", "pvt_v2_b0", "swin_tiny_patch4_window7_224"]
+)
+def test_patches_of_any_kind_are_taken(name: str) -> None:
+    with torch.device("meta"):
+        net = network(f"timm:{name}", spec_of(3, 64))
+        assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 10)
+
+
+@needs_timm
+def test_a_model_that_fails_at_its_own_size_is_not_advised_to_take_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("never")
+
+    monkeypatch.setattr("architectures.timm_models._create", refuse)
+    for resize, advised in ((64, True), (224, False)):
+        with pytest.raises(BenchError, match=f"resized to {resize} .RuntimeError: never") as caught:
+            network(f"timm:pvt_v2_b0(resize={resize})", RGB)
+        assert ("(resize=224) shows it" in str(caught.value)) == advised
+
+
+@needs_timm
+@pytest.mark.parametrize(
     ("name", "side", "words"),
     [
         ("timm:inception_v4", 32, r"cannot take the 32x32 images.*\(resize=299\) shows it"),

@@ -75,6 +75,17 @@ def test_plain_lines(capsys) -> None:
     ]
 
 
+def test_a_cell_that_is_made_again_counts_once(capsys) -> None:
+    view = PlainView()
+    view.begin([MADE, JUDGED], {})
+    view.finish(MADE, "cached", "", 0.0)
+    view.finish(MADE, "ok", "20 steps", 3.0)
+    view.finish(JUDGED, "ok", "91.5 %", 0.0)
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == [
+        "[1/2]", "[1/2]", "[2/2]",
+    ]  # fmt: skip
+
+
 def test_without_a_terminal_lines_are_plain_and_json_is_silent() -> None:
     assert isinstance(make_view(quiet=False), PlainView)
     assert type(make_view(quiet=True)) is View
