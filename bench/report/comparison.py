@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from bench.report.aggregate import Row
 from bench.report.looks import look
+from bench.report.matching import Key, differs, match_ours, match_theirs
 from bench.report.published import Published
 from bench.report.sheet import Section, make_sheet
 from bench.report.text import as_printed, ipc_name, percent, signed
 
-# The reference depth at 28x28 and 32x32 pixels is three; sources that say only "ConvNet" mean it.
-_SAME_ARCH = {"convnet": "convnet3", "convnetd3": "convnet3", "convnetw128": "convnet3",
-              "convnet3layerinstnorm": "convnet3", "convnet3instnorm": "convnet3",
-              "convnettm": "convnet3", "convnettmobjective": "convnet3"}  # fmt: skip
-_SAME_METHOD = {"whole": "wholedataset"}
-# Which of our protocols follows the one behind a method's published numbers. Two have one of their
-# own, which none of ours follows: CAFE 600 epochs without augmentation, IDC CutMix.
-_PROTOCOL_OF = {"dim": "dim", "dc": "plain", "cafe": "cafe", "idc": "idc"}
-# So has DC on MNIST: an augmentation that is not DSA.
-_PROTOCOL_OF_ON = {("dc", "mnist"): "dc-mnist"}
-_USUAL_PROTOCOL = "default"
-# These list coresets as DC's authors measured them: trained on without augmentation.
-_PLAIN_CORESETS = ("random", "herding", "k-center", "forgetting")
-_PLAIN_TABLES = ("AutoPalette", "NCFM", "DataDAM")
 # A difference of more standard errors than this is marked.
 _FAR = 3.0
 _COLUMNS = (
@@ -99,42 +85,14 @@ def standard_error(row: Row) -> float | None:
 
 def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Comparison]:
     """Pair each result with every published number of its dataset, method, IPC and judge."""
-    index: dict[tuple[str, str, int | None, str], list[Published]] = {}
+    index: dict[Key, list[Published]] = {}
     for number in numbers:
-        key = (_plain(number.dataset), _plain(number.method), number.ipc, _arch(number.eval_arch))
-        index.setdefault(key, []).append(number)
-    pairs = []
-    for row in rows:
-        method = _SAME_METHOD.get(row.method, _plain(row.method))
-        key = (_plain(row.dataset), method, row.ipc, _arch(row.eval_arch))
-        pairs += [Comparison(row, paper, differs(row, paper)) for paper in index.get(key, [])]
-    return pairs
-
-
-def differs(row: Row, paper: Published) -> tuple[str, ...]:
-    """Return what keeps our result from being a reproduction of the paper's."""
-    expected = _expected_protocol(row, paper)
-    named = row.protocol.rsplit("-v", 1)[0]
-    theirs = _arch(paper.train_arch)
-    told = (
-        (row.profile not in ("paper", "any"), f"profile {row.profile}"),
-        (bool(row.changed), row.changed),
-        (named != expected, f"protocol {row.protocol}"),
-        (row.mode == "frozen", "images frozen"),
-        (row.selection != "last", f"selection {row.selection}"),
-        (row.precision != "fp32", row.precision),
-        (_is_arch(theirs) and row.arch not in ("", theirs), f"distilled with {row.arch}"),
-        (bool(row.dataset_note), f"data ({row.dataset_note})"),
-    )
-    return tuple(text for holds, text in told if holds)
-
-
-def _expected_protocol(row: Row, paper: Published) -> str:
-    listed = any(table in paper.reported_in for table in _PLAIN_TABLES)
-    if listed and row.method in _PLAIN_CORESETS:
-        return "plain"
-    usual = _PROTOCOL_OF.get(row.method, _USUAL_PROTOCOL)
-    return _PROTOCOL_OF_ON.get((row.method, row.dataset), usual)
+        index.setdefault(match_theirs(number), []).append(number)
+    return [
+        Comparison(row, paper, differs(row, paper))
+        for row in rows
+        for paper in index.get(match_ours(row), [])
+    ]
 
 
 def comparison_sections(pairs: Sequence[Comparison]) -> list[Section]:
@@ -187,16 +145,3 @@ def _source(paper: Published) -> str:
     parts = (f"{paper.reported_in}, judged with {paper.eval_arch}", paper.source,
              paper.protocol_note)  # fmt: skip
     return "; ".join(part for part in parts if part)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _arch(name: str) -> str:
-    plain = _plain(name)
-    return _SAME_ARCH.get(plain, plain)
-
-
-def _is_arch(plain: str) -> bool:
-    return re.fullmatch(r"(convnet|resnet|vgg)\d+|alexnet", plain) is not None

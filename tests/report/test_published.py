@@ -12,13 +12,8 @@ from report_frames import cell, example_frame, frame_of
 from bench.errors import BenchError
 from bench.report import published
 from bench.report.aggregate import collect
-from bench.report.comparison import (
-    Comparison,
-    compare,
-    comparison_sections,
-    differs,
-    standard_error,
-)
+from bench.report.comparison import Comparison, compare, comparison_sections, standard_error
+from bench.report.matching import differs
 from bench.report.published import Published, find_published, load_published
 
 HEADER = "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source"
@@ -93,10 +88,23 @@ def test_what_differs_from_the_paper_is_said(
     assert all(p.differs == expected for p in readme)
 
 
+BEST = "selection last, where theirs may be the best on test"
+
+
 def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
-    assert [p.differs for p in compared(method="dim", mode="stream", protocol="dim-v1")] == [()]
+    assert [p.differs for p in compared(method="dim", mode="stream", protocol="dim-v1")] == [
+        (BEST,)
+    ]
     (pair,) = compared(method="dim", mode="frozen", protocol="default-v1")
-    assert pair.differs == ("protocol default-v1", "images frozen")
+    assert pair.differs == ("protocol default-v1", "images frozen", BEST)
+
+
+@pytest.mark.parametrize("judge", ["resnet18", "resnet18(width=32)", "resnet18(norm=instance)"])
+def test_of_judges_but_convnets_sources_leave_norm_and_width_open(judge: str) -> None:
+    (pair,) = compared(method="dim", mode="stream", protocol="dim-v1", eval_arch=judge)
+    assert pair.paper.accuracy == 75.1
+    assert pair.differs == (BEST, f"judge {judge}, where theirs may have another norm or width")
+    assert not compared(method="dim", eval_arch="convnet3(width=64)")
 
 
 @pytest.mark.parametrize(
