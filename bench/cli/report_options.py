@@ -19,6 +19,7 @@ _HELP = {
     "dataset": "Only these datasets.",
     "method": "Only these methods.",
     "ipc": "Only these numbers of images per class.",
+    "eval_arch": "Only what these architectures judged.",
     "profile": "Only these profiles (and methods that all profiles share).",
     "protocol": "Only these protocols, with or without their version.",
 }
@@ -27,7 +28,7 @@ _HELP = {
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--store`` and the filters; each filter arrives as a list or ``None``."""
     for name, text in reversed(_HELP.items()):
-        command = click.option(f"--{name}", type=CommaList(), help=text)(command)
+        command = click.option(f"--{name.replace('_', '-')}", type=CommaList(), help=text)(command)
     return store_option(command)
 
 

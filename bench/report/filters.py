@@ -10,7 +10,7 @@ from bench.errors import BenchError, UnknownNameError
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-FILTERS = ("dataset", "method", "ipc", "profile", "protocol")
+FILTERS = ("dataset", "method", "ipc", "eval_arch", "profile", "protocol")
 
 
 def select(
@@ -40,9 +40,13 @@ def select(
         if column in failed:
             failed = failed[_texts(failed[column]).isin(names)]
     if kept.empty and not frame.empty:
-        told = ", ".join(f"{c} {' or '.join(v)}" for c, v in wanted.items() if v)
+        told = ", ".join(f"{_named(c)} {' or '.join(v)}" for c, v in wanted.items() if v)
         raise BenchError(f"the store has no result with {told} together")
     return kept, failed
+
+
+def _named(column: str) -> str:
+    return column.replace("_", "-")
 
 
 def _texts(values: Series) -> Series:
@@ -55,5 +59,5 @@ def _matches(column: str, value: str, known: set[str]) -> set[str]:
     if column == "protocol":
         found |= {name for name in known if name.rsplit("-v", 1)[0] == value}
     if not found:
-        raise UnknownNameError(f"{column} in the store", value, known)
+        raise UnknownNameError(f"{_named(column)} in the store", value, known)
     return found | ({"any"} & known if column == "profile" else set())

@@ -43,6 +43,14 @@ def test_a_protocol_may_be_named_without_its_version() -> None:
         assert len(select(frame, failures_of(), {"protocol": [value]})[0]) == count
 
 
+def test_a_judge_is_named_as_it_was_given() -> None:
+    frame = frame_of(cell(eval_arch="convnet3"), cell(eval_arch="vit"))
+    kept, _ = select(frame, failures_of(), {"eval_arch": ["vit"]})
+    assert kept.eval_arch.tolist() == ["vit"]
+    with pytest.raises(UnknownNameError, match="unknown eval-arch in the store 'vti'. Did you"):
+        select(frame, failures_of(), {"eval_arch": ["vti"]})
+
+
 def test_an_unknown_value_is_named_with_what_there_is() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown method in the store 'dmi'.*dim"):
         select(example_frame(), example_failures(), {"method": ["dmi"]})
