@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from numbers import Integral
 from typing import Any
 
 from bench.architecture import canonical_name
@@ -117,9 +118,9 @@ def _check_not_empty(request: Request) -> None:
             raise BenchError(f"no {what} was named")
 
 
-def _check_at_least_one(what: str, value: int) -> None:
-    if value < 1:
-        raise BenchError(f"{what} {value} is not allowed: it must be a whole number from 1 up")
+def _check_at_least_one(what: str, value: Any) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise BenchError(f"{what} {value!r} is not allowed: it must be a whole number from 1 up")
 
 
 def _check_at_most(what: str, value: int, most: int) -> None:

@@ -129,6 +129,8 @@ def test_ids_do_not_depend_on_order_or_company(ipcs: list[int], methods: list[st
         ({"ipcs": [0]}, ["IPC 0", "from 1"]),
         ({"ipcs": [-3]}, ["IPC -3"]),
         ({"ipcs": [61]}, ["IPC 61", "smallest class of mnist", "60"]),
+        ({"ipcs": ["x"]}, ["IPC 'x'", "whole number"]),
+        ({"ipcs": [1.5]}, ["IPC 1.5", "whole number"]),
         ({"seeds": 0}, ["--seeds 0"]),
         ({"eval_nets": 0}, ["--eval-nets 0"]),
         ({"methods": ["dm"], "overrides": {"dm": {"iteratons": 3}}}, ["iteratons", "iterations"]),

@@ -71,7 +71,7 @@ def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Turn ``("dm.iterations=200",)`` into ``{"dm": {"iterations": "200"}}``.
 
     Raises:
-        BenchError: if a value is not of the form METHOD.KEY=VALUE.
+        BenchError: if a value is not of the form METHOD.KEY=VALUE, or a key comes twice.
     """
     settings: dict[str, dict[str, str]] = {}
     for text in values:
@@ -79,7 +79,10 @@ def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
         method, dot, key = left.partition(".")
         if not (sign and dot and method and key):
             raise BenchError(f"--set '{text}' is not of the form METHOD.KEY=VALUE")
-        settings.setdefault(method, {})[key] = value
+        own = settings.setdefault(method, {})
+        if key in own:
+            raise BenchError(f"--set gives {left} twice: {own[key]} and {value}")
+        own[key] = value
     return settings
 
 
