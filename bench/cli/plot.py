@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from bench.cli.report_options import read_store, report_options
+from bench.printable import printable
+from bench.report.gallery import with_artefacts
 from bench.report.plots import PLOTS
 from bench.store.atomic import writing
 
@@ -24,6 +26,10 @@ def plot(kind: str, output: Path, store: Path, **wanted: list[str] | None) -> No
     judged (``bench run --eval-arch``).
     """
     frame, _ = read_store(store, wanted)
+    if kind == "gallery":
+        frame, absent = with_artefacts(frame)
+        for line in absent:
+            click.echo(printable(line), err=True)
     with writing(output):
         files = PLOTS[kind](frame, output)
     for path in files:

@@ -81,6 +81,27 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     return written
 
 
+def with_artefacts(frame: DataFrame) -> tuple[DataFrame, list[str]]:
+    """Leave out what has no artefact here: records can be carried to another machine without.
+
+    Returns:
+        The other rows, and in words what was left out.
+
+    Raises:
+        BenchError: if nothing is left.
+    """
+    here = frame.artefact.map(lambda path: Path(path).exists()) | frame.ipc.isna()
+    absent = frame[~here].drop_duplicates("artefact")
+    if not (here & frame.ipc.notna()).any():
+        first = f": '{absent.artefact.iloc[0]}' does not exist" if len(absent) else ""
+        raise BenchError(f"no artefact of these results is here, so there are no images{first}")
+    told = [
+        f"not shown, as its artefact is not here: {row.method} on {row.dataset} ({row.distil_id})"
+        for row in absent.itertuples()
+    ]
+    return frame[here], told
+
+
 def _panel(row: Row, ipc: int) -> _Panel:
     from bench.distilled.io import load
     from bench.seeds import derive_seed, make_generator

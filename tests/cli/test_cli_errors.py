@@ -68,7 +68,7 @@ def test_wrong_options(
 
 
 def test_a_setting_that_is_given_twice(tmp_path: Path, data_dir: Path) -> None:
-    twice = run_arguments(method="dm", set="dm.iterations=1") + ["--set", "dm.iterations=2"]
+    twice = [*run_arguments(method="dm", set="dm.iterations=1"), "--set", "dm.iterations=2"]
     assert_clean_error(
         bench(*twice, cwd=tmp_path, data=data_dir), "--set gives dm.iterations twice: 1 and 2"
     )

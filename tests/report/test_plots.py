@@ -17,7 +17,7 @@ from bench.distilled.io import save
 from bench.errors import BenchError
 from bench.report import accuracy, cost
 from bench.report.aggregate import collect
-from bench.report.gallery import montage
+from bench.report.gallery import montage, with_artefacts
 from bench.report.looks import look
 from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
 from bench.report.style import find_series, plot_style
@@ -173,6 +173,22 @@ def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
         "gallery-toy-ipc12.png", "gallery-toy-ipc12.svg",
     ]  # fmt: skip
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
+    gone = {"artefact": str(tmp_path / "gone"), "dataset": "toy", "method": "dm"}
+    cells = [
+        gallery_cell(tmp_path, "random", 1),
+        *(cell(**gone, ipc=i, distil_id="d1", cell_id=f"e{i}") for i in (1, 10)),
+        cell(dataset="toy", method="whole", ipc=None, artefact="absent"),
+    ]
+    kept, told = with_artefacts(frame_of(*cells))
+    assert kept.method.tolist() == ["random", "whole"]
+    assert told == ["not shown, as its artefact is not here: dm on toy (d1)"]
+    assert len(plot_gallery(kept, tmp_path)) == 2
+    for rest in (cells[1:], cells[3:]):
+        with pytest.raises(BenchError, match="no artefact of these results is here"):
+            with_artefacts(frame_of(*rest))
 
 
 def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
