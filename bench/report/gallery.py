@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 10
 _MOST_IMAGES = 10
 _LONGEST_NAME = 40
-_WIDEST = 12.5
+_NARROWEST, _WIDEST = 1.02, 12.5
 _LETTERS_PER_INCH, _TITLE_LETTERS_PER_INCH = 15, 12
 _GAP = 2
 _INCHES_PER_IMAGE = 0.26
@@ -152,7 +152,7 @@ def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
     from matplotlib.figure import Figure
 
     columns = max(panel.columns for panel in panels)
-    wide = max(1.35, columns * _INCHES_PER_IMAGE + 0.15)
+    wide = max(_NARROWEST, columns * _INCHES_PER_IMAGE + 0.15)
     tall = len(panels[0].class_names) * _INCHES_PER_IMAGE + 0.6
     across = min(len(panels), int(_WIDEST / wide))
     down = -(-len(panels) // across)
@@ -173,6 +173,7 @@ def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
 
 def _draw(axes: Axes, panel: _Panel, *, letters: int, names: bool) -> None:
     axes.imshow(panel.montage, interpolation="none")
+    axes.set_anchor("W")  # titles are wider than a single image, and begin above it
     axes.set_title(fill(panel.title, letters), fontsize=8, loc="left", pad=3)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
