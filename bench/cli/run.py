@@ -170,9 +170,10 @@ def _print_plan(session: Session, as_json: bool) -> None:
     from bench.plan import plan
 
     estimates, missing = session.estimate(), set(session.missing())
-    rows = [
+    unknown = missing - estimates.keys()
+    rows: list[dict[str, Any]] = [
         {"id": c.id, "cell": c.title, "state": "missing" if c.id in missing else "cached",
-         "estimated_seconds": round(estimates.get(c.id, 0.0), 1)}
+         "estimated_seconds": None if c.id in unknown else round(estimates.get(c.id, 0.0), 1)}
         for c in plan(session.grid)
     ]  # fmt: skip
     rows += [{"id": s.cell.id, "cell": s.cell.title, "state": "skipped", "reason": s.reason}
@@ -181,12 +182,14 @@ def _print_plan(session: Session, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        seconds = float(row.get("estimated_seconds", 0.0))
+        seconds = row.get("estimated_seconds")
         about = f"about {format_seconds(seconds)}" if seconds else row.get("reason", "")
+        about = "could not be measured" if row["id"] in unknown else about
         click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
     total = sum(estimates.values())
+    left_out = f", without {len(unknown)} that could not be measured" if unknown else ""
     click.echo(f"{len(rows)} cells, {len(missing)} missing, about {format_seconds(total)} to run "
-               f"on {session.device.type} (one-step methods not counted)")  # fmt: skip
+               f"on {session.device.type} (one-step methods not counted){left_out}")  # fmt: skip
 
 
 def _report(session: Session, as_json: bool, store: Path) -> None:

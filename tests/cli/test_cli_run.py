@@ -64,6 +64,19 @@ def test_dry_run_computes_nothing(run, tmp_path: Path) -> None:
     assert result.output.count("cached") == 2
 
 
+def test_dry_run_names_what_cannot_be_measured(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> float:
+        raise RuntimeError("no memory for it")
+
+    monkeypatch.setattr("bench.estimate._time_image", fail)
+    lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()
+    assert "could not be measured" not in lines[0]
+    assert lines[1].endswith("could not be measured")
+    assert lines[2].endswith("without 1 that could not be measured")
+    rows = json.loads(run("--method", "random", "--ipc", "1", "--dry-run", "--json").stdout)
+    assert [row["estimated_seconds"] for row in rows] == [0.0, None]
+
+
 def test_set_and_config(run, tmp_path: Path) -> None:
     config = tmp_path / "grid.toml"
     config.write_text('method = ["dm"]\nipc = [1]\n[set.dm]\niterations = 2\n')
