@@ -86,6 +86,7 @@ class ParamInfo:
     min: float | None
     max: float | None
     choices: Sequence[Any] | None
+    checked: bool
 
 
 def describe(params_type: type) -> list[ParamInfo]:
@@ -100,6 +101,7 @@ def describe(params_type: type) -> list[ParamInfo]:
             field.metadata.get("min"),
             field.metadata.get("max"),
             field.metadata.get("choices"),
+            field.metadata.get("check") is not None,
         )
         for field in dataclasses.fields(params_type)
     ]

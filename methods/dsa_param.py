@@ -9,7 +9,8 @@ from bench.plugin import param, parse_strategy
 
 def dsa_param(
     default: Any = "color_crop_cutout_flip_scale_rotate",
-    help: str = "augmentations joined by '_' (flip is left out for digits), or none",
+    help: str = "of color, crop, cutout, flip, scale, rotate, joined by '_' (flip is left out for "
+    "digits), or none",
 ) -> Any:
     """Declare it; by default the whole strategy of DSA's paper.
 

@@ -199,6 +199,7 @@ def test_describe_says_what_show_prints() -> None:
     assert infos["sizes"].type == "tuple[int, ...]"
     assert (infos["rate"].type, infos["rate"].min, infos["rate"].max) == ("float", -10, 10)
     assert infos["norm"].choices == ("instance", "batch", "none")
+    assert [name for name, info in infos.items() if info.checked] == ["names"]
     assert infos["count"].help == "a count"
 
 

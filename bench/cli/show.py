@@ -163,6 +163,8 @@ def _print(facts: dict[str, Any]) -> None:
 def _allowed(row: dict[str, Any]) -> str:
     if row["choices"]:
         return ", ".join(map(str, row["choices"]))
+    if row["checked"]:
+        return "see help"
     low, high = row["min"], row["max"]
     if low is None and high is None:
         return "any"
