@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ class Session:
             only: ids; of the missing cells only those that are, or rest on, one of them.
 
         Raises:
-            Interrupted: it was told to end, by a signal or by its time budget.
+            Interrupted: a signal told it to end; a time budget that is spent ends it without.
+            BenchError: the store can no longer be written, or the executor's surroundings are gone.
         """
         control = self.runner.control
         try:
@@ -187,7 +189,8 @@ def run(
         not in it; :func:`bench.store.query.load_failures` lists them.
 
     Raises:
-        BenchError: for anything wrong with the arguments, before any work.
+        BenchError: for anything wrong with the arguments, before any work; in its course, if the
+            store can no longer be written.
         Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
     for path in plugins:
@@ -195,13 +198,13 @@ def run(
     request = Request(
         methods=_listed(method),
         datasets=_listed(dataset),
-        ipcs=[ipc] if isinstance(ipc, int) else list(ipc),
+        ipcs=[_whole(i) for i in (ipc if isinstance(ipc, Iterable) else [ipc])],
         archs=_listed(arch),
         eval_archs=_listed(eval_arch),
         protocol=protocol,
         modes=_listed(mode),
-        seeds=seeds,
-        eval_nets=eval_nets,
+        seeds=_whole(seeds),
+        eval_nets=_whole(eval_nets),
         profile=profile,
         overrides=overrides or {},
         precision=precision,
@@ -215,6 +218,11 @@ def run(
     session = open_session(spec, control)
     session.run(execute=execute)
     return session.frames()[0]
+
+
+def _whole(value: Any) -> Any:
+    """Turn NumPy's whole numbers into Python's, which JSON knows; the grid refuses the rest."""
+    return int(value) if isinstance(value, Integral) and value is not True else value
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from bench.store.store import Store
 def evaluate_cell(
     cell: EvaluateCell,
     store: Store,
-    split: Callable[[str, str], RealSet],
+    test: RealSet,
     control: Control,
     device: torch.device,
 ) -> dict[str, Any]:
@@ -37,22 +36,21 @@ def evaluate_cell(
     """
     checkpoint = store.checkpoint(cell.id, control)
     try:
-        return _judge(cell, store, split, control, device, _Keeper(checkpoint, device))
+        return _judge(cell, store, test, control, device, _Keeper(checkpoint, device))
     except UnfitStateError as error:
         checkpoint.set_aside(f"'{checkpoint.path}': {error}")
-        return _judge(cell, store, split, control, device, _Keeper(checkpoint, device))
+        return _judge(cell, store, test, control, device, _Keeper(checkpoint, device))
 
 
 def _judge(
     cell: EvaluateCell,
     store: Store,
-    split: Callable[[str, str], RealSet],
+    test: RealSet,
     control: Control,
     device: torch.device,
     keeper: _Keeper,
 ) -> dict[str, Any]:
     distilled = load(store.artefact(cell.distil.id), device)
-    test = split(cell.distil.dataset, "test")
     distilled.check_made_for(test.spec)
     protocol = get_protocol(cell.protocol)
     # One draw for a frozen set: every network and architecture is trained on the same images.
@@ -62,7 +60,7 @@ def _judge(
     rate = protocol.lr if distilled.learning_rate is None else distilled.learning_rate
     trained = evaluate(
         source,
-        distilled.spec,
+        test.spec,
         cell.arch,
         protocol,
         cell.net_seeds,

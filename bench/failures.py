@@ -14,6 +14,8 @@ _SIZES = (
     re.compile(r"Tried to allocate ([\d.]+ \wiB)"),
     re.compile(r"Unable to allocate ([\d.]+ \wiB)"),
 )
+# Of a reason; the whole of it is in the cell's log.
+_LONGEST = 2000
 LESS_MEMORY = "a smaller batch, network or --profile, or bf16, needs less"
 
 
@@ -39,13 +41,18 @@ def fitting() -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """Return why a cell failed, in one line."""
-    text = " ".join(str(error).split())
+    """Return why a cell failed, in one line of bounded length."""
+    text = shorten(" ".join(str(error).split()))
     if is_out_of_memory(error):
         return f"out of memory{_asked(text)}: {LESS_MEMORY}"
     if isinstance(error, CellFailedError | BenchError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shorten(text: str) -> str:
+    """Cut a reason that nobody would read to its end."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def is_out_of_memory(error: BaseException) -> bool:

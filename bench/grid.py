@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from numbers import Integral
 from typing import Any
 
 from bench.architecture import canonical_name
@@ -13,7 +12,7 @@ from bench.cells import DistilCell, EvaluateCell
 from bench.datasets.library import DatasetInfo
 from bench.errors import BenchError, unknown_message
 from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
-from bench.failures import explain
+from bench.failures import explain, shorten
 from bench.method import Method, Prerequisite, Task
 from bench.params import as_dict
 from bench.profiles import PROFILE_PROTOCOL, check_profile, label_profile, resolve_profile
@@ -119,7 +118,7 @@ def _check_not_empty(request: Request) -> None:
 
 
 def _check_at_least_one(what: str, value: Any) -> None:
-    if not isinstance(value, Integral) or value < 1:
+    if type(value) is not int or value < 1:
         raise BenchError(f"{what} {value!r} is not allowed: it must be a whole number from 1 up")
 
 
@@ -218,7 +217,8 @@ class _Builder:
 def _why_skipped(method: type[Method], task: Task) -> str | None:
     """Return why a method declines a task; that its rule fails is a reason, and ends nothing."""
     try:
-        return method.skip(task)
+        reason = method.skip(task)
+        return None if reason is None else shorten(reason)
     except Exception as error:  # a plugin's
         return f"skip() of {method.name} failed: {explain(error)}"
 

@@ -82,10 +82,13 @@ class Stop:
             yield
             return
 
+        taken: list[str] = []  # a spent budget asks as well, and is no signal
+
         def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             name = signal.Signals(number).name
-            if self.requested:
+            if taken:
                 raise KeyboardInterrupt(name)
+            taken.append(name)
             self.request(name, 128 + number)
             if tell is not None:
                 tell(f"{name}: stopping after this step; the next one stops at once")

@@ -22,6 +22,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from bench.errors import BenchError, unknown_message
 
 # Elements of a tuple in a string; the plus of an exponent (1e+5) is part of its number.
+_LONGEST_TEXT = 500  # a record and a table hold all that differs from the profile
 _SEPARATOR = re.compile(r"(?<![0-9.][eE])\+|:")
 
 
@@ -184,9 +185,7 @@ def _convert(value: Any, hint: Any, label: str) -> Any:
     if hint is bool:
         return _to_bool(value, wrong)
     if hint is str:
-        if not isinstance(value, str):
-            raise wrong
-        return value
+        return _to_text(value, label, wrong)
     if isinstance(value, bool) or value is None:
         raise wrong
     try:
@@ -198,6 +197,14 @@ def _convert(value: Any, hint: Any, label: str) -> Any:
     if not math.isfinite(converted):
         raise wrong
     return converted + 0.0  # -0.0 becomes 0.0: equal values, one identity
+
+
+def _to_text(value: Any, label: str, wrong: BenchError) -> str:
+    if not isinstance(value, str):
+        raise wrong
+    if len(value) > _LONGEST_TEXT:
+        raise BenchError(f"{label} has {len(value):,} letters: at most {_LONGEST_TEXT} are allowed")
+    return value
 
 
 def _to_int(value: Any) -> int:

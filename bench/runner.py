@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cells import Cell, EvaluateCell
+from bench.cells import Cell, DistilCell, EvaluateCell
 from bench.control import Control
 from bench.distilling import distil
 from bench.errors import CannotWriteError
@@ -21,6 +21,7 @@ from bench.labels import summary
 from bench.memory import keep_freed_memory
 from bench.plan import Outcome, before, next_cell, plan
 from bench.recording import make_record
+from bench.standing import is_done, is_skipped, pending, why_failed
 from bench.store.lock import cell_lock
 from bench.store.store import Store
 from bench.view import View
@@ -84,8 +85,7 @@ class Runner:
         self.view.begin(cells, self.estimates)
         try:
             for skip in grid.skipped:
-                self._record(skip.cell, "skipped", skip.reason, {})
-                self.finish(skip.cell, "skipped", skip.reason, 0.0)
+                self._skip(skip.cell, skip.reason)
             pending = self.pending(grid)
             for cell in cells:
                 if cell.id not in pending:
@@ -149,8 +149,18 @@ class Runner:
         needed = before(cell)
         if needed is None or self.is_done(needed):
             return True
-        record = self.store.read(needed.id)
-        return record is not None and record.status != "ok"
+        return why_failed(self.store, needed) is not None
+
+    def _skip(self, cell: Cell, reason: str) -> None:
+        """Record that a method declines a cell; a result that is there stays, whatever it says."""
+        if not is_skipped(self.store, cell, reason):
+            with cell_lock(self.store.folder(cell.id)) as held:
+                if self.is_done(cell):
+                    self.finish(cell, "cached", "", 0.0)
+                    return
+                if held:
+                    self._record(cell, "skipped", reason, {})
+        self.finish(cell, "skipped", reason, 0.0)
 
     def _tidy(self, cell: Cell) -> None:
         """Remove what a process left that was killed between a cell's record and its end."""
@@ -162,27 +172,12 @@ class Runner:
                     self.store.checkpoint(cell.id, self.control).remove()
 
     def pending(self, grid: Grid) -> set[str]:
-        """Return the ids of the cells that need work.
-
-        A distilled set whose evaluations are all there is not made again, even if its artefact is
-        gone: records can be carried to another machine without it.
-        """
-        needed = set()
-        for judged in grid.evaluate:
-            cell: Cell | None = judged
-            while cell is not None and not self.is_done(cell):
-                needed.add(cell.id)
-                cell = before(cell)
-        return needed
+        """See :func:`bench.standing.pending`."""
+        return pending(self.store, grid)
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether the store holds the cell's result (and artefact and by-products)."""
-        record = self.store.read(cell.id)
-        if record is None or record.status != "ok":
-            return False
-        if isinstance(cell, EvaluateCell):
-            return True
-        return all(path.exists() for path, _ in self.store.hashed_files(record))
+        """See :func:`bench.standing.is_done`."""
+        return is_done(self.store, cell)
 
     def split(self, dataset: str, split: str) -> RealSet:
         """Return one split of a dataset on the device, opened once."""
@@ -221,14 +216,28 @@ class Runner:
         if needed is not None:
             if self.store.set_aside_damaged_artefact(needed.id):
                 self.ensure(needed)
-            record = self.store.read(needed.id)
-            if record is not None and record.status != "ok":
-                raise CellFailedError(f"it needs '{needed.title}', which failed: {record.reason}")
+            reason = why_failed(self.store, needed)
+            if reason is not None:
+                raise CellFailedError(f"it needs '{needed.title}', which failed: {reason}")
             if not self.is_done(needed):
                 raise _BusyElsewhereError
         if isinstance(cell, EvaluateCell):
-            return evaluate_cell(cell, self.store, self.split, self.control, self.device)
-        return distil(cell, self.store, self.split(cell.dataset, "train"), self.control)
+            test = self._split_of(cell.distil, "test")
+            return evaluate_cell(cell, self.store, test, self.control, self.device)
+        return distil(cell, self.store, self._split_of(cell, "train"), self.control)
+
+    def _split_of(self, cell: DistilCell, split: str) -> RealSet:
+        """Return a split of the dataset that a cell's identity names.
+
+        Raises:
+            CellFailedError: the dataset was imported anew since.
+        """
+        opened = self.split(cell.dataset, split)
+        if opened.sha256 != cell.sha256:
+            raise CellFailedError(
+                f"the dataset '{cell.dataset}' is not what it was when this run began"
+            )
+        return opened
 
     def _record(self, cell: Cell, status: str, reason: str | None, parts: dict[str, Any]) -> None:
         self.store.write(make_record(cell, status, reason, parts, self.device, self.data_dir))

@@ -153,7 +153,7 @@ def _facts(listed: Listed) -> dict[str, Any]:
     info, spec = listed.info, listed.spec
     return {
         "name": listed.name,
-        "state": _state(listed),
+        "state": listed.state,
         "classes": spec.num_classes if spec else None,
         "shape": list(spec.shape) if spec else None,
         "train": info.n_train if info else None,
@@ -173,14 +173,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "x".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value or "")
-
-
-def _state(listed: Listed) -> str:
-    if listed.problem is not None:
-        return "unusable"
-    if listed.info is None:
-        return "not fetched"
-    return "ready" if listed.info.verified else "ready, unverified"
 
 
 def _line(info: DatasetInfo) -> str:

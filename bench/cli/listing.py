@@ -38,6 +38,9 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from bench.printable import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ("name",):
@@ -45,7 +48,7 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
         width = max(len(row["name"]) for row in rows) if name == "name" else None
         table.add_column(name, overflow="fold", min_width=width)
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(Text(printable(value)) for value in row.values()))
     Console().print(table)
 
 
@@ -71,7 +74,7 @@ def _datasets(folder: Path | None) -> list[Row]:
             "name": listed.name,
             "shape": "x".join(map(str, listed.spec.shape)) if listed.spec else "",
             "classes": str(listed.spec.num_classes) if listed.spec else "",
-            "state": listed.problem or ("ready" if listed.info else "not fetched"),
+            "state": listed.problem or listed.state,
             "note": listed.spec.note if listed.spec else "",
             "from": listed.origin,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,8 @@ def retry(
         spec = _spec(saved, store, data_dir, device, plugins, chosen.threads)
         session = _open(saved, spec, control)
         _tell(f"request {saved.id}: {saved.command}")
-        code = max(code, compute(session, chosen.execution(), only=ids))
+        measure = chosen.executor == "local"  # elsewhere, other machines compute
+        code = max(code, compute(session, chosen.execution(), only=ids, measure=measure))
     sys.exit(code)
 
 
@@ -93,7 +95,7 @@ def _spec(
     from bench.datasets.library import data_dir as data_folder
 
     changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
-    if data_dir is not None or not Path(str(saved.spec.get("data_dir"))).is_dir():
+    if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):
         changes["data_dir"] = str(data_folder(data_dir))  # merged from another machine, say
     if device is not None:
         changes["device"] = device

@@ -138,9 +138,12 @@ def _plain(value: Any) -> Any:
 def _print(facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from bench.printable import printable
 
     console = Console(highlight=False)
-    console.print(f"[bold]{facts['name']}[/bold]  ({facts['kind']})")
+    console.print(Text.assemble((facts["name"], "bold"), f"  ({facts['kind']})"))
     for key, value in facts.items():
         if key not in ("kind", "name", "parameters", "profiles") and value not in ("", [], {}):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -150,7 +153,8 @@ def _print(facts: dict[str, Any]) -> None:
         for column in ("name", "type", "default", "allowed", "help"):
             table.add_column(column, overflow="fold")
         for row in facts["parameters"]:
-            table.add_row(row["name"], row["type"], str(row["default"]), _allowed(row), row["help"])
+            texts = row["name"], row["type"], str(row["default"]), _allowed(row), row["help"]
+            table.add_row(*(Text(printable(text)) for text in texts))
         console.print(table)
     for name, profile in facts.get("profiles", {}).items():
         changes = ", ".join(f"{k}={v}" for k, v in profile["overrides"].items()) or "no change"

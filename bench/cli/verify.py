@@ -13,10 +13,11 @@ from bench.cli.options import store_option
 @click.command()
 @store_option
 def verify(store: Path) -> None:
-    """Check that a store is what was written; changes nothing.
+    """Check that records and artefacts belong together; changes nothing.
 
     Every record must be valid and be that of its cell, every artefact must have the sha256 that its
-    record says. A store of records alone is fine. Exit code 1 if anything is wrong.
+    record says. What a record says of results has no hash of its own. A store of records alone is
+    fine. Exit code 1 if anything is wrong.
     """
     from bench.printable import printable
     from bench.report.text import plural
@@ -25,8 +26,10 @@ def verify(store: Path) -> None:
     verdict = verify_store(store)
     for line in verdict.problems:
         click.echo(printable(f"wrong: {line}"))
-    checked = f"{plural(verdict.records, 'record')} and {plural(verdict.artefacts, 'artefact')}"
-    click.echo(f"{checked} are as they were written")
+    click.echo(
+        f"{plural(verdict.records, 'record')} of their cells, "
+        f"{plural(verdict.artefacts, 'artefact')} as written"
+    )
     if verdict.absent:
         click.echo(f"{plural(verdict.absent, 'artefact')} not here")
     if verdict.other_versions:

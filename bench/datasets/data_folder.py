@@ -58,6 +58,15 @@ class Listed:
     info: DatasetInfo | None
     problem: str | None
 
+    @property
+    def state(self) -> str:
+        """Whether it can be used, in a word or two."""
+        if self.problem is not None:
+            return "unusable"
+        if self.info is None:
+            return "not fetched"
+        return "ready" if self.info.verified else "ready, unverified"
+
 
 def data_dir(explicit: Path | None = None) -> Path:
     """Return the data folder: ``explicit``, else ``BENCH_DATA``, else the user's own."""

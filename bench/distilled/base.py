@@ -128,7 +128,7 @@ class DistilledSet(ABC):
         A file may claim any number of classes and any size of image, from which networks are
         built; notes and class names may differ.
         """
-        for name in ("num_classes", "channels", "height", "width", "mean", "std"):
+        for name in ("num_classes", "channels", "height", "width", "mean", "std", "flip"):
             ours, theirs = getattr(self.spec, name), getattr(spec, name)
             if ours != theirs:
                 raise ValueError(

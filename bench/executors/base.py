@@ -47,17 +47,26 @@ class Executor(ABC):
             died: how its process ended, if it left no record behind and is not tried again.
         """
         record = self.runner.store.read(cell.id)
+        if died is not None and (record is None or record.status != "ok"):
+            if self._record_death(cell, seconds, died):
+                return
+            record = self.runner.store.read(cell.id)
         if record is not None and record.status == "ok":
             self.runner.finish(cell, "ok", summary(record.result), seconds)
-        elif died is not None:
-            folder = self.runner.store.folder(cell.id)
-            await_end(folder)
-            with cell_lock(folder):  # takes the dead one's lock away
-                self.runner.fail(cell, died, seconds)
-        elif record is not None:
+        elif record is not None and died is None:
             self.runner.finish(cell, record.status, record.reason or "", seconds)
         else:
             self.runner.finish(cell, "busy", "another process is working on it", seconds)
+
+    def _record_death(self, cell: Cell, seconds: float, died: str) -> bool:
+        """Record that a cell's process died, unless another run has the cell, or has done it."""
+        folder = self.runner.store.folder(cell.id)
+        await_end(folder)
+        with cell_lock(folder) as held:  # takes the dead one's lock away
+            if not held or self.runner.is_done(cell):
+                return False
+            self.runner.fail(cell, died, seconds)
+            return True
 
 
 def waits_for(cell: Cell, unfinished: Container[str]) -> str | None:

@@ -82,6 +82,7 @@ class RayExecutor(Executor):
         self._refs: dict[str, Any] = {}
         self._running: dict[Any, Cell] = {}
         self._begun: set[str] = set()
+        self._resubmitted: set[str] = set()
         self._stopping = False
 
     def __call__(self, cells: Sequence[Cell]) -> None:
@@ -115,7 +116,8 @@ class RayExecutor(Executor):
 
     def _submit(self, cell: Cell) -> None:
         needed = before(cell)
-        waits_for = self._refs.get(needed.id) if needed is not None else None
+        waits = needed is not None and cell.id not in self._resubmitted
+        waits_for = self._refs.get(needed.id) if waits and needed is not None else None
         ref = self._task.remote(self._box, self._spec.to_json(), cell.id, waits_for)
         self._refs[cell.id] = ref
         self._running[ref] = cell
@@ -177,10 +179,10 @@ class RayExecutor(Executor):
     def _settle_raised(self, cell: Cell, error: Any) -> None:
         """Settle a task that raised, or never ran because that of the cell before it was lost."""
         needed = before(cell)
-        if needed is None or needed.id not in self._refs:
+        if needed is None or needed.id not in self._refs or cell.id in self._resubmitted:
             self.ended(cell, 0.0, f"its task failed: {error.cause!r}")
         elif self.runner.is_done(needed):
-            del self._refs[needed.id]
+            self._resubmitted.add(cell.id)
             self._submit(cell)
         elif not self._stopping:
             self.runner.ensure(cell)  # computes nothing: what it needs has failed

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.files import read_plain
 from bench.store.lock import Holder, read_holder
 from bench.store.record import Record, is_cell_id
@@ -64,6 +65,8 @@ def survey(store: Store) -> Iterator[CellState]:
             files = frozenset(os.listdir(f"{cells}/{name}"))
         except (FileNotFoundError, NotADirectoryError):  # gone just now, or a stray file
             continue
+        except OSError as error:
+            raise BenchError(f"'{cells}/{name}' cannot be read: {error.strerror}") from error
         if not os.path.islink(f"{cells}/{name}"):
             yield _state(store, name, files)
 

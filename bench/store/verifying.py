@@ -19,7 +19,7 @@ class Verdict:
     """What was found.
 
     Attributes:
-        records: records that are as they were written.
+        records: records that are valid and those of their cells.
         artefacts: artefacts and by-products that are.
         absent: artefacts and by-products that their records vouch for and that are not here.
         other_versions: records of another version of the schema, which were not checked.

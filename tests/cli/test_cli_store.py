@@ -108,7 +108,7 @@ def test_merge_and_verify(store: Store, tmp_path: Path) -> None:
     assert bench("merge", store.root, "--store", new).output.count("left out") == 2
     result = bench("verify", "--store", new)
     assert result.exit_code == 0
-    assert "4 records and 0 artefacts are as they were written" in result.output
+    assert "4 records of their cells, 0 artefacts as written" in result.output
     assert "2 artefacts not here" in result.output
     result = bench("verify", "--store", store.root)
     assert result.exit_code == 1
