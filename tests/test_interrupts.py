@@ -53,6 +53,15 @@ def test_a_signal_asks_and_a_second_one_ends_at_once(number: signal.Signals, cod
     assert signal.getsignal(number) is before
 
 
+def test_the_first_signal_after_a_spent_budget_asks_as_well() -> None:
+    stop, told = Stop(0), []
+    with stop.catching(told.append):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert len(told) == 1
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_in_another_thread_the_block_runs_as_it_is() -> None:
     before, seen = signal.getsignal(signal.SIGTERM), []
 

@@ -116,6 +116,7 @@ def test_the_wrong_type_is_named_with_its_value(name: str, value: Any) -> None:
         ("norm", "layer", "'layer' is not allowed: choose from instance, batch, none"),
         ("words", "scale+crop", "'crop' is not allowed: choose from scale, flip, color"),
         ("loops", 0, "too small"),
+        ("norm", "x" * 501, "toy.norm has 501 letters: at most 500 are allowed"),
         ("names", "good+Bad", "toy.names = 'Bad' is not allowed: write it small"),
     ],
 )

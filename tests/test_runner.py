@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,11 +16,15 @@ import bench
 import bench.evaluating
 from bench.api import open_session
 from bench.control import Control
+from bench.datasets.real_set import RealSet
+from bench.errors import BenchError
 from bench.evaluation import engine
 from bench.executors.spec import RunSpec
 from bench.grid import Request
 from bench.interrupts import Interrupted, Stop
 from bench.registry import METHODS, load_plugin_file
+from bench.runner import Runner
+from bench.seeds import make_generator
 from bench.store.lock import cell_lock
 from bench.store.query import load_failures
 from bench.store.state_file import load_state
@@ -136,6 +142,110 @@ def test_skips_carry_their_reason(toys, tmp_path, data_dir) -> None:
     failures = load_failures(tmp_path)
     assert list(failures["status"]) == ["skipped"]
     assert list(failures["reason"]) == ["needs at least two images per class"]
+
+
+def test_a_rule_that_skips_later_takes_no_result_away(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    monkeypatch.setattr(METHODS.get("toy-first"), "skip", lambda _: 1 / 0)
+    again, view = go(tmp_path, data_dir, "toy-first", [1, 2])
+    assert accuracies(again) == accuracies(first)
+    assert (view.count("cached"), view.count("skipped")) == (1, 1)
+    (reason,) = load_failures(tmp_path)["reason"]
+    assert "ZeroDivisionError" in reason
+    record = tmp_path / "cells" / load_failures(tmp_path)["cell_id"][0] / "record.json"
+    before = record.stat().st_mtime_ns
+    go(tmp_path, data_dir, "toy-first", [1, 2])
+    assert record.stat().st_mtime_ns == before
+
+
+def test_what_is_tried_again_elsewhere_condemns_nobody(toys, tmp_path, data_dir) -> None:
+    go(tmp_path, data_dir, "toy-fails", 1)
+    failures = load_failures(tmp_path).set_index("cell_id")
+    (distil,) = [i for i, reason in failures.reason.items() if "needs" not in reason]
+    with cell_lock(tmp_path / "cells" / distil):
+        _, view = go(tmp_path, data_dir, "toy-fails", 1)
+    assert view.count("busy") == 2
+    assert view.count("failed") == 0
+
+
+def test_data_that_changed_since_the_run_began_are_refused(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    split = Runner.split
+
+    def imported_anew(self: Runner, dataset: str, part: str) -> RealSet:
+        real = split(self, dataset, part)
+        return replace(real, sha256="0" * 64) if part == "test" else real
+
+    monkeypatch.setattr(Runner, "split", imported_anew)
+    frame, view = go(tmp_path, data_dir, "toy-first", 1)
+    assert len(frame) == 0
+    assert (view.count("ok"), view.count("failed")) == (1, 1)
+    (reason,) = load_failures(tmp_path)["reason"]
+    assert reason == "the dataset 'digits' is not what it was when this run began"
+
+
+class Judged:
+    """Remembers what networks were trained on, and how."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._evaluate = bench.evaluating.evaluate
+        monkeypatch.setattr(bench.evaluating, "evaluate", self)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        self.calls.append((args, named))
+        return self._evaluate(*args, **named)
+
+
+def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypatch) -> None:
+    judged = Judged(monkeypatch)
+    frame, _ = go(tmp_path, data_dir, ["toy-own-pace", "toy-first"], 1)
+    paces = {(named["learning_rate"], named["epochs"]) for _, named in judged.calls}
+    assert paces == {(0.125, 3), (0.01, 40)}
+    steps = frame.set_index("method")["training_steps"]
+    assert (steps["toy-own-pace"], steps["toy-first"]) == (3, 40)
+    record = json.loads(
+        (tmp_path / "cells" / frame.set_index("method").cell_id["toy-own-pace"] / "record.json")
+        .read_text()
+    )  # fmt: skip
+    assert (record["result"]["learning_rate"], record["result"]["epochs"]) == (0.125, 3)
+
+
+def test_every_judge_of_a_frozen_set_sees_the_same_images(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    judged = Judged(monkeypatch)
+    few = {"gan": {"max_steps": 1}}
+    archs = ["convnet1(width=4)", "mlp(width=4)"]
+    go(tmp_path, data_dir, "gan", 1, mode="frozen", eval_arch=archs, overrides=few)
+    first, second = (args[0].epoch(make_generator(0)) for args, _ in judged.calls)
+    assert torch.equal(first[0], second[0])
+    assert judged.calls[0][0][2] != judged.calls[1][0][2]
+    other = tmp_path / "other"
+    go(other, data_dir, "gan", 1, mode="frozen", overrides=few, seeds=2)
+    draws = [args[0].epoch(make_generator(0))[0] for args, _ in judged.calls[2:]]
+    assert torch.equal(draws[0], first[0])
+    assert not torch.equal(draws[1], first[0])
+
+
+def test_the_judge_flips_what_the_dataset_allows_whatever_the_set_says(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    _, view = go(tmp_path, data_dir, "toy-flips", 1)
+    assert view.count("failed") == 1
+    (reason,) = load_failures(tmp_path)["reason"]
+    assert "not made from digits: its flip is True, not False" in reason
+
+
+def test_numbers_may_be_numpys(toys, tmp_path, data_dir) -> None:
+    frame, _ = go(tmp_path, data_dir, "toy-first", np.array([1, 2]), seeds=np.int64(1))
+    assert list(frame["ipc"]) == [1, 2]
+    for wrong in (True, 1.5, "x"):
+        with pytest.raises(BenchError, match="must be a whole number"):
+            go(tmp_path, data_dir, "toy-first", wrong)
 
 
 def test_a_lost_or_damaged_record_is_computed_again(toys, tmp_path, data_dir) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -44,6 +44,30 @@ class ToyWhitened(ToyFirst):
         assert isinstance(made, ImageSet)
         zca = ZCA.fit(self._ctx.real.images, 0.1)
         return ImageSet(made.spec, zca.whiten(made.images), made.labels, {}, zca=zca)
+
+
+@register("method")
+class ToyOwnPace(ToyFirst):
+    """The first images of each class, to be trained on at a rate and for epochs of their own."""
+
+    name = "toy-own-pace"
+
+    def result(self) -> DistilledSet:
+        made = super().result()
+        assert isinstance(made, ImageSet)
+        return ImageSet(made.spec, made.images, made.labels, {}, learning_rate=0.125, epochs=3)
+
+
+@register("method")
+class ToyFlips(ToyFirst):
+    """The first images of each class, which claim that they may be flipped."""
+
+    name = "toy-flips"
+
+    def result(self) -> DistilledSet:
+        made = super().result()
+        assert isinstance(made, ImageSet)
+        return ImageSet(replace(made.spec, flip=True), made.images, made.labels, {})
 
 
 @register("method")

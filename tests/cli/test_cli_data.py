@@ -26,6 +26,24 @@ def test_import_list_and_verify(npz: Path, folder: Path) -> None:
     assert _data("verify", folder=folder).output.startswith("mine: ok ")
 
 
+def test_both_listings_show_what_files_say_and_no_markup(npz: Path, folder: Path) -> None:
+    note = "see [/foo] and [red]\x1b[31m"
+    _data("import", "mine", str(npz), "--note", note, folder=folder)
+    path = next(folder.glob("mine*.sha256"))
+    path.unlink()  # what it was checked against
+    both = (
+        _data("list", folder=folder),
+        CliRunner().invoke(
+            main, ["list", "datasets", "--data-dir", str(folder)], env={"COLUMNS": "200"}
+        ),
+    )
+    for result in both:
+        assert result.exit_code == 0, result.output
+        assert "see [/foo] and [red]" in result.output
+        assert "\x1b" not in result.output
+        assert "ready, unverified" in result.output
+
+
 def test_list_as_json(npz: Path, folder: Path) -> None:
     _data("import", "mine", str(npz), folder=folder)
     rows = {row["name"]: row for row in json.loads(_data("list", "--json", folder=folder).output)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_a_plugin_must_be_named_again(bench: Bench) -> None:
     assert "unknown method 'toy-fails'" in result.stderr
     assert f"name it again: --plugin {TOYS}" in result.stderr
     assert bench.statuses() == ["failed"] * 2 + ["ok"] * 2
+
+
+def test_a_request_may_name_any_folder(bench: Bench) -> None:
+    assert bench("run", "--method", "random").exit_code == 0
+    (path,) = (bench.store.root / "requests").iterdir()
+    request = json.loads(path.read_text())
+    request["spec"]["data_dir"] = "x" * 5000
+    path.write_text(json.dumps(request))
+    gone = next(r for r in bench.store.records() if r.kind == "evaluate")
+    (bench.store.folder(gone.id) / "record.json").unlink()
+    result = bench("retry")
+    assert result.exit_code == 0, result.output
+    assert gone.labels["title"] in result.stderr
 
 
 def test_a_request_is_chosen_by_its_id(bench: Bench) -> None:

@@ -44,6 +44,17 @@ def test_specs_are_complete(source: type[DatasetSource]) -> None:
     assert spec.flip == (source.name not in ("mnist", "svhn"))
 
 
+def test_means_and_deviations_are_the_fields() -> None:
+    # As VICO-UoE/DatasetCondensation normalises, utils.py, get_dataset.
+    assert {source.name: (source.spec.mean, source.spec.std) for source in SOURCES} == {
+        "mnist": ((0.1307,), (0.3081,)),
+        "fashionmnist": ((0.2861,), (0.3530,)),
+        "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+        "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+        "cifar100": ((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
+    }
+
+
 def test_the_fine_classes_are_in_label_order() -> None:
     names = torchvision_sources.CIFAR100.spec.class_names
     assert names == tuple(sorted(names))

@@ -264,6 +264,19 @@ def test_wrong_requests_are_named(source, test_set, options, message):
         run(source, test_set, **options)
 
 
+def test_networks_are_tested_in_eval_mode(test_set):
+    class Moody(torch.nn.Module):
+        def forward(self, x):
+            said = torch.full((len(x),), 1 if self.training else 2)
+            return F.one_hot(said, 4).float()
+
+    net = Moody().train()
+    share = 100 * int((test_set.labels == 2).sum()) / len(test_set)
+    assert share != 100 * int((test_set.labels == 1).sum()) / len(test_set)
+    assert accuracy(net, test_set, "fp32") == pytest.approx(share)
+    assert not net.training
+
+
 def test_accuracy_counts_every_image_once(test_set):
     class Constant(torch.nn.Module):
         def forward(self, x):

@@ -14,17 +14,26 @@ from bench.evaluation.protocols import PROTOCOLS, get_protocol
 
 def test_released_recipes_keep_their_values():
     released = {
-        p.label: (p.epochs, p.nets, p.lr, p.batch_size, p.milestones, p.augment, p.augment_mode)
+        p.label: (
+            p.epochs,
+            p.nets,
+            p.lr,
+            p.batch_size,
+            p.milestones,
+            p.gamma,
+            p.augment,
+            p.augment_mode,
+        )
         for p in PROTOCOLS.values()
     }
     dsa = "color_crop_cutout_flip_scale_rotate"
     assert released == {
-        "default-v1": (1000, 5, 0.01, 256, (0.5,), dsa, "single"),
-        "plain-v1": (300, 5, 0.01, 256, (0.5,), "", "single"),
-        "quick-v1": (300, 2, 0.01, 256, (0.5,), dsa, "single"),
-        "smoke-v1": (40, 2, 0.01, 256, (0.5,), dsa, "single"),
-        "dim-v1": (1000, 5, 0.01, 128, (), "color_crop", "all"),
-    }
+        "default-v1": (1000, 5, 0.01, 256, (0.5,), 0.1, dsa, "single"),
+        "plain-v1": (300, 5, 0.01, 256, (0.5,), 0.1, "", "single"),
+        "quick-v1": (300, 2, 0.01, 256, (0.5,), 0.1, dsa, "single"),
+        "smoke-v1": (40, 2, 0.01, 256, (0.5,), 0.1, dsa, "single"),
+        "dim-v1": (1000, 5, 0.01, 128, (), 1.0, "color_crop", "all"),
+    }  # fmt: skip
     assert {(p.momentum, p.weight_decay, p.selection) for p in PROTOCOLS.values()} == {
         (0.9, 5e-4, "last")
     }

@@ -99,6 +99,22 @@ def test_a_distilled_set_is_complete_with_its_files(store: Store) -> None:
     assert states(store)["c"].is_complete
 
 
+def test_a_folder_that_may_not_be_read_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok_distil(store, "a" * 20)
+    listdir = os.listdir
+
+    def refuse(path: str) -> list[str]:
+        if not path.endswith("cells"):
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(BenchError, match="cannot be read: Permission denied"):
+        list(survey(store))
+
+
 def test_no_store(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="no store at"):
         read_status(tmp_path / "absent")
