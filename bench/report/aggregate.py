@@ -45,13 +45,16 @@ class Row(Block):
         n: how many nets were trained.
         seeds: how many cells, one per seed, were pooled.
         varies: what the spread ranges over, in words.
-        stored_bytes: of the artefact.
+        stored_bytes: what must be kept to train: of the artefact, or of the images drawn from it.
         distinct_images: shown to each net.
         training_steps: of each net.
-        distil_steps: to make one artefact, what it starts from included.
-        distil_seconds: the same in time, mean over the artefacts.
+        distil_steps: to make one artefact, what it starts from included; training that many
+            artefacts share (embeddings, experts) is none.
+        distil_seconds: to make one artefact, what it starts from and shares included, mean over
+            the artefacts.
         new_distil_steps: ``distil_steps`` of the artefacts that no earlier row has charged.
-        new_distil_seconds: the same in time.
+        new_distil_seconds: ``distil_seconds`` of those artefacts. What several artefacts share is
+            in each of them, so rows do not add up.
         eval_seconds: mean per cell.
         device: where the cells ran.
         accuracies: every net's, in percent, in the order of the seeds.

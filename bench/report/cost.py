@@ -83,7 +83,7 @@ def _finish(left: Axes, right: Axes, rows: Sequence[Row]) -> None:
         draw_whole(axes, rows)
     left.set_ylabel("Test accuracy (%)")
     left.set_xlabel(f"Distillation time of the artefact (s, on {listing(r.device for r in rows)})")
-    right.set_xlabel("Stored size of the artefact")
+    right.set_xlabel("Stored size")
 
 
 def _scale(axes: Axes, xs: Sequence[float], formatter: Formatter) -> None:
