@@ -15,6 +15,7 @@ from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
 from bench.failures import explain, shorten
 from bench.method import Method, Prerequisite, Task
 from bench.params import as_dict
+from bench.prerequisites import task_of
 from bench.profiles import PROFILE_PROTOCOL, check_profile, label_profile, resolve_profile
 from bench.registry import METHODS
 
@@ -175,12 +176,7 @@ class _Builder:
         wanted = _prerequisite(method, task)
         before = None
         if wanted is not None:
-            other = _load_method(wanted.method)
-            ipc = None if other.ipc_agnostic else task.ipc
-            params = resolve_profile(other, "paper", wanted.params, ipc, info.spec.name)
-            arch = task.arch if other.uses_arch else None
-            start = Task(info.spec, info.class_counts, ipc, arch, params)
-            before = self._distil_cell(other, start, info, seed)
+            before = self._distil_cell(*task_of(wanted, task), info, seed)
         label, changed = label_profile(
             method, task.params, self.request.profile, task.ipc, info.spec.name
         )

@@ -9,6 +9,8 @@ import torch
 from toys import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
+from bench.params import as_dict, resolve
+from bench.plugin import Context, GeneratorSet, Prerequisite, Task
 from bench.registry import ARCHITECTURES, DATASETS, METHODS
 
 # Imported for their classes, not as a plugin: nothing else should see them.
@@ -35,6 +37,27 @@ def test_architectures(name: str, check: Any) -> None:
 @pytest.mark.parametrize("name", DATASETS.names())
 def test_datasets(name: str, check: Any) -> None:
     check(DATASETS.get(name))
+
+
+class StartsFromDiM(ToyFirst):
+    """Goes on where something goes on that starts from something else."""
+
+    name = "starts-from-dim"
+
+    @classmethod
+    def prerequisite(cls, task: Task) -> Prerequisite:
+        few = {"gan_width": 3, "gan_noise_dim": 14, "batch": 5, "pool": ("convnet1(width=4)",)}
+        return Prerequisite("dim", as_dict(resolve(METHODS.get("dim").Params, few, owner="dim")))
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        assert ctx.start is not None
+        assert isinstance(ctx.start.distilled, GeneratorSet)
+        super().setup(task, ctx)
+
+
+@pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
+def test_a_chain_of_prerequisites(check: Any) -> None:
+    check(StartsFromDiM)
 
 
 class DrawsGlobally(ToyDrift):

@@ -22,9 +22,8 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
 from bench.method import Method, Task
-from bench.params import resolve
+from bench.prerequisites import task_of
 from bench.profiles import PROFILES, resolve_profile
-from bench.registry import METHODS
 from bench.seeds import make_generator
 from bench.store.state_file import load_state, save_state
 
@@ -184,11 +183,9 @@ def _start(cls: type[Method], task: Task, seed: int) -> Start | None:
     wanted = cls.prerequisite(task)
     if wanted is None:
         return None
-    other: type[Method] = METHODS.get(wanted.method)
-    params = resolve(other.Params, wanted.params, owner=other.name, ipc=task.ipc)
-    arch = task.arch if other.uses_arch else None
-    before, ctx = other(), Context(small_real_set(), seed + 1)
-    before.setup(Task(task.spec, task.class_counts, task.ipc, arch, params), ctx)
+    other, first = task_of(wanted, task)
+    before = other()
+    before.setup(first, Context(small_real_set(), seed + 1, start=_start(other, first, seed + 1)))
     before.step(0)
     return Start(before.result(), before.byproducts())
 

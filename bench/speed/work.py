@@ -19,6 +19,7 @@ from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import Protocol
 from bench.method import Method, Task
 from bench.params import resolve
+from bench.prerequisites import task_of
 from bench.registry import METHODS
 
 
@@ -44,13 +45,17 @@ def begin_method(
     cls: type[Method] = METHODS.get(name)
     ipc = None if cls.ipc_agnostic else ipc
     counts = tuple(len(index) for index in real.class_indices)
-    given = resolve(cls.Params, params, owner=name, ipc=ipc)
+    given = resolve(cls.Params, params, owner=name, ipc=ipc, dataset=real.spec.name)
     task = Task(real.spec, counts, ipc, arch if cls.uses_arch else None, given)
+    return _begun(cls, task, real, precision)
+
+
+def _begun(cls: type[Method], task: Task, real: RealSet, precision: str) -> Method:
     start, wanted = None, cls.prerequisite(task)
     if wanted is not None:
-        before = begin_method(
-            wanted.method, wanted.params, real, ipc=task.ipc, arch=task.arch, precision=precision
-        )
+        before = _begun(*task_of(wanted, task), real, precision)
+        if before.steps() == 1:  # a selection has nothing to give before
+            before.step(0)
         start = Start(before.result(), before.byproducts())
     method = cls()
     method.setup(task, Context(real, 0, start=start, precision=precision, rehearsal=True))

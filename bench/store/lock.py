@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bench.files import read_plain
 from bench.store.atomic import writing
@@ -121,15 +121,10 @@ def _acquire(path: Path, content: str) -> bool:
 
 
 def _create(path: Path, content: str) -> bool:
-    # Exclusive creation, not a hard link: some mounted drives have no links.
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file = path.open("x", encoding="utf-8")
+        file = _opened(path)
     except FileExistsError:
         return False
-    except FileNotFoundError:  # `bench clean` removed the empty folder just now
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("x", encoding="utf-8")
     try:
         with file:
             file.write(content)
@@ -137,6 +132,17 @@ def _create(path: Path, content: str) -> bool:
         path.unlink(missing_ok=True)
         raise
     return True
+
+
+def _opened(path: Path) -> TextIO:
+    """Open a file that must not be there yet; its folder is made."""
+    # Exclusive creation, not a hard link: some mounted drives have no links.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return path.open("x", encoding="utf-8")
+    except FileNotFoundError:  # `bench clean` removed the empty folder just now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("x", encoding="utf-8")
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from replay import small_real_set
 from bench.errors import BenchError, UnknownNameError
 from bench.evaluation.protocols import get_protocol
 from bench.meter import host_peak_bytes
+from bench.method import Prerequisite
+from bench.registry import METHODS
 from bench.speed.flops import count, train_flops
 from bench.speed.machine import busy_warning, cpu_model
 from bench.speed.measuring import Observation, Side, Spread, alternate, observer, ratios
@@ -114,6 +116,22 @@ def test_a_method_begins_with_what_it_starts_from() -> None:
               "net_steps": 1}  # fmt: skip
     method = begin_method("dim", params, real, ipc=10, arch="convnet3")
     assert method.step(0)["generator_loss"].isfinite()
+
+
+def test_what_is_done_in_one_step_is_done_before_a_method_begins_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = Prerequisite("random", {})
+    monkeypatch.setattr(METHODS.get("k-means"), "prerequisite", lambda _: wanted)
+    starts = []
+    setup = METHODS.get("k-means").setup
+    monkeypatch.setattr(
+        METHODS.get("k-means"), "setup",
+        lambda self, task, ctx: (starts.append(ctx.start), setup(self, task, ctx)),
+    )  # fmt: skip
+    begin_method("k-means", {}, small_real_set(), ipc=2, arch="convnet1(width=4)")
+    (start,) = starts
+    assert len(start.distilled.labels) == 2 * small_real_set().spec.num_classes
 
 
 def test_training_is_timed_without_testing() -> None:

@@ -297,3 +297,24 @@ def test_a_folder_that_was_cleaned_away_is_made_again(
     monkeypatch.setattr(Path, "open", open_)
     assert held(folder)
     assert not left
+
+
+def test_a_folder_that_was_cleaned_away_may_be_taken_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, opened = tmp_path / "cell", Path.open
+    left = [True]
+
+    def open_(self: Path, *arguments: Any, **named: Any) -> Any:
+        if left and self.name == "lock":
+            left.clear()
+            folder.rmdir()
+            try:
+                return opened(self, *arguments, **named)
+            finally:
+                leave(folder, {"host": "elsewhere", "pid": 1})
+        return opened(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+    assert not held(folder)
+    assert not left
