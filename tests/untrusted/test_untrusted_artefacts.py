@@ -313,7 +313,10 @@ def test_a_generator_without_weights_is_none(path: Path) -> None:
 
 def test_a_set_of_another_dataset_is_told() -> None:
     other = DatasetSpec("other", 2, 1, 8, 9, (0.5,), (0.25,), flip=False)
-    image_set().check_made_for(DatasetSpec("copy", 2, 1, 8, 8, (0.5,), (0.25,), True, note="x"))
+    image_set().check_made_for(DatasetSpec("copy", 2, 1, 8, 8, (0.5,), (0.25,), False, note="x"))
+    flipped = DatasetSpec("flipped", 2, 1, 8, 8, (0.5,), (0.25,), flip=True)
+    with pytest.raises(ValueError, match="not made from flipped: its flip is False, not True"):
+        image_set().check_made_for(flipped)
     with pytest.raises(ValueError, match="not made from other: its width is 8, not 9"):
         image_set().check_made_for(other)
 
