@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from bench.registry import METHODS, load_plugin_file
 
 # Tests are made of tiny operations: threads would wait for each other longer than they work.
 torch.set_num_threads(1)
@@ -37,3 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture
+def toys() -> Iterator[None]:
+    """The toy methods are registered as long as the test lasts."""
+    load_plugin_file(Path(__file__).with_name("toys.py"))
+    yield
+    for name in METHODS.names():
+        if name.startswith("toy-"):
+            METHODS.unregister(name)

@@ -32,6 +32,11 @@ class ToyFirst(SelectionMethod):
     def select(self, task: Task, ctx: Context) -> Tensor:
         return torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
 
+    def images_as_they_are(self) -> ImageSet:
+        made = super().result()
+        assert isinstance(made, ImageSet)
+        return made
+
 
 @register("method")
 class ToyWhitened(ToyFirst):
@@ -40,8 +45,7 @@ class ToyWhitened(ToyFirst):
     name = "toy-whitened"
 
     def result(self) -> DistilledSet:
-        made = super().result()
-        assert isinstance(made, ImageSet)
+        made = self.images_as_they_are()
         zca = ZCA.fit(self._ctx.real.images, 0.1)
         return ImageSet(made.spec, zca.whiten(made.images), made.labels, {}, zca=zca)
 
@@ -53,8 +57,7 @@ class ToyOwnPace(ToyFirst):
     name = "toy-own-pace"
 
     def result(self) -> DistilledSet:
-        made = super().result()
-        assert isinstance(made, ImageSet)
+        made = self.images_as_they_are()
         return ImageSet(made.spec, made.images, made.labels, {}, learning_rate=0.125, epochs=3)
 
 
@@ -65,8 +68,7 @@ class ToyFlips(ToyFirst):
     name = "toy-flips"
 
     def result(self) -> DistilledSet:
-        made = super().result()
-        assert isinstance(made, ImageSet)
+        made = self.images_as_they_are()
         return ImageSet(replace(made.spec, flip=True), made.images, made.labels, {})
 
 

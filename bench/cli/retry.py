@@ -59,8 +59,8 @@ def retry(
         spec = _spec(saved, store, data_dir, device, plugins, chosen.threads)
         session = _open(saved, spec, control)
         _tell(f"request {saved.id}: {saved.command}")
-        measure = chosen.executor == "local"  # elsewhere, other machines compute
-        code = max(code, compute(session, chosen.execution(), only=ids, measure=measure))
+        ended = compute(session, chosen.execution(), only=ids, measure=chosen.is_here)
+        code = max(code, ended)
     sys.exit(code)
 
 

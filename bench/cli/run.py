@@ -93,8 +93,7 @@ def run(
     if dry_run:
         _print_plan(session, as_json)
         return
-    measure = chosen.executor == "local"  # elsewhere, other machines compute
-    sys.exit(compute(session, execute, measure=measure, as_json=as_json))
+    sys.exit(compute(session, execute, measure=chosen.is_here, as_json=as_json))
 
 
 def compute(
@@ -183,8 +182,8 @@ def _print_plan(session: Session, as_json: bool) -> None:
         return
     for row in rows:
         seconds = row.get("estimated_seconds")
-        about = f"about {format_seconds(seconds)}" if seconds else row.get("reason", "")
-        about = "could not be measured" if row["id"] in unknown else about
+        about = row.get("reason", "could not be measured" if row["id"] in unknown else "")
+        about = f"about {format_seconds(seconds)}" if seconds else about
         click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
     total = sum(estimates.values())
     left_out = f", without {len(unknown)} that could not be measured" if unknown else ""

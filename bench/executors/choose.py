@@ -42,6 +42,11 @@ class ExecutorOptions:
     slurm: tuple[str, ...] = ()
     detach: bool = False
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine computes, and may be measured first."""
+        return self.executor == "local"
+
     def check(self) -> None:
         """Refuse an executor that does not exist, and options of another one.
 

@@ -116,8 +116,9 @@ class RayExecutor(Executor):
 
     def _submit(self, cell: Cell) -> None:
         needed = before(cell)
-        waits = needed is not None and cell.id not in self._resubmitted
-        waits_for = self._refs.get(needed.id) if waits and needed is not None else None
+        waits_for = None
+        if needed is not None and cell.id not in self._resubmitted:
+            waits_for = self._refs.get(needed.id)
         ref = self._task.remote(self._box, self._spec.to_json(), cell.id, waits_for)
         self._refs[cell.id] = ref
         self._running[ref] = cell

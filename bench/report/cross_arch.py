@@ -66,7 +66,7 @@ def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
 def _figure(rows: Sequence[Row]) -> Figure:
     from matplotlib.figure import Figure
 
-    panels = {block: members for block, members in _panels(rows).items() if members}
+    panels = _panels(rows)
     if not panels:
         raise BenchError(
             "nothing was judged with two architectures, so there is no transfer to draw: "
@@ -94,7 +94,8 @@ def _panels(rows: Sequence[Row]) -> dict[Block, list[Row]]:
     for row in rows:
         block = found.setdefault(replace(row.block, eval_arch="several architectures"), {})
         block.setdefault(setting_order(vars(row)), []).append(row)
-    return {block: _transferred(settings) for block, settings in found.items()}
+    kept = {block: _transferred(settings) for block, settings in found.items()}
+    return {block: members for block, members in kept.items() if members}
 
 
 def _transferred(settings: Mapping[tuple[Any, ...], list[Row]]) -> list[Row]:

@@ -282,26 +282,11 @@ def test_a_damaged_lock_has_no_holder(tmp_path: Path, content: str) -> None:
     assert read_holder(tmp_path) is None
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
 def test_a_folder_that_was_cleaned_away_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, opened = tmp_path / "cell", Path.open
-    left = [True]
-
-    def open_(self: Path, *arguments: Any, **named: Any) -> Any:
-        if left and self.name == "lock":
-            left.clear()
-            folder.rmdir()
-        return opened(self, *arguments, **named)
-
-    monkeypatch.setattr(Path, "open", open_)
-    assert held(folder)
-    assert not left
-
-
-def test_a_folder_that_was_cleaned_away_may_be_taken_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    """Another may have taken it meanwhile."""
     folder, opened = tmp_path / "cell", Path.open
     left = [True]
 
@@ -312,9 +297,10 @@ def test_a_folder_that_was_cleaned_away_may_be_taken_by_another(
             try:
                 return opened(self, *arguments, **named)
             finally:
-                leave(folder, {"host": "elsewhere", "pid": 1})
+                if taken:
+                    leave(folder, {"host": "elsewhere", "pid": 1})
         return opened(self, *arguments, **named)
 
     monkeypatch.setattr(Path, "open", open_)
-    assert not held(folder)
+    assert held(folder) == (not taken)
     assert not left
