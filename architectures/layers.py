@@ -50,7 +50,7 @@ def make_norm(kind: str, channels: int, size: Size) -> nn.Module:
 
 
 class AvgPool2(nn.Module):
-    """:func:`bench.fused.average_pool2` as a layer."""
+    """:func:`bench.networks.fused_operations.average_pool2` as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` to ``(N, C, H // 2, W // 2)``."""

@@ -8,27 +8,27 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.asking import describe_request
-from bench.cells import EvaluateCell
-from bench.control import CHECKPOINT_EVERY, Control
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.library import data_dir as data_folder
 from bench.datasets.source import Progress, no_progress
-from bench.determinism import use_deterministic_algorithms
-from bench.environment import pick_device, use_threads
-from bench.errors import CannotWriteError
-from bench.estimate import estimate
-from bench.executors.spec import RunSpec
-from bench.grid import Grid, Request, build_grid
-from bench.interrupts import Stop
-from bench.plan import Outcome, narrowed, plan
-from bench.provenance import tell_command_line
-from bench.registry import load_plugin_file
-from bench.runner import Runner, Work
-from bench.store.query import load_frames
-from bench.store.requests import save_request
-from bench.store.store import DEFAULT_STORE, Store
-from bench.view import View
+from bench.grid.control import CHECKPOINT_EVERY, Control
+from bench.grid.estimate import estimate
+from bench.grid.expand import Grid, Request, build_grid
+from bench.grid.order import Outcome, narrowed, plan
+from bench.grid.reporter import View
+from bench.grid.runner import Runner, Work
+from bench.grid.site import RunSpec
+from bench.ledger.asking import describe_request
+from bench.ledger.cell import EvaluateCell
+from bench.ledger.frames import load_frames
+from bench.ledger.requests import save_request
+from bench.ledger.store import DEFAULT_STORE, Store
+from bench.registry.registry import load_plugin_file
+from bench.support.determinism import use_deterministic_algorithms
+from bench.support.errors import CannotWriteError
+from bench.support.machine import pick_device, use_threads
+from bench.support.provenance import tell_command_line
+from bench.support.stopping import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ class Session:
             return self.runner.run(grid, estimates, work)
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return this request's results and failures, see :func:`bench.store.query.load_frames`."""
+        """Return this request's results and failures; see :mod:`bench.ledger.frames`."""
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
         return load_frames(self.runner.store.root, ids)
@@ -185,8 +185,8 @@ def run(
             or ``slurm_execution`` beside it; default: this process, one cell after the other.
 
     Returns:
-        One row per evaluation, see :data:`bench.store.query.FRAME_COLUMNS`. Cells that failed are
-        not in it; :func:`bench.store.query.load_failures` lists them.
+        One row per evaluation, see :data:`bench.ledger.frames.FRAME_COLUMNS`. Cells that failed are
+        not in it; :func:`bench.ledger.frames.load_failures` lists them.
 
     Raises:
         BenchError: for anything wrong with the arguments, before any work; in its course, if the

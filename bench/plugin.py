@@ -1,25 +1,30 @@
 """The one module that plugin authors import."""
 
-from bench.architecture import Architecture, build_network, is_per_sample, parse_architecture
 from bench.augment.dsa import DSA, Draw, parse_strategy
-from bench.augment.zca import ZCA
-from bench.context import Context, Start
 from bench.datasets.real_set import RealSet, denormalise, normalise
 from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.datasets.spec import DatasetSpec
+from bench.datasets.zca import ZCA
+from bench.distillation.context import Context, Start
+from bench.distillation.method import Method, Prerequisite, Reference, SelectionMethod, Task
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
 from bench.distilled.generator_set import GeneratorSet, ImageGenerator
 from bench.distilled.image_set import ImageSet
-from bench.errors import BenchError
-from bench.functional import FunctionalNetwork
-from bench.fused import average_pool2, norm_relu_pool
-from bench.method import Method, Prerequisite, Reference, SelectionMethod, Task
-from bench.native.convolution import image_gradient
-from bench.native.mode import computing
-from bench.params import by_ipc, by_task, param
-from bench.registry import register
-from bench.seeds import global_seed
+from bench.networks.architecture import (
+    Architecture,
+    build_network,
+    is_per_sample,
+    parse_architecture,
+)
+from bench.networks.cpu_kernels.convolution import image_gradient
+from bench.networks.cpu_kernels.mode import computing
+from bench.networks.functional import FunctionalNetwork
+from bench.networks.fused_operations import average_pool2, norm_relu_pool
+from bench.registry.params import by_ipc, by_task, param
+from bench.registry.registry import register
+from bench.support.errors import BenchError
+from bench.support.seeds import global_seed
 
 __all__ = [
     "DSA",

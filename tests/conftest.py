@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from bench.registry import METHODS, load_plugin_file
+from bench.registry.registry import METHODS, load_plugin_file
 
 # Tests are made of tiny operations: threads would wait for each other longer than they work.
 torch.set_num_threads(1)

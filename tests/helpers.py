@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.context import Context
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
-from bench.interrupts import Interrupted, Stop
-from bench.method import Method, Task
-from bench.params import resolve
-from bench.seeds import make_generator
-from bench.store.store import Store
+from bench.distillation.context import Context
+from bench.distillation.method import Method, Task
+from bench.ledger.store import Store
+from bench.registry.params import resolve
+from bench.support.seeds import make_generator
+from bench.support.stopping import Interrupted, Stop
 
 
 class MemoryCache:

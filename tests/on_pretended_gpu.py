@@ -22,6 +22,7 @@ from torch import Tensor
 
 from bench.conformance import methods as conformance
 from bench.datasets.real_set import RealSet
+from bench.distillation.method import Method
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
 from bench.evaluation.engine import TrainedNets, evaluate
@@ -29,11 +30,10 @@ from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.stacked import StackedTraining
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.interrupts import Interrupted
-from bench.method import Method
-from bench.registry import METHODS
-from bench.store.checkpoint import Checkpoint
-from bench.store.state_file import load_state, save_state
+from bench.ledger.checkpoint import Checkpoint
+from bench.ledger.state_file import load_state, save_state
+from bench.registry.registry import METHODS
+from bench.support.stopping import Interrupted
 
 _STEPS, _SEEDS = 4, [11, 12]
 _HERE = conformance.small_real_set()

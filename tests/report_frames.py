@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.store.query import FAILURE_COLUMNS, FRAME_COLUMNS
-from bench.store.record import Record
-from bench.store.store import Store
+from bench.ledger.frames import FAILURE_COLUMNS, FRAME_COLUMNS
+from bench.ledger.record import Record
+from bench.ledger.store import Store
 
 # method -> (profile, arch, modes, steps, seconds, stored bytes per IPC; 0 for a generator)
 _METHODS = {

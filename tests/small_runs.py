@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.view import View
+from bench.grid.reporter import View
 
 SMALL: dict[str, Any] = {"arch": "convnet1(width=4)", "eval_nets": 2, "profile": "smoke"}
 

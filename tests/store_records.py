@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.cells import hash_identity
-from bench.store.record import Record
+from bench.ledger.cell import hash_identity
+from bench.ledger.record import Record
 
 
 def labels() -> dict[str, Any]:

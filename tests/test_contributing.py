@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from bench.cli import main
 from bench.conformance import method_checks
-from bench.registry import METHODS, load_plugin_file
+from bench.registry.registry import METHODS, load_plugin_file
 
 ROOT = Path(__file__).parents[1]
 

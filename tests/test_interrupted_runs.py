@@ -12,12 +12,12 @@ from small_runs import SMALL, Counter, accuracies
 
 import bench
 from bench.api import open_session
-from bench.control import Control
 from bench.evaluation import engine
-from bench.executors.spec import RunSpec
-from bench.grid import Request
-from bench.interrupts import Interrupted, Stop
-from bench.store.state_file import load_state
+from bench.grid.control import Control
+from bench.grid.expand import Request
+from bench.grid.site import RunSpec
+from bench.ledger.state_file import load_state
+from bench.support.stopping import Interrupted, Stop
 
 
 class StopsAt(Counter):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.registry import METHODS
+from bench.registry.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from torch.utils import backend_registration
 
-from bench.registry import METHODS
+from bench.registry.registry import METHODS
 
 ARCHES = ("convnet2(width=8)", "convnet2(width=8,norm=batch)", "resnet10(width=4)")
 # They ask for accuracies to decide when to go on: their dynamic loops.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.augment.zca import ZCA
+from bench.datasets.zca import ZCA
 from bench.plugin import (
     Context,
     DistilledSet,

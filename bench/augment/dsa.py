@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.augment.base import Params
 from bench.augment.operations import OPERATIONS, Operation
 from bench.datasets.spec import DatasetSpec
-from bench.errors import UnknownNameError
+from bench.support.errors import UnknownNameError
 
 FULL_STRATEGY = "color_crop_cutout_flip_scale_rotate"
 MODES = ("single", "all")
@@ -56,7 +56,7 @@ class DSA:
             uniformly from the strategy; ``all`` applies every one in the strategy's order.
 
     Raises:
-        UnknownNameError: a :class:`bench.errors.BenchError`, for an unknown operation or mode.
+        UnknownNameError: for an unknown operation or mode.
     """
 
     def __init__(self, strategy: str = FULL_STRATEGY, mode: str = "single") -> None:
@@ -141,7 +141,7 @@ def parse_strategy(strategy: str) -> tuple[str, ...]:
     """Split a strategy into known names, in its order; empty or ``none`` has none.
 
     Raises:
-        UnknownNameError: a :class:`bench.errors.BenchError`, for an unknown operation.
+        UnknownNameError: a :class:`bench.support.errors.BenchError`, for an unknown operation.
     """
     if strategy.lower() in ("", "none"):
         return ()

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from bench import __version__
-from bench.errors import BenchError
-from bench.printable import printable
+from bench.support.errors import BenchError
+from bench.support.safe_text import printable
 
 # Letters of an error: it may quote what a file holds.
 _LONGEST = 4000
@@ -52,7 +52,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS:
-            from bench.errors import UnknownNameError
+            from bench.support.errors import UnknownNameError
 
             raise UnknownNameError("command", args[0], _COMMANDS)
         return super().resolve_command(ctx, args)
@@ -68,7 +68,7 @@ class _LazyGroup(click.Group):
             click.secho(f"error: {printable(str(error))[:_LONGEST]}", fg="red", err=True)
             sys.exit(2)
         except KeyboardInterrupt as stop:
-            name = str(stop) or "SIGINT"  # a second signal says which, see bench.interrupts
+            name = str(stop) or "SIGINT"  # a second signal says which, see bench.support.stopping
             click.echo(f"stopped at once by {name}", err=True)
             sys.exit(128 + signal.Signals[name])
 

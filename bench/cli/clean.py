@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import store_option
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.store.cleaning import Waste
+    from bench.ledger.cleaning import Waste
 
 # Paths of one kind that are named.
 _SHOWN = 5
@@ -32,9 +32,9 @@ def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
     That is: files that killed processes left behind, damaged files that were set aside, checkpoints
     of cells that are done, and folders of cells that hold no work. Never a result.
     """
-    from bench.report.text import plural, size
-    from bench.store.cleaning import find_waste, remove
-    from bench.store.store import Store
+    from bench.ledger.cleaning import find_waste, remove
+    from bench.ledger.store import Store
+    from bench.report.number_formats import plural, size
 
     waste = find_waste(store, failed=failed, artefacts=artefacts)
     if not waste:
@@ -62,8 +62,8 @@ def _is_terminal() -> bool:
 
 
 def _print(waste: Sequence[Waste], store: Path) -> None:
-    from bench.printable import printable
-    from bench.report.text import duration, plural, size
+    from bench.report.number_formats import duration, plural, size
+    from bench.support.safe_text import printable
 
     kinds = dict.fromkeys(each.kind for each in waste)
     for kind in kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError, unknown_message
+from bench.support.errors import BenchError, unknown_message
 
 _LISTS = ("method", "dataset", "ipc", "arch", "eval_arch", "mode")
 # Reading takes time that grows with the square of the depth.

@@ -36,10 +36,10 @@ def conform(name: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:
-    from bench.architecture import parse_architecture, registered_name
     from bench.conformance import architecture_checks, dataset_checks, method_checks
-    from bench.errors import UnknownNameError
-    from bench.registry import ARCHITECTURES, DATASETS, METHODS
+    from bench.networks.architecture import parse_architecture, registered_name
+    from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
+    from bench.support.errors import UnknownNameError
 
     kinds = (METHODS, ARCHITECTURES, DATASETS)
     is_architecture = registered_name(name) in ARCHITECTURES.names()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import data_dir_option, load_plugins, plugin_option
-from bench.errors import BenchError
-from bench.printable import printable
+from bench.support.errors import BenchError
+from bench.support.safe_text import printable
 
 if TYPE_CHECKING:
     from bench.datasets.library import DatasetInfo, Listed

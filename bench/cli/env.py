@@ -43,8 +43,8 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
 
     from bench.datasets.library import data_dir as data_folder
     from bench.datasets.library import packed_names
-    from bench.environment import describe_environment, pick_device, usable_cpus
-    from bench.files import host_memory
+    from bench.support.files import host_memory
+    from bench.support.machine import describe_environment, pick_device, usable_cpus
 
     about = describe_environment(pick_device("auto"))
     folder = data_folder(data_dir)
@@ -85,7 +85,7 @@ def _devices(cpu: str) -> list[dict[str, Any]]:
 
 
 def _text(name: str, value: Any) -> str:
-    from bench.report.text import size
+    from bench.report.number_formats import size
 
     if name == "devices":
         return "\n".join(

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bench.cli.options import data_dir_option, load_plugins, plugin_option
-from bench.errors import unknown_message
+from bench.support.errors import unknown_message
 
 Row = dict[str, str]
 
@@ -28,7 +28,7 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
         "protocols": _protocols,
     }
     if what not in kinds:
-        from bench.errors import BenchError
+        from bench.support.errors import BenchError
 
         raise BenchError(unknown_message("kind of plugin", what, kinds))
     load_plugins(plugins)
@@ -40,7 +40,7 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
     from rich.table import Table
     from rich.text import Text
 
-    from bench.printable import printable
+    from bench.support.safe_text import printable
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ("name",):
@@ -53,14 +53,14 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
 
 
 def _methods(_: Path | None) -> list[Row]:
-    from bench.registry import METHODS
+    from bench.registry.registry import METHODS
 
     return [{"name": e.name, "what": e.summary(), "from": e.origin}
             for e in METHODS.entries().values()]  # fmt: skip
 
 
 def _architectures(_: Path | None) -> list[Row]:
-    from bench.registry import ARCHITECTURES
+    from bench.registry.registry import ARCHITECTURES
 
     return [{"name": e.name, "what": e.summary(), "from": e.origin}
             for e in ARCHITECTURES.entries().values()]  # fmt: skip

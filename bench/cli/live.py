@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.cells import Cell, EvaluateCell
-from bench.printable import printable
-from bench.view import View
+from bench.grid.reporter import View
+from bench.ledger.cell import Cell, EvaluateCell
+from bench.support.safe_text import printable
 
 _PLAIN_EVERY = 30.0
 # The share of a loop after which its own pace says more than the estimate.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.store.store import DEFAULT_STORE
+from bench.ledger.store import DEFAULT_STORE
 
 
 @click.command()
@@ -21,10 +21,10 @@ def merge(sources: tuple[Path, ...], destination: Path) -> None:
     A result takes the place of a failure. Two results of one cell that differ are a conflict: both
     are told, and --into keeps its own. Exit code 1 if there is a conflict or anything was left out.
     """
-    from bench.printable import printable
-    from bench.report.text import plural
-    from bench.store.merging import COUNTS, merge_store
-    from bench.store.store import Store
+    from bench.ledger.merging import COUNTS, merge_store
+    from bench.ledger.store import Store
+    from bench.report.number_formats import plural
+    from bench.support.safe_text import printable
 
     for source in sources:
         Store(source).check_readable()  # before anything is copied

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from bench.errors import BenchError
-from bench.store.store import DEFAULT_STORE
+from bench.ledger.store import DEFAULT_STORE
+from bench.support.errors import BenchError
 
 
 class CommaList(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
@@ -101,7 +101,7 @@ def parse_seconds(text: str) -> float:
 
 def load_plugins(paths: tuple[Path, ...]) -> None:
     """Import plugin files given on the command line."""
-    from bench.registry import load_plugin_file
+    from bench.registry.registry import load_plugin_file
 
     for path in paths:
         load_plugin_file(path)

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from bench.cli.report_options import read_store, report_options
-from bench.printable import printable
 from bench.report.gallery import with_artefacts
 from bench.report.plots import PLOTS
-from bench.store.atomic import writing
+from bench.support.atomic_files import writing
+from bench.support.safe_text import printable
 
 
 @click.command()

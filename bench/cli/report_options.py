@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import CommaList, store_option
-from bench.errors import BenchError
-from bench.printable import printable
+from bench.support.errors import BenchError
+from bench.support.safe_text import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,9 +40,9 @@ def read_store(
     Raises:
         BenchError: if there is no store, it holds no result, or the filters leave none.
     """
+    from bench.ledger.frames import load_frames
     from bench.report.failures import failure_notes
     from bench.report.filters import select
-    from bench.store.query import load_frames
 
     frame, failures = load_frames(store, note=lambda line: click.echo(printable(line), err=True))
     if frame.empty:

@@ -11,14 +11,14 @@ import click
 
 from bench.cli.executor_options import executor_options
 from bench.cli.options import load_plugins, parse_seconds, plugin_option, store_option
-from bench.errors import BenchError, UnknownNameError
+from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
     from bench.api import Session
-    from bench.control import Control
     from bench.executors.choose import ExecutorOptions
-    from bench.executors.spec import RunSpec
-    from bench.store.requests import SavedRequest
+    from bench.grid.control import Control
+    from bench.grid.site import RunSpec
+    from bench.ledger.requests import SavedRequest
 
 
 @click.command()
@@ -40,7 +40,7 @@ def retry(
     REQUEST is an id, or its beginning, as `bench status` shows it; without one, all of the store's.
     A failed cell keeps its log, and its checkpoint if it has one. Exit codes as of `bench run`.
     """
-    from bench.store.requests import choose_requests
+    from bench.ledger.requests import choose_requests
 
     budget = parse_seconds(time_budget) if time_budget is not None else None
     load_plugins(plugins)
@@ -50,8 +50,8 @@ def retry(
         return
     from bench.cli.live import make_view
     from bench.cli.run import compute
-    from bench.control import Control
-    from bench.interrupts import Stop
+    from bench.grid.control import Control
+    from bench.support.stopping import Stop
 
     control = Control(make_view(quiet=False), Stop(budget))
     code = 0
@@ -68,9 +68,9 @@ def _left(
     store: Path, requests: list[SavedRequest], failed: bool
 ) -> list[tuple[SavedRequest, set[str]]]:
     """Return the requests that have cells to run again, with those; each cell once."""
-    from bench.store.outlook import standings_of
-    from bench.store.store import Store
-    from bench.store.survey import survey
+    from bench.ledger.cell_state import survey
+    from bench.ledger.remaining import standings_of
+    from bench.ledger.store import Store
 
     reader = Store(store)
     states = {state.id: state for state in survey(reader)}
@@ -91,8 +91,8 @@ def _spec(
     saved: SavedRequest, store: Path, data_dir: Path | None, device: str | None,
     plugins: tuple[Path, ...], threads: int | None,
 ) -> RunSpec:  # fmt: skip
-    from bench.asking import rebuild_spec
     from bench.datasets.library import data_dir as data_folder
+    from bench.ledger.asking import rebuild_spec
 
     changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
     if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):
@@ -123,6 +123,6 @@ def _open(saved: SavedRequest, spec: RunSpec, control: Control) -> Session:
 
 
 def _tell(line: str) -> None:
-    from bench.printable import printable
+    from bench.support.safe_text import printable
 
     click.echo(printable(line), err=True)

@@ -23,12 +23,12 @@ from bench.cli.options import (
     plugin_option,
     store_option,
 )
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Execute, Session
     from bench.executors.choose import ExecutorOptions
-    from bench.grid import Request
+    from bench.grid.expand import Request
 
 _LONG = 24 * 3600.0
 
@@ -77,10 +77,10 @@ def run(
     from bench.api import open_session
     from bench.cli.data import progress_bars
     from bench.cli.live import make_view
-    from bench.control import Control
     from bench.datasets.library import data_dir as data_folder
-    from bench.executors.spec import RunSpec
-    from bench.interrupts import Stop
+    from bench.grid.control import Control
+    from bench.grid.site import RunSpec
+    from bench.support.stopping import Stop
 
     spec = RunSpec(
         request, str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
@@ -113,7 +113,7 @@ def compute(
         measure: time a step of each kind of work first, to say how long it will take.
         as_json: print JSON instead of tables.
     """
-    from bench.interrupts import Interrupted
+    from bench.support.stopping import Interrupted
 
     estimates = _estimates(session, session.spec.request) if measure else {}
     try:
@@ -128,8 +128,8 @@ def compute(
 
 
 def _request(options: dict[str, Any], settings: dict[str, dict[str, str]]) -> Request:
-    from bench.grid import Request
-    from bench.registry import METHODS
+    from bench.grid.expand import Request
+    from bench.registry.registry import METHODS
 
     methods = options.pop("method", None)
     datasets = options.pop("dataset", None)
@@ -166,7 +166,7 @@ def _estimates(session: Session, request: Request) -> dict[str, float]:
 
 def _print_plan(session: Session, as_json: bool) -> None:
     from bench.cli.live import format_seconds
-    from bench.plan import plan
+    from bench.grid.order import plan
 
     estimates, missing = session.estimate(), set(session.missing())
     unknown = missing - estimates.keys()
@@ -201,7 +201,7 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from rich.console import Console
 
     from bench.report.terminal import print_report
-    from bench.store.atomic import writing
+    from bench.support.atomic_files import writing
 
     print_report(frame, failures, Console())
     with writing(store / "report"):
@@ -213,7 +213,7 @@ def write_outputs(frame: Any, failures: Any, folder: Path) -> list[Path]:
     """Write the table (Markdown, CSV) and the accuracy and cost plots of a run."""
     from bench.report.plots import plot_accuracy, plot_cost
     from bench.report.tables import render
-    from bench.store.atomic import replacing
+    from bench.support.atomic_files import replacing
 
     written = []
     for name in ("md", "csv"):

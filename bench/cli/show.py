@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bench.cli.options import load_plugins, plugin_option
-from bench.errors import UnknownNameError
+from bench.support.errors import UnknownNameError
 
 
 @click.command()
@@ -36,9 +36,9 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
     Raises:
         UnknownNameError: nothing has that name.
     """
-    from bench.architecture import registered_name
     from bench.evaluation.protocols import PROTOCOLS
-    from bench.registry import ARCHITECTURES, DATASETS, METHODS
+    from bench.networks.architecture import registered_name
+    from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
 
     found = []
     if name in METHODS.names():
@@ -67,7 +67,7 @@ def _head(kind: str, entry: Any) -> dict[str, Any]:
 
 
 def _method(entry: Any) -> dict[str, Any]:
-    from bench.profiles import PROFILES
+    from bench.distillation.profiles import PROFILES
 
     method = entry.load()
     reference = method.reference
@@ -123,14 +123,14 @@ def _protocol(name: str) -> dict[str, Any]:
 def _parameters(params_type: type) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from bench.params import describe
+    from bench.registry.params import describe
 
     return [asdict(info) for info in describe(params_type)]
 
 
 def _plain(value: Any) -> Any:
     """Write a value that depends on IPC or dataset by its rule."""
-    from bench.params import Rule
+    from bench.registry.params import Rule
 
     return value.text if isinstance(value, Rule) else value
 
@@ -140,7 +140,7 @@ def _print(facts: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from bench.printable import printable
+    from bench.support.safe_text import printable
 
     console = Console(highlight=False)
     console.print(Text.assemble((facts["name"], "bold"), f"  ({facts['kind']})"))

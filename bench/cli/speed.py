@@ -37,10 +37,10 @@ def speed(
     that this device does. Takes ten minutes or so, and means something on a quiet machine only.
     """
     load_plugins(plugins)
-    from bench.environment import pick_device
     from bench.speed.machine import busy_warning, load_average
     from bench.speed.session import Plan, measure
     from bench.speed.stages import STAGES
+    from bench.support.machine import pick_device
 
     plan = Plan(
         pick_device(device), precision, stage or tuple(STAGES), repeats, seconds, plain_process
@@ -53,7 +53,7 @@ def speed(
     record = measure(plan, _command(), lambda text: click.echo(text, err=True))
     if output is not None:
         from bench.speed.report import to_markdown
-        from bench.store.atomic import replacing, writing
+        from bench.support.atomic_files import replacing, writing
 
         with writing(output), replacing(output) as temporary:
             temporary.write_text(to_markdown(record), encoding="utf-8")
@@ -74,7 +74,7 @@ def _check_writable(path: Path) -> None:
     Raises:
         BenchError: if it cannot.
     """
-    from bench.store.atomic import writing
+    from bench.support.atomic_files import writing
 
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ def status(as_json: bool, everything: bool, store: Path) -> None:
 
     What is left is known of the grids that `bench run` was asked for on this store.
     """
-    from bench.store.status import read_status
+    from bench.ledger.status import read_status
 
     found = read_status(store)
     if as_json:
@@ -28,7 +28,7 @@ def status(as_json: bool, everything: bool, store: Path) -> None:
     from rich.console import Console
 
     from bench.cli.status_screen import print_status
-    from bench.printable import printable
+    from bench.support.safe_text import printable
 
     for line in found.notes:
         click.echo(printable(line), err=True)

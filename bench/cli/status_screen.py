@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.live import format_seconds
-from bench.printable import printable
-from bench.report.text import plural
-from bench.store.outlook import STANDINGS, Outlook, seconds_since
-from bench.store.status import CellStatus, Status
-from bench.store.survey import STATES
+from bench.ledger.cell_state import STATES
+from bench.ledger.remaining import STANDINGS, Outlook, seconds_since
+from bench.ledger.status import CellStatus, Status
+from bench.report.number_formats import plural
+from bench.support.safe_text import printable
 
 _STYLES = {"ok": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
            "skipped": "yellow", "unusable": "red"}  # fmt: skip

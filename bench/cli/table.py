@@ -26,7 +26,7 @@ def table(
 
     Results of different protocols, profiles, precisions or data are never averaged.
     """
-    from bench.report.published import load_published
+    from bench.report.published.read import load_published
 
     frame, failures = read_store(store, wanted)
     numbers = load_published(published_file) if published or published_file else None
@@ -34,7 +34,7 @@ def table(
     if output is None:
         click.echo(text, nl=False)
         return
-    from bench.store.atomic import replacing, writing
+    from bench.support.atomic_files import replacing, writing
 
     with writing(output), replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -19,9 +19,9 @@ def verify(store: Path) -> None:
     record says. What a record says of results has no hash of its own. A store of records alone is
     fine. Exit code 1 if anything is wrong.
     """
-    from bench.printable import printable
-    from bench.report.text import plural
-    from bench.store.verifying import verify_store
+    from bench.ledger.verifying import verify_store
+    from bench.report.number_formats import plural
+    from bench.support.safe_text import printable
 
     verdict = verify_store(store)
     for line in verdict.problems:

@@ -7,12 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bench.architecture import build_network, canonical_name, is_per_sample, parse_architecture
 from bench.conformance.state import global_state_kept
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
-from bench.params import describe
-from bench.seeds import global_seed, make_generator
+from bench.networks.architecture import (
+    build_network,
+    canonical_name,
+    is_per_sample,
+    parse_architecture,
+)
+from bench.registry.params import describe
+from bench.support.errors import BenchError
+from bench.support.seeds import global_seed, make_generator
 
 ArchitectureCheck = Callable[[str], None]
 

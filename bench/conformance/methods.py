@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from bench.conformance.state import global_state_kept
-from bench.context import Context, Start
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
+from bench.distillation.context import Context, Start
+from bench.distillation.method import Method, Task
+from bench.distillation.prerequisites import task_of
+from bench.distillation.profiles import PROFILES, resolve_profile
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
-from bench.method import Method, Task
-from bench.prerequisites import task_of
-from bench.profiles import PROFILES, resolve_profile
-from bench.seeds import make_generator
-from bench.store.state_file import load_state, save_state
+from bench.ledger.state_file import load_state, save_state
+from bench.support.seeds import make_generator
 
 MethodCheck = Callable[[type[Method]], None]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.source import PARTS, Arrays
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 # More classes and larger images (2048x2048 grey, 1182x1182 RGB) than any dataset that is distilled:
 # networks are built from these numbers, so a file must not claim what it likes.

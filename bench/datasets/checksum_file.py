@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bench.errors import BenchError
-from bench.files import file_sha256, read_plain
+from bench.support.errors import BenchError
+from bench.support.files import file_sha256, read_plain
 
 _MOST_BYTES = 4096
 _TEXT = re.compile(r"# size (\d{1,19}) mtime_ns (\d{1,20})\n([0-9a-f]{64})  (.+)\n")

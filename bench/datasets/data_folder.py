@@ -11,8 +11,8 @@ from bench.datasets.checksum_file import checksum
 from bench.datasets.packed import map_part, read_header
 from bench.datasets.source import PARTS
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError, UnknownNameError
-from bench.registry import DATASETS
+from bench.registry.registry import DATASETS
+from bench.support.errors import BenchError, UnknownNameError
 
 SUFFIX = ".safetensors"
 

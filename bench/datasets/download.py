@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.datasets.source import Progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 _CHUNK = 2**18
 _SILENCE_SECONDS = 60

@@ -12,8 +12,8 @@ from bench.datasets.checks import MOST_VALUES
 from bench.datasets.npz_file import MAX_BYTES
 from bench.datasets.source import PARTS, Arrays, Progress
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
-from bench.files import open_plain
+from bench.support.errors import BenchError
+from bench.support.files import open_plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

@@ -14,7 +14,7 @@ from bench.datasets.image_folder import read_folder
 from bench.datasets.npz_file import read_npz
 from bench.datasets.source import PARTS, Arrays, Progress, channels_first
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 _CHUNK = 4096
 

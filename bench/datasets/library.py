@@ -27,8 +27,8 @@ from bench.datasets.importers import derive_spec, match_spec, read_import
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays, DatasetSource, Progress, no_progress
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError, UnknownNameError
-from bench.registry import DATASETS
+from bench.registry.registry import DATASETS
+from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
     import torch

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bench.datasets.checks import check_images, check_labels
 from bench.datasets.source import Arrays
-from bench.errors import BenchError
-from bench.files import open_plain
+from bench.support.errors import BenchError
+from bench.support.files import open_plain
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 MAX_BYTES = 8 * 2**30

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from bench.datasets.checks import check_spec
 from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
-from bench.files import open_plain
-from bench.strict_json import parse_json
+from bench.support.errors import BenchError
+from bench.support.files import open_plain
+from bench.support.json_files import parse_json
 
 FORMAT = 1
 _MAX_HEADER = 8 * 2**20

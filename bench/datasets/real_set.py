@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from bench.augment.zca import ZCA
 from bench.datasets.spec import DatasetSpec
+from bench.datasets.zca import ZCA
 
 
 def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:

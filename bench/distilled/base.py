@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, Self
 import torch
 from torch import Tensor
 
-from bench.augment.zca import ZCA
 from bench.datasets.spec import DatasetSpec
+from bench.datasets.zca import ZCA
 
 
 class TrainingSource(Protocol):

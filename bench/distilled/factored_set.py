@@ -19,7 +19,7 @@ from bench.datasets.real_set import normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.image_set import FixedSource, ImageSet
-from bench.files import host_memory
+from bench.support.files import host_memory
 
 # What completes the last row and column of parts where the factor does not divide the size.
 _GREY = 0.5

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.modules import module as hooks
 
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
-from bench.registry import GENERATORS
-from bench.seeds import global_seed
+from bench.registry.registry import GENERATORS
+from bench.support.errors import BenchError
+from bench.support.seeds import global_seed
 
 if TYPE_CHECKING:
     from bench.distilled.generator_set import ImageGenerator

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from bench.augment.zca import ZCA
 from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
+from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
 
 # What a set asks of its training is believed up to here: a file must not ask for ever.

@@ -20,10 +20,10 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
-from bench.errors import BenchError
-from bench.files import host_memory, open_plain
-from bench.store.atomic import replacing
-from bench.strict_json import parse_json
+from bench.support.atomic_files import replacing
+from bench.support.errors import BenchError
+from bench.support.files import host_memory, open_plain
+from bench.support.json_files import parse_json
 
 FORMAT = 1
 _HEADER = "bench"

@@ -18,23 +18,23 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.architecture import is_per_sample
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
+from bench.distillation.shared_work import Keeper, State
 from bench.distilled.base import TrainingSource
-from bench.errors import BenchError
+from bench.evaluation.accuracy import accuracy
+from bench.evaluation.cores import Crew, crew
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.outcome import NetOutcome
 from bench.evaluation.protocols import PRECISIONS, Protocol
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedTraining, stacking_pays
-from bench.evaluation.testing import accuracy
-from bench.evaluation.threads import Crew, crew
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.failures import fitting
-from bench.interrupts import Interrupted, Stop
-from bench.long_work import Keeper, State
-from bench.memory import keep_freed_memory
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
+from bench.support.failure_reasons import fitting
+from bench.support.glibc_memory import keep_freed_memory
+from bench.support.stopping import Interrupted, Stop
 
 
 @dataclass(frozen=True)

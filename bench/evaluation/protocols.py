@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.errors import UnknownNameError
+from bench.support.errors import UnknownNameError
 
 # How networks compute: ``bf16`` is autocast with float32 weights.
 PRECISIONS = ("fp32", "bf16")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.interrupts import Stop
-from bench.long_work import Keeper, State
+from bench.distillation.shared_work import Keeper, State
+from bench.support.stopping import Stop
 
 
 class Snapshots:

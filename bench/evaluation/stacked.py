@@ -36,7 +36,7 @@ from bench.augment.dsa import DSA
 from bench.augment.together import augment_together
 from bench.distilled.base import TrainingSource
 from bench.evaluation.training import Recipe
-from bench.seeds import derive_seed, make_generator
+from bench.support.seeds import derive_seed, make_generator
 
 State = dict[str, Tensor]
 

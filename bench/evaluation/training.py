@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.architecture import build_network
 from bench.augment.dsa import DSA
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import TrainingSource
 from bench.evaluation.gradients import Gradient
 from bench.evaluation.protocols import Protocol
-from bench.seeds import derive_seed, global_seed, make_generator
+from bench.networks.architecture import build_network
+from bench.support.seeds import derive_seed, global_seed, make_generator
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
-from bench.cells import Cell
-from bench.executors.deaths import await_end
-from bench.labels import summary
-from bench.plan import before
-from bench.store.lock import cell_lock
+from bench.executors.process_deaths import await_end
+from bench.grid.order import before
+from bench.ledger.cell import Cell
+from bench.ledger.labels import summary
+from bench.ledger.lock import cell_lock
 
 if TYPE_CHECKING:
-    from bench.runner import Runner
+    from bench.grid.runner import Runner
 
 # How often a cell is given to another process after the one that had it died without a word.
 RETRIES = 2
@@ -22,9 +22,9 @@ RETRIES = 2
 class Executor(ABC):
     """Has cells computed by other processes and tells the runner how each ended.
 
-    An executor is a :data:`bench.runner.Work`: it is given the missing cells in an order in which
-    they can run. It launches :func:`bench.executors.work.run_cell` wherever it likes, never a cell
-    before the one that it rests on has ended, and calls :meth:`ended` for each.
+    An executor receives the missing cells in an order in which they can run. It has
+    :func:`bench.executors.remote_cell.run_cell` called wherever it likes, never before the cell
+    that a cell depends on has ended, and calls :meth:`ended` for each.
     """
 
     def __init__(self, runner: Runner) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, UnknownNameError
+from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
     from bench.api import Execute

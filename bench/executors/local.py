@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from bench.cells import Cell
-from bench.errors import BenchError
 from bench.executors.base import RETRIES, Executor, waits_for
-from bench.executors.deaths import how_it_died
 from bench.executors.local_process import WorkerProcess
 from bench.executors.local_slots import divide, visible_gpus
+from bench.executors.process_deaths import how_it_died
 from bench.executors.registered_here import refuse_registered_here, registered_here
-from bench.executors.spec import RunSpec
-from bench.plan import next_cell
+from bench.grid.order import next_cell
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Execute
-    from bench.runner import Runner, Work
+    from bench.grid.runner import Runner, Work
 
 # Seconds between two looks at signals and the time budget.
 _LOOK_EVERY = 0.2

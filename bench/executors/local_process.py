@@ -11,9 +11,9 @@ from contextlib import suppress
 from multiprocessing.connection import Pipe
 from typing import Any
 
-from bench.cells import Cell
 from bench.executors.local_slots import Slot
-from bench.interrupts import AT_ONCE
+from bench.ledger.cell import Cell
+from bench.support.stopping import AT_ONCE
 
 # Of what a worker prints while it computes a cell, this much goes to the cell's log.
 _MOST_OUTPUT = 64 * 1024

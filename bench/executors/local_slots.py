@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.executors.spec import RunSpec
+from bench.grid.site import RunSpec
 
 if TYPE_CHECKING:
     import torch

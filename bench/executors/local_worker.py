@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from bench.errors import BenchError
-from bench.executors.telling import Telling
-from bench.executors.work import run_cell
-from bench.interrupts import AT_ONCE, Interrupted, Stop, handling
+from bench.executors.remote_cell import run_cell
+from bench.executors.remote_reporter import Telling
+from bench.support.errors import BenchError
+from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling
 
 # Seconds between two looks at a running loop that are told.
 _TELL_EVERY = 0.2

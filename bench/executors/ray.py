@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.cells import Cell
-from bench.errors import BenchError
 from bench.executors.base import RETRIES, Executor
 from bench.executors.ray_box import open_box
 from bench.executors.ray_cluster import connected, load_ray
 from bench.executors.ray_task import compute
 from bench.executors.registered_here import refuse_registered_here
-from bench.executors.spec import RunSpec
-from bench.plan import before
+from bench.grid.order import before
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.api import Execute
-    from bench.runner import Runner
+    from bench.grid.runner import Runner
 
 # Seconds between two looks at events, signals and the time budget.
 _LOOK_EVERY = 0.3

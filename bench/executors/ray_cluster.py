@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 
-from bench.environment import usable_cpus
-from bench.errors import BenchError
 from bench.executors.base import RETRIES
+from bench.support.errors import BenchError
+from bench.support.machine import usable_cpus
 
 # Cells leave their results in the store; Ray's own memory holds a few words for each.
 _OBJECT_STORE_BYTES = 100 * 2**20

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.cells import Cell
-from bench.errors import BenchError
 from bench.executors.ray_cluster import load_ray
-from bench.executors.spec import RunSpec
-from bench.executors.telling import Telling
-from bench.executors.work import run_cell
-from bench.interrupts import Interrupted, Stop
-from bench.store.lock import BEAT, PATIENCE
+from bench.executors.remote_cell import run_cell
+from bench.executors.remote_reporter import Telling
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.ledger.lock import BEAT, PATIENCE
+from bench.support.errors import BenchError
+from bench.support.stopping import Interrupted, Stop
 
 # Seconds between two questions whether to stop, two looks at a running loop that are told, and two
 # tries at a cell whose lock the last attempt left behind.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.architecture import registered_name
-from bench.errors import BenchError
-from bench.executors.spec import RunSpec
-from bench.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
+from bench.grid.site import RunSpec
+from bench.networks.architecture import registered_name
+from bench.registry.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
+from bench.support.errors import BenchError
 
 
 def registered_here(spec: RunSpec) -> list[str]:

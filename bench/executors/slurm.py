@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.cells import Cell
-from bench.errors import BenchError
 from bench.executors import slurm_queue
 from bench.executors.base import Executor
 from bench.executors.registered_here import refuse_registered_here
@@ -22,13 +20,15 @@ from bench.executors.slurm_jobs import SlurmJobs
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import QueueSilentError, TaskState
 from bench.executors.slurm_submit import load_submitit
-from bench.interrupts import Interrupted
-from bench.plan import before
+from bench.grid.order import before
+from bench.ledger.cell import Cell
+from bench.support.errors import BenchError
+from bench.support.stopping import Interrupted
 
 if TYPE_CHECKING:
     from bench.api import Execute
-    from bench.executors.spec import RunSpec
-    from bench.runner import Runner
+    from bench.grid.runner import Runner
+    from bench.grid.site import RunSpec
 
 
 def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execute:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench.files import read_plain
-from bench.store.atomic import write_json, writing
-from bench.store.record import is_cell_id
-from bench.store.store import Store
-from bench.strict_json import parse_json
+from bench.ledger.record import is_cell_id
+from bench.ledger.store import Store
+from bench.support.atomic_files import write_json, writing
+from bench.support.files import read_plain
+from bench.support.json_files import parse_json
 
 _LARGEST = 1 << 24
 Stamp = tuple[int, int]

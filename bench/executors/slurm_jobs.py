@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from bench.cells import Cell
 from bench.executors import slurm_queue
 from bench.executors.slurm_batch import (
     Batch,
@@ -19,8 +18,9 @@ from bench.executors.slurm_batch import (
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import GONE, TaskState
 from bench.executors.slurm_submit import chunks, submit
-from bench.plan import before
-from bench.store.store import Store
+from bench.grid.order import before
+from bench.ledger.cell import Cell
+from bench.ledger.store import Store
 
 # A batch that has been on its way into the queue for so many seconds was cut off there.
 _CUT_OFF = 600.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.errors import BenchError
 from bench.executors.base import RETRIES
+from bench.support.errors import BenchError
 
 # What bench itself says to sbatch; another value would break its bookkeeping.
 _TAKEN = (

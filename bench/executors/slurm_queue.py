@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.errors import BenchError
-from bench.executors.deaths import how_it_died
+from bench.executors.process_deaths import how_it_died
+from bench.support.errors import BenchError
 
 _OVER = frozenset((
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "GONE", "NODE_FAIL",

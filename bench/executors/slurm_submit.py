@@ -13,12 +13,12 @@ from contextlib import redirect_stderr
 from types import ModuleType
 from typing import Any
 
-from bench.errors import BenchError
 from bench.executors import slurm_queue
 from bench.executors.slurm_batch import Batch, folder_of, remove_batch, save_batch, with_job
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_task import run_slurm_cell
-from bench.store.store import Store
+from bench.ledger.store import Store
+from bench.support.errors import BenchError
 
 
 def submit(

@@ -16,13 +16,13 @@ from dataclasses import replace
 from datetime import datetime
 from types import FrameType
 
-from bench.cells import Cell
-from bench.errors import BenchError
 from bench.executors import slurm_queue
-from bench.executors.spec import RunSpec
-from bench.executors.work import run_cell
-from bench.interrupts import Interrupted, Stop, handling
-from bench.view import View
+from bench.executors.remote_cell import run_cell
+from bench.grid.reporter import View
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.support.errors import BenchError
+from bench.support.stopping import Interrupted, Stop, handling
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 # How often a job that finds its cell in other hands looks again; SLURM has it wait two minutes

@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from bench.report.aggregate import Row, blocks, collect
-from bench.report.style import Series, draw_whole, find_series, panel_title, plot_style, save
+from bench.report.plot_style import Series, draw_whole, find_series, panel_title, plot_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ def plot_accuracy(frame: DataFrame, out_dir: Path) -> list[Path]:
     """Draw accuracy against IPC.
 
     Args:
-        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
         out_dir: where ``accuracy.png`` and ``accuracy.svg`` go; made if absent.
 
     Returns:

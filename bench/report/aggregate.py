@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from bench.printable import printable
-from bench.report.looks import look, mode_rank, profile_rank
-from bench.report.text import listing, plural
+from bench.report.method_styles import look, mode_rank, profile_rank
+from bench.report.number_formats import listing, plural
+from bench.support.safe_text import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -109,7 +109,7 @@ def collect(frame: DataFrame) -> list[Row]:
     """Pool the cells of ``frame`` into results, in the order that tables show them.
 
     Args:
-        frame: one row per evaluation cell, as ``bench.store.query.load_frame`` returns it.
+        frame: one row per evaluation cell, as ``bench.ledger.frames.load_frame`` returns it.
     """
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells(frame):

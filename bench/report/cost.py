@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.report.accuracy import legend_below
 from bench.report.aggregate import Row, blocks, collect
-from bench.report.style import Series, draw_whole, find_series, panel_title, plot_style, save
-from bench.report.text import listing
+from bench.report.number_formats import listing
+from bench.report.plot_style import Series, draw_whole, find_series, panel_title, plot_style, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def plot_cost(frame: DataFrame, out_dir: Path) -> list[Path]:
     """Draw accuracy against the distillation time of an artefact and against its stored bytes.
 
     Args:
-        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
         out_dir: where ``cost.png`` and ``cost.svg`` go; made if absent.
 
     Returns:

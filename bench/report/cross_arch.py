@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
 from bench.report.aggregate import Block, Row, collect, setting_order
-from bench.report.looks import look
-from bench.report.style import find_series, panel_title, plot_style, save
-from bench.report.text import percent
+from bench.report.method_styles import look
+from bench.report.number_formats import percent
+from bench.report.plot_style import find_series, panel_title, plot_style, save
+from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
     only one judged is left out, but for whole datasets.
 
     Args:
-        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
         out_dir: where ``cross-arch.png`` and ``cross-arch.svg`` go; made if absent.
 
     Returns:

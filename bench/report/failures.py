@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.report.aggregate import cells
-from bench.report.text import ipc_name, listing, plural
+from bench.report.number_formats import ipc_name, listing, plural
 
 if TYPE_CHECKING:
     from pandas import DataFrame

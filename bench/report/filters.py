@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError, UnknownNameError
+from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -9,12 +9,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
-from bench.printable import printable
 from bench.report.aggregate import Row, collect
-from bench.report.looks import look
-from bench.report.style import plot_style, save
-from bench.report.text import plural
+from bench.report.method_styles import look
+from bench.report.number_formats import plural
+from bench.report.plot_style import plot_style, save
+from bench.support.errors import BenchError
+from bench.support.safe_text import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     ten are shown.
 
     Args:
-        frame: one row per evaluation cell (``bench.store.query.load_frame``), at least one.
+        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
         out_dir: where ``gallery-DATASET-ipcN.png`` and ``.svg`` go; made if absent.
 
     Returns:
@@ -104,7 +104,7 @@ def with_artefacts(frame: DataFrame) -> tuple[DataFrame, list[str]]:
 
 def _panel(row: Row, ipc: int) -> _Panel:
     from bench.distilled.io import load
-    from bench.seeds import derive_seed, make_generator
+    from bench.support.seeds import derive_seed, make_generator
 
     path = Path(row.artefacts[0])
     distilled = load(path)

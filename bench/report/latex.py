@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bench.report.sheet import Section, Sheet
-from bench.report.text import MARKS
+from bench.report.document import Section, Sheet
+from bench.report.number_formats import MARKS
 
 _LETTERS = "abcdefghijklmnoprstuvwxyz"
 _SPECIAL = {

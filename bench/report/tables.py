@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.errors import UnknownNameError
 from bench.report.aggregate import Row, collect
-from bench.report.comparison import compare, comparison_sections
+from bench.report.csv_json import to_csv, to_json
+from bench.report.document import Section
 from bench.report.failures import failure_notes
 from bench.report.latex import latex
-from bench.report.machine import to_csv, to_json
 from bench.report.markdown import markdown
-from bench.report.published import Published
-from bench.report.results import result_sections
-from bench.report.sheet import Section
+from bench.report.published.compare import compare, comparison_sections
+from bench.report.published.read import Published
+from bench.report.result_tables import result_sections
+from bench.support.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,7 +32,7 @@ def render(
     """Return the report as text.
 
     Args:
-        frame: one row per evaluation cell, as ``bench.store.query.load_frame`` returns it.
+        frame: one row per evaluation cell, as ``bench.ledger.frames.load_frame`` returns it.
         failures: one row per cell that has no result (``load_failures``).
         format: ``md`` and ``latex`` to read, ``csv`` and ``json`` to compute with.
         published: the papers' numbers to set beside ours; ``None`` leaves the comparison out.

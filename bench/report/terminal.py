@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.report.aggregate import collect
+from bench.report.document import Sheet
 from bench.report.failures import failure_notes
-from bench.report.results import result_sections
-from bench.report.sheet import Sheet
+from bench.report.result_tables import result_sections
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,7 +27,7 @@ def print_report(frame: DataFrame, failures: DataFrame, console: Console) -> Non
     """Print the results, and what failed or was skipped.
 
     Args:
-        frame: one row per evaluation cell (``bench.store.query.load_frame``); may be empty.
+        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``); may be empty.
         failures: one row per cell without a result (``load_failures``); may be empty.
         console: where to; columns are left out until the rest fits its width.
     """

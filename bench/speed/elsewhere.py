@@ -9,10 +9,10 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from bench.errors import BenchError
 from bench.speed.machine import page_faults
 from bench.speed.measuring import Observation, Observer
 from bench.speed.stages import STAGES, made_up_set
+from bench.support.errors import BenchError
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import sys
 
 import torch
 
-from bench.errors import BenchError
-from bench.meter import host_peak_bytes
 from bench.speed.stages import STAGES, made_up_set
+from bench.support.cost_meter import host_peak_bytes
+from bench.support.errors import BenchError
 
 STAGE = "evaluation-ipc50"
 _EPOCHS = 2

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.environment import describe_environment
+from bench.support.machine import describe_environment
 
 if TYPE_CHECKING:
     import torch

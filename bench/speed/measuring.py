@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bench.memory import keep_freed_memory, return_freed_memory
 from bench.speed.machine import page_faults
+from bench.support.glibc_memory import keep_freed_memory, return_freed_memory
 
 # Does so many units of work and returns the seconds that they took.
 Runner = Callable[[int], float]

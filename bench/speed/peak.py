@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.speed.work import wait_for
+from bench.grid.rehearsal import wait_for
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Side of the square matrices; images, channels and side of the maps. Large enough that more of it

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bench.report.document import Section, Sheet, make_sheet
 from bench.report.markdown import markdown
-from bench.report.sheet import Section, Sheet, make_sheet
 from bench.speed.machine import busy_warning
 
 if TYPE_CHECKING:

@@ -12,10 +12,8 @@ from typing import Any
 import torch
 
 from bench.datasets.real_set import RealSet
-from bench.errors import BenchError, UnknownNameError
 from bench.evaluation.protocols import PRECISIONS
-from bench.memory import keep_freed_memory
-from bench.registry import METHODS
+from bench.registry.registry import METHODS
 from bench.speed.elsewhere import plain_elsewhere
 from bench.speed.footprint import STAGE as FOOTPRINT_STAGE
 from bench.speed.footprint import peak_bytes
@@ -23,6 +21,8 @@ from bench.speed.machine import describe_machine, load_average
 from bench.speed.measuring import Observer, Side, Spread, Timing, alternate, observer, ratios
 from bench.speed.peak import Peak, measure_peak
 from bench.speed.stages import STAGES, Stage, made_up_set
+from bench.support.errors import BenchError, UnknownNameError
+from bench.support.glibc_memory import keep_freed_memory
 
 SCHEMA = 1
 LEAST_REPEATS = 5

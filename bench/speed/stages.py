@@ -14,7 +14,7 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.evaluation.protocols import get_protocol
-from bench.seeds import global_seed, make_generator
+from bench.grid.rehearsal import Stepper, begin_method, training_seconds, wait_for
 from bench.speed.flops import dm_flops, gan_flops, matching_flops, train_flops
 from bench.speed.measuring import Runner
 from bench.speed.plain.augment import OPERATIONS, PlainDSA
@@ -23,7 +23,7 @@ from bench.speed.plain.dm import PlainDM
 from bench.speed.plain.evaluation import train_plain
 from bench.speed.plain.gan import PlainGAN
 from bench.speed.plain.networks import PlainConvNet
-from bench.speed.work import Stepper, begin_method, training_seconds, wait_for
+from bench.support.seeds import global_seed, make_generator
 
 # Shapes of CIFAR-10, made-up pixels: speed does not depend on what they show.
 SPEC = DatasetSpec(

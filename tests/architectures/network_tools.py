@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.architecture import build_network
 from bench.datasets.spec import DatasetSpec
-from bench.seeds import global_seed, make_generator
+from bench.networks.architecture import build_network
+from bench.support.seeds import global_seed, make_generator
 
 
 def spec_of(channels: int, height: int, width: int | None = None, classes: int = 10) -> DatasetSpec:

@@ -7,9 +7,9 @@ import torch
 from network_tools import count, images_for, network, spec_of
 from torch.nn import functional as F
 
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
 
 RGB = spec_of(3, 32)
 # Kernel, channels in, channels out.

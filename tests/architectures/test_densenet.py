@@ -10,9 +10,9 @@ from network_tools import count, images_for, network, spec_of
 from torch import nn
 from torchvision.models import DenseNet
 
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
 
 RGB = spec_of(3, 32)
 BLOCKS = (6, 12, 24, 16)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from architectures.layers import AvgPool2, Blocks, make_norm
-from bench.errors import BenchError
-from bench.seeds import make_generator
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 
 
 def maps(*shape: int) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from network_tools import count, images_for, network, spec_of
 from torch.nn import functional as F
 
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
+from bench.networks.architecture import is_per_sample
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional as F
 
-from bench.architecture import is_per_sample
+from bench.networks.architecture import is_per_sample
 
 SPEC = spec_of(1, 16, classes=4)
 NORMS = ["instance", "batch", "group", "layer", "none"]

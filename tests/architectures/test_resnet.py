@@ -12,9 +12,9 @@ from network_tools import count, images_for, network, spec_of
 from torch import nn
 
 from architectures.layers import AvgPool2
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
 
 RGB = spec_of(3, 32)
 NAMES = [f"resnet{depth}{suffix}" for depth in (10, 18, 34, 50) for suffix in ("", "_ap")]

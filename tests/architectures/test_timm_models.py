@@ -14,12 +14,12 @@ from network_tools import count, images_for, network, spec_of
 from torch.nn import functional as F
 
 from architectures.timm_models import Timm
-from bench.architecture import canonical_name, is_per_sample, parse_architecture
 from bench.cli import main
 from bench.cli.options import CommaList
 from bench.conformance import architecture_checks
-from bench.errors import BenchError
-from bench.registry import ARCHITECTURES
+from bench.networks.architecture import canonical_name, is_per_sample, parse_architecture
+from bench.registry.registry import ARCHITECTURES
+from bench.support.errors import BenchError
 
 needs_timm = pytest.mark.skipif(
     importlib.util.find_spec("timm") is None, reason="timm is not installed (the timm extra)"

@@ -8,9 +8,9 @@ from network_tools import count, images_for, network, spec_of
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
 
 RGB = spec_of(3, 32)
 

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from architectures.wide_resnet import WideResNet, WideResNetParams
-from bench.architecture import is_per_sample
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.networks.architecture import is_per_sample
+from bench.support.errors import BenchError
 
 RGB = spec_of(3, 32)
 

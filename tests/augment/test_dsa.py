@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.augment.dsa import DSA, FULL_STRATEGY
 from bench.augment.operations import OPERATIONS
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 SHAPE = (3, 8, 8)
 NAMES = tuple(OPERATIONS)

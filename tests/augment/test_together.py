@@ -7,7 +7,7 @@ import torch
 
 from bench.augment.dsa import DSA
 from bench.augment.together import augment_together
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 
 SIZES = (5, 3, 5, 1, 4, 2, 5, 3)
 

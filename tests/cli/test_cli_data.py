@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bench.cli import main
 from bench.cli.data import data
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 def test_import_list_and_verify(npz: Path, folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_dry_run_names_what_cannot_be_measured(run, monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> float:
         raise RuntimeError("no memory for it")
 
-    monkeypatch.setattr("bench.estimate._time_image", fail)
+    monkeypatch.setattr("bench.grid.estimate._time_image", fail)
     lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()
     assert "could not be measured" not in lines[0]
     assert lines[1].endswith("could not be measured")

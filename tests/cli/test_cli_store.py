@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from store_records import distil_json, evaluate_json, failed_json, hashed
 
 from bench.cli import main
-from bench.store.lock import cell_lock
-from bench.store.requests import AskedCell, SavedRequest, save_request
-from bench.store.store import Store
+from bench.ledger.lock import cell_lock
+from bench.ledger.requests import AskedCell, SavedRequest, save_request
+from bench.ledger.store import Store
 
 
 def bench(*arguments: str | Path, **more: Any) -> Result:

@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from bench.cells import DistilCell, EvaluateCell
 from bench.cli.live import LiveView, PlainView, make_view
-from bench.view import View
+from bench.grid.reporter import View
+from bench.ledger.cell import DistilCell, EvaluateCell
 
 MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
 JUDGED = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")

@@ -9,7 +9,7 @@ import pytest
 
 from bench.datasets.download import download
 from bench.datasets.source import no_progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 def _md5(data: bytes) -> str:

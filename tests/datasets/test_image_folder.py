@@ -12,7 +12,7 @@ from tiny_datasets import make_spec
 from bench.datasets import image_folder
 from bench.datasets.image_folder import read_folder
 from bench.datasets.source import no_progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 def test_pixels_labels_and_names_come_in(tree: Path) -> None:

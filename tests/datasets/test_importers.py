@@ -13,7 +13,7 @@ from tiny_datasets import Npz, make_arrays, make_spec
 
 from bench.datasets.importers import derive_spec, match_spec, pixel_statistics, read_import
 from bench.datasets.source import Arrays, no_progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 @given(hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 5)] * 3, st.sampled_from([1, 3]))))

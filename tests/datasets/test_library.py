@@ -14,8 +14,8 @@ from tiny_datasets import Npz, make_arrays, make_spec
 
 from bench.datasets import library
 from bench.datasets.source import Arrays, DatasetSource, Progress
-from bench.errors import BenchError, UnknownNameError
-from bench.registry import DATASETS
+from bench.registry.registry import DATASETS
+from bench.support.errors import BenchError, UnknownNameError
 
 
 def test_an_imported_dataset_is_found_and_opened(folder: Path, npz: Npz) -> None:

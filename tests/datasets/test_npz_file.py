@@ -13,7 +13,7 @@ from tiny_datasets import Npz, make_arrays
 
 from bench.datasets import npz_file
 from bench.datasets.npz_file import read_npz
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 @pytest.mark.parametrize("compressed", [False, True])

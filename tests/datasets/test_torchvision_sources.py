@@ -16,7 +16,7 @@ import pytest
 from bench.datasets import library, torchvision_sources
 from bench.datasets.library import fetch, open_split
 from bench.datasets.source import DatasetSource, no_progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 SOURCES = [
     torchvision_sources.MNIST,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy_generator import Tied, ToyGenerator
 
-from bench.registry import GENERATORS
+from bench.registry.registry import GENERATORS
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from toy_generator import SPEC
 
 from bench.distilled.image_set import ImageSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 
 
 def image_set(**rest: Any) -> ImageSet:

@@ -20,8 +20,8 @@ from toy_generator import toy_set
 
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
-from bench.errors import BenchError
-from bench.seeds import make_generator
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 
 
 class Bomb:

@@ -16,7 +16,7 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 
 
 def same(first: DistilledSet, second: DistilledSet) -> bool:

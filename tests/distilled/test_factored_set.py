@@ -15,8 +15,8 @@ from bench.datasets.real_set import normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
 from bench.distilled.io import load, load_tensors, save, save_tensors
-from bench.errors import BenchError
-from bench.seeds import make_generator
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 
 SPEC = DatasetSpec("tiny", 3, 3, 8, 6, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), flip=False)
 LABELS = torch.arange(3).repeat_interleave(2)

@@ -11,8 +11,8 @@ from toy_generator import SPEC, ToyGenerator, toy_set
 from bench.datasets.real_set import denormalise, normalise
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import FixedSource, ImageSet
-from bench.errors import UnknownNameError
-from bench.seeds import make_generator
+from bench.support.errors import UnknownNameError
+from bench.support.seeds import make_generator
 
 WEIGHTS = (3 + 2) * 4 + 8  # level and idle as float32, count as int64
 

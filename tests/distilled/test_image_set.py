@@ -10,10 +10,10 @@ import pytest
 import torch
 from toy_generator import SPEC
 
-from bench.augment.zca import ZCA
 from bench.datasets.real_set import normalise
+from bench.datasets.zca import ZCA
 from bench.distilled.image_set import ImageSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 
 LABELS = torch.arange(3).repeat_interleave(2)
 

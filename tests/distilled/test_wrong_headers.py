@@ -14,7 +14,7 @@ from toy_generator import SPEC, toy_set
 
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:

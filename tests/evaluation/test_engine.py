@@ -16,15 +16,15 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
-from bench.errors import BenchError
 from bench.evaluation import engine
+from bench.evaluation.accuracy import accuracy
+from bench.evaluation.cores import crew
 from bench.evaluation.engine import evaluate
 from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.testing import accuracy
-from bench.evaluation.threads import crew
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.seeds import derive_seed, make_generator
+from bench.support.errors import BenchError
+from bench.support.seeds import derive_seed, make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
 ARCH = "convnet3(width=8)"

@@ -11,7 +11,7 @@ from bench.datasets.library import ensure, open_split
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import get_protocol
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 
 CPU = torch.device("cpu")
 # What the README states: points of mean accuracy between bf16 and fp32.

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from bench.errors import UnknownNameError
 from bench.evaluation.protocols import PROTOCOLS, get_protocol
+from bench.support.errors import UnknownNameError
 
 
 def test_released_recipes_keep_their_values():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.evaluation.snapshots import Snapshots
-from bench.interrupts import Interrupted, Stop
+from bench.support.stopping import Interrupted, Stop
 
 CPU = torch.device("cpu")
 

@@ -19,8 +19,8 @@ from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, StackedTraining, stacking_pays
 from bench.evaluation.training import Recipe, initial_network
-from bench.interrupts import Stop
-from bench.seeds import derive_seed, global_seed, make_generator
+from bench.support.seeds import derive_seed, global_seed, make_generator
+from bench.support.stopping import Stop
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

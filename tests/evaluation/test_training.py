@@ -16,7 +16,7 @@ from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.stacked import StackedTraining
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.interrupts import Interrupted
+from bench.support.stopping import Interrupted
 
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)
 RECIPE = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
@@ -42,14 +42,14 @@ class Memory:
         return self.always
 
     def save(self, state: dict[str, Any]) -> bool:
-        from bench.store.state_file import save_state
+        from bench.ledger.state_file import save_state
 
         save_state(state, self.path)
         self.saved += 1
         return True
 
     def load(self, device: torch.device) -> Any:
-        from bench.store.state_file import load_state
+        from bench.ledger.state_file import load_state
 
         return load_state(self.path, device) if self.path.exists() else None
 

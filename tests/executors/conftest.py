@@ -11,7 +11,7 @@ import pytest
 from toy_runs import TOYS, ToyRuns
 from waiting import wait_until
 
-from bench.registry import METHODS, load_plugin_file
+from bench.registry.registry import METHODS, load_plugin_file
 
 
 @pytest.fixture(scope="session")

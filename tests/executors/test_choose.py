@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
-from bench.errors import BenchError
 from bench.executors.choose import ExecutorOptions
+from bench.support.errors import BenchError
 
 
 def run(tmp_path: Path, *arguments: str) -> Result:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from toy_runs import ToyRuns
 
-from bench.cells import Cell
 from bench.executors import base
 from bench.executors.base import Executor
 from bench.executors.ray import RayExecutor
-from bench.store.lock import cell_lock
+from bench.ledger.cell import Cell
+from bench.ledger.lock import cell_lock
 
 
 class Idle(Executor):

@@ -16,15 +16,15 @@ from waiting import PATIENCE, wait_until
 
 import bench.executors.local
 import bench.executors.local_process
-from bench.cells import Cell
-from bench.errors import BenchError
-from bench.executors.deaths import how_it_died
 from bench.executors.local import LocalExecutor, local_execution
 from bench.executors.local_slots import Slot, divide
-from bench.executors.spec import RunSpec
-from bench.interrupts import Stop
-from bench.plan import before, plan
-from bench.registry import METHODS
+from bench.executors.process_deaths import how_it_died
+from bench.grid.order import before, plan
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.registry.registry import METHODS
+from bench.support.errors import BenchError
+from bench.support.stopping import Stop
 
 
 def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:

@@ -14,8 +14,8 @@ from helpers import findings
 from toy_runs import ToyRuns, assert_goes_on
 from waiting import PATIENCE, wait_until
 
-from bench.errors import BenchError
-from bench.interrupts import Interrupted, Stop
+from bench.support.errors import BenchError
+from bench.support.stopping import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
 from bench.executors import ray_box

@@ -20,12 +20,12 @@ from toy_runs import Seen, ToyRuns
 from waiting import PATIENCE
 
 from bench.api import Session
-from bench.cells import DistilCell
-from bench.errors import BenchError
 from bench.executors.slurm import slurm_execution
-from bench.executors.spec import RunSpec
-from bench.interrupts import Interrupted, Stop
-from bench.plan import Outcome
+from bench.grid.order import Outcome
+from bench.grid.site import RunSpec
+from bench.ledger.cell import DistilCell
+from bench.support.errors import BenchError
+from bench.support.stopping import Interrupted, Stop
 
 pytestmark = pytest.mark.slurm
 

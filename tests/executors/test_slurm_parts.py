@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError
 from bench.executors import slurm_queue
 from bench.executors.slurm_batch import (
     load_batches,
@@ -20,7 +19,8 @@ from bench.executors.slurm_batch import (
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import TaskState
 from bench.executors.slurm_submit import chunks, load_submitit, submit
-from bench.store.store import Store
+from bench.ledger.store import Store
+from bench.support.errors import BenchError
 
 
 @pytest.fixture

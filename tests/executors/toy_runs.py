@@ -14,12 +14,12 @@ from helpers import findings
 from waiting import PATIENCE, wait_until
 
 from bench.api import Session, open_session
-from bench.cells import Cell
-from bench.control import Control
-from bench.executors.spec import RunSpec
-from bench.grid import Request
-from bench.interrupts import Stop
-from bench.view import View
+from bench.grid.control import Control
+from bench.grid.expand import Request
+from bench.grid.reporter import View
+from bench.grid.site import RunSpec
+from bench.ledger.cell import Cell
+from bench.support.stopping import Stop
 
 TOYS = Path(__file__).with_name("toy_methods.py")
 ARCH = "convnet1(width=4)"

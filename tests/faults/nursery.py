@@ -16,8 +16,9 @@ from typing import Any
 
 _HEAVY = (
     "bench.api", "bench.cli.run", "bench.cli.live", "bench.cli.data", "bench.cli.table",
-    "bench.estimate", "bench.loop", "bench.distilling", "bench.evaluating", "bench.plugin",
-    "bench.report.tables", "bench.report.terminal", "bench.report.plots", "bench.store.query",
+    "bench.grid.estimate", "bench.distillation.loop", "bench.distillation.distil",
+    "bench.evaluation.evaluate", "bench.plugin",
+    "bench.report.tables", "bench.report.terminal", "bench.report.plots", "bench.ledger.frames",
     "torch._dynamo", "methods.dim", "methods.herding", "methods.random", "architectures.convnet",
     "architectures.resnet", "sklearn.datasets",
 )  # fmt: skip

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from bench.distilled.io import load_tensors
-from bench.files import file_sha256
-from bench.store.record import Record
-from bench.store.state_file import load_state
-from bench.store.store import Store
+from bench.ledger.record import Record
+from bench.ledger.state_file import load_state
+from bench.ledger.store import Store
+from bench.support.files import file_sha256
 
 _KNOWN = ("request.json", "record.json", "artefact.safetensors", "byproducts.safetensors")
 # All that a cost says of the work, and not of how long it took on how many attempts.

@@ -16,14 +16,14 @@ import pytest
 import torch
 from helpers import begin, tiny_context, tiny_real_set
 
-from bench.context import Start
-from bench.control import CHECKPOINT_EVERY
 from bench.datasets.real_set import RealSet
+from bench.distillation.context import Start
 from bench.distilled.image_set import ImageSet
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.store.checkpoint import Checkpoint
+from bench.grid.control import CHECKPOINT_EVERY
+from bench.ledger.checkpoint import Checkpoint
 from methods.dim import DiM
 from methods.dm import DM
 from methods.gan import ConditionalGAN

@@ -8,9 +8,9 @@ import torch
 from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor, nn
 
-from bench.context import Context
+from bench.distillation.context import Context
+from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from bench.profiles import resolve_profile
 from methods import cafe
 from methods.cafe import CAFE, CAFEDSA
 

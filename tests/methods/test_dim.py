@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.context import Context, Start
-from bench.params import as_dict
-from bench.profiles import PROFILES, resolve_profile
+from bench.distillation.context import Context, Start
+from bench.distillation.profiles import PROFILES, resolve_profile
+from bench.registry.params import as_dict
 from methods.dim import DiM, gan_params
 from methods.gan import ConditionalGAN
 

@@ -7,9 +7,9 @@ import torch
 from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 
-from bench.context import Context
+from bench.distillation.context import Context
+from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from bench.profiles import resolve_profile
 from methods.dm import DM
 
 ARCH = "convnet2(width=4)"

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from helpers import tiny_context, tiny_real_set
 from torch import Tensor
 
-from bench.context import Context
-from bench.store.shared import SharedFolder
+from bench.distillation.context import Context
+from bench.ledger.shared import SharedFolder
 from methods.expert_trajectories import ExpertRecipe, ExpertTrajectories
 from methods.real_training import epoch_batches
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.errors import BenchError
-from bench.seeds import make_generator
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 from methods.feature_alignment import (
     alignment_loss,
     class_means,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
 from bench.datasets.real_set import RealSet
-from bench.seeds import make_generator
+from bench.distillation.context import Context
+from bench.support.seeds import make_generator
 from methods.forgetting import (
     Forgetting,
     ForgettingCounter,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from bench.context import Context
+from bench.distillation.context import Context
 from bench.distilled.generator_set import GeneratorSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.compute import _SLICE
 from methods.gan import ConditionalGAN, latent_size
 

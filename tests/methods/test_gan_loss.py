@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.datasets.spec import DatasetSpec
-from bench.seeds import global_seed, make_generator
+from bench.support.seeds import global_seed, make_generator
 from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
 from methods.gan_networks import Discriminator
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError
-from bench.registry import GENERATORS
-from bench.seeds import make_generator
+from bench.registry.registry import GENERATORS
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 from methods.gan_networks import ConditionalGenerator, Discriminator, stage_grids
 
 

@@ -11,8 +11,8 @@ from helpers import begin, tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
-from bench.seeds import make_generator
+from bench.distillation.context import Context
+from bench.support.seeds import make_generator
 from methods.compute import _SLICE
 from methods.gan import ConditionalGAN
 

@@ -10,9 +10,9 @@ from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor, nn
 
 from bench.augment.dsa import DSA
-from bench.context import Context
+from bench.distillation.context import Context
+from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from bench.profiles import resolve_profile
 from methods.dc import DC
 from methods.dsa import SiameseMatching
 from methods.gradient_distance import gradient_distance
@@ -194,7 +194,7 @@ def test_classes_in_one_pass_as_on_a_gpu_or_alone(
 ) -> None:
     alone, together = (start(tiny_context(), cls, arch=arch) for _ in range(2))
     losses = [alone.step(0)["loss"]]
-    monkeypatch.setattr("bench.functional.batches_classes", lambda device: True)
+    monkeypatch.setattr("bench.networks.functional.batches_classes", lambda device: True)
     # The kernels for a CPU know no vmap.
     monkeypatch.setattr("methods.gradient_matching.autocast", lambda ctx: nullcontext())
     together._groups = [slice(0, 2), slice(2, 4)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.herding import Herding, herding_order
 
 

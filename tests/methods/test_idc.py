@@ -11,9 +11,9 @@ from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
+from bench.distillation.context import Context
 from bench.distilled.factored_set import FactoredSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.idc import IDC, gradient_gap
 
 ARCH = "convnet2(width=4)"

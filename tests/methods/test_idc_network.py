@@ -8,8 +8,8 @@ from helpers import tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
-from bench.seeds import make_generator
+from bench.distillation.context import Context
+from bench.support.seeds import make_generator
 from methods.idc_network import TrainedNetwork, cutmix
 
 LABELS = torch.arange(6) % 3

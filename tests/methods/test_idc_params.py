@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.params import resolve
-from bench.profiles import resolve_profile
+from bench.distillation.profiles import resolve_profile
+from bench.registry.params import resolve
 from methods.idc import IDC
 
 

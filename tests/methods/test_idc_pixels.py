@@ -7,7 +7,7 @@ import torch
 from helpers import tiny_context, tiny_real_set
 
 from bench.distilled.factored_set import decode_parts
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.idc_pixels import TurnwiseSGD, first_grids
 
 

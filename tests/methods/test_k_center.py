@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.k_center import KCenter, k_center_order
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from bench.conformance import method_checks
-from bench.context import Context
 from bench.datasets.real_set import denormalise
+from bench.distillation.context import Context
 from bench.distilled.image_set import ImageSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.embedding import class_features, shared_embedding
 from methods.herding import Herding
 from methods.k_means import KMeans, k_means_centres, nearest_distinct

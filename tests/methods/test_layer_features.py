@@ -7,7 +7,7 @@ import torch
 from helpers import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods import layer_features
 from methods.layer_features import LayerFeatures, blocks, why_no_blocks
 

@@ -9,9 +9,9 @@ from helpers import tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
-from bench.errors import BenchError
-from bench.seeds import make_generator
+from bench.distillation.context import Context
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 from methods.compute import _SLICE
 from methods.logit_matching import LogitMatcher, logit_distance
 

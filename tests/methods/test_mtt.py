@@ -11,14 +11,14 @@ from helpers import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 from unrolled_students import unrolled
 
-from bench.context import Context
 from bench.datasets.library import DatasetInfo
 from bench.datasets.spec import DatasetSpec
+from bench.distillation.context import Context
+from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from bench.errors import BenchError
-from bench.grid import Request, build_grid
-from bench.profiles import resolve_profile
-from bench.store.shared import SharedFolder
+from bench.grid.expand import Request, build_grid
+from bench.ledger.shared import SharedFolder
+from bench.support.errors import BenchError
 from methods.mtt import MTT
 from methods.mtt_settings import setting
 from methods.trajectory_loss import InnerStep

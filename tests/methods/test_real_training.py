@@ -8,12 +8,12 @@ from helpers import StopAfter, tiny_context, tiny_real_set
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.context import Context
-from bench.control import Control
-from bench.interrupts import Interrupted, Stop
-from bench.seeds import make_generator
-from bench.store.shared import SharedFolder
-from bench.view import View
+from bench.distillation.context import Context
+from bench.grid.control import Control
+from bench.grid.reporter import View
+from bench.ledger.shared import SharedFolder
+from bench.support.seeds import make_generator
+from bench.support.stopping import Interrupted, Stop
 from methods.real_training import epoch_batches, train_on_real
 
 ARCH = "convnet1(width=4)"

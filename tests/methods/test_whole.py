@@ -4,7 +4,7 @@ import torch
 from helpers import begin, tiny_context, tiny_real_set, tiny_task
 
 from bench.distilled.image_set import ImageSet
-from bench.seeds import make_generator
+from bench.support.seeds import make_generator
 from methods.whole import Whole
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from report_frames import cell, example_frame, frame_of
 
 from bench.report.aggregate import KEYS, aggregate, blocks, collect
-from bench.report.results import result_sections
-from bench.report.style import find_series
+from bench.report.plot_style import find_series
+from bench.report.result_tables import result_sections
 
 accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
 

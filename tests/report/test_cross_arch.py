@@ -11,11 +11,11 @@ from pandas import DataFrame
 from PIL import Image
 from report_frames import cell, frame_of
 
-from bench.errors import BenchError
 from bench.report import cross_arch
 from bench.report.aggregate import collect
+from bench.report.plot_style import plot_style
 from bench.report.plots import PLOTS, plot_cross_arch
-from bench.report.style import plot_style
+from bench.support.errors import BenchError
 
 
 def judged(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from report_frames import cell, example_failures, example_frame, failures_of, frame_of
 
-from bench.errors import BenchError, UnknownNameError
 from bench.report.filters import select
+from bench.support.errors import BenchError, UnknownNameError
 
 
 def test_no_filter_keeps_all() -> None:

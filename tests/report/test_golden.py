@@ -11,7 +11,7 @@ import pytest
 from report_frames import cell, example_failures, example_frame, frame_of
 from rich.console import Console
 
-from bench.report.published import Published
+from bench.report.published.read import Published
 from bench.report.tables import render
 from bench.report.terminal import print_report
 

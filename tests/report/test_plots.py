@@ -14,13 +14,13 @@ from report_frames import cell, example_frame, frame_of
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
-from bench.errors import BenchError
 from bench.report import accuracy, cost
 from bench.report.aggregate import collect
 from bench.report.gallery import montage, with_artefacts
-from bench.report.looks import look
+from bench.report.method_styles import look
+from bench.report.plot_style import find_series, plot_style
 from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
-from bench.report.style import find_series, plot_style
+from bench.support.errors import BenchError
 
 BUILT_IN = ("random", "herding", "k-center", "dm", "gan", "dim", "whole", "dc", "dsa", "mtt")
 

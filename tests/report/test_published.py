@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from report_frames import cell, example_frame, frame_of
 
-from bench.errors import BenchError
-from bench.report import published
+from bench.report.published import read as published
 from bench.report.aggregate import collect
-from bench.report.comparison import Comparison, compare, comparison_sections, standard_error
-from bench.report.matching import differs
-from bench.report.published import Published, find_published, load_published
+from bench.report.published.compare import Comparison, compare, comparison_sections, standard_error
+from bench.report.published.match import differs
+from bench.report.published.read import Published, find_published, load_published
+from bench.support.errors import BenchError
 
 HEADER = "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source"
 
@@ -217,8 +217,10 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, words: s
 def test_an_absent_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BenchError, match=r"none\.csv"):
         load_published(tmp_path / "none.csv")
-    (tmp_path / "b" / "report").mkdir(parents=True)
-    monkeypatch.setattr(published, "__file__", str(tmp_path / "b" / "report" / "published.py"))
+    (tmp_path / "b" / "report" / "published").mkdir(parents=True)
+    monkeypatch.setattr(
+        published, "__file__", str(tmp_path / "b" / "report" / "published" / "read.py")
+    )
     monkeypatch.setattr(published, "files", lambda name: [])
     with pytest.raises(BenchError, match="--published-file"):
         find_published()
@@ -233,7 +235,7 @@ def test_an_installed_file_is_found_where_the_package_is_no_checkout(
 
     (tmp_path / "site").mkdir()
     (tmp_path / "paper_numbers.csv").write_text(HEADER + "\n")
-    monkeypatch.setattr(published, "__file__", str(tmp_path / "a" / "b" / "c" / "published.py"))
+    monkeypatch.setattr(published, "__file__", str(tmp_path / "a" / "b" / "c" / "read.py"))
     monkeypatch.setattr(published, "files", lambda name: [Installed()])
     assert find_published() == tmp_path / "paper_numbers.csv"
     assert load_published() == []

@@ -8,8 +8,8 @@ from torch.utils.data import Sampler
 from bench.augment.dsa import Draw
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
-from bench.seeds import derive_seed, make_generator
 from bench.speed.plain.augment import Drawn
+from bench.support.seeds import derive_seed, make_generator
 
 
 def small_real_set(classes: int = 3, per_class: int = 30) -> RealSet:

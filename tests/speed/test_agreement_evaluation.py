@@ -10,17 +10,17 @@ import torch
 from replay import EpochOrders, small_real_set
 from torch import nn
 
-from bench.architecture import build_network, parse_architecture
 from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import FixedSource
-from bench.errors import BenchError
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.registry import ARCHITECTURES
-from bench.seeds import derive_seed, global_seed, make_generator
+from bench.networks.architecture import build_network, parse_architecture
+from bench.registry.registry import ARCHITECTURES
 from bench.speed.flops import count
 from bench.speed.plain.evaluation import train_plain
 from bench.speed.plain.networks import PlainConvNet
+from bench.support.errors import BenchError
+from bench.support.seeds import derive_seed, global_seed, make_generator
 
 CPU = torch.device("cpu")
 REAL = small_real_set()

@@ -10,11 +10,11 @@ from helpers import begin
 from replay import plain_draw, small_real_set
 
 from bench.augment.dsa import DSA
-from bench.context import Context, Start
+from bench.distillation.context import Context, Start
+from bench.distillation.method import Method
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
-from bench.method import Method
-from bench.registry import METHODS
+from bench.registry.registry import METHODS
 from bench.speed.plain.dim import PlainDiM
 from bench.speed.plain.dm import PlainDM
 from bench.speed.plain.gan import PlainGAN

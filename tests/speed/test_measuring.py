@@ -9,17 +9,17 @@ import pytest
 import torch
 from replay import small_real_set
 
-from bench.errors import BenchError, UnknownNameError
+from bench.distillation.method import Prerequisite
 from bench.evaluation.protocols import get_protocol
-from bench.meter import host_peak_bytes
-from bench.method import Prerequisite
-from bench.registry import METHODS
+from bench.grid.rehearsal import Stepper, begin_method, training_seconds
+from bench.registry.registry import METHODS
 from bench.speed.flops import count, train_flops
 from bench.speed.machine import busy_warning, cpu_model
 from bench.speed.measuring import Observation, Side, Spread, alternate, observer, ratios
 from bench.speed.peak import measure_peak
 from bench.speed.session import Plan
-from bench.speed.work import Stepper, begin_method, training_seconds
+from bench.support.cost_meter import host_peak_bytes
+from bench.support.errors import BenchError, UnknownNameError
 
 CPU = torch.device("cpu")
 

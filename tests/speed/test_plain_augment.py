@@ -7,8 +7,8 @@ import torch
 from replay import plain_draw
 
 from bench.augment.dsa import DSA
-from bench.seeds import make_generator
 from bench.speed.plain.augment import OPERATIONS, PlainDSA, apply
+from bench.support.seeds import make_generator
 
 IMAGES = torch.randn(6, 3, 32, 32, generator=make_generator(1))
 

@@ -29,9 +29,9 @@ from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
-from bench.errors import BenchError
-from bench.registry import GENERATORS
-from bench.seeds import make_generator
+from bench.registry.registry import GENERATORS
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 
 SPEC = DatasetSpec("tiny", 2, 1, 8, 8, (0.5,), (0.25,), flip=False)
 LABELS = torch.tensor([0, 0, 1, 1])

@@ -15,14 +15,14 @@ from bad_files import ESCAPES, PICKLES, write_png
 from click.testing import CliRunner
 from store_records import distil_json, evaluate_json, record
 
-from bench.augment.zca import ZCA
 from bench.cli import main
 from bench.datasets.spec import DatasetSpec
+from bench.datasets.zca import ZCA
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load_tensors, save, save_tensors
-from bench.executors.spec import RunSpec
-from bench.grid import Request
-from bench.store.store import Store
+from bench.grid.expand import Request
+from bench.grid.site import RunSpec
+from bench.ledger.store import Store
 
 SPEC = DatasetSpec("digits", 2, 1, 4, 4, (0.5,), (0.25,), flip=False)
 LABELS = torch.tensor([0, 1])

@@ -29,7 +29,7 @@ from bench.datasets import download, library
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays
 from bench.datasets.spec import DatasetSpec
-from bench.errors import BenchError, UnknownNameError
+from bench.support.errors import BenchError, UnknownNameError
 
 SPEC = DatasetSpec("mine", 2, 1, 3, 3, (0.5,), (0.25,), flip=False)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from bench.datasets.image_folder import read_folder
 from bench.datasets.source import no_progress
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 
 def make_tree(root: Path) -> Path:

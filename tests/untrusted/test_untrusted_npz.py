@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bench.datasets import library
 from bench.datasets.npz_file import read_npz
 from bench.datasets.source import Arrays
-from bench.errors import BenchError
+from bench.support.errors import BenchError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_records import distil_json, evaluate_json, failed_json, record
 
-from bench.errors import BenchError
 from bench.store import lock
-from bench.store.lock import cell_lock
-from bench.store.query import load_frames
-from bench.store.record import Record
-from bench.store.store import Store
+from bench.ledger.frames import load_frames
+from bench.ledger.lock import cell_lock
+from bench.ledger.record import Record
+from bench.ledger.store import Store
+from bench.support.errors import BenchError
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_record_that_is_a_pipe_or_leads_elsewhere(store: Store, tmp_path: Path
 
 def test_records_of_gigabytes_are_not_read(store: Store) -> None:
     sparse(record_path(store), 2**40)
-    (answer,) = in_small_memory("bench.store.query:load_frames", [store.root], imports="pandas")
+    (answer,) = in_small_memory("bench.ledger.frames:load_frames", [store.root], imports="pandas")
     assert answer == "loaded"
     assert_set_aside_already(store)
 

@@ -14,17 +14,17 @@ from bad_files import DEEP, JSON_TEXTS, PICKLES, split_safetensors, write_safete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.distillation.loop import Loop
+from bench.distillation.shared_work import LongWork
 from bench.distilled.digest import tensors_digest
 from bench.distilled.io import load_tensors, save_tensors
-from bench.errors import BenchError
 from bench.evaluation.outcome import NetOutcome
-from bench.failures import UnfitStateError
-from bench.long_work import LongWork
-from bench.loop import Loop
-from bench.meter import Meter
-from bench.store.checkpoint import Checkpoint
-from bench.store.shared import SharedFolder
-from bench.store.state_file import load_state, save_state
+from bench.ledger.checkpoint import Checkpoint
+from bench.ledger.shared import SharedFolder
+from bench.ledger.state_file import load_state, save_state
+from bench.support.cost_meter import Meter
+from bench.support.errors import BenchError
+from bench.support.failure_reasons import UnfitStateError
 
 CPU = torch.device("cpu")
 KEY = {"what": "embedding", "seed": 3}

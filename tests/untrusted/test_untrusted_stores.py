@@ -13,17 +13,17 @@ import pytest
 from bad_files import ESCAPES, JSON_TEXTS, JSON_VALUES, PICKLES
 from store_records import distil_json, evaluate_json, record
 
-from bench.cells import hash_identity
-from bench.errors import BenchError
 from bench.executors.slurm_batch import load_batches
-from bench.store.cleaning import find_waste, remove
-from bench.store.kept import read_kept
-from bench.store.merging import merge_store
-from bench.store.requests import load_requests
-from bench.store.state_file import save_state
-from bench.store.status import read_status
-from bench.store.store import Store
-from bench.store.verifying import verify_store
+from bench.ledger.cell import hash_identity
+from bench.ledger.cleaning import find_waste, remove
+from bench.ledger.kept import read_kept
+from bench.ledger.merging import merge_store
+from bench.ledger.requests import load_requests
+from bench.ledger.state_file import save_state
+from bench.ledger.status import read_status
+from bench.ledger.store import Store
+from bench.ledger.verifying import verify_store
+from bench.support.errors import BenchError
 
 REQUEST = {
     "spec": {"request": {"methods": ["random"]}, "command": "bench run"},

@@ -14,13 +14,13 @@ from rich.console import Console
 from store_records import evaluate_json, failed_json, record
 
 from bench.cli.live import LiveView, PlainView
-from bench.printable import printable
+from bench.ledger.frames import load_frames
+from bench.ledger.store import Store
 from bench.report.plots import PLOTS
-from bench.report.published import load_published
+from bench.report.published.read import load_published
 from bench.report.tables import FORMATS, render
 from bench.report.terminal import print_report
-from bench.store.query import load_frames
-from bench.store.store import Store
+from bench.support.safe_text import printable
 
 # All that may change what a terminal or an editor shows; colours of our own apart.
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -155,7 +155,7 @@ CSV: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", CSV)
 def test_published_numbers_that_are_none(tmp_path: Path, name: str) -> None:
-    from bench.errors import BenchError
+    from bench.support.errors import BenchError
 
     path = tmp_path / "numbers.csv"
     path.write_bytes(CSV[name])

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench.datasets.real_set import RealSet
-from bench.seeds import global_seed
 from bench.speed.plain.networks import PlainDiscriminator, PlainGenerator
+from bench.support.seeds import global_seed
 
 _BETAS = (0.0, 0.9)
 _PENALTY = 10.0

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from bench.datasets.library import data_dir, open_split
 from bench.distilled.io import load
-from bench.evaluation.testing import accuracy
+from bench.evaluation.accuracy import accuracy
 from bench.evaluation.training import initial_network
-from bench.seeds import derive_seed, make_generator
+from bench.support.seeds import derive_seed, make_generator
 
 EPOCHS, PIXELS, SCALE, DEGREES = 1000, 4, 0.2, 45.0
 CPU = torch.device("cpu")

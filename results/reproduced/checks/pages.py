@@ -12,9 +12,9 @@ import re
 import sys
 from pathlib import Path
 
+from bench.ledger.frames import load_frames
 from bench.report.aggregate import Row, collect
-from bench.report.text import duration, percent
-from bench.store.query import load_frames
+from bench.report.number_formats import duration, percent
 
 ROOT = Path(__file__).parents[3]
 PAGES, STORE = ROOT / "docs/methods", ROOT / "results/reproduced/store"

@@ -1,0 +1,128 @@
+"""The loop that every method runs in: steps, scalars, checkpoints, and when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from bench.distillation.context import Context
+from bench.distillation.method import Method
+from bench.grid.control import Control
+from bench.ledger.cell import DistilCell
+from bench.ledger.checkpoint import Checkpoint
+from bench.support.cost_meter import Meter
+from bench.support.failure_reasons import fitting
+
+# How often scalars are read from the device, in seconds: reading waits for the device.
+_LOOK_EVERY = 0.5
+
+
+class NotFiniteError(Exception):
+    """A loss became NaN or infinite."""
+
+
+class Loop:
+    """Does a method's steps, from the first or from where a checkpoint was kept.
+
+    Args:
+        cell: what is computed.
+        method: after ``setup``.
+        ctx: its context; its generators are part of the state.
+        control: who watches, and what may stop it.
+        checkpoint: where the state is kept now and then.
+        meter: what was spent is part of the state.
+    """
+
+    def __init__(
+        self,
+        cell: DistilCell,
+        method: Method,
+        ctx: Context,
+        control: Control,
+        checkpoint: Checkpoint,
+        meter: Meter,
+    ) -> None:
+        self._cell, self._method, self._ctx = cell, method, ctx
+        self._control, self._checkpoint, self._meter = control, checkpoint, meter
+        self._done, self._looked = 0, time.perf_counter()
+        # Scalars of the steps since they were last read, so that the first bad one can be named.
+        self._unread: list[Mapping[str, Tensor]] = []
+        self._last: dict[str, float] = {}
+
+    def run(self) -> dict[str, float]:
+        """Do every step that is left; return the last scalars.
+
+        Raises:
+            NotFiniteError: naming the scalar and the step.
+            Interrupted: it was time to end; the state is kept.
+        """
+        total = self._method.steps()
+        while self._done < total:
+            self._unread.append(self._method.step(self._done))
+            self._done += 1
+            stop = self._control.stop.requested
+            if stop or self._checkpoint.due():
+                self._read()
+                self._checkpoint.save(self.state_dict())
+                self._control.stop.check()
+            elif time.perf_counter() - self._looked > _LOOK_EVERY:
+                self._read()
+        self._read()
+        return self._last
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that later steps and the record depend on; tensors may be live."""
+        return {
+            "done": self._done,
+            "total": self._method.steps(),  # for `bench status`
+            "last": self._last,
+            "method": self._method.state_dict(),
+            "ctx": self._ctx.state_dict(),
+            "shared": self._ctx.shared_costs(),
+            "cost": self._meter.read(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned.
+
+        Raises:
+            UnfitStateError: the method refuses it; nothing can be continued with what is left.
+        """
+        with fitting():
+            self._done, self._last = _place(state, self._method.steps())
+            self._method.load_state_dict(state["method"])
+            self._ctx.load_state_dict(state["ctx"])
+            self._ctx.load_shared_costs(state["shared"])
+
+    def _read(self) -> None:
+        """Read the scalars of the steps since the last time, and show those of the newest."""
+        first = self._done - len(self._unread)
+        for i, scalars in enumerate(self._unread):
+            self._last = _finite(scalars, first + i)
+        self._unread.clear()
+        self._control.view.progress(
+            self._cell, self._done, self._method.steps(), "steps", self._last
+        )
+        self._looked = time.perf_counter()
+
+
+def _place(state: Mapping[str, Any], total: int) -> tuple[int, dict[str, float]]:
+    """Return how many steps are done, and the last scalars, if a loop can have left them."""
+    done, last = state["done"], {str(k): float(v) for k, v in state["last"].items()}
+    if type(done) is not int or not 0 <= done <= total:
+        raise ValueError(f"{done!r:.50} of {total} steps are done")
+    if not all(map(math.isfinite, last.values())):
+        raise ValueError("a scalar is not finite")
+    return done, last
+
+
+def _finite(scalars: Mapping[str, Tensor], step: int) -> dict[str, float]:
+    values = {name: float(value) for name, value in scalars.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise NotFiniteError(f"{name} is {value} at step {step}")
+    return values

@@ -1,0 +1,58 @@
+"""Profiles: a method's parameters under a name, and the name that parameters deserve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.distillation.method import Method
+from bench.registry.params import as_dict, resolve
+from bench.support.errors import BenchError, unknown_message
+
+PROFILES = ("paper", "lite", "smoke")
+# What a profile is judged by unless --protocol says otherwise.
+PROFILE_PROTOCOL = {"paper": "default", "lite": "quick", "smoke": "smoke"}
+
+
+def check_profile(profile: str) -> str:
+    """Return ``profile`` if it exists.
+
+    Raises:
+        BenchError: with a near miss and what exists.
+    """
+    if profile not in PROFILES:
+        raise BenchError(unknown_message("profile", profile, PROFILES))
+    return profile
+
+
+def resolve_profile(
+    method: type[Method],
+    profile: str,
+    overrides: Mapping[str, Any],
+    ipc: int | None,
+    dataset: str = "",
+) -> Any:
+    """Return the method's parameters: the paper's, then the profile's, then the user's."""
+    values = {**method.profiles.get(profile, {}), **overrides}
+    return resolve(method.Params, values, owner=method.name, ipc=ipc, dataset=dataset)
+
+
+def label_profile(
+    method: type[Method], params: Any, asked: str, ipc: int | None, dataset: str = ""
+) -> tuple[str, str]:
+    """Name the profile that ``params`` really are, and what was changed from it.
+
+    Returns:
+        ``("any", "")`` if every profile of the method has these parameters, the asked profile's
+        name if it has them, else ``"custom"`` with the changes from the asked one
+        (``"lite: iterations=200"``), so that a table cannot pass one for the other.
+    """
+    named = {p: resolve_profile(method, p, {}, ipc, dataset) for p in PROFILES}
+    equal = [p for p in PROFILES if named[p] == params]
+    if len(equal) == len(PROFILES):
+        return "any", ""
+    if asked in equal:
+        return asked, ""
+    base, mine = as_dict(named[asked]), as_dict(params)
+    changes = ", ".join(f"{k}={mine[k]}" for k in mine if mine[k] != base[k])
+    return "custom", f"{asked}: {changes}"

@@ -1,0 +1,1 @@
+"""Expand a request into cells and compute them."""

@@ -1,0 +1,191 @@
+"""The stores of several machines put into one, by the identity of cells.
+
+What only one of them has is copied; a result takes the place of a failure. Two results of one cell
+that differ are a conflict: both are told, and the destination keeps its own. The source is only
+read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Container, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.ledger.cell import hash_identity
+from bench.ledger.checkpoint import CHECKPOINT
+from bench.ledger.lock import cell_lock
+from bench.ledger.reading import load_record
+from bench.ledger.record import Record, is_cell_id
+from bench.ledger.requests import load_requests, save_request
+from bench.ledger.store import Store
+from bench.support.atomic_files import replacing, writing
+from bench.support.errors import BenchError
+from bench.support.files import host_memory, open_plain
+
+# What a merge counts, in the order in which people read it.
+COUNTS = ("copied", "replaced", "completed", "equal", "kept", "conflicts", "unfinished", "shared")
+_BLOCK = 1 << 20
+
+
+@dataclass
+class Merged:
+    """How the merge of one store went.
+
+    Attributes:
+        counts: cells ``copied`` (the destination had no record), ``replaced`` (it had a failure),
+            ``completed`` (it had the record but not the artefact), ``equal``, ``kept`` (it has a
+            result or the same failure), ``conflicts``, ``unfinished`` (the source has no record);
+            and ``shared`` files that were copied.
+        problems: a line for each conflict and for each thing that could not be copied.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def merge_store(source: Path, destination: Path) -> Merged:
+    """Copy into a store what another one has and it lacks.
+
+    Raises:
+        BenchError: if there is no store at ``source``, it is the destination itself, or the
+            destination may not be written.
+    """
+    old, new, merged = Store(source), Store(destination), Merged()
+    old.check_readable()
+    new.prepare()
+    if os.path.samefile(source, destination):
+        raise BenchError(f"store '{source}' cannot be merged into itself")
+    for name in sorted(filter(is_cell_id, os.listdir(source / "cells"))):
+        if os.path.islink(source / "cells" / name):
+            merged.problems.append(f"'{source / 'cells' / name}' is a link; left out")
+        else:
+            _merge_cell(old, new, name, merged)
+    for path in sorted((source / "shared").glob("*.safetensors")):
+        target = destination / "shared" / path.name
+        if not os.path.lexists(target) and ".checkpoint" not in path.name:
+            merged.counts["shared"] += _copied(path, target, None, merged)
+    for request in load_requests(source, merged.problems.append):
+        save_request(destination, request)
+    return merged
+
+
+def _merge_cell(old: Store, new: Store, cell_id: str, merged: Merged) -> None:
+    path = old.folder(cell_id) / "record.json"
+    try:
+        record = load_record(path, cell_id)
+        if hash_identity(record.identity) != cell_id:
+            raise ValueError("its identity is that of another cell")
+    except FileNotFoundError:
+        merged.counts["unfinished"] += path.with_name("request.json").exists()
+        return
+    except (OSError, ValueError) as error:
+        merged.problems.append(f"'{path}' is left out: {error}")
+        return
+    with cell_lock(new.folder(cell_id)) as held:
+        if held:
+            outcome = _merge_record(old, new, record, merged)
+            merged.counts[outcome] += 1
+        else:
+            merged.problems.append(f"{_named(record)} is left out: '{new.root}' is computing it")
+
+
+def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str:
+    """Copy a cell or not, while nobody else works on it; return what to count it as."""
+    mine = new.read(record.id)
+    if mine is not None and mine.status == "ok":
+        if record.status != "ok":
+            return "kept"
+        differs = _difference(mine, record)
+        if differs:
+            theirs = "; evaluations copied from there judged theirs" * (record.kind == "distil")
+            merged.problems.append(f"conflict: {_named(record)}: {differs}{theirs}")
+            return "conflicts"
+        missing = [p for p, _ in new.hashed_files(mine) if not os.path.lexists(p)]
+        names = {path.name for path in missing}
+        return "completed" if _copy_files(old, new, record, names, merged) else "equal"
+    if mine is not None and record.status != "ok":
+        return "kept"
+    # What a killed process may have left in their place is of no record.
+    _copy_files(old, new, record, {"artefact.safetensors", "byproducts.safetensors"}, merged)
+    for name in ("request.json", "log.txt"):
+        target = new.folder(record.id) / name
+        if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
+            _copied(old.folder(record.id) / name, target, None, merged)
+    new.write(record)
+    if record.status == "ok":
+        with suppress(OSError):
+            (new.folder(record.id) / CHECKPOINT).unlink(missing_ok=True)
+    return "copied" if mine is None else "replaced"
+
+
+def _difference(mine: Record, theirs: Record) -> str:
+    """Say in what two results of one cell differ; times and machines may."""
+    for name in ("accuracies", "artefact_sha256"):
+        first, second = mine.result.get(name), theirs.result.get(name)
+        if first != second:
+            return (
+                f"{name} {_short(first)} here ({_machine(mine)}), "
+                f"{_short(second)} there ({_machine(theirs)}); kept ours"
+            )
+    return ""
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{each:.2f}" for each in value[:8]) + (", ..." if value[8:] else "")
+    return f"{str(value)[:12]}..."
+
+
+def _machine(record: Record) -> str:
+    return f"{record.environment.get('device_name', 'machine unknown')}, {record.finished[:10]}"
+
+
+def _copy_files(
+    old: Store, new: Store, record: Record, names: Container[str], merged: Merged
+) -> bool:
+    """Copy those of the files that a record vouches for; return whether any was."""
+    if record.status != "ok" or record.kind != "distil":
+        return False
+    copied = False
+    for path, sha256 in old.hashed_files(record):
+        if path.name in names and path.exists():
+            copied |= _copied(path, new.folder(record.id) / path.name, sha256, merged)
+    return copied
+
+
+def _copied(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
+    """Copy a file, atomically; return whether it was what its record says."""
+    try:
+        with writing(target), replacing(target) as temporary:
+            found = hashlib.sha256()
+            with temporary.open("wb") as file:
+                for block in _blocks(path):
+                    found.update(block)
+                    file.write(block)
+            if sha256 is not None and found.hexdigest() != sha256:
+                raise ValueError("it is not what its record says, by its sha256")
+    except ValueError as error:
+        merged.problems.append(f"'{path}' is left out: {error}")
+        return False
+    return True
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with open_plain(path, follow=False) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > host_memory():  # a file with holes takes no room until it is copied
+                raise ValueError(f"its {size:,} bytes are more than this machine's memory")
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from error
+
+
+def _named(record: Record) -> str:
+    return f"{record.labels.get('title', record.kind)} ({record.id})"

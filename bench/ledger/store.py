@@ -1,0 +1,245 @@
+"""Cells on disk: ``cells/<id>/`` holds the request, record, artefact, by-products and log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench.grid.control import Control
+from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
+from bench.ledger.reading import load_record
+from bench.ledger.record import OtherSchemaError, Record, is_cell_id
+from bench.support.atomic_files import is_temporary, write_json, writing
+from bench.support.errors import BenchError
+from bench.support.files import file_sha256, no_link
+
+_FOLDERS = ("cells", "shared", "requests", "report", "slurm")
+DEFAULT_STORE = Path("results/runs")
+
+
+class Store:
+    """A folder of cells.
+
+    Args:
+        root: the folder; made when first written to.
+
+    Attributes:
+        damaged: a line for each record that :meth:`read` could not use.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.damaged: list[str] = []
+        self._cells = os.path.join(root, "cells")
+        self._named: set[str] = set()
+
+    def prepare(self) -> None:
+        """Make the folder, or say why it cannot be used.
+
+        Raises:
+            BenchError: if the path is a file or may not be written.
+        """
+        _refuse_links(self.root)
+        try:
+            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"store '{self.root}' cannot be used: {error.strerror}") from error
+        if not os.access(self.root / "cells", os.R_OK | os.W_OK | os.X_OK):
+            raise BenchError(f"store '{self.root}' may not be read and written by this user")
+
+    def check_readable(self) -> None:
+        """Say clearly if there is no store to read.
+
+        Raises:
+            BenchError: if the folder is absent, a file, or may not be read.
+        """
+        cells = self.root / "cells"
+        if not os.path.isdir(cells):
+            raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
+        _refuse_links(self.root)
+        if not os.access(cells, os.R_OK | os.X_OK):
+            raise BenchError(f"store '{self.root}' may not be read by this user")
+
+    def folder(self, cell_id: str) -> Path:
+        """Return the folder of a cell (it may not exist yet).
+
+        Raises:
+            BenchError: if the id could not be a folder's plain name, or the folder is a link: what
+                is written to it would leave the store.
+        """
+        return Path(self._checked(cell_id))
+
+    def artefact(self, cell_id: str) -> Path:
+        """Return where a distil cell keeps its distilled set."""
+        return self.folder(cell_id) / "artefact.safetensors"
+
+    def byproducts(self, cell_id: str) -> Path:
+        """Return where a distil cell keeps tensors for methods that start from it."""
+        return self.folder(cell_id) / "byproducts.safetensors"
+
+    def checkpoint(self, cell_id: str, control: Control) -> Checkpoint:
+        """Return where a cell keeps its state while it runs."""
+        path = self.folder(cell_id) / CHECKPOINT
+        return Checkpoint(path, cell_id, control.checkpoint_every, control.view.note)
+
+    def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
+        """Write what the cell is, before it runs.
+
+        Raises:
+            CannotWriteError: if the disk is full or the store may not be written.
+        """
+        path = self.folder(cell_id) / "request.json"
+        with writing(path):
+            # It tells people what a cell without a record is; no result rests on it.
+            write_json(path, identity, flushed=False)
+
+    def write(self, record: Record) -> None:
+        """Write a cell's record; from then on the cell is done.
+
+        Raises:
+            CannotWriteError: if the disk is full or the store may not be written.
+        """
+        path = self.folder(record.id) / "record.json"
+        with writing(path):
+            write_json(path, record.to_json())
+
+    def log(self, cell_id: str, text: str) -> None:
+        """Append to a cell's log.
+
+        Raises:
+            CannotWriteError: if the disk is full or the store may not be written.
+        """
+        path = self.folder(cell_id) / "log.txt"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=no_link
+            ) as file:
+                file.write(text.rstrip("\n") + "\n")
+
+    def sweep(self, cell_id: str) -> None:
+        """Remove the temporary files of writers that were killed; only for a cell's lock holder."""
+        for path in self.left_behind(cell_id):
+            if is_temporary(path.name):
+                with suppress(OSError):
+                    path.unlink()
+
+    def left_behind(self, cell_id: str) -> list[Path]:
+        """Return what a process leaves in a cell's folder that is killed there.
+
+        Temporary files, its lock, its checkpoint; or of one that is at work.
+        """
+        folder = self.folder(cell_id)
+        try:
+            names = os.listdir(folder)
+        except OSError:  # there is no such cell here
+            return []
+        passing = ("lock", CHECKPOINT)
+        return [folder / name for name in names if name in passing or is_temporary(name)]
+
+    def read(self, cell_id: str) -> Record | None:
+        """Return a cell's record; a damaged one is set aside, named in ``damaged``, and ``None``.
+
+        A record that cannot be used is never fatal: its cell is computed again. One that another
+        version of bench wrote is named, and stays where it is.
+
+        Raises:
+            BenchError: if there is a record that this user may not read.
+        """
+        path = self._record(cell_id)
+        try:
+            return load_record(path, cell_id)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OtherSchemaError as error:
+            text = f"'{path}' was written by another version of bench ({error}); left alone, like"
+            self._name(f"{text} all such records", str(error))
+            return None
+        except (ValueError, IsADirectoryError) as error:
+            self._set_aside(path, error)
+            return None
+        except OSError as error:
+            raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
+
+    def set_aside_damaged_artefact(self, cell_id: str) -> bool:
+        """Set an artefact or by-products aside that are not what their record says.
+
+        Their cell then counts as missing.
+
+        Returns:
+            Whether anything was set aside.
+        """
+        record = self.read(cell_id)
+        if record is None or record.status != "ok":
+            return False
+        found = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
+        for path in found:
+            self.damaged.append(f"'{path}' is damaged; set aside, and made again")
+            with suppress(FileNotFoundError):  # another process has just done so
+                path.replace(path.with_suffix(".damaged"))
+        return bool(found)
+
+    def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
+        """Return the files that a distillation's record vouches for, with their sha256."""
+        found = [(self.artefact(record.id), str(record.result.get("artefact_sha256")))]
+        if "byproducts_sha256" in record.result:
+            extra = str(record.result["byproducts_sha256"])
+            found.append((self.byproducts(record.id), extra))
+        return found
+
+    def records(self) -> Iterator[Record]:
+        """Yield every readable record, in the order of their ids."""
+        self.check_readable()
+        for name in sorted(filter(is_cell_id, os.listdir(self.root / "cells"))):
+            if os.path.islink(f"{self._cells}/{name}"):
+                self._name(f"'{self._cells}/{name}' is a link; left alone")
+                continue
+            record = self.read(name)
+            if record is not None:
+                yield record
+
+    def _record(self, cell_id: str) -> str:
+        """Return the path of a cell's record, as text: many thousands are read at a time."""
+        return f"{self._checked(cell_id)}/record.json"
+
+    def _checked(self, cell_id: str) -> str:
+        if not is_cell_id(cell_id):
+            raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
+        path = f"{self._cells}/{cell_id}"
+        if os.path.islink(path):
+            raise BenchError(f"'{path}' is a link: remove it, a store holds its cells itself")
+        return path
+
+    def _set_aside(self, path: str, error: Exception) -> None:
+        aside = Path(path).with_name("record.damaged.json")
+        try:
+            Path(path).replace(aside)
+            done = f"set aside as {aside.name}"
+        except OSError:
+            # A read-only store, say: the cell still counts as missing.
+            done = "it could not be set aside"
+        self._name(f"'{path}' is damaged ({error}); {done}")
+
+    def _name(self, text: str, key: str = "") -> None:
+        if (key or text) not in self._named:
+            self._named.add(key or text)
+            self.damaged.append(text)
+
+
+def _is_damaged(path: Path, sha256: str) -> bool:
+    if not path.exists():
+        return False  # missing, which is seen elsewhere
+    try:
+        return file_sha256(path) != sha256
+    except (ValueError, IsADirectoryError):  # no plain file: not what was written
+        return True
+
+
+def _refuse_links(root: Path) -> None:
+    """Refuse a store parts of which lie elsewhere: what is written to it would leave it."""
+    for path in (root / name for name in _FOLDERS):
+        if os.path.islink(path):
+            raise BenchError(f"'{path}' is a link: a store holds its folders itself")

@@ -1,0 +1,96 @@
+"""Whether a store is what was written: every record and artefact against its hash."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.ledger.cell import hash_identity
+from bench.ledger.reading import load_record
+from bench.ledger.record import OtherSchemaError, Record, is_cell_id
+from bench.ledger.store import Store
+from bench.support.files import file_sha256
+
+
+@dataclass
+class Verdict:
+    """What was found.
+
+    Attributes:
+        records: records that are valid and those of their cells.
+        artefacts: artefacts and by-products that are.
+        absent: artefacts and by-products that their records vouch for and that are not here.
+        other_versions: records of another version of the schema, which were not checked.
+        problems: a line for each thing that is wrong.
+    """
+
+    records: int = 0
+    artefacts: int = 0
+    absent: int = 0
+    other_versions: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def verify_store(root: Path) -> Verdict:
+    """Check every record and artefact of a store; changes nothing.
+
+    Raises:
+        BenchError: if there is no store, or it may not be read.
+    """
+    store, verdict = Store(root), Verdict()
+    store.check_readable()
+    kinds: dict[str, str] = {}
+    judged: dict[str, str] = {}
+    for name in sorted(os.listdir(store.root / "cells")):
+        for record in _checked_record(store, name, verdict):
+            kinds[record.id] = record.kind
+            if record.status == "ok" and record.kind == "evaluate":
+                judged[record.id] = record.identity["distil"]
+            elif record.status == "ok":
+                _check_files(store, record, verdict)
+    for id_, distil_id in judged.items():
+        if kinds.get(distil_id, "distil") != "distil":
+            verdict.problems.append(f"cell {id_}: it judges {distil_id}, which is no distilled set")
+    return verdict
+
+
+def _checked_record(store: Store, name: str, verdict: Verdict) -> Iterator[Record]:
+    """Yield the record of a folder if it is right; else say what is wrong."""
+    path = store.root / "cells" / name / "record.json"
+    if not is_cell_id(name) or os.path.islink(path.parent):
+        if path.parent.is_dir():
+            verdict.problems.append(f"'{path.parent}' is not the folder of a cell")
+        return
+    try:
+        record = load_record(path, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OtherSchemaError:
+        verdict.other_versions += 1
+        return
+    except (OSError, ValueError) as error:
+        verdict.problems.append(f"'{path}': {error}")
+        return
+    found = hash_identity(record.identity)
+    if found != record.id:
+        verdict.problems.append(f"'{path}': its identity is that of cell {found}")
+        return
+    verdict.records += 1
+    yield record
+
+
+def _check_files(store: Store, record: Record, verdict: Verdict) -> None:
+    for path, sha256 in store.hashed_files(record):
+        try:
+            found = file_sha256(path)
+        except FileNotFoundError:
+            verdict.absent += 1
+        except (OSError, ValueError) as error:
+            verdict.problems.append(f"'{path}': {error}")
+        else:
+            verdict.artefacts += found == sha256
+            if found != sha256:
+                line = f"'{path}': its sha256 is {found[:12]}..., its record says {sha256[:12]}..."
+                verdict.problems.append(line)

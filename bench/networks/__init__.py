@@ -1,0 +1,1 @@
+"""Networks: their registered names, functional calls, and CPU kernels."""

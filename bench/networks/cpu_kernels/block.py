@@ -1,0 +1,75 @@
+"""Instance normalisation, ReLU and average pooling as one operation on a CPU."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.networks.cpu_kernels.call import pointers, sizes
+from bench.networks.fused_operations import one_by_one
+
+_SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+
+def fits(x: Tensor) -> bool:
+    """Whether the kernel takes these maps ``(N, C, H, W)``: float32 or bfloat16, even sides."""
+    return x.dtype in _SUFFIX and x.dim() == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+
+
+def block(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Return :func:`bench.networks.fused_operations.norm_relu_pool` of the same arguments.
+
+    Args:
+        kernels: the compiled library.
+        x: float32 or bfloat16 ``(N, C, H, W)`` on the CPU; computed in float32.
+        weight: float32 ``(C,)``.
+        bias: float32 ``(C,)``.
+        eps: added to the variance.
+    """
+    y: Tensor = _Block.apply(kernels, x, weight, bias, eps)[0]
+    return y
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        x = x.contiguous()
+        n, channels, height, width = x.shape
+        y = x.new_empty(n, channels, height // 2, width // 2)
+        means, scales = weight.new_empty(2, n, channels)
+        getattr(kernels, f"block_forward_{_SUFFIX[x.dtype]}")(
+            *pointers(x, weight, bias), ctypes.c_float(eps), *pointers(y, means, scales),
+            *sizes(*x.shape), torch.get_num_threads(),
+        )  # fmt: skip
+        return y, means, scales
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.kernels, x, weight, bias, ctx.eps = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(x, weight, bias, *output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, means, scales = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted
+            y = one_by_one(x, weight, bias, ctx.eps)
+            wanted = [t for t in (x, weight, bias) if t.requires_grad]
+            found = iter(torch.autograd.grad(y, wanted, slope, create_graph=True))
+            return (
+                None,
+                *(next(found) if t.requires_grad else None for t in (x, weight, bias)),
+                None,
+            )
+        x, slope = x.contiguous(), slope.to(x.dtype).contiguous()
+        on_x, per_image = torch.empty_like(x), weight.new_empty(2, *x.shape[:2])
+        getattr(ctx.kernels, f"block_backward_{_SUFFIX[x.dtype]}")(
+            *pointers(slope, x, weight, bias, means, scales, on_x, *per_image),
+            *sizes(*x.shape), torch.get_num_threads(),
+        )  # fmt: skip
+        return None, on_x, *per_image.sum(1), None

@@ -1,0 +1,1 @@
+"""Plugin registries and the parameters that plugins declare."""

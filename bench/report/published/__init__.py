@@ -1,0 +1,1 @@
+"""Published numbers: read them, match them with results, and compare."""

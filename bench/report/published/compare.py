@@ -1,0 +1,147 @@
+"""Our results beside the papers': what may be compared, the difference, and what it hides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from bench.report.aggregate import Row
+from bench.report.document import Section, make_sheet
+from bench.report.method_styles import look
+from bench.report.number_formats import as_printed, ipc_name, percent, signed
+from bench.report.published.match import Key, differs, match_ours, match_theirs
+from bench.report.published.read import Published
+
+# A difference of more standard errors than this is marked.
+_FAR = 3.0
+_COLUMNS = (
+    ("Method", False), ("Mode", False), ("IPC", True), ("Profile", False), ("Protocol", False),
+    ("Ours (%)", True), ("Paper (%)", True), ("Ours − paper", True), ("Source", True),
+    ("We differ in", False),
+)  # fmt: skip
+_TITLE = "Beside published numbers"
+_LEAD = (
+    "Each source keeps its row and none is averaged. A difference with anything in the last column "
+    "is no verdict on a reproduction."
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One of our results and one published number for the same setting.
+
+    Attributes:
+        row: ours.
+        paper: theirs.
+        differs: what our result did otherwise; empty if nothing is known to differ.
+    """
+
+    row: Row
+    paper: Published
+    differs: tuple[str, ...]
+
+    @property
+    def difference(self) -> float:
+        """Ours minus theirs, in percentage points."""
+        return self.row.mean - self.paper.accuracy
+
+    @property
+    def standard_errors(self) -> float | None:
+        """How many standard errors the two lie apart; ``None`` if ours is of a single network.
+
+        Ours is :func:`standard_error`. The paper's ± counts as one of its, which is generous: few
+        say over how many networks it ranges, or give one at all.
+        """
+        ours = standard_error(self.row)
+        if ours is None:
+            return None
+        both = math.hypot(ours, self.paper.std or 0.0)
+        return abs(self.difference) / both if both else math.inf
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the two lie more than three standard errors apart."""
+        apart = self.standard_errors
+        return apart is not None and apart > _FAR and self.difference != 0
+
+
+def standard_error(row: Row) -> float | None:
+    """Return the standard error of a result's mean, in percentage points; ``None`` of one network.
+
+    The larger of two: that of the networks, pooled, and that of the seeds' means. Networks that
+    share a distilled set say nothing of how much distilled sets vary.
+    """
+    if row.std is None:
+        return None
+    found = row.std / math.sqrt(row.n)
+    if row.seeds > 1 and row.n % row.seeds == 0:
+        each = row.n // row.seeds
+        means = [fmean(row.accuracies[i : i + each]) for i in range(0, row.n, each)]
+        found = max(found, stdev(means) / math.sqrt(row.seeds))
+    return found
+
+
+def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Comparison]:
+    """Pair each result with every published number of its dataset, method, IPC and judge."""
+    index: dict[Key, list[Published]] = {}
+    for number in numbers:
+        index.setdefault(match_theirs(number), []).append(number)
+    return [
+        Comparison(row, paper, differs(row, paper))
+        for row in rows
+        for paper in index.get(match_ours(row), [])
+    ]
+
+
+def comparison_sections(pairs: Sequence[Comparison]) -> list[Section]:
+    """Return the papers' numbers beside ours, a section per dataset and judge."""
+    if not pairs:
+        return [Section(_TITLE, "No published number has the same dataset, method, IPC and judge.")]
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for pair in pairs:
+        groups.setdefault((pair.row.dataset, pair.row.eval_arch), []).append(pair)
+    return [_section(*where, members) for where, members in groups.items()]
+
+
+def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
+    sources = list(dict.fromkeys(_source(pair.paper) for pair in pairs))
+    body = [
+        (
+            look(pair.row.method).label, pair.row.mode, ipc_name(pair.row.ipc), pair.row.profile,
+            pair.row.protocol, percent(pair.row.mean, pair.row.std),
+            as_printed(pair.paper.accuracy, pair.paper.std),
+            signed(pair.difference) + (" ‡" if pair.is_far else ""),
+            f"({sources.index(_source(pair.paper)) + 1})", "; ".join(pair.differs),
+        )
+        for pair in pairs
+    ]  # fmt: skip
+    return Section(
+        f"{_TITLE}: {dataset}, judged with {judge}",
+        _LEAD,
+        (make_sheet("Ours and theirs", _COLUMNS, body),),
+        [*(f"({i}) {source}." for i, source in enumerate(sources, start=1)), *_far_notes(pairs)],
+    )
+
+
+def _far_notes(pairs: Sequence[Comparison]) -> list[str]:
+    """Explain the marked differences, and call those a defect that nothing explains."""
+    far = [pair for pair in pairs if pair.is_far]
+    if not far:
+        return []
+    notes = [
+        "‡ More than three standard errors apart: of ours, over seeds or networks, whichever is "
+        "larger; the paper's ± counts as one. What may explain it stands in the last column."
+    ]
+    bare = [pair for pair in far if not pair.differs]
+    if bare:
+        named = (f"{look(p.row.method).label} at IPC {ipc_name(p.row.ipc)}" for p in bare)
+        notes.append(f"Nothing explains {', '.join(dict.fromkeys(named))}: a defect, until it is.")
+    return notes
+
+
+def _source(paper: Published) -> str:
+    parts = (f"{paper.reported_in}, judged with {paper.eval_arch}", paper.source,
+             paper.protocol_note)  # fmt: skip
+    return "; ".join(part for part in parts if part)

@@ -1,0 +1,108 @@
+"""Everything registered passes the conformance suite, and the suite catches what it should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from toys import ToyDrift, ToyFirst
+
+from bench.conformance import architecture_checks, dataset_checks, method_checks
+from bench.plugin import Context, GeneratorSet, Prerequisite, Task
+from bench.registry.params import as_dict, resolve
+from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
+
+# Imported for their classes, not as a plugin: nothing else should see them.
+for toy in [name for name in METHODS.names() if name.startswith("toy-")]:
+    METHODS.unregister(toy)
+
+# A family whose members are not listed (timm) has its own tests.
+LISTED = [name for name in ARCHITECTURES.names() if ARCHITECTURES.get(name).members]
+
+
+@pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", METHODS.names())
+def test_methods(name: str, check: Any) -> None:
+    check(METHODS.get(name))
+
+
+@pytest.mark.parametrize("check", architecture_checks(), ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", LISTED)
+def test_architectures(name: str, check: Any) -> None:
+    check(name)
+
+
+@pytest.mark.parametrize("check", dataset_checks(), ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_datasets(name: str, check: Any) -> None:
+    check(DATASETS.get(name))
+
+
+class StartsFromDiM(ToyFirst):
+    """Goes on where something goes on that starts from something else."""
+
+    name = "starts-from-dim"
+
+    @classmethod
+    def prerequisite(cls, task: Task) -> Prerequisite:
+        few = {"gan_width": 3, "gan_noise_dim": 14, "batch": 5, "pool": ("convnet1(width=4)",)}
+        return Prerequisite("dim", as_dict(resolve(METHODS.get("dim").Params, few, owner="dim")))
+
+    def setup(self, task: Task, ctx: Context) -> None:
+        assert ctx.start is not None
+        assert isinstance(ctx.start.distilled, GeneratorSet)
+        super().setup(task, ctx)
+
+
+@pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
+def test_a_chain_of_prerequisites(check: Any) -> None:
+    check(StartsFromDiM)
+
+
+class DrawsGlobally(ToyDrift):
+    def step(self, i: int) -> Any:
+        self.images = self.images + torch.randn(self.images.shape)
+        return {}
+
+
+class ForgetsItsState(ToyDrift):
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class MakesTooFew(ToyFirst):
+    def select(self, task: Any, ctx: Any) -> torch.Tensor:
+        return super().select(task, ctx)[:-1]
+
+
+class KeepsGradients(ToyDrift):
+    def step(self, i: int) -> Any:
+        return {"loss": torch.ones((), requires_grad=True)}
+
+
+class SaysNothing(ToyDrift):
+    gives_up = {}
+
+
+@pytest.mark.parametrize(
+    ("method", "caught_by"),
+    [
+        (DrawsGlobally, {"check_determinism", "check_resume", "check_global_state"}),
+        (ForgetsItsState, {"check_resume"}),
+        (MakesTooFew, {"check_result"}),
+        (KeepsGradients, {"check_scalars"}),
+        (SaysNothing, {"check_declaration"}),
+    ],
+)
+def test_the_suite_catches(method: Any, caught_by: set[str]) -> None:
+    failed = set()
+    for check in method_checks():
+        try:
+            check(method)
+        except (AssertionError, ValueError):
+            failed.add(check.__name__)
+    assert failed == caught_by

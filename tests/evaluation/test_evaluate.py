@@ -1,0 +1,88 @@
+"""What the networks of an evaluation are trained and tested on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from small_runs import go
+
+import bench.evaluation.evaluate
+from bench.ledger.frames import load_failures
+from bench.support.seeds import make_generator
+
+
+def test_test_images_are_whitened_with_the_sets_own_statistics(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    seen = []
+
+    def watch(*args, **named):
+        seen.append(args[5])  # the test set
+        return evaluate(*args, **named)
+
+    evaluate = bench.evaluation.evaluate.evaluate
+    monkeypatch.setattr(bench.evaluation.evaluate, "evaluate", watch)
+    frame, _ = go(tmp_path, data_dir, ["toy-first", "toy-whitened"])
+    assert len(frame) == 2
+    plain, white = sorted(seen, key=lambda test: test.zca is not None)
+    assert plain.zca is None
+    index = torch.arange(5)
+    assert torch.equal(white.gather(index), white.zca.whiten(plain.images[:5]))
+    pixels = plain.images[:5] / 255
+    assert torch.allclose(white.zca.unwhiten(white.gather(index)), pixels, atol=1e-4)
+
+
+class Judged:
+    """Remembers what networks were trained on, and how."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._evaluate = bench.evaluation.evaluate.evaluate
+        monkeypatch.setattr(bench.evaluation.evaluate, "evaluate", self)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        self.calls.append((args, named))
+        return self._evaluate(*args, **named)
+
+
+def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypatch) -> None:
+    judged = Judged(monkeypatch)
+    frame, _ = go(tmp_path, data_dir, ["toy-own-pace", "toy-first"], 1)
+    paces = {(named["learning_rate"], named["epochs"]) for _, named in judged.calls}
+    assert paces == {(0.125, 3), (0.01, 40)}
+    steps = frame.set_index("method")["training_steps"]
+    assert (steps["toy-own-pace"], steps["toy-first"]) == (3, 40)
+    record = json.loads(
+        (tmp_path / "cells" / frame.set_index("method").cell_id["toy-own-pace"] / "record.json")
+        .read_text()
+    )  # fmt: skip
+    assert (record["result"]["learning_rate"], record["result"]["epochs"]) == (0.125, 3)
+
+
+def test_every_judge_of_a_frozen_set_sees_the_same_images(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    judged = Judged(monkeypatch)
+    few = {"gan": {"max_steps": 1}}
+    archs = ["convnet1(width=4)", "mlp(width=4)"]
+    go(tmp_path, data_dir, "gan", 1, mode="frozen", eval_arch=archs, overrides=few)
+    first, second = (args[0].epoch(make_generator(0)) for args, _ in judged.calls)
+    assert torch.equal(first[0], second[0])
+    assert judged.calls[0][0][2] != judged.calls[1][0][2]
+    other = tmp_path / "other"
+    go(other, data_dir, "gan", 1, mode="frozen", overrides=few, seeds=2)
+    draws = [args[0].epoch(make_generator(0))[0] for args, _ in judged.calls[2:]]
+    assert torch.equal(draws[0], first[0])
+    assert not torch.equal(draws[1], first[0])
+
+
+def test_the_judge_flips_what_the_dataset_allows_whatever_the_set_says(
+    toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    _, view = go(tmp_path, data_dir, "toy-flips", 1)
+    assert view.count("failed") == 1
+    (reason,) = load_failures(tmp_path)["reason"]
+    assert "not made from digits: its flip is True, not False" in reason

@@ -1,0 +1,307 @@
+"""One process a cell: live holders are respected, dead ones are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waiting import wait_until
+
+from bench.ledger import lock
+from bench.ledger.lock import BEAT, PATIENCE, cell_lock, read_holder
+from bench.ledger.processes import find_process
+
+ME = find_process(os.getpid())
+STARTED = ME and ME.started
+HOLD = (
+    "import sys, time; from pathlib import Path\n"
+    "from bench.ledger.lock import cell_lock\n"
+    "with cell_lock(Path(sys.argv[1])) as held:\n"
+    "    print(held, flush=True); sys.stdin.read()\n"
+)
+
+
+def dead_pid() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+def leave(folder: Path, content: Any, age: float = 0.0) -> Path:
+    """Write a lock that somebody left behind ``age`` seconds ago."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "lock"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    touched = time.time() - age
+    os.utime(path, (touched, touched))
+    return path
+
+
+def held(folder: Path) -> bool:
+    with cell_lock(folder) as got:
+        return got
+
+
+def test_a_lock_is_held_once_and_released(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "cell"
+    with cell_lock(folder) as first:
+        content = json.loads((folder / "lock").read_text())
+        assert (content["host"], content["pid"]) == (socket.gethostname(), os.getpid())
+        assert [first, held(folder)] == [True, False]
+        assert (folder / "lock").exists()
+    assert list(folder.iterdir()) == []
+    assert held(folder)
+
+
+def test_cells_do_not_hinder_each_other(tmp_path: Path) -> None:
+    with cell_lock(tmp_path / "a") as first, cell_lock(tmp_path / "b") as second:
+        assert first
+        assert second
+
+
+def test_an_exception_releases(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), cell_lock(tmp_path):
+        _ = 1 / 0
+    assert held(tmp_path)
+
+
+def test_a_live_process_is_respected_and_a_killed_one_is_not(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert not held(tmp_path)
+        assert (tmp_path / "lock").exists()
+    finally:
+        other.kill()
+        other.communicate()
+    assert (tmp_path / "lock").exists()
+    assert held(tmp_path)
+
+
+def here(pid: int) -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": pid}
+
+
+@pytest.mark.parametrize(
+    ("content", "age", "taken"),
+    [
+        (here(os.getpid()), 0, False),
+        (here(os.getpid()), PATIENCE - 60, False),
+        (here(os.getpid()), PATIENCE + 60, True),  # the number went to another program
+        (here(1), 0, False),  # not ours to signal, but it runs
+        (here(0), 0, True),
+        (here(-1), 0, True),
+        (here(2**70), 0, True),
+        # Started when the lock says: it runs, whatever the clock did meanwhile.
+        ({**here(os.getpid()), "started": STARTED}, PATIENCE + 60, False),
+        ({**here(os.getpid()), "started": STARTED}, -1e6, False),
+        ({**here(os.getpid()), "started": 1}, 0, True),  # the number went to another program
+        ({**here(2**22 + 1), "started": 1}, -1e6, True),
+        ({"host": "elsewhere", "pid": 1}, -1e6, False),
+        ("", -1e6, False),
+        ({"host": "elsewhere", "pid": 1}, 0, False),
+        ({"host": "elsewhere", "pid": 1}, PATIENCE - 60, False),
+        ({"host": "elsewhere", "pid": 1}, PATIENCE + 60, True),
+        ("", 0, False),  # its holder is about to write it
+        ("", BEAT + 10, True),
+        ("{}", BEAT + 10, True),
+        ("[]", BEAT + 10, True),
+        ("3", BEAT + 10, True),
+        ('{"host": "x", "pid": "y"}', BEAT + 10, True),
+        ('{"host": "x", "pid": null}', BEAT + 10, True),
+    ],
+    ids=lambda value: re.sub(r"\d{3,}", "N", str(value)),  # equal in every xdist worker
+)
+def test_who_is_respected(tmp_path: Path, content: Any, age: float, taken: bool) -> None:
+    path = leave(tmp_path, content, age)
+    before = path.read_text()
+    assert held(tmp_path) == taken
+    assert path.exists() != taken
+    if not taken:
+        assert path.read_text() == before
+
+
+def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:
+    leave(tmp_path, here(dead_pid()))
+    with cell_lock(tmp_path) as got:
+        assert got
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
+def test_a_process_that_nobody_took_notice_of_is_dead(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        assert not held(tmp_path)
+        os.kill(other.pid, signal.SIGKILL)
+        stat = Path(f"/proc/{other.pid}/stat")
+        wait_until("it is a zombie", lambda: stat.read_text().rpartition(") ")[2][0] == "Z")
+        assert held(tmp_path)
+    finally:
+        other.communicate()
+
+
+def test_a_dead_number_of_another_host_says_nothing(tmp_path: Path) -> None:
+    leave(tmp_path, {"host": "elsewhere", "pid": dead_pid()})
+    assert not held(tmp_path)
+
+
+def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with cell_lock(tmp_path):
+        path = tmp_path / "lock"
+        os.utime(path, (1.0, 1.0))
+        wait_until("a beat", lambda: path.stat().st_mtime != 1.0, 0.005)
+        assert path.stat().st_mtime > time.time() - 60
+        threads = threading.active_count()
+    assert threading.active_count() == threads - 1
+
+
+def test_what_another_took_over_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = lock._read, []
+
+    def look(path: Path) -> str | None:
+        looks.append(read(path))
+        return looks[-1]
+
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    monkeypatch.setattr(lock, "_read", look)
+    with cell_lock(tmp_path) as got:
+        assert got
+        path = leave(tmp_path, {"host": "elsewhere", "pid": 1})
+        taken = path.read_text()
+        # A beat before may still have been its own.
+        wait_until("a look at it", lambda: taken in looks, 0.005)
+        os.utime(path, (1.0, 1.0))
+        looks.clear()
+        wait_until("three more", lambda: len(looks) >= 3, 0.005)
+        assert path.stat().st_mtime == 1.0
+    assert path.exists()
+
+
+def test_a_lock_that_vanished_is_no_error(tmp_path: Path) -> None:
+    with cell_lock(tmp_path):
+        (tmp_path / "lock").unlink()
+    assert held(tmp_path)
+
+
+def test_of_many_who_see_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
+    leave(tmp_path, here(dead_pid()))
+    start, stop = threading.Barrier(8), threading.Barrier(8)
+    got: list[bool] = []
+
+    def compete() -> None:
+        start.wait()
+        with cell_lock(tmp_path) as mine:
+            got.append(mine)
+            stop.wait()
+
+    threads = [threading.Thread(target=compete) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 7 + [True]
+
+
+def test_a_file_system_without_locks_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    leave(tmp_path, here(dead_pid()))
+    assert held(tmp_path)
+
+
+def test_a_lock_of_the_future_is_respected_and_its_patience_starts(tmp_path: Path) -> None:
+    """A clock was set back since its holder touched it, or the holder's host is ahead."""
+    path = leave(tmp_path, {"host": "elsewhere", "pid": 1}, age=-1e6)
+    before = time.time()
+    assert not held(tmp_path)
+    assert before - 5 < path.stat().st_mtime < time.time() + 5
+    os.utime(path, (before - PATIENCE - 60,) * 2)  # nobody touched it since
+    assert held(tmp_path)
+
+
+def test_a_clock_that_jumps_takes_no_lock_of_this_host_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    with cell_lock(tmp_path) as got:
+        assert got
+        for jump in (-1e6, 1e6):
+            monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+            assert not held(tmp_path)
+            found = read_holder(tmp_path)
+            assert found is not None
+            assert found.alive
+            assert found.seconds_since_beat >= 0
+    assert read_holder(tmp_path) is None
+
+
+def test_who_holds_a_lock(tmp_path: Path) -> None:
+    with cell_lock(tmp_path):
+        found = read_holder(tmp_path)
+    assert found is not None
+    assert (found.host, found.pid, found.alive) == (socket.gethostname(), os.getpid(), True)
+    assert found.here
+    assert datetime.fromisoformat(found.since).tzinfo is not None
+    leave(tmp_path, {"host": "elsewhere", "pid": 7}, age=PATIENCE + 60)
+    found = read_holder(tmp_path)
+    assert found is not None
+    assert (found.host, found.pid, found.since, found.alive) == ("elsewhere", 7, "", False)
+    assert not found.here
+    assert found.seconds_since_beat > PATIENCE
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": "x", "pid": "y"}'])
+def test_a_damaged_lock_has_no_holder(tmp_path: Path, content: str) -> None:
+    leave(tmp_path, content)
+    assert read_holder(tmp_path) is None
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["free", "taken"])
+def test_a_folder_that_was_cleaned_away_is_made_again(
+    taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another may have taken it meanwhile."""
+    folder, opened = tmp_path / "cell", Path.open
+    left = [True]
+
+    def open_(self: Path, *arguments: Any, **named: Any) -> Any:
+        if left and self.name == "lock":
+            left.clear()
+            folder.rmdir()
+            try:
+                return opened(self, *arguments, **named)
+            finally:
+                if taken:
+                    leave(folder, {"host": "elsewhere", "pid": 1})
+        return opened(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+    assert held(folder) == (not taken)
+    assert not left

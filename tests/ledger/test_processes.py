@@ -1,0 +1,76 @@
+"""A process is known by its number and its start."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from waiting import wait_until
+
+from bench.ledger import processes
+from bench.ledger.processes import Process, find_process
+
+HAS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
+
+
+def start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+
+@HAS_PROC
+def test_a_running_process_keeps_its_start() -> None:
+    mine, other = find_process(os.getpid()), start()
+    try:
+        theirs = find_process(other.pid)
+        assert mine is not None
+        assert theirs is not None
+        assert (theirs.started or 0) >= (mine.started or 1)
+        assert (mine.pid, theirs.pid) == (os.getpid(), other.pid)
+        assert find_process(os.getpid()) == mine
+    finally:
+        other.communicate(b"\n")
+    assert find_process(other.pid) is None
+
+
+@HAS_PROC
+def test_one_that_ended_is_gone_before_its_parent_looks() -> None:
+    other = start()
+    other.kill()
+    stat = Path(f"/proc/{other.pid}/stat")
+    wait_until("it is a zombie", lambda: stat.read_text().rpartition(") ")[2][0] == "Z")
+    os.kill(other.pid, 0)  # its number is still taken
+    assert find_process(other.pid) is None
+    other.communicate()
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**22 + 1, 2**70])
+def test_no_number_of_a_process(pid: int) -> None:
+    assert find_process(pid) is None
+
+
+def test_another_users_is_found() -> None:
+    found = find_process(1)
+    assert found is not None
+    assert found.pid == 1
+
+
+@pytest.mark.parametrize("stat", [None, "", "1 (x) S", "1 (x) S " + "no " * 30])
+def test_a_system_that_does_not_tell(
+    stat: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def where(_: str) -> Path:
+        if stat is not None:
+            (tmp_path / "stat").write_text(stat)
+        return tmp_path / "stat"
+
+    monkeypatch.setattr(processes, "Path", where)
+    assert find_process(os.getpid()) == Process(os.getpid(), None)
+
+
+def test_a_name_with_brackets_and_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stat").write_text("7 (a) Z (b) S " + " ".join(str(n) for n in range(1, 40)))
+    monkeypatch.setattr(processes, "Path", lambda _: tmp_path / "stat")
+    assert find_process(os.getpid()) == Process(os.getpid(), 19)
