@@ -48,7 +48,7 @@ def forget() -> None:
 def test_failed_cells_run_again_and_keep_their_log(bench: Bench) -> None:
     assert bench("run", "--plugin", TOYS, "--method", "toy-fails,random").exit_code == 1
     assert bench.statuses() == ["failed"] * 2 + ["ok"] * 6
-    (failed,) = [r for r in bench.ledger.records() if r.status == "failed" and r.kind == "distil"]
+    (failed,) = [r for r in bench.store.records() if r.status == "failed" and r.kind == "distil"]
     log = bench.ledger.folder(failed.id) / "log.txt"
     first = log.read_text()
     again = bench("retry", "--failed", "--plugin", TOYS)
@@ -57,7 +57,7 @@ def test_failed_cells_run_again_and_keep_their_log(bench: Bench) -> None:
     assert "the toy broke" in again.stdout
     assert log.read_text().startswith(first)
     assert log.read_text().count("Traceback") == 2 * first.count("Traceback") > 0
-    assert len(list((bench.ledger.root / "requests").iterdir())) == 1
+    assert len(list((bench.store.root / "requests").iterdir())) == 1
 
     METHODS.get("toy-fails").select = METHODS.get("toy-first").select  # the plugin is mended
     # Loaded again the file would break again; it is known to this process.
@@ -69,13 +69,13 @@ def test_failed_cells_run_again_and_keep_their_log(bench: Bench) -> None:
 
 def test_what_was_never_reached_runs_unless_only_failures_are_asked_for(bench: Bench) -> None:
     assert bench("run", "--method", "random").exit_code == 0
-    gone = next(r for r in bench.ledger.records() if r.kind == "evaluate")
+    gone = next(r for r in bench.store.records() if r.kind == "evaluate")
     (bench.ledger.folder(gone.id) / "record.json").unlink()
     assert "nothing to run again" in bench("retry", "--failed").output
     result = bench("retry")
     assert result.exit_code == 0
     assert gone.labels["title"] in result.stderr
-    again = bench.ledger.read(gone.id)
+    again = bench.store.read(gone.id)
     assert again is not None
     assert again.result["accuracies"] == gone.result["accuracies"]
 
@@ -92,11 +92,11 @@ def test_a_plugin_must_be_named_again(bench: Bench) -> None:
 
 def test_a_request_may_name_any_folder(bench: Bench) -> None:
     assert bench("run", "--method", "random").exit_code == 0
-    (path,) = (bench.ledger.root / "requests").iterdir()
+    (path,) = (bench.store.root / "requests").iterdir()
     request = json.loads(path.read_text())
     request["spec"]["data_dir"] = "x" * 5000
     path.write_text(json.dumps(request))
-    gone = next(r for r in bench.ledger.records() if r.kind == "evaluate")
+    gone = next(r for r in bench.store.records() if r.kind == "evaluate")
     (bench.ledger.folder(gone.id) / "record.json").unlink()
     result = bench("retry")
     assert result.exit_code == 0, result.output
@@ -105,7 +105,7 @@ def test_a_request_may_name_any_folder(bench: Bench) -> None:
 
 def test_a_request_is_chosen_by_its_id(bench: Bench) -> None:
     assert bench("run", "--method", "random").exit_code == 0
-    (path,) = (bench.ledger.root / "requests").iterdir()
+    (path,) = (bench.store.root / "requests").iterdir()
     assert "nothing to run again" in bench("retry", path.stem[:5]).output
     result = bench("retry", "zzz")
     assert result.exit_code == 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from report_frames import cell, example_frame, frame_of
 
-from bench.report.published import read as published
 from bench.report.aggregate import collect
+from bench.report.published import read as published
 from bench.report.published.compare import Comparison, compare, comparison_sections, standard_error
 from bench.report.published.match import differs
 from bench.report.published.read import Published, find_published, load_published
