@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench.ledger.record import is_cell_id
+from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
 from bench.support.files import read_plain

@@ -1,4 +1,4 @@
-"""Cells and their identities: what determines a result, and nothing else.
+"""Cells: what determines a result, as data that can travel, and the identity that follows from it.
 
 A cell's id is the hash of the canonical JSON of its identity. Paths, device, executor and display
 are not in it. Two cells with equal identities are one cell.
@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.ledger.record import SCHEMA_VERSION
+import msgspec
+
 from bench.support.seeds import derive_seed
+
+# Part of every identity: a change makes every cell a new one.
+SCHEMA_VERSION = 1
+_CELL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# A method that starts from another's result, which starts from another's: today's chains have two.
+_LONGEST_CHAIN = 32
+
+
+def is_cell_id(text: object) -> bool:
+    """Return whether a value can be a cell's id, which is also the plain name of its folder."""
+    return isinstance(text, str) and _CELL_ID.fullmatch(text) is not None
 
 
 def hash_identity(identity: Mapping[str, Any]) -> str:
@@ -27,7 +40,19 @@ def hash_identity(identity: Mapping[str, Any]) -> str:
 class DistilCell:
     """One distillation: a method, with parameters, on a dataset, for an IPC, with a seed index.
 
-    ``profile`` and ``changed`` are labels for people; they follow from the parameters.
+    Attributes:
+        method: its registered name.
+        method_version: raised by its author when its results change.
+        params: every parameter by name, as plain JSON values.
+        dataset: its registered name.
+        sha256: of the dataset's content.
+        ipc: images per class; ``None`` where one set serves every IPC.
+        arch: the architecture to distil with; ``None`` where the method uses none.
+        seed: the seed index, from 0 up.
+        precision: ``fp32`` or ``bf16``.
+        profile: a label for people, not part of the identity: it follows from the parameters.
+        changed: likewise, the parameters that differ from the profile's.
+        prerequisite: the distillation whose result the method starts from.
     """
 
     method: str
@@ -44,8 +69,13 @@ class DistilCell:
     prerequisite: DistilCell | None = None
 
     @property
+    def kind(self) -> str:
+        """The kind of cell, as records name it."""
+        return "distil"
+
+    @property
     def identity(self) -> dict[str, Any]:
-        """What determines the distilled set."""
+        """What determines the distilled set, as plain JSON values."""
         return {
             "schema": SCHEMA_VERSION,
             "kind": "distil",
@@ -60,6 +90,11 @@ class DistilCell:
             "precision": self.precision,
             "prerequisite": self.prerequisite.id if self.prerequisite else None,
         }
+
+    @property
+    def dependency(self) -> DistilCell | None:
+        """The cell that must be done before this one starts."""
+        return self.prerequisite
 
     @cached_property
     def id(self) -> str:
@@ -85,7 +120,18 @@ class DistilCell:
 
 @dataclass(frozen=True)
 class EvaluateCell:
-    """One evaluation: a distilled set, at an IPC and mode, by networks of an architecture."""
+    """One evaluation: networks of an architecture, trained on a distilled set at an IPC and mode.
+
+    Attributes:
+        distil: the distillation that makes the set.
+        ipc: images per class; ``None`` where the set is evaluated as a whole.
+        mode: ``stored``, ``stream`` or ``frozen``.
+        arch: the architecture of the networks.
+        protocol: the protocol's name.
+        protocol_version: its version.
+        nets: how many networks are trained.
+        precision: ``fp32`` or ``bf16``.
+    """
 
     distil: DistilCell
     ipc: int | None
@@ -97,8 +143,13 @@ class EvaluateCell:
     precision: str
 
     @property
+    def kind(self) -> str:
+        """The kind of cell, as records name it."""
+        return "evaluate"
+
+    @property
     def identity(self) -> dict[str, Any]:
-        """What determines the accuracies."""
+        """What determines the accuracies, as plain JSON values."""
         return {
             "schema": SCHEMA_VERSION,
             "kind": "evaluate",
@@ -112,6 +163,11 @@ class EvaluateCell:
             "seed": self.distil.seed,
             "precision": self.precision,
         }
+
+    @property
+    def dependency(self) -> DistilCell:
+        """The cell that must be done before this one starts."""
+        return self.distil
 
     @cached_property
     def id(self) -> str:
@@ -139,3 +195,38 @@ class EvaluateCell:
 
 
 Cell = DistilCell | EvaluateCell
+_KINDS: dict[str, type[Cell]] = {"distil": DistilCell, "evaluate": EvaluateCell}
+
+
+def cell_to_json(cell: Cell) -> dict[str, Any]:
+    """Return a cell as plain JSON values, with the cells that it depends on.
+
+    Unlike its identity, this is the whole cell: :func:`cell_from_json` rebuilds it, in another
+    process or on another machine.
+    """
+    return {"kind": cell.kind, **asdict(cell)}
+
+
+def cell_from_json(data: Any) -> Cell:
+    """Return the cell that :func:`cell_to_json` described.
+
+    Raises:
+        ValueError: the data describe no cell; the message names the field.
+    """
+    if not isinstance(data, dict) or data.get("kind") not in _KINDS:
+        raise ValueError("a cell is a JSON object of kind 'distil' or 'evaluate'")
+    _check_chain(data)
+    values = {name: value for name, value in data.items() if name != "kind"}
+    cell: Cell = msgspec.convert(values, _KINDS[data["kind"]])
+    if cell_to_json(cell) != data:  # msgspec leaves out what it does not know
+        raise ValueError("it has fields that no cell has, or lacks some")
+    return cell
+
+
+def _check_chain(data: Any) -> None:
+    """Raise ValueError for a chain of prerequisites that is too long to hash."""
+    for _ in range(_LONGEST_CHAIN):
+        data = data.get("distil") or data.get("prerequisite")
+        if not isinstance(data, dict):
+            return
+    raise ValueError(f"it depends on a chain of more than {_LONGEST_CHAIN} cells")

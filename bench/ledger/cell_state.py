@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.ledger.cell import is_cell_id
 from bench.ledger.lock import Holder, read_holder
-from bench.ledger.record import Record, is_cell_id
+from bench.ledger.record import Record
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
 from bench.support.files import read_plain

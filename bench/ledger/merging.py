@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.ledger.cell import hash_identity
+from bench.ledger.cell import hash_identity, is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
 from bench.ledger.reading import load_record
-from bench.ledger.record import Record, is_cell_id
+from bench.ledger.record import Record
 from bench.ledger.requests import load_requests, save_request
 from bench.ledger.store import Store
 from bench.support.atomic_files import replacing, writing

@@ -18,15 +18,14 @@ Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 1
+from bench.ledger.cell import SCHEMA_VERSION, is_cell_id
+
 # Of a name or a label; to draw one takes time.
 _MOST_LETTERS = 4000
-_CELL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 STATUSES = ("ok", "failed", "skipped")
 _KINDS = ("distil", "evaluate")
 _TOO_LARGE = 2**63  # for the 64-bit columns of a frame
@@ -57,11 +56,6 @@ _NEEDED_OK: dict[str, dict[str, dict[str, Any]]] = {
         "environment": {"device": str},
     },
 }  # fmt: skip
-
-
-def is_cell_id(text: object) -> bool:
-    """Whether a text can be a cell's id, which is also the plain name of its folder."""
-    return isinstance(text, str) and _CELL_ID.fullmatch(text) is not None
 
 
 class OtherSchemaError(ValueError):

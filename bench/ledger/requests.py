@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.ledger.record import is_cell_id
+from bench.ledger.cell import is_cell_id
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
 from bench.support.files import read_plain

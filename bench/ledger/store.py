@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.grid.control import Control
+from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.reading import load_record
-from bench.ledger.record import OtherSchemaError, Record, is_cell_id
+from bench.ledger.record import OtherSchemaError, Record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
 from bench.support.files import file_sha256, no_link

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.ledger.cell import hash_identity
+from bench.ledger.cell import hash_identity, is_cell_id
 from bench.ledger.reading import load_record
-from bench.ledger.record import OtherSchemaError, Record, is_cell_id
+from bench.ledger.record import OtherSchemaError, Record
 from bench.ledger.store import Store
 from bench.support.files import file_sha256
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.ledger.cell import DistilCell, EvaluateCell, hash_identity
+from bench.ledger.cell import (
+    Cell,
+    DistilCell,
+    EvaluateCell,
+    cell_from_json,
+    cell_to_json,
+    hash_identity,
+)
 
 GAN = DistilCell(
     method="gan", method_version=1, params={"steps": 10}, dataset="digits", sha256="ab" * 32,
@@ -162,10 +170,79 @@ def test_titles_say_what_a_cell_is() -> None:
 
 
 def test_identities_are_plain_json() -> None:
-    import json
-
     for cell in (replace(DM, prerequisite=GAN), JUDGED):
         assert json.loads(json.dumps(cell.identity)) == cell.identity
     assert replace(DM, prerequisite=GAN).identity["prerequisite"] == GAN.id
     assert JUDGED.identity["distil"] == DM.id
     assert JUDGED.identity["seed"] == DM.seed
+
+
+def test_dependencies() -> None:
+    assert GAN.dependency is None
+    assert replace(DM, prerequisite=GAN).dependency == GAN
+    assert JUDGED.dependency == DM
+
+
+WORDS, COUNTS, PRECISION = (
+    st.text(max_size=4),
+    st.integers(0, 99),
+    st.sampled_from(["fp32", "bf16"]),
+)
+DISTILLED: st.SearchStrategy[DistilCell] = st.recursive(
+    st.builds(
+        DistilCell, method=WORDS, method_version=COUNTS, dataset=WORDS, sha256=WORDS, seed=COUNTS,
+        params=st.dictionaries(st.text("abc", max_size=3), JSON, max_size=4),
+        ipc=st.none() | COUNTS, arch=st.none() | WORDS, precision=PRECISION, profile=WORDS,
+        changed=WORDS, prerequisite=st.none(),
+    ),
+    lambda earlier: st.builds(replace, earlier, prerequisite=earlier),
+    max_leaves=4,
+)  # fmt: skip
+CELLS = DISTILLED | st.builds(
+    EvaluateCell, distil=DISTILLED, ipc=st.none() | COUNTS, mode=WORDS, arch=WORDS, protocol=WORDS,
+    protocol_version=COUNTS, nets=COUNTS, precision=PRECISION,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=100)
+@given(CELLS)
+def test_a_cell_travels_as_json_without_loss(cell: Cell) -> None:
+    arrived = cell_from_json(json.loads(json.dumps(cell_to_json(cell))))
+    assert arrived == cell
+    assert (arrived.id, arrived.title) == (cell.id, cell.title)
+
+
+def chain(length: int) -> DistilCell:
+    cell = GAN
+    for _ in range(length - 1):
+        cell = replace(GAN, prerequisite=cell)
+    return cell
+
+
+def test_chains_have_an_end() -> None:
+    assert cell_from_json(cell_to_json(chain(32))) == chain(32)
+    with pytest.raises(ValueError, match="chain of more than 32"):
+        cell_from_json(cell_to_json(chain(33)))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: [],
+        lambda d: {**d, "kind": "bake"},
+        lambda d: {**d, "kind": "distil"},
+        lambda d: {**d, "nets": True},
+        lambda d: {**d, "nets": 5.0},
+        lambda d: {**d, "nets": None},
+        lambda d: {**d, "extra": 1},
+        lambda d: {**d, "distil": "905aeb03a018e306a4f5"},
+        lambda d: {**d, "distil": {**d["distil"], "extra": 1}},
+        lambda d: {**d, "distil": {**d["distil"], "params": []}},
+        lambda d: {**d, "distil": {**d["distil"], "prerequisite": 3}},
+        lambda d: {name: value for name, value in d.items() if name != "mode"},
+        lambda d: {**d, "distil": {k: v for k, v in d["distil"].items() if k != "changed"}},
+    ],
+)
+def test_what_is_no_cell_is_refused(damage: Any) -> None:
+    with pytest.raises(ValueError, match=r"cell|Expected|Object"):
+        cell_from_json(damage(cell_to_json(JUDGED)))

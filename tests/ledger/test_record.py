@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from store_records import distil_json, evaluate_json, failed_json
 
-from bench.ledger.record import SCHEMA_VERSION, OtherSchemaError, Record
+from bench.ledger.cell import SCHEMA_VERSION
+from bench.ledger.record import OtherSchemaError, Record
 
 EXAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
     "distil": distil_json,
