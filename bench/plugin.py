@@ -9,7 +9,8 @@ from bench.distillation.context import Context, Start
 from bench.distillation.method import Method, Prerequisite, Reference, SelectionMethod, Task
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
-from bench.distilled.generator_set import GeneratorSet, ImageGenerator
+from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.networks.architecture import (
     Architecture,

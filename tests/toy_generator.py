@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.datasets.spec import DatasetSpec
-from bench.distilled.generator_set import GeneratorSet, ImageGenerator
+from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.image_generator import ImageGenerator
 
 SPEC = DatasetSpec("tiny", 3, 1, 4, 5, (0.5,), (0.25,), flip=False)
 

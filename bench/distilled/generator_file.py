@@ -5,19 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.modules import module as hooks
 
 from bench.datasets.spec import DatasetSpec
+from bench.distilled.image_generator import ImageGenerator
 from bench.registry.registry import GENERATORS
 from bench.support.errors import BenchError
 from bench.support.seeds import global_seed
-
-if TYPE_CHECKING:
-    from bench.distilled.generator_set import ImageGenerator
 
 # Parts (modules, weights, buffers) that a network may have beside those its file accounts for.
 _SPARE_PARTS, _PARTS_PER_WEIGHT = 1000, 10

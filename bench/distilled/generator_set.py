@@ -7,44 +7,22 @@ generator is nothing but an image set.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.generator_file import build_generator
+from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 
 # Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
 _CHUNK = {"cpu": 32, "cuda": 1024}
-
-
-class ImageGenerator(nn.Module):
-    """A network that draws images of given classes; registered under ``bench.generators``.
-
-    Built as ``factory(spec, **config)``, for a file first on PyTorch's ``meta`` device, where
-    tensors have shapes but no values: the constructor must not read values of its tensors.
-    """
-
-    config: dict[str, Any]
-
-    @abstractmethod
-    def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one image per label.
-
-        Args:
-            labels: int64 ``(N,)``.
-            generator: on the labels' device.
-
-        Returns:
-            float32 ``(N, C, H, W)`` in [-1, 1].
-        """
 
 
 @dataclass

@@ -1,0 +1,35 @@
+"""The interface of image generators: networks that draw images of given classes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class ImageGenerator(nn.Module):
+    """A network that draws images of given classes; registered under ``bench.generators``.
+
+    A generator is built as ``factory(spec, **config)``. To check a file, it is built on PyTorch's
+    ``meta`` device first, where tensors have shapes but no values, so the constructor must not
+    read the values of its tensors.
+
+    Attributes:
+        config: the arguments of the factory, as plain JSON values.
+    """
+
+    config: dict[str, Any]
+
+    @abstractmethod
+    def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one image per label.
+
+        Args:
+            labels: int64 ``(N,)``.
+            generator: the source of random numbers, on the labels' device.
+
+        Returns:
+            float32 ``(N, C, H, W)`` in [-1, 1].
+        """
