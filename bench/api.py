@@ -24,10 +24,8 @@ from bench.ledger.frames import load_frames
 from bench.ledger.requests import save_request
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.registry.registry import load_plugin_file
-from bench.support.determinism import use_deterministic_algorithms
 from bench.support.errors import CannotWriteError
-from bench.support.machine import pick_device, use_threads
-from bench.support.provenance import tell_command_line
+from bench.support.machine import pick_device, use_deterministic_algorithms, use_threads
 from bench.support.stopping import Stop
 
 if TYPE_CHECKING:
@@ -115,7 +113,6 @@ def open_session(
         BenchError: for anything wrong with the request, the data or the store.
     """
     folder, where = Path(spec.data_dir), pick_device(spec.device)
-    tell_command_line(spec.command)
     if spec.threads is not None:
         use_threads(spec.threads)
     if spec.deterministic:
@@ -127,7 +124,7 @@ def open_session(
     control = control or Control()
     control.checkpoint_every = spec.checkpoint_every
     grid = build_grid(spec.request, find)
-    runner = Runner(Store(Path(spec.store)), folder, where, control)
+    runner = Runner(Store(Path(spec.store)), folder, where, control, spec.command)
     runner.store.prepare()
     return Session(grid, runner, where, spec)
 

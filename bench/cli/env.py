@@ -43,10 +43,15 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
 
     from bench.datasets.library import data_dir as data_folder
     from bench.datasets.library import packed_names
-    from bench.support.files import host_memory
-    from bench.support.machine import describe_environment, pick_device, usable_cpus
+    from bench.networks.cpu_kernels.build import describe_kernels
+    from bench.support.machine import (
+        describe_environment,
+        host_memory,
+        pick_device,
+        usable_cpus,
+    )
 
-    about = describe_environment(pick_device("auto"))
+    about = describe_environment(pick_device("auto"), kernels=describe_kernels)
     folder = data_folder(data_dir)
     cells = store / "cells"
     return {

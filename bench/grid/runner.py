@@ -49,12 +49,14 @@ class Runner:
         data_dir: where packed datasets are.
         device: where everything runs.
         control: who watches, what may stop it, how often it is kept.
+        command: the command line that asked for the cells; ``None`` for that of this process.
     """
 
     store: Store
     data_dir: Path
     device: torch.device
     control: Control = field(default_factory=Control)
+    command: str | None = None
     outcome: Outcome = field(default_factory=Outcome)
     estimates: dict[str, float] = field(default_factory=dict)
     _splits: dict[tuple[str, str], RealSet] = field(default_factory=dict)
@@ -240,7 +242,8 @@ class Runner:
         return opened
 
     def _record(self, cell: Cell, status: str, reason: str | None, parts: dict[str, Any]) -> None:
-        self.store.write(make_record(cell, status, reason, parts, self.device, self.data_dir))
+        record = make_record(cell, status, reason, parts, self.device, self.data_dir, self.command)
+        self.store.write(record)
 
     def fail(self, cell: Cell, reason: str, seconds: float) -> None:
         """Record that a cell failed; its checkpoint stays."""

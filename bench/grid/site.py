@@ -10,7 +10,7 @@ from typing import Any
 from bench.grid.control import CHECKPOINT_EVERY
 from bench.grid.expand import Request
 from bench.support.errors import BenchError
-from bench.support.provenance import command_line
+from bench.support.machine import command_line
 
 
 @dataclass(frozen=True)

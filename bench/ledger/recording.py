@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.ledger.labels import labels
 from bench.ledger.record import Record
+from bench.networks.cpu_kernels.build import describe_kernels
 from bench.support.machine import describe_environment
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def make_record(
     parts: Mapping[str, Any],
     device: torch.device,
     data_dir: Path,
+    command: str | None = None,
 ) -> Record:
     """Return the record of a cell that ended now, on this machine.
 
@@ -33,6 +35,7 @@ def make_record(
         parts: its ``result``, ``budget`` and ``cost``, as far as there are any.
         device: what it was computed on.
         data_dir: the folder of packed datasets.
+        command: the command line that asked for the cell; ``None`` for that of this process.
     """
     return Record(
         id=cell.id,
@@ -41,7 +44,7 @@ def make_record(
         identity=cell.identity,
         labels=labels(cell, data_dir),
         reason=reason,
-        environment=describe_environment(device),
+        environment=describe_environment(device, kernels=describe_kernels, command=command),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **parts,
     )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.networks.cpu_kernels.build import describe_kernels
 from bench.support.machine import describe_environment
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     """Return versions, device and threads as plain JSON values, a CPU by its model's name."""
     import torch
 
-    found = describe_environment(device)
+    found = describe_environment(device, kernels=describe_kernels)
     if device.type == "cpu":
         found["device_name"] = cpu_model() or found["device_name"]
         found["cpu_capability"] = torch.backends.cpu.get_cpu_capability()

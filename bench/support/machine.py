@@ -1,24 +1,29 @@
-"""Which machine and which versions made a number."""
+"""The machine and the code that compute a number: devices, threads, memory, versions, commit."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shlex
+import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.support.errors import BenchError, unknown_message
-from bench.support.provenance import command_line, git_state
 
 if TYPE_CHECKING:
     import torch
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 _PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
-# Recorded where they are in use; their names are those of their modules.
+# Optional packages whose version can change a number; recorded only where they are imported.
 _EXTRAS = ("timm",)
 _MOST_THREADS = 1024
-DEVICES = ("auto", "cpu", "cuda", "mps")
+_GIT_SECONDS = 10
 
 
 def pick_device(name: str) -> torch.device:
@@ -39,7 +44,7 @@ def pick_device(name: str) -> torch.device:
         return torch.device(next(k for k, count in counts.items() if count))
     try:
         device = torch.device(name) if kind in counts else None
-    except RuntimeError:  # torch cannot read it: "cpu:x"
+    except RuntimeError:  # torch cannot parse the name: "cpu:x"
         device = None
     if device is None:
         raise BenchError(unknown_message("device", name, DEVICES))
@@ -49,17 +54,22 @@ def pick_device(name: str) -> torch.device:
 
 
 def usable_cpus() -> int:
-    """Return how many processors this process may use: fewer than there are in a container."""
+    """Return how many processors this process may use; in a container, often fewer than exist."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
+def host_memory() -> int:
+    """Return the size of this machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def use_threads(count: int) -> None:
-    """Compute with this many threads, in this process.
+    """Let torch compute with ``count`` threads in this process.
 
     Raises:
-        BenchError: for less than one, or more than any machine has.
+        BenchError: if ``count`` is less than one, or more than any machine has.
     """
     import torch
 
@@ -70,15 +80,35 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Return versions, device, threads and a CPU's kernels as plain JSON values.
+def use_deterministic_algorithms() -> None:
+    """Let torch use only operations that give the same bits in every run; slower on a GPU.
 
-    With the commit of the code and whether it was changed since, both ``None`` where bench is not
-    a checkout, and the command line.
+    Must be called before the first work on a GPU, because cuBLAS reads its setting when it starts.
     """
     import torch
 
-    from bench.networks.cpu_kernels.build import describe_kernels
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def describe_environment(
+    device: torch.device, *, kernels: Callable[[], str], command: str | None = None
+) -> dict[str, Any]:
+    """Return what a record says of the machine and the code, as plain JSON values.
+
+    Args:
+        device: what computes.
+        kernels: returns what a CPU computes networks with; called for a CPU only, because it may
+            compile the kernels.
+        command: the command line that asked for the work; ``None`` for that of this process.
+
+    Returns:
+        Versions, device, threads, the commit of the code and whether files differ from it (both
+        ``None`` where bench is not a checkout), and the command line.
+    """
+    import torch
 
     name = platform.processor() or platform.machine()
     if device.type == "cuda":
@@ -86,7 +116,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     commit, dirty = git_state() or (None, None)
     return {
         "python": platform.python_version(),
-        "packages": {p: _version(p) for p in (*_PACKAGES, *_used_extras())},
+        "packages": {p: _version(p) for p in (*_PACKAGES, *_imported_extras())},
         "system": platform.system(),
         "device": device.type,
         "device_name": name,
@@ -94,12 +124,51 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "git_commit": commit,
         "git_dirty": dirty,
-        "command": command_line(),
-        **({"kernels": describe_kernels()} if device.type == "cpu" else {}),
+        "command": command_line() if command is None else command,
+        **({"kernels": kernels()} if device.type == "cpu" else {}),
     }
 
 
-def _used_extras() -> list[str]:
+def command_line() -> str:
+    """Return the command line of this process, as one would type it in a shell."""
+    program = Path(sys.argv[0])
+    is_bench = program.name == "bench" or program == Path(__file__).parents[1] / "__main__.py"
+    return shlex.join(["bench" if is_bench else sys.argv[0], *sys.argv[1:]])
+
+
+@cache
+def git_state() -> tuple[str, bool] | None:
+    """Return the commit that bench runs from and whether files differ from it.
+
+    ``None`` where bench is not a checkout of its own repository (installed from a package, for
+    example), or git does not answer. Git is called once per process.
+    """
+    return git_state_of(Path(__file__).parents[2])
+
+
+def git_state_of(root: Path) -> tuple[str, bool] | None:
+    """Return a checkout's commit and whether tracked files differ from it, or ``None``."""
+    if not (root / ".git").exists():
+        return None
+    # One call gives both answers. It must not take the lock that a commit in another terminal
+    # needs, hence GIT_OPTIONAL_LOCKS.
+    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch",
+               "--untracked-files=no"]  # fmt: skip
+    try:
+        status = subprocess.run(
+            command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )  # fmt: skip
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    lines = status.stdout.splitlines()
+    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
+    if not commits or commits[0] == "(initial)":
+        return None
+    return commits[0], any(not line.startswith("#") for line in lines)
+
+
+def _imported_extras() -> list[str]:
     return [package for package in _EXTRAS if package in sys.modules]
 
 

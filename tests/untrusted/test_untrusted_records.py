@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from bad_files import JSON_TEXTS, JSON_VALUES, PICKLES, in_small_memory, sparse
-from bench.store import lock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_records import distil_json, evaluate_json, failed_json, record
 
+from bench.ledger import lock
 from bench.ledger.frames import load_frames
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import Record
