@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import SMALL, Counter, accuracies
+from recording_reporter import RecordingReporter
+from run_digits import SMALL, accuracies
 
 import bench
 from bench.api import open_session
@@ -20,7 +21,7 @@ from bench.ledger.state_file import load_state
 from bench.support.stopping import Interrupted, Stop
 
 
-class StopsAt(Counter):
+class StopsAt(RecordingReporter):
     """Asks the run to end once a cell has come so far."""
 
     def __init__(self, title: str, done: int) -> None:
@@ -59,12 +60,12 @@ def test_a_run_goes_on_where_it_was_told_to_end(
     view = StopsAt(where, done)
     with pytest.raises(Interrupted, match="SIGTERM"):
         go_on(tmp_path / "b", data_dir, view, "toy-drift", **DRIFT)
-    assert view.ended[-1][1] == "stopped"
+    assert view.count("stopped") == 1
     assert len(list((tmp_path / "b").glob("cells/*/checkpoint.safetensors"))) == 1
     again = StopsAt("none", 0)
     found = go_on(tmp_path / "b", data_dir, again, "toy-drift", **DRIFT)
     assert accuracies(found) == accuracies(expected)
-    assert again.first[view.ended[-1][0]] > done
+    assert again.first[view.ended_titles[-1]] > done
     for frame, store in ((expected, "a"), (found, "b")):
         assert Path(frame["artefact"][0]).is_relative_to(tmp_path / store)
     artefacts = [Path(frame["artefact"][0]).read_bytes() for frame in (expected, found)]
@@ -85,13 +86,13 @@ def test_a_cell_that_diverged_keeps_its_last_good_checkpoint(toys, tmp_path, dat
 
 
 def test_a_budget_that_is_spent_leaves_the_rest(toys, tmp_path, data_dir) -> None:
-    view = Counter()
+    view = RecordingReporter()
     frame = bench.run(
         ["toy-first", "toy-drift"], "digits", 1, store=tmp_path, data_dir=data_dir, view=view,
         time_budget=0, **SMALL,
     )  # fmt: skip
     assert len(frame) == 0
-    assert view.ended == []
+    assert view.ended == {}
     assert view.notes == ["the time budget is spent: the next call does the rest"]
 
 

@@ -14,7 +14,7 @@ Networks of other cells never join a stack, though a GPU may have room for them:
 rounded depends on how many are stacked, and a cell's numbers must not depend on which others are
 missing. Several cells at once are several workers on one GPU (``bench run --workers``).
 
-**Measured so far**, on a CPU and on a pretended GPU (``tests/pretended_gpu.py``): losses and
+**Measured so far**, on a CPU and on a simulated GPU (``tests/simulated_gpu.py``): losses and
 weights are those of networks trained one by one, and the host's own work for a step of 5 networks
 is 2.0 to 3.3 times less than in turn (ConvNet-3 and ResNet-18 of one channel, so that there is
 little else). Not measured: the speed on a GPU, for want of one; large networks may well be faster

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from store_records import distil_json, evaluate_json, failed_json, hashed
+from record_builders import distil_json, evaluate_json, failed_json, hashed
 
 from bench.cli import main
 from bench.ledger.lock import cell_lock

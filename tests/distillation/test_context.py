@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
 from bench.datasets.spec import DatasetSpec

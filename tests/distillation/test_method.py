@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 
 from bench.distillation.context import Context

@@ -14,8 +14,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import image_set
 from safetensors.torch import save_file
+from sample_sets import image_set
 from toy_generator import toy_set
 
 from bench.distilled.base import DistilledSet

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import image_set
+from sample_sets import image_set
 from toy_generator import SPEC, Tied, toy_set
 
 from bench.datasets.spec import DatasetSpec

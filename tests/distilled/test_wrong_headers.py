@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from made_up import image_set
+from sample_sets import image_set
 from toy_generator import SPEC, toy_set
 
 from bench.distilled.base import DistilledSet

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import go
+from run_digits import run_digits
 
 import bench.evaluation.evaluate
 from bench.ledger.frames import load_failures
@@ -25,7 +25,7 @@ def test_test_images_are_whitened_with_the_sets_own_statistics(
 
     evaluate = bench.evaluation.evaluate.evaluate
     monkeypatch.setattr(bench.evaluation.evaluate, "evaluate", watch)
-    frame, _ = go(tmp_path, data_dir, ["toy-first", "toy-whitened"])
+    frame, _ = run_digits(tmp_path, data_dir, ["toy-first", "toy-whitened"])
     assert len(frame) == 2
     plain, white = sorted(seen, key=lambda test: test.zca is not None)
     assert plain.zca is None
@@ -50,7 +50,7 @@ class Judged:
 
 def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypatch) -> None:
     judged = Judged(monkeypatch)
-    frame, _ = go(tmp_path, data_dir, ["toy-own-pace", "toy-first"], 1)
+    frame, _ = run_digits(tmp_path, data_dir, ["toy-own-pace", "toy-first"], 1)
     paces = {(named["learning_rate"], named["epochs"]) for _, named in judged.calls}
     assert paces == {(0.125, 3), (0.01, 40)}
     steps = frame.set_index("method")["training_steps"]
@@ -68,12 +68,12 @@ def test_every_judge_of_a_frozen_set_sees_the_same_images(
     judged = Judged(monkeypatch)
     few = {"gan": {"max_steps": 1}}
     archs = ["convnet1(width=4)", "mlp(width=4)"]
-    go(tmp_path, data_dir, "gan", 1, mode="frozen", eval_arch=archs, overrides=few)
+    run_digits(tmp_path, data_dir, "gan", 1, mode="frozen", eval_arch=archs, overrides=few)
     first, second = (args[0].epoch(make_generator(0)) for args, _ in judged.calls)
     assert torch.equal(first[0], second[0])
     assert judged.calls[0][0][2] != judged.calls[1][0][2]
     other = tmp_path / "other"
-    go(other, data_dir, "gan", 1, mode="frozen", overrides=few, seeds=2)
+    run_digits(other, data_dir, "gan", 1, mode="frozen", overrides=few, seeds=2)
     draws = [args[0].epoch(make_generator(0))[0] for args, _ in judged.calls[2:]]
     assert torch.equal(draws[0], first[0])
     assert not torch.equal(draws[1], first[0])
@@ -82,7 +82,7 @@ def test_every_judge_of_a_frozen_set_sees_the_same_images(
 def test_the_judge_flips_what_the_dataset_allows_whatever_the_set_says(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
-    _, view = go(tmp_path, data_dir, "toy-flips", 1)
+    _, view = run_digits(tmp_path, data_dir, "toy-flips", 1)
     assert view.count("failed") == 1
     (reason,) = load_failures(tmp_path)["reason"]
     assert "not made from digits: its flip is True, not False" in reason

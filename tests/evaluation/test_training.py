@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import StopAfter
+from fakes import StopAfter
 from test_engine import ARCH, CPU, SPEC, real_set
 
 from bench.distilled.image_set import FixedSource

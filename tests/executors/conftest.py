@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_runs import TOYS, ToyRuns
-from waiting import wait_until
+from processes.toy_sessions import TOYS, ToyRuns
+from processes.wait_until import wait_until
 
 from bench.registry.registry import METHODS, load_plugin_file
 

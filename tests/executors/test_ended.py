@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from toy_runs import ToyRuns
+from processes.toy_sessions import ToyRuns
 
 from bench.executors import base
 from bench.executors.base import Executor

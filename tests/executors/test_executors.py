@@ -6,16 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import findings
-from toy_runs import Seen, ToyRuns
+from processes.toy_sessions import ToyRuns
+from store_contents import read_results
 
 RAY = pytest.param("ray", marks=pytest.mark.ray)
 SLURM = pytest.param("slurm", marks=pytest.mark.slurm)
 FAULTS = ("toy-walks", "toy-raises", "toy-nan", "toy-allocates")
-
-
-def reasons(seen: Seen) -> list[str]:
-    return sorted(text for status, text in seen.ended.values() if status == "failed")
 
 
 @pytest.mark.parametrize("execution", ["local 1", "local 2", RAY, SLURM], indirect=True)
@@ -26,8 +22,8 @@ def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: To
     outcome = there.run(execute=execution())
     assert outcome == here.runner.outcome
     assert outcome.counts == {"ok": 4, "failed": 12}
-    assert reasons(seen_there) == reasons(seen_here)
-    assert findings(toys.folder / "there") == findings(toys.folder / "here")
+    assert seen_there.texts("failed") == seen_here.texts("failed")
+    assert read_results(toys.folder / "there") == read_results(toys.folder / "here")
     assert not toys.locks("there")
     again, seen_again = toys.open("there", "toy-walks", ipcs=[1, 2])
     again.run(execute=execution())
@@ -41,7 +37,7 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-walks")
     outcome = session.run(execute=execution())
     assert outcome.counts == {"ok": 4, "failed": 2}
-    rests_on_it, dies = sorted(reasons(seen), key=lambda reason: "it needs" not in reason)
+    rests_on_it, dies = sorted(seen.texts("failed"), key=lambda reason: "it needs" not in reason)
     assert " 3 " in dies
     assert rests_on_it == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
     # It went on from its checkpoint: two steps, then the third and the fourth.
@@ -53,6 +49,6 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     # The mark of its death is there, so that here it lives.
     here, _ = toys.open("here", "toy-dies-once", "toy-walks")
     here.run()
-    found = findings(toys.folder / "store")
-    for cell, record in findings(toys.folder / "here").items():
+    found = read_results(toys.folder / "store")
+    for cell, record in read_results(toys.folder / "here").items():
         assert found[cell] == record

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from toy_runs import TOYS, ToyRuns, assert_goes_on
-from waiting import PATIENCE, wait_until
+from processes.toy_sessions import TOYS, ToyRuns, assert_goes_on
+from processes.wait_until import PATIENCE, wait_until
 
 import bench.executors.local
 import bench.executors.local_process

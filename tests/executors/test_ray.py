@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import findings
-from toy_runs import ToyRuns, assert_goes_on
-from waiting import PATIENCE, wait_until
+from processes.toy_sessions import ToyRuns, assert_goes_on
+from processes.wait_until import PATIENCE, wait_until
+from store_contents import read_results
 
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
@@ -145,7 +145,7 @@ def test_a_lost_node_loses_nothing(
     assert any("its process died; it goes on in another" in note for note in seen.notes)
     here, _ = toys.open("here", "toy-walks", ipcs=ipcs)
     here.run()
-    assert findings(toys.folder / "store") == findings(toys.folder / "here")
+    assert read_results(toys.folder / "store") == read_results(toys.folder / "here")
 
 
 @pytest.mark.parametrize(

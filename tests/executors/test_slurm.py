@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import findings
+from processes.toy_sessions import ToyRuns
+from processes.wait_until import PATIENCE
+from recording_reporter import RecordingReporter
 from slurm_cluster import SlurmCluster, running_cluster
-from toy_runs import Seen, ToyRuns
-from waiting import PATIENCE
+from store_contents import read_results
 
 from bench.api import Session
 from bench.executors.slurm import slurm_execution
@@ -69,7 +70,9 @@ def go(session: Session, *options: str, detach: bool = False, judge: bool = Fals
     return session.run(execute=execute)
 
 
-def opened(toys: ToyRuns, stop: Stop, iterations: int, *ipcs: int) -> tuple[Session, Seen]:
+def opened(
+    toys: ToyRuns, stop: Stop, iterations: int, *ipcs: int
+) -> tuple[Session, RecordingReporter]:
     overrides = {"toy-walks": {"iterations": iterations}}
     return toys.open("store", "toy-walks", stop=stop, ipcs=ipcs or (1,), overrides=overrides)
 
@@ -103,7 +106,7 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, toys, stop, begin) 
     toys.pause(0)
     here, _ = toys.open("here", "toy-walks", overrides={"toy-walks": {"iterations": 8}})
     here.run()
-    assert findings(toys.folder / "store").items() <= findings(toys.folder / "here").items()
+    assert read_results(toys.folder / "store").items() <= read_results(toys.folder / "here").items()
 
 
 def test_a_preempted_job_requeues_itself(cluster, toys, stop, begin) -> None:
@@ -139,7 +142,7 @@ def test_a_cancelled_job_stops_its_cell_and_what_rests_on_it(cluster, toys, stop
     cluster.wait_until("one is stopped", lambda: seen.ended, PATIENCE)
     toys.pause(0)
     assert run.result(PATIENCE).counts == {"ok": 2, "stopped": 2}
-    texts = sorted(text for status, text in seen.ended.values() if status == "stopped")
+    texts = seen.texts("stopped")
     assert texts[0].startswith("it rests on 'toy-walks on digits ipc 1 seed 0', which was stopped")
     assert texts[1].startswith("its SLURM job was cancelled; the next run submits it again")
     assert len(toys.steps()) < 60

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches
+from processes.bench_processes import Benches
 
 
 @pytest.fixture(scope="session")

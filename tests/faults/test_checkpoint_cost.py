@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import begin, tiny_context, tiny_real_set
+from builders import begin, tiny_context, tiny_real_set
 
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Start

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches
-from diary import Diary
-from store_files import essence, record_of
+from processes.bench_processes import Benches
+from processes.event_log import Diary
+from store_contents import only_record, read_contents
 
 GRID = "fault-twin,dim,herding"
 SETTINGS = (
@@ -50,7 +50,7 @@ def store(sound: Path, tmp_path: Path) -> Path:
 
 
 def folder(store: Path, method: str, kind: str = "distil") -> Path:
-    return store / "cells" / record_of(store, method, kind).id
+    return store / "cells" / only_record(store, method, kind).id
 
 
 @harm
@@ -64,7 +64,7 @@ def test_record(benches: Benches, sound: Path, store: Path, kind: str, harm: str
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     assert path.with_name("record.damaged.json").exists()
-    assert essence(store) == essence(sound)
+    assert read_contents(store) == read_contents(sound)
 
 
 def test_record_that_nothing_needs(benches: Benches, sound: Path, store: Path) -> None:
@@ -73,9 +73,9 @@ def test_record_that_nothing_needs(benches: Benches, sound: Path, store: Path) -
     ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
-    left = essence(sound)
+    left = read_contents(sound)
     del left[path.parent.name]
-    assert essence(store) == left
+    assert read_contents(store) == left
 
 
 @harm
@@ -100,7 +100,7 @@ def test_artefact(
     assert ended.code == 0, ended.err
     assert f"'{damaged}' is damaged; set aside, and made again" in ended.err
     assert damaged.with_suffix(".damaged").exists()
-    assert essence(store) == essence(sound)
+    assert read_contents(store) == read_contents(sound)
 
 
 @harm
@@ -113,7 +113,7 @@ def test_shared_work(benches: Benches, sound: Path, store: Path, harm: str) -> N
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     assert path.with_suffix(".damaged").exists()
-    assert essence(store) == essence(sound)
+    assert read_contents(store) == read_contents(sound)
 
 
 WITH_CHECKPOINT = ("fault-twin", "--eval-arch", "fault-net", "--checkpoint-every", "0")
@@ -147,4 +147,4 @@ def test_checkpoint(
     assert f"'{path}'" in ended.err
     assert "set aside, the cell starts from the beginning" in ended.err
     assert path.with_suffix(".damaged").exists()
-    assert essence(store) == essence(uninterrupted)
+    assert read_contents(store) == read_contents(uninterrupted)

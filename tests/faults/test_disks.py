@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches, Ended
-from diary import Diary
+from processes.bench_processes import Benches, Ended
+from processes.event_log import Diary
 from small_disk import fill, make_read_only, small_disk
-from store_files import cells, essence, strangers, temporaries
+from store_contents import read_contents, read_records, temporary_files, unexpected_files
 
 FULL = "No space left on device"
 
@@ -46,8 +46,8 @@ def test_full_while_a_checkpoint_is_written(
     ended = run.wait()
     assert ended.code == 0, ended.err
     assert f"cannot be written ({FULL}); going on" in ended.err
-    assert essence(disk) == essence(undisturbed)
-    assert strangers(disk) == []
+    assert read_contents(disk) == read_contents(undisturbed)
+    assert unexpected_files(disk) == []
 
 
 @pytest.mark.parametrize(("room", "workers"), [(0, 0), (16, 0), (0, 2)])
@@ -67,13 +67,13 @@ def test_full_while_the_artefact_is_written(
     what = "byproducts" if room else "artefact"
     assert last.startswith("error: ")
     assert last.endswith(f"{what}.safetensors' cannot be written: {FULL}")
-    assert cells(disk) == {}
+    assert read_records(disk) == {}
     assert not list(disk.rglob("lock"))
-    assert temporaries(disk) == []
+    assert temporary_files(disk) == []
     ballast.unlink()
     assert benches.run(*arguments).code == 0
-    assert essence(disk) == essence(undisturbed)
-    assert strangers(disk) == []
+    assert read_contents(disk) == read_contents(undisturbed)
+    assert unexpected_files(disk) == []
 
 
 def test_full_from_the_start(benches: Benches, disk: Path, undisturbed: Path) -> None:
@@ -85,7 +85,7 @@ def test_full_from_the_start(benches: Benches, disk: Path, undisturbed: Path) ->
     assert not list(disk.rglob("lock"))
     ballast.unlink()
     assert benches.run(*benches.grid(disk, "fault-twin")).code == 0
-    assert essence(disk) == essence(undisturbed)
+    assert read_contents(disk) == read_contents(undisturbed)
 
 
 def test_full_while_records_are_written(
@@ -101,12 +101,12 @@ def test_full_while_records_are_written(
     ended = run.wait()
     assert is_clean_error(ended), ended.err
     assert ended.err.rstrip().endswith(f"record.json' cannot be written: {FULL}")
-    assert [r.kind for r in cells(disk).values()] == ["distil"]
+    assert [r.kind for r in read_records(disk).values()] == ["distil"]
     ballast.unlink()
     again = benches.run(*arguments)
     assert again.code == 0
     assert "[1/2] fault-slow on digits ipc 1 seed 0: cached" in again.err
-    assert len(cells(disk)) == 2
+    assert len(read_records(disk)) == 2
 
 
 def test_full_while_the_report_is_written(benches: Benches, disk: Path) -> None:

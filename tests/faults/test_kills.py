@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches, Run
-from store_files import cells, essence, strangers, temporaries, unfinished
+from processes.bench_processes import Benches, Run
+from store_contents import (
+    read_contents,
+    read_records,
+    temporary_files,
+    unexpected_files,
+    unfinished_cells,
+)
 
 # One shot; slow steps; with by-products too; a prerequisite and its generator; shared work.
 METHODS = {
@@ -69,7 +75,7 @@ class Experiment:
             started = time.monotonic()
             assert self._start(store, fresh).wait(600).code == 0
             self._last[fresh] = time.monotonic() - started
-            found.append(essence(store))
+            found.append(read_contents(store))
         self._wanted = found[0]
         assert found[-1] == self._wanted
 
@@ -93,8 +99,8 @@ class Experiment:
 
     def _once(self, store: Path, kills: int) -> bool:
         """Start the grid and kill it at some instant; return whether it was complete by then."""
-        self.met += bool(unfinished(store))
-        before = set(temporaries(store))
+        self.met += bool(unfinished_cells(store))
+        before = set(temporary_files(store))
         fresh = bool(self.fresh_every) and self.kills % self.fresh_every == 0
         run = self._start(store, fresh)
         if self.kills < kills and not run.ends_within(self._instant(fresh)):
@@ -104,7 +110,7 @@ class Experiment:
                 run.kill()
                 self.kills += 1
                 self.kills_of_fresh += fresh
-                self.kills_in_writing += bool(set(temporaries(store)) - before)
+                self.kills_in_writing += bool(set(temporary_files(store)) - before)
                 assert _orphans(self.benches) == {}
                 return False
         ended = run.wait(600)
@@ -127,20 +133,20 @@ class Experiment:
 
     def _compare(self, store: Path) -> None:
         """Note every difference from the uninterrupted run, and whatever should not be there."""
-        found = essence(store)
+        found = read_contents(store)
         for key in self._wanted.keys() | found.keys():
             if found.get(key) != self._wanted.get(key):
                 self.differences.append(f"{store.name}: {key}")
-        assert strangers(store) == []
-        self.left_in_shared += len(temporaries(store))
-        self.continued += sum(r.cost["attempts"] - 1 for r in cells(store).values())
+        assert unexpected_files(store) == []
+        self.left_in_shared += len(temporary_files(store))
+        self.continued += sum(r.cost["attempts"] - 1 for r in read_records(store).values())
 
 
 def _await_writing(run: Run, store: Path, before: set[Path]) -> None:
     """Wait until a file is being written, for at most a second."""
     until = time.monotonic() + 1.0
     while time.monotonic() < until and not run.ends_within(0.001):
-        if set(temporaries(store)) - before:
+        if set(temporary_files(store)) - before:
             return
 
 

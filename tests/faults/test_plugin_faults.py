@@ -6,8 +6,8 @@ import resource
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches, Ended
-from store_files import cells, checkpoints, record_of
+from processes.bench_processes import Benches, Ended
+from store_contents import only_record, read_checkpoints, read_records
 
 EVERYWHERE = {
     "fault-setup": "KeyError: 'no such key'",
@@ -37,13 +37,13 @@ def test_others_go_on(broken: tuple[Ended, Path]) -> None:
     assert ended.code == 1
     assert "Traceback" not in ended.out + ended.err
     for kind in ("distil", "evaluate"):
-        assert record_of(store, "fault-slow", kind).status == "ok"
+        assert only_record(store, "fault-slow", kind).status == "ok"
 
 
 @pytest.mark.parametrize("method", EVERYWHERE)
 def test_reason_and_log(broken: tuple[Ended, Path], method: str) -> None:
     ended, store = broken
-    record = record_of(store, method, "distil")
+    record = only_record(store, method, "distil")
     assert record.status == "failed"
     assert record.reason is not None
     assert record.reason.startswith(EVERYWHERE[method])
@@ -58,7 +58,7 @@ def test_reason_and_log(broken: tuple[Ended, Path], method: str) -> None:
 @pytest.mark.parametrize("method", EVERYWHERE)
 def test_what_rests_on_it(broken: tuple[Ended, Path], method: str) -> None:
     _, store = broken
-    reason = record_of(store, method, "evaluate").reason
+    reason = only_record(store, method, "evaluate").reason
     assert reason is not None
     assert reason.startswith(f"it needs '{method} on digits ipc 1 seed 0', which failed: ")
 
@@ -66,7 +66,7 @@ def test_what_rests_on_it(broken: tuple[Ended, Path], method: str) -> None:
 @pytest.mark.parametrize("method", EVERYWHERE)
 def test_the_last_good_checkpoint_stays(broken: tuple[Ended, Path], method: str) -> None:
     _, store = broken
-    found = checkpoints(store / "cells" / record_of(store, method, "distil").id)
+    found = read_checkpoints(store / "cells" / only_record(store, method, "distil").id)
     assert [c["state"]["done"] for c in found] == ([KEPT[method]] if method in KEPT else [])
 
 
@@ -83,12 +83,12 @@ def test_out_of_memory(benches: Benches, tmp_path: Path, method: str, size: str)
     arguments = benches.grid(tmp_path, f"{method},random")
     ended = benches.run(*arguments, memory=_mapped() + ROOM)
     assert ended.code == 1, ended.err
-    reason = record_of(tmp_path, method, "distil").reason
+    reason = only_record(tmp_path, method, "distil").reason
     assert reason is not None
     assert reason.startswith(f"out of memory, {size} were asked for: ")
     assert "needs less" in reason
     assert "Traceback" not in ended.err
-    assert record_of(tmp_path, "random", "evaluate").status == "ok"
+    assert only_record(tmp_path, "random", "evaluate").status == "ok"
 
 
 def _mapped() -> int:
@@ -105,4 +105,4 @@ def test_a_checkpoint_that_the_plugin_refuses(benches: Benches, tmp_path: Path) 
     assert "older version of this plugin" in second.err
     assert "starts from the beginning" in second.err
     assert second.code == 0, second.err
-    assert {record.status for record in cells(tmp_path).values()} == {"ok"}
+    assert {record.status for record in read_records(tmp_path).values()} == {"ok"}

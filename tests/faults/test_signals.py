@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from bench_runs import Benches
-from diary import Diary
-from store_files import essence, unfinished
+from processes.bench_processes import Benches
+from processes.event_log import Diary
+from store_contents import read_contents, unfinished_cells
 
 SIGNALS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 STEPS, EPOCHS, NETS = 8, 40, 2
@@ -48,7 +48,7 @@ def test_ends_and_goes_on(
         f"stopped by {number.name}; the same command continues where it stopped"
     )
     assert "Traceback" not in ended.out + ended.err
-    assert len(unfinished(store)) == 1
+    assert len(unfinished_cells(store)) == 1
     assert not list(store.rglob("lock"))
     assert benches.run(*arguments, **diary.env()).code == 0
     trained = [line for line in diary.lines() if line.startswith("fault-net")]
@@ -56,9 +56,9 @@ def test_ends_and_goes_on(
     expected = Counter({f"fault-slow 1 step {i}": 1 for i in range(STEPS)})
     expected["fault-slow 1 done"] = 1
     assert Counter(diary.lines()) - Counter(trained) == expected
-    wanted = essence(uninterrupted)
-    assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}
-    assert len(essence(store)) == 2
+    wanted = read_contents(uninterrupted)
+    assert read_contents(store) == {id_: wanted[id_] for id_ in read_contents(store)}
+    assert len(read_contents(store)) == 2
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda s: s.name)
@@ -81,5 +81,5 @@ def test_the_second_signal_stops_at_once(
     assert benches.run(*arguments, **diary.env()).code == 0
     assert diary.lines().count("fault-slow 1 step 4") == 1
     assert diary.lines().count(place) == 2
-    wanted = essence(uninterrupted)
-    assert essence(store) == {id_: wanted[id_] for id_ in essence(store)}
+    wanted = read_contents(uninterrupted)
+    assert read_contents(store) == {id_: wanted[id_] for id_ in read_contents(store)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from bench_runs import Benches
-from diary import Diary
-from store_files import cells, essence, strangers
+from processes.bench_processes import Benches
+from processes.event_log import Diary
+from store_contents import read_contents, read_records, unexpected_files
 
 IPCS = (1, 2, 3)
 GRID = ("fault-slow,fault-twin", "--ipc", ",".join(map(str, IPCS)))
@@ -37,11 +37,11 @@ def test_at_once(benches: Benches, tmp_path: Path) -> None:
     ended = [run.wait() for run in runs]
     assert [e.code for e in ended] == [0, 0], [e.err for e in ended]
     assert Counter(diary.lines()) == expected()
-    assert len(cells(store)) == 4 * len(IPCS)
-    assert strangers(store) == []
+    assert len(read_records(store)) == 4 * len(IPCS)
+    assert unexpected_files(store) == []
     alone = tmp_path / "alone"
     assert benches.run(*benches.grid(alone, *GRID)).code == 0
-    assert essence(store) == essence(alone)
+    assert read_contents(store) == read_contents(alone)
     # Each evaluation was done by one of them, whoever came first.
     judged = [line for e in ended for line in e.err.splitlines() if " smoke, seed 0: ok " in line]
     assert len(judged) == 2 * len(IPCS)
@@ -64,7 +64,7 @@ def test_a_dead_worker(benches: Benches, tmp_path: Path) -> None:
     assert ended.code == 0
     third = benches.run(*arguments, **diary.env())
     assert third.code == 0
-    assert len(cells(store)) == 4 * len(IPCS)
+    assert len(read_records(store)) == 4 * len(IPCS)
     # The step in which it died is the only one that was begun twice.
     assert Counter(diary.lines()) - expected() == Counter({"fault-slow 1 step 5": 1})
-    assert strangers(store) == []
+    assert unexpected_files(store) == []

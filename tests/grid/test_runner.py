@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import accuracies, go
+from run_digits import accuracies, run_digits
 
 from bench.datasets.real_set import RealSet
 from bench.grid.runner import Runner
@@ -19,24 +19,24 @@ from bench.support.errors import BenchError
 
 
 def test_second_run_computes_nothing_and_gives_the_same(toys, tmp_path, data_dir) -> None:
-    first, view = go(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
+    first, view = run_digits(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
     assert view.count("ok") == 8
-    second, again = go(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
+    second, again = run_digits(tmp_path, data_dir, ["toy-first", "toy-drift"], [1, 2])
     assert again.count("cached") == 8
     assert again.count("ok") == 0
     assert accuracies(first) == accuracies(second)
 
 
 def test_adding_methods_and_ipcs_shifts_no_number(toys, tmp_path, data_dir) -> None:
-    alone, _ = go(tmp_path / "a", data_dir, "toy-first", 2)
-    beside, _ = go(tmp_path / "b", data_dir, ["toy-drift", "toy-first"], [1, 2], seeds=2)
+    alone, _ = run_digits(tmp_path / "a", data_dir, "toy-first", 2)
+    beside, _ = run_digits(tmp_path / "b", data_dir, ["toy-drift", "toy-first"], [1, 2], seeds=2)
     both = accuracies(beside)
     assert accuracies(alone).items() <= both.items()
     assert len(both) == 8
 
 
 def test_a_failure_is_recorded_and_the_others_go_on(toys, tmp_path, data_dir) -> None:
-    frame, view = go(tmp_path, data_dir, ["toy-fails", "toy-first"], [1, 2])
+    frame, view = run_digits(tmp_path, data_dir, ["toy-fails", "toy-first"], [1, 2])
     assert len(frame) == 3
     assert view.count("failed") == 2  # the distillation, and the evaluation that rests on it
     failures = load_failures(tmp_path)
@@ -47,22 +47,22 @@ def test_a_failure_is_recorded_and_the_others_go_on(toys, tmp_path, data_dir) ->
 
 
 def test_a_failed_cell_is_tried_again(toys, tmp_path, data_dir) -> None:
-    go(tmp_path, data_dir, "toy-fails", 1)
-    _, view = go(tmp_path, data_dir, "toy-fails", 1)
+    run_digits(tmp_path, data_dir, "toy-fails", 1)
+    _, view = run_digits(tmp_path, data_dir, "toy-fails", 1)
     assert view.count("failed") == 2
     assert view.count("cached") == 0
 
 
 def test_nan_stops_the_cell_with_the_step(toys, tmp_path, data_dir) -> None:
     overrides = {"toy-drift": {"nan_at": 1}}
-    frame, _ = go(tmp_path, data_dir, "toy-drift", 1, overrides=overrides)
+    frame, _ = run_digits(tmp_path, data_dir, "toy-drift", 1, overrides=overrides)
     assert len(frame) == 0
     reasons = list(load_failures(tmp_path)["reason"])
     assert any("loss is nan at step 1" in reason for reason in reasons)
 
 
 def test_skips_carry_their_reason(toys, tmp_path, data_dir) -> None:
-    frame, _ = go(tmp_path, data_dir, "toy-skips", [1, 2])
+    frame, _ = run_digits(tmp_path, data_dir, "toy-skips", [1, 2])
     assert list(frame["ipc"]) == [2]
     failures = load_failures(tmp_path)
     assert list(failures["status"]) == ["skipped"]
@@ -72,25 +72,25 @@ def test_skips_carry_their_reason(toys, tmp_path, data_dir) -> None:
 def test_a_rule_that_skips_later_takes_no_result_away(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
-    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    first, _ = run_digits(tmp_path, data_dir, "toy-first", 1)
     monkeypatch.setattr(METHODS.get("toy-first"), "skip", lambda _: 1 / 0)
-    again, view = go(tmp_path, data_dir, "toy-first", [1, 2])
+    again, view = run_digits(tmp_path, data_dir, "toy-first", [1, 2])
     assert accuracies(again) == accuracies(first)
     assert (view.count("cached"), view.count("skipped")) == (1, 1)
     (reason,) = load_failures(tmp_path)["reason"]
     assert "ZeroDivisionError" in reason
     record = tmp_path / "cells" / load_failures(tmp_path)["cell_id"][0] / "record.json"
     before = record.stat().st_mtime_ns
-    go(tmp_path, data_dir, "toy-first", [1, 2])
+    run_digits(tmp_path, data_dir, "toy-first", [1, 2])
     assert record.stat().st_mtime_ns == before
 
 
 def test_what_is_tried_again_elsewhere_condemns_nobody(toys, tmp_path, data_dir) -> None:
-    go(tmp_path, data_dir, "toy-fails", 1)
+    run_digits(tmp_path, data_dir, "toy-fails", 1)
     failures = load_failures(tmp_path).set_index("cell_id")
     (distil,) = [i for i, reason in failures.reason.items() if "needs" not in reason]
     with cell_lock(tmp_path / "cells" / distil):
-        _, view = go(tmp_path, data_dir, "toy-fails", 1)
+        _, view = run_digits(tmp_path, data_dir, "toy-fails", 1)
     assert view.count("busy") == 2
     assert view.count("failed") == 0
 
@@ -105,7 +105,7 @@ def test_data_that_changed_since_the_run_began_are_refused(
         return replace(real, sha256="0" * 64) if part == "test" else real
 
     monkeypatch.setattr(Runner, "split", imported_anew)
-    frame, view = go(tmp_path, data_dir, "toy-first", 1)
+    frame, view = run_digits(tmp_path, data_dir, "toy-first", 1)
     assert len(frame) == 0
     assert (view.count("ok"), view.count("failed")) == (1, 1)
     (reason,) = load_failures(tmp_path)["reason"]
@@ -113,56 +113,56 @@ def test_data_that_changed_since_the_run_began_are_refused(
 
 
 def test_numbers_may_be_numpys(toys, tmp_path, data_dir) -> None:
-    frame, _ = go(tmp_path, data_dir, "toy-first", np.array([1, 2]), seeds=np.int64(1))
+    frame, _ = run_digits(tmp_path, data_dir, "toy-first", np.array([1, 2]), seeds=np.int64(1))
     assert list(frame["ipc"]) == [1, 2]
     for wrong in (True, 1.5, "x"):
         with pytest.raises(BenchError, match="must be a whole number"):
-            go(tmp_path, data_dir, "toy-first", wrong)
+            run_digits(tmp_path, data_dir, "toy-first", wrong)
 
 
 def test_a_lost_or_damaged_record_is_computed_again(toys, tmp_path, data_dir) -> None:
-    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    first, _ = run_digits(tmp_path, data_dir, "toy-first", 1)
     record = tmp_path / "cells" / first["cell_id"][0] / "record.json"
     record.write_text(record.read_text()[:100])
-    second, view = go(tmp_path, data_dir, "toy-first", 1)
+    second, view = run_digits(tmp_path, data_dir, "toy-first", 1)
     assert view.count("ok") == 1
     assert any("is damaged" in note for note in view.notes)
     assert accuracies(first) == accuracies(second)
 
 
 def test_a_damaged_artefact_is_made_again(toys, tmp_path, data_dir) -> None:
-    first, _ = go(tmp_path, data_dir, "toy-first", 1)
+    first, _ = run_digits(tmp_path, data_dir, "toy-first", 1)
     artefact = Path(first["artefact"][0])
     artefact.write_bytes(artefact.read_bytes()[:-10])
-    go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
-    again, view = go(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
+    run_digits(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
+    again, view = run_digits(tmp_path, data_dir, "toy-first", 1, eval_nets=1)
     assert len(again) == 1, view.ended
 
 
 def test_results_outlive_their_artefact(toys, tmp_path, data_dir) -> None:
-    first, _ = go(tmp_path, data_dir, "toy-drift", [1, 2])
+    first, _ = run_digits(tmp_path, data_dir, "toy-drift", [1, 2])
     for path in tmp_path.glob("cells/*/artefact.safetensors"):
         path.unlink()
-    second, view = go(tmp_path, data_dir, "toy-drift", [1, 2])
+    second, view = run_digits(tmp_path, data_dir, "toy-drift", [1, 2])
     assert view.count("cached") == 4
     assert accuracies(first) == accuracies(second)
-    _, more = go(tmp_path, data_dir, "toy-drift", [1, 2], eval_nets=1)
+    _, more = run_digits(tmp_path, data_dir, "toy-drift", [1, 2], eval_nets=1)
     assert more.count("ok") == 4  # new evaluations need the artefacts: they are made again
 
 
 def test_a_cell_that_another_process_works_on_is_left_to_it(toys, tmp_path, data_dir) -> None:
-    frame, _ = go(tmp_path / "a", data_dir, "toy-drift", 1)
+    frame, _ = run_digits(tmp_path / "a", data_dir, "toy-drift", 1)
     with cell_lock(tmp_path / "b" / "cells" / frame["distil_id"][0]) as held:
         assert held
-        empty, view = go(tmp_path / "b", data_dir, "toy-drift", 1)
+        empty, view = run_digits(tmp_path / "b", data_dir, "toy-drift", 1)
     assert view.count("busy") == 2
     assert len(empty) == 0
     assert len(load_failures(tmp_path / "b")) == 0
-    assert len(go(tmp_path / "b", data_dir, "toy-drift", 1)[0]) == 1
+    assert len(run_digits(tmp_path / "b", data_dir, "toy-drift", 1)[0]) == 1
 
 
 def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
-    frame, _ = go(tmp_path, data_dir, "toy-drift", 2)
+    frame, _ = run_digits(tmp_path, data_dir, "toy-drift", 2)
     path = tmp_path / "cells" / frame["cell_id"][0] / "record.json"
     record = json.loads(path.read_text())
     assert record["budget"]["nominal_ipc"] == 2
@@ -175,12 +175,12 @@ def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
 
 
 def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> None:
-    frame, view = go(tmp_path, data_dir, "gan", [1, 2], overrides={"gan": {"max_steps": 2}})
+    frame, view = run_digits(tmp_path, data_dir, "gan", [1, 2], overrides={"gan": {"max_steps": 2}})
     assert sorted(zip(frame["ipc"], frame["mode"], strict=True)) == [
         (1, "frozen"), (1, "stream"), (2, "frozen"), (2, "stream"),
     ]  # fmt: skip
     assert frame["distil_id"].nunique() == 1
-    assert sum(title.startswith("gan on digits seed") for title, _ in view.ended) == 1
+    assert sum(title.startswith("gan on digits seed") for title in view.ended_titles) == 1
     by_mode = frame.set_index(["ipc", "mode"])
     assert by_mode.loc[(2, "frozen"), "stored_bytes"] == 20 * 256
     assert by_mode.loc[(1, "stream"), "stored_bytes"] == by_mode.loc[(2, "stream"), "stored_bytes"]
@@ -190,10 +190,10 @@ def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> Non
 
 def test_dim_starts_from_the_same_gan(tmp_path, data_dir) -> None:
     few = {"gan": {"max_steps": 2}, "dim": {"gan_max_steps": 2, "max_steps": 1}}
-    frame, view = go(
+    frame, view = run_digits(
         tmp_path, data_dir, ["gan", "dim"], 1, mode="stream", eval_nets=1, overrides=few
     )
-    distilled = [title for title, _ in view.ended if "ipc" not in title]
+    distilled = [title for title in view.ended_titles if "ipc" not in title]
     assert len(distilled) == 2
     steps = frame.set_index("method")["distil_steps"]
     assert (steps["gan"], steps["dim"]) == (2, 3)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from store_records import distil_json, evaluate_json, failed_json, record
+from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cell_state import CellState, survey
 from bench.ledger.kept import read_kept

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from store_records import distil_json, evaluate_json, failed_json, record
+from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cleaning import Waste, find_waste, remove
 from bench.ledger.lock import PATIENCE, cell_lock

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from store_records import distil_json, evaluate_json, failed_json, record
+from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.frames import (
     FAILURE_COLUMNS,

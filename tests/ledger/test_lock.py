@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import wait_until
+from processes.wait_until import wait_until
 
 from bench.ledger import lock
 from bench.ledger.lock import BEAT, PATIENCE, cell_lock, read_holder

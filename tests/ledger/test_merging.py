@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_records import distil_json, evaluate_json, failed_json, hashed
+from record_builders import distil_json, evaluate_json, failed_json, hashed
 
 from bench.ledger.lock import cell_lock
 from bench.ledger.merging import Merged, merge_store

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from waiting import wait_until
+from processes.wait_until import wait_until
 
 from bench.ledger import processes
 from bench.ledger.processes import Process, find_process

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_records import distil_json, evaluate_json, failed_json
+from record_builders import distil_json, evaluate_json, failed_json
 
 from bench.ledger.cell import SCHEMA_VERSION
 from bench.ledger.record import OtherSchemaError, Record

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_records import distil_json, evaluate_json, failed_json, hashed
+from record_builders import distil_json, evaluate_json, failed_json, hashed
 
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import Record

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_records import distil_json, evaluate_json, failed_json, record
+from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.store import Store
 from bench.support.errors import BenchError

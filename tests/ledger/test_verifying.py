@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from store_records import distil_json, evaluate_json, failed_json, hashed
+from record_builders import distil_json, evaluate_json, failed_json, hashed
 from test_merging import put, put_distil, snapshot
 
 from bench.ledger.record import Record

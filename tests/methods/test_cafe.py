@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor, nn
 
 from bench.distillation.context import Context

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import torch
-from helpers import tiny_context
+from builders import tiny_context
 from hypothesis import given
 from hypothesis import strategies as st
 

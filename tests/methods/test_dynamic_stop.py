@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from helpers import tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
 from methods.dynamic_stop import AccuracyWindow, query_accuracy

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import MemoryCache, begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task
+from fakes import MemoryCache
 from torch import Tensor
 
 from methods.embedding import class_features, shared_embedding
@@ -29,7 +30,7 @@ def test_one_embedding_serves_all_methods_and_every_ipc() -> None:
     for seed, (cls, ipc) in enumerate([(Herding, 1), (Herding, 3), (KCenter, 3), (KMeans, 3)]):
         ctx = tiny_context(seed=seed, cache=cache)
         begin(cls, ctx, ipc, ARCH, embedding_epochs=1).step(0)
-    assert len(cache.kept) == 1
+    assert len(cache.entries) == 1
 
 
 def test_choices_follow_the_seed_index_and_nothing_else() -> None:

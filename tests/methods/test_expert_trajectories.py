@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
 from torch import Tensor
 
 from bench.distillation.context import Context

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import begin, tiny_context
+from builders import begin, tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor, nn
 
 from bench.augment.dsa import DSA

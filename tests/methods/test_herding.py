@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import begin, tiny_context, tiny_real_set
+from builders import begin, tiny_context, tiny_real_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import tiny_context
+from builders import tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
 
 from bench.distilled.factored_set import decode_parts
 from bench.support.seeds import make_generator

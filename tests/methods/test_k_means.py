@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from helpers import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from helpers import tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
 from bench.support.seeds import make_generator

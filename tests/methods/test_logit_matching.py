@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import tiny_context
+from builders import tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import StopAfter, tiny_context, tiny_real_set
+from builders import tiny_context, tiny_real_set
+from fakes import StopAfter
+from recording_reporter import RecordingReporter
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation.context import Context
 from bench.grid.control import Control
-from bench.grid.reporter import View
 from bench.ledger.shared import SharedFolder
 from bench.support.seeds import make_generator
 from bench.support.stopping import Interrupted, Stop
@@ -128,14 +129,10 @@ def test_a_training_that_was_ended_goes_on_as_if_it_was_not(arch: str, tmp_path:
 
 
 def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
-    real, notes = tiny_real_set(), []
-
-    class Notes(View):
-        def note(self, text: str) -> None:
-            notes.append(text)
+    real, reporter = tiny_real_set(), RecordingReporter()
 
     def work(arch: str, stop: Stop) -> dict[str, Tensor]:
-        shared = SharedFolder(tmp_path, Control(Notes(), stop))
+        shared = SharedFolder(tmp_path, Control(reporter, stop))
         ctx = tiny_context(real, begin_work=lambda full: shared.work(full, real.device))
         make = lambda inner: dict(train_on_real(arch, 2, inner).state_dict())  # noqa: E731
         return ctx.shared({"what": "test"}, make)
@@ -143,8 +140,8 @@ def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         work("convnet1(width=8)", StopAfter(1))
     found = work(ARCH, Stop())
-    assert len(notes) == 1
-    assert "what was kept is refused" in notes[0]
+    assert len(reporter.notes) == 1
+    assert "what was kept is refused" in reporter.notes[0]
     assert len(list(tmp_path.glob("shared/*.damaged"))) == 1
     expected = work(ARCH, Stop())
     assert all(torch.equal(value, expected[name]) for name, value in found.items())

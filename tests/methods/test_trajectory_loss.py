@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import tiny_context
+from builders import tiny_context
 from torch import Tensor, nn
 from unrolled_students import unrolled
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import begin
+from builders import begin
 from replay import plain_draw, small_real_set
 
 from bench.augment.dsa import DSA

@@ -13,7 +13,7 @@ import pytest
 import torch
 from bad_files import ESCAPES, PICKLES, write_png
 from click.testing import CliRunner
-from store_records import distil_json, evaluate_json, record
+from record_builders import distil_json, evaluate_json, record
 
 from bench.cli import main
 from bench.datasets.spec import DatasetSpec

@@ -13,7 +13,7 @@ import pytest
 from bad_files import JSON_TEXTS, JSON_VALUES, PICKLES, in_small_memory, sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_records import distil_json, evaluate_json, failed_json, record
+from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger import lock
 from bench.ledger.frames import load_frames

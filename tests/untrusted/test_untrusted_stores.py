@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bad_files import ESCAPES, JSON_TEXTS, JSON_VALUES, PICKLES
-from store_records import distil_json, evaluate_json, record
+from record_builders import distil_json, evaluate_json, record
 
 from bench.executors.slurm_batch import load_batches
 from bench.ledger.cell import hash_identity

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from bad_files import ESCAPES, MARKUP
+from record_builders import evaluate_json, failed_json, record
 from rich.console import Console
-from store_records import evaluate_json, failed_json, record
 
 from bench.cli.live import LiveView, PlainView
 from bench.ledger.frames import load_frames

@@ -21,7 +21,7 @@ from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-NAME = "pretended"
+NAME = "simulated"
 # The host needs the value that such an operation finds, and waits for it.
 _READS = (
     "local_scalar", "nonzero", "aten.equal", "unique", "masked_select", "bincount",
@@ -45,7 +45,7 @@ class _Module(backend_registration._DummyBackendModule):
 
 
 class OnGpu(torch.Tensor):
-    """A tensor of the pretended GPU, around one that holds its values."""
+    """A tensor of the simulated GPU, around one that holds its values."""
 
     held: torch.Tensor
 
@@ -60,7 +60,7 @@ class OnGpu(torch.Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise RuntimeError(f"{func} ran outside the pretended GPU")
+        raise RuntimeError(f"{func} ran outside the simulated GPU")
 
 
 class _Generator(torch.Generator):
@@ -81,7 +81,7 @@ class _Generator(torch.Generator):
         return torch.device(NAME, 0) if self._cdata in self._far else torch.device("cpu")
 
 
-class PretendedGpu(TorchDispatchMode):
+class SimulatedGpu(TorchDispatchMode):
     """Computes what is on the GPU, refuses what mixes devices, and notes what must be waited for.
 
     Attributes:
@@ -157,9 +157,9 @@ def register() -> torch.device:
 
 
 @contextmanager
-def pretended_gpu() -> Iterator[PretendedGpu]:
+def simulated_gpu() -> Iterator[SimulatedGpu]:
     """Compute on it inside the block."""
-    with PretendedGpu() as gpu, _Factories():
+    with SimulatedGpu() as gpu, _Factories():
         yield gpu
 
 

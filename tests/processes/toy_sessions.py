@@ -10,38 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from helpers import findings
-from waiting import PATIENCE, wait_until
+from processes.wait_until import PATIENCE, wait_until
+from recording_reporter import RecordingReporter
+from store_contents import read_results
 
 from bench.api import Session, open_session
 from bench.grid.control import Control
 from bench.grid.expand import Request
-from bench.grid.reporter import View
 from bench.grid.site import RunSpec
-from bench.ledger.cell import Cell
 from bench.support.stopping import Stop
 
-TOYS = Path(__file__).with_name("toy_methods.py")
+TOYS = Path(__file__).parents[1] / "executors/toy_methods.py"
 ARCH = "convnet1(width=4)"
-
-
-class Seen(View):
-    """Remembers which cells started, how each ended, and what was said."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.ended: dict[str, tuple[str, str]] = {}
-        self.notes: list[str] = []
-
-    def start(self, cell: Cell) -> None:
-        self.started.append(cell.title)
-
-    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        assert cell.id not in self.ended, "a cell ends once"
-        self.ended[cell.id] = (status, text)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 class ToyRuns:
@@ -62,7 +42,7 @@ class ToyRuns:
 
     def open(
         self, store: str, *methods: str, stop: Stop | None = None, **more: Any
-    ) -> tuple[Session, Seen]:
+    ) -> tuple[Session, RecordingReporter]:
         """Open a run, and return what will be seen of it too."""
         settings = {"ipcs": [1], "archs": [ARCH], "eval_nets": 1, "profile": "smoke", **more}
         request = Request(methods=methods, datasets=["digits"], **settings)
@@ -70,7 +50,7 @@ class ToyRuns:
             request, str(self.folder / store), str(self.data_dir), "cpu", (str(TOYS),),
             checkpoint_every=0, threads=1,
         )  # fmt: skip
-        seen = Seen()
+        seen = RecordingReporter()
         return open_session(spec, Control(seen, stop or Stop(PATIENCE))), seen
 
     def start(self, store: str, *methods: str, **options: str) -> subprocess.Popen[str]:
@@ -157,4 +137,4 @@ def assert_goes_on(toys: ToyRuns, store: str) -> None:
     assert toys.steps() == [("toy-walks-1", i) for i in range(4)], "each step is done once"
     here, _ = toys.open("here", "toy-walks")
     here.run()
-    assert findings(toys.folder / store) == findings(toys.folder / "here")
+    assert read_results(toys.folder / store) == read_results(toys.folder / "here")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from waiting import PATIENCE
+from processes.wait_until import PATIENCE
 
-FAULTY = Path(__file__).with_name("faulty_methods.py")
-_NURSERY = Path(__file__).with_name("nursery.py")
+FAULTY = Path(__file__).parents[1] / "faults/faulty_methods.py"
+_NURSERY = Path(__file__).with_name("fork_server.py")
 _MARK = "BENCH_FAULTS_MARK"
 
 

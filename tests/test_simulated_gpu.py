@@ -1,6 +1,6 @@
 """Methods and the engine on a GPU that is not there: the values of the CPU, and no waiting.
 
-See ``pretended_gpu.py``: what only a real GPU can show is marked ``gpu`` elsewhere.
+See ``simulated_gpu.py``: what only a real GPU can show is marked ``gpu`` elsewhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def seen() -> dict[str, Any]:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this version of torch knows no backends written in Python")
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("on_pretended_gpu.py")), *ARCHES],
+        [sys.executable, str(Path(__file__).with_name("run_on_simulated_gpu.py")), *ARCHES],
         # The kernels in C++ are for CPUs only, and round differently.
         env={**os.environ, "BENCH_NATIVE": "0", "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
@@ -45,7 +45,7 @@ def test_mistakes_are_seen(seen) -> None:
     assert "its generator is on another device" in found["drawn"]
     assert "its generator is on another device" in found["drawn_here"]
     assert found["read"] == "aten._local_scalar_dense.default aten.index.Tensor"
-    assert "outside the pretended GPU" in found["outside"] or "Could not run" in found["outside"]
+    assert "outside the simulated GPU" in found["outside"] or "Could not run" in found["outside"]
 
 
 @pytest.mark.parametrize("name", METHODS.names())

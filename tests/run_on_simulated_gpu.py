@@ -1,6 +1,6 @@
 """Runs every method and the engine on a GPU that is not there; prints what was seen, as JSON.
 
-``python on_pretended_gpu.py ARCHITECTURE ...``, in a process of its own.
+``python run_on_simulated_gpu.py ARCHITECTURE ...``, in a process of its own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from helpers import StopAfter
-from pretended_gpu import PretendedGpu, pretended_gpu, register
+from fakes import StopAfter
+from simulated_gpu import SimulatedGpu, register, simulated_gpu
 from torch import Tensor
 
 from bench.conformance import methods as conformance
@@ -79,7 +79,7 @@ def try_method(name: str, device: torch.device) -> dict[str, Any]:
     cls: type[Method] = METHODS.get(name)
     _placed(torch.device("cpu"))
     expected = _made(cls)
-    with pretended_gpu() as gpu:
+    with simulated_gpu() as gpu:
         _placed(device)
         found, continued = _made(cls), _continued(cls, device)
         trial = conformance.begin(cls)
@@ -100,7 +100,7 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
     recipe = Recipe(protocol, _HERE.spec, protocol.lr, protocol.epochs)
     cpu = torch.device("cpu")
     expected = [_trained(arch, recipe, [seed], cpu, stacked=False) for seed in _SEEDS]
-    with pretended_gpu() as gpu:
+    with simulated_gpu() as gpu:
         _placed(device)
         turn = [_trained(arch, recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
         stacked = _trained(arch, recipe, _SEEDS, device, stacked=True, gpu=gpu)
@@ -138,7 +138,7 @@ def _continued_judging(
 
 def _trained(
     arch: str, recipe: Recipe, seeds: list[int], device: torch.device, *,
-    stacked: bool, gpu: PretendedGpu | None = None,
+    stacked: bool, gpu: SimulatedGpu | None = None,
 ) -> list[float]:  # fmt: skip
     """Return the last losses."""
     nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
@@ -162,8 +162,8 @@ def _source(device: torch.device) -> FixedSource:
 
 
 def try_mistakes(device: torch.device) -> dict[str, str]:
-    """Return what each of some mistakes leads to: nothing, if the pretended GPU is too lenient."""
-    with pretended_gpu() as gpu:
+    """Return what each of some mistakes leads to: nothing, if the simulated GPU is too lenient."""
+    with simulated_gpu() as gpu:
         far, here = torch.ones(3, device=device), torch.ones(3)
         mistakes: dict[str, Callable[[], object]] = {
             "mixed": lambda: far + here,
