@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -18,10 +19,9 @@ from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import View
 from bench.grid.runner import Runner, Work
 from bench.grid.site import RunSpec
-from bench.ledger.asking import describe_request
 from bench.ledger.cell import EvaluateCell
 from bench.ledger.frames import load_frames
-from bench.ledger.requests import save_request
+from bench.ledger.requests import make_request, save_request
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.registry.registry import load_plugin_file
 from bench.support.errors import CannotWriteError
@@ -83,8 +83,10 @@ class Session:
         """
         control = self.runner.control
         try:
-            asked = describe_request(self.spec, self.grid, estimates or {})
-            save_request(self.runner.store.root, asked)
+            cells = [*plan(self.grid), *(skip.cell for skip in self.grid.skipped)]
+            spec = json.loads(self.spec.with_paths().to_json())
+            request = make_request(spec, cells, estimates or {})
+            save_request(self.runner.store.root, request)
         except CannotWriteError as error:  # only `bench status` and `retry` would miss it
             control.view.note(f"{error}; going on")
         work = execute(self.runner, self.spec) if execute is not None else None

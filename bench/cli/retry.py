@@ -68,19 +68,18 @@ def _left(
     store: Path, requests: list[SavedRequest], failed: bool
 ) -> list[tuple[SavedRequest, set[str]]]:
     """Return the requests that have cells to run again, with those; each cell once."""
-    from bench.ledger.cell_state import survey
-    from bench.ledger.remaining import standings_of
+    from bench.ledger.cell_state import read_states, states_in_grid
     from bench.ledger.store import Store
 
     reader = Store(store)
-    states = {state.id: state for state in survey(reader)}
+    stored = read_states(reader)
     for line in reader.damaged:
         _tell(line)
     again = ("failed",) if failed else ("failed", "interrupted", "left", "running")
     seen: set[str] = set()
     found = []
     for saved in requests:
-        ids = {i for i, s in standings_of(saved, states).items() if s in again} - seen
+        ids = {i for i, s in states_in_grid(saved.cells, stored.get).items() if s in again} - seen
         seen |= ids
         if ids:
             found.append((saved, ids))
@@ -92,7 +91,7 @@ def _spec(
     plugins: tuple[Path, ...], threads: int | None,
 ) -> RunSpec:  # fmt: skip
     from bench.datasets.library import data_dir as data_folder
-    from bench.ledger.asking import rebuild_spec
+    from bench.grid.saved_request import rebuild_spec
 
     changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
     if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):

@@ -1,4 +1,4 @@
-"""How ``bench status`` looks in a terminal."""
+"""The screen of ``bench status``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rich.text import Text
 
 from bench.cli.live import format_seconds
 from bench.ledger.cell_state import STATES
-from bench.ledger.remaining import STANDINGS, Outlook, seconds_since
+from bench.ledger.remaining import Remaining, seconds_since
 from bench.ledger.status import CellStatus, Status
 from bench.report.number_formats import plural
 from bench.support.safe_text import printable
 
-_STYLES = {"ok": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
            "skipped": "yellow", "unusable": "red"}  # fmt: skip
-# How the reason of a cell begins that failed because of another one.
-_RESTS_ON_A_FAILURE = "it needs '"
+# How the reason begins of a cell that failed because another one did.
+_DEPENDS_ON_A_FAILURE = "it needs '"
 # Lines of each part, unless everything is asked for.
 _SHOWN = 10
 
@@ -83,27 +83,27 @@ def _running(cell: CellStatus) -> Text:
         line.append(printable(f" on {cell.holder.host}, process {cell.holder.pid}"))
         line.append(f", for {format_seconds(since)}" if since is not None else "")
         line.append(f", seen {format_seconds(cell.holder.seconds_since_beat)} ago", "dim")
-    return line.append(_kept(cell), "dim")
+    return line.append(_checkpoint(cell), "dim")
 
 
 def _interrupted(cell: CellStatus) -> Text:
     line = _text(cell.title, _STYLES["interrupted"])
-    return line.append(_kept(cell) or "; no checkpoint, it starts from the beginning", "dim")
+    return line.append(_checkpoint(cell) or "; no checkpoint, it starts from the beginning", "dim")
 
 
-def _kept(cell: CellStatus) -> str:
-    kept = cell.kept
-    if kept is None:
+def _checkpoint(cell: CellStatus) -> str:
+    saved = cell.checkpoint
+    if saved is None:
         return ""
-    of = f" of {kept.total:,}" if kept.total is not None else ""
-    step = f" of step {kept.steps:,}{of}" if kept.steps is not None else ""
-    spent = f" after {format_seconds(kept.seconds)} of work" if kept.seconds is not None else ""
-    return f"; checkpoint{step}{spent}, {format_seconds(kept.age)} old"
+    of = f" of {saved.total:,}" if saved.total is not None else ""
+    step = f" of step {saved.steps:,}{of}" if saved.steps is not None else ""
+    spent = f" after {format_seconds(saved.seconds)} of work" if saved.seconds is not None else ""
+    return f"; checkpoint{step}{spent}, {format_seconds(saved.age)} old"
 
 
 def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
     """Yield each reason, and under it the cells that failed for it."""
-    own = [cell for cell in cells if not cell.reason.startswith(_RESTS_ON_A_FAILURE)]
+    own = [cell for cell in cells if not cell.reason.startswith(_DEPENDS_ON_A_FAILURE)]
     ranked = Counter(cell.reason for cell in own or cells).most_common()
     for reason, count in islice(ranked, most):
         yield _text(f"{plural(count, 'cell')}: {reason}", _STYLES["failed"])
@@ -116,44 +116,44 @@ def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
     if most is not None and len(ranked) > most:
         yield _text(f"and {len(ranked) - most} more reasons; --all names them", "dim")
     if own and len(own) < len(cells):
-        yield _text(f"{plural(len(cells) - len(own), 'cell')}: resting on one of these", "dim")
+        yield _text(f"{plural(len(cells) - len(own), 'cell')}: depending on one of these", "dim")
 
 
 def _print_requests(found: Status, console: Console, everything: bool) -> None:
-    if not found.outlooks:
-        console.print(_text("\nNo request is kept here: what is left is not known", "dim"))
+    if not found.requests:
+        console.print(_text("\nThere are no requests here: what is left is not known", "dim"))
         return
-    open_ = [o for o in found.outlooks if everything or not o.is_finished]
+    shown = [each for each in found.requests if everything or not each.is_finished]
     console.print(_text("\nRequests", "bold"))
     running = len(found.of("running"))
-    for outlook in open_:
-        ago = seconds_since(outlook.request.asked)
-        head = _text(f"{outlook.request.id}  {outlook.request.command}")
+    for each in shown:
+        ago = seconds_since(each.request.asked)
+        head = _text(f"{each.request.id}  {each.request.command}")
         head.append("" if ago is None else f"  ({format_seconds(ago)} ago)", "dim")
         console.print(_indented(head, 2))
-        console.print(_indented(_outlook(outlook, running), 4))
-    finished = len(found.outlooks) - len(open_)
+        console.print(_indented(_remaining(each, running), 4))
+    finished = len(found.requests) - len(shown)
     if finished:
         console.print(_indented(_text(f"{plural(finished, 'request')} finished", "green"), 2))
-    if any(o.counts["failed"] or o.counts["interrupted"] for o in open_):
+    if any(r.counts["failed"] or r.counts["interrupted"] for r in shown):
         console.print(_indented(_text("`bench retry` goes on with what is not done", "dim"), 2))
 
 
-def _outlook(outlook: Outlook, running: int) -> Text:
-    counts, total = outlook.counts, len(outlook.request.cells)
+def _remaining(each: Remaining, running: int) -> Text:
+    counts, total = each.counts, len(each.request.cells)
     line = _text(f"{counts['done']:,} of {plural(total, 'cell')} done")
-    for name in STANDINGS[1:]:
+    for name in STATES[1:]:
         if counts[name]:
             line.append(f", {counts[name]:,} {name}", _STYLES.get(name, ""))
-    if not outlook.to_come:
+    if not each.unfinished:
         return line
-    if outlook.seconds is None:
+    if each.seconds is None:
         return line.append("; hours left unknown: nothing was measured")
-    line.append(f"; about {format_seconds(outlook.seconds)} of computing left", "bold")
+    line.append(f"; about {format_seconds(each.seconds)} of computing left", "bold")
     if running > 1:
-        line.append(f", {format_seconds(outlook.seconds / running)} with {running} at a time")
-    if outlook.unknown:
-        line.append(f", and {plural(outlook.unknown, 'cell')} of unknown length")
+        line.append(f", {format_seconds(each.seconds / running)} with {running} at a time")
+    if each.unknown:
+        line.append(f", and {plural(each.unknown, 'cell')} of unknown length")
     return line
 
 

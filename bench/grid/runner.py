@@ -16,10 +16,10 @@ from bench.grid.expand import Grid
 from bench.grid.order import Outcome, before, next_cell, plan
 from bench.grid.reporter import View
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.ledger.cell_state import read_state, states_in_grid
 from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
 from bench.ledger.recording import make_record
-from bench.ledger.standing import is_done, is_skipped, pending, why_failed
 from bench.ledger.store import Store
 from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
@@ -151,11 +151,12 @@ class Runner:
         needed = before(cell)
         if needed is None or self.is_done(needed):
             return True
-        return why_failed(self.store, needed) is not None
+        return read_state(self.store, needed.id).reason is not None
 
     def _skip(self, cell: Cell, reason: str) -> None:
         """Record that a method declines a cell; a result that is there stays, whatever it says."""
-        if not is_skipped(self.store, cell, reason):
+        state = read_state(self.store, cell.id)
+        if (state.state, state.reason) != ("skipped", reason):
             with cell_lock(self.store.folder(cell.id)) as held:
                 if self.is_done(cell):
                     self.finish(cell, "cached", "", 0.0)
@@ -174,12 +175,13 @@ class Runner:
                     self.store.checkpoint(cell.id, self.control).remove()
 
     def pending(self, grid: Grid) -> set[str]:
-        """See :func:`bench.ledger.standing.pending`."""
-        return pending(self.store, grid)
+        """Return the ids of the cells that are not done."""
+        states = states_in_grid(plan(grid), lambda cell_id: read_state(self.store, cell_id))
+        return {cell_id for cell_id, state in states.items() if state != "done"}
 
     def is_done(self, cell: Cell) -> bool:
-        """See :func:`bench.ledger.standing.is_done`."""
-        return is_done(self.store, cell)
+        """Return whether the store holds a cell's result and the files that belong to it."""
+        return read_state(self.store, cell.id).is_complete
 
     def split(self, dataset: str, split: str) -> RealSet:
         """Return one split of a dataset on the device, opened once."""
@@ -218,7 +220,7 @@ class Runner:
         if needed is not None:
             if self.store.set_aside_damaged_artefact(needed.id):
                 self.ensure(needed)
-            reason = why_failed(self.store, needed)
+            reason = read_state(self.store, needed.id).reason
             if reason is not None:
                 raise CellFailedError(f"it needs '{needed.title}', which failed: {reason}")
             if not self.is_done(needed):

@@ -20,14 +20,16 @@ from bench.support.seeds import derive_seed
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
-_CELL_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# What an id looks like, as a regular expression; also the plain name of the cell's folder.
+CELL_ID = r"^[0-9A-Za-z_-]{1,64}\Z"
+_CELL_ID = re.compile(CELL_ID)
 # A method that starts from another's result, which starts from another's: today's chains have two.
 _LONGEST_CHAIN = 32
 
 
 def is_cell_id(text: object) -> bool:
     """Return whether a value can be a cell's id, which is also the plain name of its folder."""
-    return isinstance(text, str) and _CELL_ID.fullmatch(text) is not None
+    return isinstance(text, str) and _CELL_ID.match(text) is not None
 
 
 def hash_identity(identity: Mapping[str, Any]) -> str:
@@ -88,13 +90,18 @@ class DistilCell:
             "arch": self.arch,
             "seed": self.seed,
             "precision": self.precision,
-            "prerequisite": self.prerequisite.id if self.prerequisite else None,
+            "prerequisite": self.depends_on,
         }
 
     @property
     def dependency(self) -> DistilCell | None:
         """The cell that must be done before this one starts."""
         return self.prerequisite
+
+    @property
+    def depends_on(self) -> str | None:
+        """The id of that cell."""
+        return self.prerequisite.id if self.prerequisite else None
 
     @cached_property
     def id(self) -> str:
@@ -168,6 +175,11 @@ class EvaluateCell:
     def dependency(self) -> DistilCell:
         """The cell that must be done before this one starts."""
         return self.distil
+
+    @property
+    def depends_on(self) -> str:
+        """The id of that cell."""
+        return self.distil.id
 
     @cached_property
     def id(self) -> str:

@@ -1,12 +1,12 @@
-"""What a store holds, cell by cell: done, failed, running where, interrupted."""
+"""The state of a cell, decided here and nowhere else: done, running, failed, interrupted, left."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bench.ledger.cell import is_cell_id
 from bench.ledger.lock import Holder, read_holder
@@ -16,23 +16,35 @@ from bench.support.errors import BenchError
 from bench.support.files import read_plain
 from bench.support.json_files import parse_json
 
-# The states of a cell, in the order in which people read them. ``unusable`` is a record that is
-# damaged or of another version of bench; ``empty`` a folder in which nothing was begun.
-STATES = ("ok", "running", "failed", "interrupted", "skipped", "unusable", "empty")
+# In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
+# record, but it is damaged or of another version of bench.
+STATES = ("done", "running", "failed", "interrupted", "left", "skipped", "unusable")
 _MOST_BYTES = 2**20
+
+
+class Dependent(Protocol):
+    """A cell, as far as its state in a grid depends on it: a cell itself or one of a request."""
+
+    @property
+    def id(self) -> str:
+        """The cell's id."""
+
+    @property
+    def depends_on(self) -> str | None:
+        """The id of the cell that must be done before this one starts."""
 
 
 @dataclass(frozen=True)
 class CellState:
-    """One cell's folder.
+    """What a store holds of one cell.
 
     Attributes:
         id: the cell's.
         state: one of :data:`STATES`.
-        record: if there is one that can be read.
+        record: the cell's record, if there is one that can be read.
         identity: what the cell is, as far as it is known.
-        holder: who works on it now.
-        files: the names in its folder.
+        holder: the process that works on the cell now.
+        files: the names in the cell's folder.
     """
 
     id: str
@@ -44,47 +56,89 @@ class CellState:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to do: a result, and the files that its record vouches for."""
-        if self.state != "ok" or self.record is None:
+        """Whether the cell is done and every file is there that its record vouches for."""
+        if self.state != "done" or self.record is None:
             return False
-        if self.record.kind == "evaluate":
-            return True
-        extra = {"byproducts.safetensors"} if "byproducts_sha256" in self.record.result else set()
-        return {"artefact.safetensors"} | extra <= self.files
+        return self.record.files.keys() <= self.files
+
+    @property
+    def reason(self) -> str | None:
+        """Why the cell failed or was skipped; ``None`` also while it is being tried again."""
+        if self.record is None or self.state not in ("failed", "skipped"):
+            return None
+        return self.record.reason
 
 
-def survey(store: Store) -> Iterator[CellState]:
-    """Yield the state of every cell of a store, in the order of their ids.
+def read_state(store: Store, cell_id: str) -> CellState:
+    """Return what a store holds of one cell.
 
     Raises:
-        BenchError: if there is no store, or it may not be read.
+        BenchError: the cell's folder is a link or cannot be read.
     """
-    store.check_readable()
-    cells = os.path.join(store.root, "cells")
-    for name in sorted(filter(is_cell_id, os.listdir(cells))):
-        try:
-            files = frozenset(os.listdir(f"{cells}/{name}"))
-        except (FileNotFoundError, NotADirectoryError):  # gone just now, or a stray file
-            continue
-        except OSError as error:
-            raise BenchError(f"'{cells}/{name}' cannot be read: {error.strerror}") from error
-        if not os.path.islink(f"{cells}/{name}"):
-            yield _state(store, name, files)
-
-
-def _state(store: Store, cell_id: str, files: frozenset[str]) -> CellState:
-    folder = store.root / "cells" / cell_id
+    folder = store.folder(cell_id)
+    try:
+        files = frozenset(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # no such cell, or a stray file
+        files = frozenset()
+    except OSError as error:
+        raise BenchError(f"'{folder}' cannot be read: {error.strerror}") from error
     record = store.read(cell_id) if "record.json" in files else None
     holder = read_holder(folder) if "lock" in files else None
     if holder is not None and not holder.alive:
         holder = None
-    identity = record.identity if record is not None else _identity(folder, files)
-    return CellState(cell_id, _named(record, holder, files), record, identity, holder, files)
+    identity = record.identity if record is not None else _read_identity(folder, files)
+    return CellState(cell_id, _state(record, holder, files), record, identity, holder, files)
 
 
-def _named(record: Record | None, holder: Holder | None, files: frozenset[str]) -> str:
+def read_states(store: Store) -> dict[str, CellState]:
+    """Return what a store holds, by id and in the order of ids.
+
+    Raises:
+        BenchError: there is no store, or it cannot be read.
+    """
+    store.check_readable()
+    cells = os.path.join(store.root, "cells")
+    names = filter(is_cell_id, sorted(os.listdir(cells)))
+    return {name: read_state(store, name) for name in names if _is_folder(f"{cells}/{name}")}
+
+
+def states_in_grid(
+    cells: Iterable[Dependent], read: Callable[[str], CellState | None]
+) -> dict[str, str]:
+    """Return the state of each cell of a grid, by id.
+
+    A cell's state in a grid is not always that of its folder. A distilled set whose evaluations
+    are all done counts as done even if its artefact is gone, because records can be carried to
+    another machine without it. If an evaluation still needs the artefact, the set is left to do.
+
+    Args:
+        cells: the grid's cells; a dependency that is not among them is not looked at.
+        read: returns what the store holds of a cell, by id.
+    """
+    depends_on = {cell.id: cell.depends_on for cell in cells}
+    last = depends_on.keys() - set(depends_on.values())
+    states = dict.fromkeys(depends_on, "done")
+    for cell_id in last:
+        current: str | None = cell_id
+        while current in depends_on and states[current] == "done":
+            found = read(current)
+            if found is not None and found.is_complete:
+                break
+            states[current] = _unfinished(found)
+            current = depends_on[current]
+    return states
+
+
+def _unfinished(found: CellState | None) -> str:
+    """Return the state of a cell that a grid needs and that is not complete."""
+    if found is None or found.state in ("done", "unusable"):  # it is computed anew
+        return "left"
+    return found.state
+
+
+def _state(record: Record | None, holder: Holder | None, files: frozenset[str]) -> str:
     if record is not None and record.status == "ok":
-        return "ok"  # its holder is about to let go
+        return "done"  # its holder is about to release it
     if holder is not None:
         return "running"
     if record is not None:
@@ -92,15 +146,20 @@ def _named(record: Record | None, holder: Holder | None, files: frozenset[str]) 
     if "record.json" in files:
         return "unusable"
     begun = "request.json" in files or any(name.startswith("checkpoint") for name in files)
-    return "interrupted" if begun else "empty"
+    return "interrupted" if begun else "left"
 
 
-def _identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _read_identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:
+    """Return what a cell without a record is, from the file that was written before it ran."""
     if "request.json" not in files:
         return {}
     try:
-        found = parse_json(read_plain(folder / "request.json", _MOST_BYTES, follow=False))
+        data = parse_json(read_plain(folder / "request.json", _MOST_BYTES, follow=False))
     except (OSError, ValueError):  # written without being flushed: it may be empty
         return {}
-    plain = found.items() if isinstance(found, dict) else ()
-    return {name: value for name, value in plain if isinstance(value, str | int | float)}
+    values = data.items() if isinstance(data, dict) else ()
+    return {name: value for name, value in values if isinstance(value, str | int | float)}

@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.ledger.cell_state import CellState, survey
+from bench.ledger.cell_state import CellState, read_states, states_in_grid
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import PATIENCE, cell_lock
-from bench.ledger.remaining import standings_of
 from bench.ledger.requests import load_requests
 from bench.ledger.store import Store
 from bench.support.atomic_files import is_temporary
@@ -60,7 +59,7 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
         BenchError: if there is no store, or it may not be read.
     """
     store = Store(root)
-    states = {state.id: state for state in survey(store)}
+    states = read_states(store)
     found = list(_outside_cells(root))
     for state in states.values():
         if state.holder is None:
@@ -141,7 +140,7 @@ def _kind(path: Path, state: CellState) -> str:
         return "files of writers that were killed" if _is_old(path) else ""
     if fnmatch.fnmatch(name, _DAMAGED):
         return "damaged files that were set aside"
-    if fnmatch.fnmatch(name, "checkpoint*") and state.state in ("ok", "skipped"):
+    if fnmatch.fnmatch(name, "checkpoint*") and state.state in ("done", "skipped"):
         return "checkpoints of cells that are done"
     return "locks of processes that are gone" if name == "lock" else ""
 
@@ -174,7 +173,7 @@ def _artefacts(store: Store, states: Mapping[str, CellState]) -> Iterator[Waste]
     spare = judged - _wanted(store, states)
     for state in states.values():
         record = state.record
-        if record is None or state.state != "ok" or state.id not in spare:
+        if record is None or state.state != "done" or state.id not in spare:
             continue
         if state.holder is None:
             seconds = float(record.cost["seconds"])
@@ -188,11 +187,11 @@ def _wanted(store: Store, states: Mapping[str, CellState]) -> set[str]:
     """Return the distilled sets that a cell that is not done rests on."""
     wanted = set()
     for state in states.values():
-        if state.state not in ("ok", "skipped"):
+        if state.state not in ("done", "skipped"):
             wanted |= {state.identity.get("distil"), state.identity.get("prerequisite")}
     for request in load_requests(store.root, store.damaged.append):
-        standings = standings_of(request, states)
-        wanted |= {c.rests_on for c in request.cells if standings[c.id] not in ("done", "skipped")}
+        named = states_in_grid(request.cells, states.get)
+        wanted |= {c.depends_on for c in request.cells if named[c.id] not in ("done", "skipped")}
     return {each for each in wanted if each is not None}
 
 

@@ -26,6 +26,8 @@ from bench.ledger.cell import SCHEMA_VERSION, is_cell_id
 
 # Of a name or a label; to draw one takes time.
 _MOST_LETTERS = 4000
+# A distilled set's file in its cell's folder, and the tensors for methods that start from it.
+ARTEFACT, BYPRODUCTS = "artefact.safetensors", "byproducts.safetensors"
 STATUSES = ("ok", "failed", "skipped")
 _KINDS = ("distil", "evaluate")
 _TOO_LARGE = 2**63  # for the 64-bit columns of a frame
@@ -78,6 +80,16 @@ class Record:
     environment: Mapping[str, Any] = field(default_factory=dict)
     finished: str = ""
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The sha256 of each file that the record vouches for, by its name in the cell's folder."""
+        if self.kind != "distil" or self.status != "ok":
+            return {}
+        files = {ARTEFACT: str(self.result.get("artefact_sha256"))}
+        if "byproducts_sha256" in self.result:
+            files[BYPRODUCTS] = str(self.result["byproducts_sha256"])
+        return files
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -1,7 +1,8 @@
-"""What runs were asked for, kept in the store: ``requests/<id>.json``.
+"""The requests of earlier runs, kept in the store as ``requests/<id>.json``.
 
 A store of cells does not know which cells are still to come. Each run leaves its request here, so
-that ``bench status`` can say what is left and ``bench retry`` can go on without being told again.
+that ``bench status`` can say what is left and ``bench retry`` can go on without being given the
+options again.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from bench.ledger.cell import is_cell_id
+import msgspec
+
+from bench.ledger.cell import CELL_ID, Cell, EvaluateCell
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
 from bench.support.files import read_plain
@@ -21,11 +24,14 @@ from bench.support.json_files import parse_json
 
 # A cell takes about three hundred bytes.
 _MOST_BYTES = 64 * 2**20
+_CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
-@dataclass(frozen=True)
-class AskedCell:
-    """One cell of a request.
+class RequestedCell(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"depends_on": "rests_on"}
+):
+    """One cell of a request, as the file describes it.
 
     Attributes:
         id: the cell's.
@@ -33,61 +39,81 @@ class AskedCell:
         title: one line for screens.
         dataset: its name.
         method: its name.
-        rests_on: the id of the distilled set that it judges or starts from.
+        depends_on: the id of the distilled set that it evaluates or starts from.
         seconds: how long it was estimated to take; ``None`` where nothing was measured.
     """
 
-    id: str
+    id: _CellId
     kind: str
     title: str
     dataset: str
     method: str
-    rests_on: str | None = None
-    seconds: float | None = None
+    depends_on: _CellId | None
+    seconds: _Seconds | None
 
 
-@dataclass(frozen=True)
-class SavedRequest:
+class SavedRequest(msgspec.Struct, frozen=True):
     """A request as a run left it.
 
     Attributes:
-        spec: the fields of :class:`bench.grid.site.RunSpec`.
+        spec: the fields of :class:`bench.grid.site.RunSpec`, which the ledger does not interpret.
         cells: every cell of its grid, the skipped ones too, in the order in which they run.
-        asked: when, last time; UTC, ISO 8601.
+        asked: when it was last made; UTC, ISO 8601.
     """
 
-    spec: Mapping[str, Any]
-    cells: tuple[AskedCell, ...]
-    asked: str = ""
+    spec: dict[str, Any]
+    cells: tuple[RequestedCell, ...]
+    asked: str
 
     @property
     def id(self) -> str:
-        """A hash of what was asked: where, when and how long it takes are no part of it."""
-        asked = {"request": self.spec["request"], "cells": sorted(c.id for c in self.cells)}
-        text = json.dumps(asked, sort_keys=True, allow_nan=False)
+        """The hash of the request and its cells, whatever its time, paths and estimates."""
+        content = {"request": self.spec["request"], "cells": sorted(c.id for c in self.cells)}
+        text = json.dumps(content, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def command(self) -> str:
-        """The command line that asked for it."""
+        """The command line that made it."""
         return str(self.spec.get("command", ""))
 
 
-def save_request(root: Path, saved: SavedRequest) -> None:
-    """Keep a request; asked again, it takes its former place and keeps what was estimated.
+def make_request(
+    spec: Mapping[str, Any], cells: Iterable[Cell], estimates: Mapping[str, float]
+) -> SavedRequest:
+    """Return the request that a run makes now.
+
+    Args:
+        spec: the fields of its :class:`bench.grid.site.RunSpec`, as plain JSON values.
+        cells: the cells of its grid, the skipped ones too, in the order in which they run.
+        estimates: seconds by cell id, of the cells that were measured.
+    """
+    return SavedRequest(
+        spec=dict(spec),
+        cells=tuple(_requested(cell, estimates.get(cell.id)) for cell in cells),
+        asked=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def save_request(root: Path, request: SavedRequest) -> None:
+    """Write a request into a store; one that is there already is replaced, its estimates stay.
 
     Raises:
-        CannotWriteError: if the disk is full or the store may not be written.
+        CannotWriteError: if the disk is full or the store cannot be written.
     """
-    path = root / "requests" / f"{saved.id}.json"
+    path = root / "requests" / f"{request.id}.json"
     try:
-        before = {c.id: c.seconds for c in _load(path).cells}
+        estimates = {cell.id: cell.seconds for cell in _load(path).cells}
     except (OSError, ValueError):
-        before = {}
-    cells = [c if c.seconds is not None else replace(c, seconds=before.get(c.id))
-             for c in saved.cells]  # fmt: skip
+        estimates = {}
+    cells = tuple(
+        cell
+        if cell.seconds is not None
+        else msgspec.structs.replace(cell, seconds=estimates.get(cell.id))
+        for cell in request.cells
+    )
     with writing(path):
-        write_json(path, asdict(replace(saved, cells=tuple(cells))))
+        write_json(path, msgspec.to_builtins(msgspec.structs.replace(request, cells=cells)))
 
 
 def load_requests(root: Path, note: Callable[[str], None]) -> list[SavedRequest]:
@@ -95,54 +121,51 @@ def load_requests(root: Path, note: Callable[[str], None]) -> list[SavedRequest]
 
     Args:
         root: the store's folder.
-        note: is told, in a line, of each file that is no request.
+        note: receives one line about each file that is no request.
     """
-    found = []
+    requests = []
     for path in sorted((root / "requests").glob("*.json")):
         try:
-            found.append(_load(path))
+            requests.append(_load(path))
         except (OSError, ValueError) as error:
             note(f"'{path}' is no request of bench ({error}); left out")
-    return sorted(found, key=lambda saved: saved.asked)
+    return sorted(requests, key=lambda request: request.asked)
 
 
 def choose_requests(
-    root: Path, wanted: Iterable[str], note: Callable[[str], None]
+    root: Path, beginnings: Iterable[str], note: Callable[[str], None]
 ) -> list[SavedRequest]:
-    """Return the requests whose ids start with one of ``wanted``; all, if nothing is wanted.
+    """Return the requests whose ids start with one of ``beginnings``; all, if there are none.
 
     Raises:
-        BenchError: there is none, or none that starts so.
+        BenchError: the store has no request, or none that starts with one of them.
     """
-    found = load_requests(root, note)
-    if not found:
-        raise BenchError(f"store '{root}' keeps no requests; `bench run` leaves them there")
-    beginnings = list(wanted)
-    for beginning in beginnings:
-        if not any(saved.id.startswith(beginning) for saved in found):
-            known = ", ".join(saved.id for saved in found)
-            raise BenchError(f"no request of '{root}' starts with '{beginning}'. Known: {known}.")
-    return [s for s in found if not beginnings or s.id.startswith(tuple(beginnings))]
+    requests, starts = load_requests(root, note), tuple(beginnings)
+    if not requests:
+        raise BenchError(f"store '{root}' holds no requests; `bench run` leaves them there")
+    for start in starts:
+        if not any(request.id.startswith(start) for request in requests):
+            known = ", ".join(request.id for request in requests)
+            raise BenchError(f"no request of '{root}' starts with '{start}'. Known: {known}.")
+    return [request for request in requests if not starts or request.id.startswith(starts)]
+
+
+def _requested(cell: Cell, seconds: float | None) -> RequestedCell:
+    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
+    return RequestedCell(
+        cell.id, cell.kind, cell.title, distil.dataset, distil.method, cell.depends_on, seconds
+    )
 
 
 def _load(path: Path) -> SavedRequest:
+    """Read a request that anyone may have written.
+
+    Raises:
+        ValueError: it is no request.
+        OSError: it cannot be read.
+    """
     data = parse_json(read_plain(path, _MOST_BYTES, follow=False))
-    if not isinstance(data, dict) or not isinstance(data.get("spec"), dict):
-        raise ValueError("it holds no description of a run")
-    if not isinstance(data["spec"].get("request"), dict):
+    request = msgspec.convert(data, SavedRequest)
+    if not isinstance(request.spec.get("request"), dict):
         raise ValueError("it holds no request")
-    if not isinstance(data.get("cells"), list) or not isinstance(data.get("asked"), str):
-        raise ValueError("it holds no list of cells, or not when they were asked for")
-    return SavedRequest(data["spec"], tuple(map(_cell, data["cells"])), data["asked"])
-
-
-def _cell(data: Any) -> AskedCell:
-    if not isinstance(data, dict) or set(data) != set(AskedCell.__dataclass_fields__):
-        raise ValueError("one of its cells lacks a field or has one too many")
-    seconds, needed = data["seconds"], data["rests_on"]
-    known = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0
-    right = known or seconds is None
-    right &= all(isinstance(data[name], str) for name in ("kind", "title", "dataset", "method"))
-    if not right or not is_cell_id(data["id"]) or not (needed is None or is_cell_id(needed)):
-        raise ValueError("one of its cells has a field of the wrong type")
-    return AskedCell(**data)
+    return request

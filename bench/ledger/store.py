@@ -12,7 +12,7 @@ from bench.grid.control import Control
 from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.reading import load_record
-from bench.ledger.record import OtherSchemaError, Record
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
 from bench.support.files import file_sha256, no_link
@@ -75,11 +75,11 @@ class Store:
 
     def artefact(self, cell_id: str) -> Path:
         """Return where a distil cell keeps its distilled set."""
-        return self.folder(cell_id) / "artefact.safetensors"
+        return self.folder(cell_id) / ARTEFACT
 
     def byproducts(self, cell_id: str) -> Path:
         """Return where a distil cell keeps tensors for methods that start from it."""
-        return self.folder(cell_id) / "byproducts.safetensors"
+        return self.folder(cell_id) / BYPRODUCTS
 
     def checkpoint(self, cell_id: str, control: Control) -> Checkpoint:
         """Return where a cell keeps its state while it runs."""
@@ -185,11 +185,8 @@ class Store:
 
     def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
         """Return the files that a distillation's record vouches for, with their sha256."""
-        found = [(self.artefact(record.id), str(record.result.get("artefact_sha256")))]
-        if "byproducts_sha256" in record.result:
-            extra = str(record.result["byproducts_sha256"])
-            found.append((self.byproducts(record.id), extra))
-        return found
+        folder = self.folder(record.id)
+        return [(folder / name, sha256) for name, sha256 in record.files.items()]
 
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
@@ -231,11 +228,11 @@ class Store:
 
 
 def _is_damaged(path: Path, sha256: str) -> bool:
-    if not path.exists():
+    if not os.path.lexists(path):
         return False  # missing, which is seen elsewhere
     try:
         return file_sha256(path) != sha256
-    except (ValueError, IsADirectoryError):  # no plain file: not what was written
+    except (ValueError, FileNotFoundError, IsADirectoryError):  # no plain file, or a link to none
         return True
 
 

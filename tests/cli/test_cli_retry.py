@@ -49,7 +49,7 @@ def test_failed_cells_run_again_and_keep_their_log(bench: Bench) -> None:
     assert bench("run", "--plugin", TOYS, "--method", "toy-fails,random").exit_code == 1
     assert bench.statuses() == ["failed"] * 2 + ["ok"] * 6
     (failed,) = [r for r in bench.store.records() if r.status == "failed" and r.kind == "distil"]
-    log = bench.ledger.folder(failed.id) / "log.txt"
+    log = bench.store.folder(failed.id) / "log.txt"
     first = log.read_text()
     again = bench("retry", "--failed", "--plugin", TOYS)
     assert again.exit_code == 1
@@ -70,7 +70,7 @@ def test_failed_cells_run_again_and_keep_their_log(bench: Bench) -> None:
 def test_what_was_never_reached_runs_unless_only_failures_are_asked_for(bench: Bench) -> None:
     assert bench("run", "--method", "random").exit_code == 0
     gone = next(r for r in bench.store.records() if r.kind == "evaluate")
-    (bench.ledger.folder(gone.id) / "record.json").unlink()
+    (bench.store.folder(gone.id) / "record.json").unlink()
     assert "nothing to run again" in bench("retry", "--failed").output
     result = bench("retry")
     assert result.exit_code == 0
@@ -97,7 +97,7 @@ def test_a_request_may_name_any_folder(bench: Bench) -> None:
     request["spec"]["data_dir"] = "x" * 5000
     path.write_text(json.dumps(request))
     gone = next(r for r in bench.store.records() if r.kind == "evaluate")
-    (bench.ledger.folder(gone.id) / "record.json").unlink()
+    (bench.store.folder(gone.id) / "record.json").unlink()
     result = bench("retry")
     assert result.exit_code == 0, result.output
     assert gone.labels["title"] in result.stderr

@@ -14,7 +14,7 @@ from record_builders import distil_json, evaluate_json, failed_json, hashed
 
 from bench.cli import main
 from bench.ledger.lock import cell_lock
-from bench.ledger.requests import AskedCell, SavedRequest, save_request
+from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.store import Store
 
 
@@ -35,10 +35,10 @@ def store(tmp_path: Path) -> Store:
         made.artefact(cell.id).write_bytes(b"x")
     made.write_request("interrupted", {"kind": "distil", "method": "dim", "dataset": "svhn"})
     cells = (
-        AskedCell(done.id, "distil", "make", "digits", "dm", None, 5.0),
-        AskedCell(judged.id, "evaluate", "judge", "digits", "dm", done.id, 4.0),
-        AskedCell(failed.id, "evaluate", "fail", "digits", "dm", done.id, 4.0),
-        AskedCell("left", "evaluate", "later", "digits", "dm", done.id, 7200.0),
+        RequestedCell(done.id, "distil", "make", "digits", "dm", None, 5.0),
+        RequestedCell(judged.id, "evaluate", "judge", "digits", "dm", done.id, 4.0),
+        RequestedCell(failed.id, "evaluate", "fail", "digits", "dm", done.id, 4.0),
+        RequestedCell("left", "evaluate", "later", "digits", "dm", done.id, 7200.0),
     )
     spec = {"request": {}, "command": "bench run -m dm"}
     save_request(made.root, SavedRequest(spec, cells, "2026-01-01T00:00:00+00:00"))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from record_builders import distil_json, evaluate_json, failed_json, record
 
-from bench.ledger.cell_state import CellState, survey
+from bench.ledger.cell_state import STATES, CellState, read_state, read_states
 from bench.ledger.kept import read_kept
 from bench.ledger.lock import PATIENCE, cell_lock
-from bench.ledger.remaining import STANDINGS, look_ahead
-from bench.ledger.requests import AskedCell, SavedRequest, save_request
+from bench.ledger.remaining import remaining
+from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.state_file import save_state
 from bench.ledger.status import read_status
 from bench.ledger.store import Store
@@ -32,7 +32,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def states(store: Store) -> dict[str, CellState]:
-    return {state.id: state for state in survey(store)}
+    found = read_states(store)
+    alone = {cell_id: read_state(store, cell_id) for cell_id in found}
+    assert [(s.id, s.state, s.files) for s in alone.values()] == [
+        (s.id, s.state, s.files) for s in found.values()
+    ]
+    return found
 
 
 def ok_distil(store: Store, cell_id: str, artefact: bool = True) -> None:
@@ -64,8 +69,8 @@ def test_every_state_of_a_cell(store: Store) -> None:
         store.write(record(failed_json("again")))
         found = states(store)
         assert {id_: state.state for id_, state in found.items()} == {
-            "done": "ok", "failed": "failed", "skipped": "skipped", "interrupted": "interrupted",
-            "kept": "interrupted", "empty": "empty", "newer": "unusable", "running": "running",
+            "done": "done", "failed": "failed", "skipped": "skipped", "interrupted": "interrupted",
+            "kept": "interrupted", "empty": "left", "newer": "unusable", "running": "running",
             "again": "running",
         }  # fmt: skip
         holder = found["running"].holder
@@ -106,13 +111,13 @@ def test_a_folder_that_may_not_be_read_is_named(
     listdir = os.listdir
 
     def refuse(path: str) -> list[str]:
-        if not path.endswith("cells"):
+        if not str(path).endswith("cells"):
             raise PermissionError(13, "Permission denied")
         return listdir(path)
 
     monkeypatch.setattr(os, "listdir", refuse)
     with pytest.raises(BenchError, match="cannot be read: Permission denied"):
-        list(survey(store))
+        read_states(store)
 
 
 def test_no_store(tmp_path: Path) -> None:
@@ -123,15 +128,15 @@ def test_no_store(tmp_path: Path) -> None:
 # --- requests ----------------------------------------------------------------------------------
 
 
-def pair(name: str, *seconds: float | None) -> list[AskedCell]:
+def pair(name: str, *seconds: float | None) -> list[RequestedCell]:
     first, second = seconds or (None, None)
     return [
-        AskedCell(f"d{name}", "distil", f"make {name}", "digits", "dm", None, first),
-        AskedCell(f"e{name}", "evaluate", f"judge {name}", "digits", "dm", f"d{name}", second),
+        RequestedCell(f"d{name}", "distil", f"make {name}", "digits", "dm", None, first),
+        RequestedCell(f"e{name}", "evaluate", f"judge {name}", "digits", "dm", f"d{name}", second),
     ]
 
 
-def asked(*cells: list[AskedCell]) -> SavedRequest:
+def asked(*cells: list[RequestedCell]) -> SavedRequest:
     flat = tuple(cell for pair_ in cells for cell in pair_)
     return SavedRequest({"request": {}, "command": "bench run"}, flat, "2026-01-01T00:00:00+00:00")
 
@@ -142,7 +147,7 @@ def put_pair(store: Store, name: str, artefact: bool = True) -> None:
 
 
 def counts(request: SavedRequest, store: Store) -> dict[str, int]:
-    return {k: v for k, v in look_ahead(request, states(store)).counts.items() if v}
+    return {k: v for k, v in remaining(request, states(store)).counts.items() if v}
 
 
 def test_how_the_cells_of_a_request_stand(store: Store) -> None:
@@ -160,16 +165,16 @@ def test_how_the_cells_of_a_request_stand(store: Store) -> None:
     assert counts(request, store)["left"] == 3
     with cell_lock(store.folder("d3")):
         assert counts(request, store)["running"] == 1
-    assert set(counts(request, store)) <= set(STANDINGS)
+    assert set(counts(request, store)) <= set(STATES)
 
 
 def test_the_time_left_follows_what_was_measured(store: Store) -> None:
-    # Measured: 2.5 s to distil and 4 s to judge.
+    # Measured: 2.5 s to distil and 4 s to evaluate.
     request = asked(pair("0", 5.0, 2.0), pair("1", 10.0, 3.0), pair("2", None, None))
-    first = look_ahead(request, states(store))
-    assert (first.seconds, first.unknown, first.to_come) == (20.0, 2, 6)
+    first = remaining(request, states(store))
+    assert (first.seconds, first.unknown, first.unfinished) == (20.0, 2, 6)
     put_pair(store, "0")
-    second = look_ahead(request, states(store))
+    second = remaining(request, states(store))
     assert second.seconds == pytest.approx(10.0 * 0.5 + 3.0 * 2.0)
     assert (second.unknown, second.is_finished) == (2, False)
 
@@ -180,19 +185,19 @@ def test_what_a_running_cell_has_spent_is_not_left(store: Store) -> None:
         lock = store.folder("d0") / "lock"
         content = json.loads(lock.read_text())
         lock.write_text(json.dumps({**content, "since": "2020-01-01T00:00:00+00:00"}))
-        assert look_ahead(request, states(store)).seconds == 0.0
+        assert remaining(request, states(store)).seconds == 0.0
         lock.write_text(json.dumps({**content, "since": "2999-01-01T00:00:00+00:00"}))
-        assert look_ahead(request, states(store)).seconds == 100.0
+        assert remaining(request, states(store)).seconds == 100.0
         lock.write_text(json.dumps({**content, "since": "soon"}))
-        assert look_ahead(request, states(store)).seconds == 100.0
+        assert remaining(request, states(store)).seconds == 100.0
         lock.write_text(json.dumps(content))
 
 
 def test_where_nothing_was_measured_nothing_is_claimed(store: Store) -> None:
     request = asked(pair("0"))
-    assert look_ahead(request, states(store)).seconds is None
+    assert remaining(request, states(store)).seconds is None
     put_pair(store, "0")
-    done = look_ahead(request, states(store))
+    done = remaining(request, states(store))
     assert (done.seconds, done.unknown, done.is_finished) == (0, 0, True)
 
 
@@ -248,11 +253,11 @@ def test_status_is_plain_json_and_tells_of_damage(store: Store) -> None:
     (store.root / "requests").mkdir()
     (store.root / "requests" / "bad.json").write_text("{")
     (store.folder("e0") / "record.json").write_text("{")
-    save_request(store.root, replace(asked(pair("0", 1.0, 1.0)), asked="x"))
+    save_request(store.root, msgspec.structs.replace(asked(pair("0", 1.0, 1.0)), asked="x"))
     found = read_status(store.root).to_json()
     assert json.loads(json.dumps(found)) == found
     assert len(found["notes"]) == 2
     (request,) = found["requests"]
     assert (request["cells"], request["done"], request["left"]) == (2, 1, 1)
     (cell,) = [c for c in found["cells"] if c["id"] == "d1"]
-    assert cell["kept"]["steps"] == 2
+    assert cell["checkpoint"]["steps"] == 2

@@ -11,7 +11,7 @@ from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cleaning import Waste, find_waste, remove
 from bench.ledger.lock import PATIENCE, cell_lock
-from bench.ledger.requests import AskedCell, SavedRequest, save_request
+from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.store import Store
 
 
@@ -143,9 +143,9 @@ def test_artefacts_go_if_asked_and_if_nothing_rests_on_them(store: Store) -> Non
     store.write(record({**failed_json("next", "distil"),
                 "identity": {"ipc": 1, "prerequisite": "start"}}))  # fmt: skip
     store.write(record(evaluate_json("e4", distil="promised")))
-    left = AskedCell("e5", "evaluate", "t", "digits", "dm", "promised")
-    first = AskedCell("promised", "distil", "t", "digits", "dm")
-    save_request(store.root, SavedRequest({"request": {}}, (first, left)))
+    left = RequestedCell("e5", "evaluate", "t", "digits", "dm", "promised", None)
+    first = RequestedCell("promised", "distil", "t", "digits", "dm", None, None)
+    save_request(store.root, SavedRequest({"request": {}}, (first, left), ""))
     assert "cells/judged" not in "".join(names(store, find_waste(store.root)))
     waste = [w for w in find_waste(store.root, artefacts=True) if w.kind.startswith("artefacts")]
     assert names(store, waste) == {"cells/judged/artefact.safetensors"}

@@ -12,7 +12,7 @@ from record_builders import distil_json, evaluate_json, failed_json, hashed
 from bench.ledger.lock import cell_lock
 from bench.ledger.merging import Merged, merge_store
 from bench.ledger.record import Record
-from bench.ledger.requests import AskedCell, SavedRequest, load_requests, save_request
+from bench.ledger.requests import RequestedCell, SavedRequest, load_requests, save_request
 from bench.ledger.store import Store
 from bench.ledger.verifying import verify_store
 from bench.support.errors import BenchError
@@ -58,7 +58,8 @@ def test_what_is_absent_is_copied_and_the_source_is_only_read(stores) -> None:
     old.write_request("unfinished", {})
     (old.root / "shared").mkdir()
     (old.root / "shared" / "x.safetensors").write_bytes(b"shared")
-    save_request(old.root, SavedRequest({"request": {}}, (AskedCell("a", "k", "t", "d", "m"),)))
+    cell = RequestedCell("a", "k", "t", "d", "m", None, None)
+    save_request(old.root, SavedRequest({"request": {}}, (cell,), ""))
     before = snapshot(old.root)
     merged = merge(stores)
     assert merged.counts == {"copied": 3, "unfinished": 1, "shared": 1}

@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from bench.grid.expand import Request
-from bench.grid.site import RunSpec
-from bench.ledger.asking import rebuild_spec
+from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.ledger.requests import (
-    AskedCell,
+    RequestedCell,
     SavedRequest,
     choose_requests,
     load_requests,
+    make_request,
     save_request,
 )
 from bench.support.errors import BenchError
 
 
 def saved(ipc: int = 1, seconds: float | None = None, **changes: Any) -> SavedRequest:
-    spec = RunSpec(Request(["random"], ["digits"], [ipc]), "store", "data", command="bench run")
+    spec = {"request": {"methods": ["random"], "ipcs": [ipc]}, "command": "bench run"}
     cells = (
-        AskedCell(f"d{ipc}", "distil", "random", "digits", "random", None, seconds),
-        AskedCell(f"e{ipc}", "evaluate", "judged", "digits", "random", f"d{ipc}", seconds),
+        RequestedCell(f"d{ipc}", "distil", "random", "digits", "random", None, seconds),
+        RequestedCell(f"e{ipc}", "evaluate", "judged", "digits", "random", f"d{ipc}", seconds),
     )
-    return replace(SavedRequest(json.loads(spec.to_json()), cells, "2026-01-01"), **changes)
+    return msgspec.structs.replace(SavedRequest(spec, cells, "2026-01-01"), **changes)
 
 
 def load(root: Path) -> tuple[list[SavedRequest], list[str]]:
     notes: list[str] = []
     return load_requests(root, notes.append), notes
+
+
+def test_a_request_names_its_cells_in_order() -> None:
+    distil = DistilCell("dm", 1, {}, "digits", "ab" * 32, 1, None, 0, "fp32", "lite")
+    evaluate = EvaluateCell(distil, 1, "stored", "mlp", "quick", 1, 2, "fp32")
+    made = make_request(saved().spec, [distil, evaluate], {evaluate.id: 2.5})
+    assert made.id == make_request(saved().spec, [evaluate, distil], {}).id != saved().id
+    assert [cell.id for cell in made.cells] == [distil.id, evaluate.id]
+    assert [cell.kind for cell in made.cells] == ["distil", "evaluate"]
+    assert [cell.title for cell in made.cells] == [distil.title, evaluate.title]
+    assert [cell.depends_on for cell in made.cells] == [None, distil.id]
+    assert [cell.seconds for cell in made.cells] == [None, 2.5]
+    assert {(cell.dataset, cell.method) for cell in made.cells} == {("digits", "dm")}
 
 
 def test_what_is_saved_is_loaded_the_latest_last(tmp_path: Path) -> None:
@@ -57,8 +69,7 @@ def test_asked_again_it_is_one_and_keeps_its_estimates(tmp_path: Path) -> None:
 
 
 def good() -> Any:
-    cells = [dict(vars(cell)) for cell in saved().cells]
-    return {"spec": dict(saved().spec), "cells": cells, "asked": "x"}
+    return msgspec.to_builtins(saved())
 
 
 @pytest.mark.parametrize(
@@ -76,6 +87,8 @@ def good() -> Any:
         lambda d: {**d, "cells": [{**d["cells"][0], "title": 3}]},
         lambda d: {**d, "cells": [{**d["cells"][0], "seconds": -1}]},
         lambda d: {**d, "cells": [{**d["cells"][0], "seconds": True}]},
+        lambda d: {**d, "cells": [{**d["cells"][0], "extra": 1}]},
+        lambda d: {**d, "cells": [{k: v for k, v in d["cells"][0].items() if k != "seconds"}]},
     ],
 )
 def test_what_is_no_request_is_told_and_left_out(tmp_path: Path, damage: Any) -> None:
@@ -92,7 +105,7 @@ def test_what_is_no_request_is_told_and_left_out(tmp_path: Path, damage: Any) ->
 
 
 def test_requests_are_chosen_by_how_their_ids_begin(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="keeps no requests"):
+    with pytest.raises(BenchError, match="holds no requests"):
         choose_requests(tmp_path, [], print)
     save_request(tmp_path, saved(1))
     save_request(tmp_path, saved(2))
@@ -100,41 +113,3 @@ def test_requests_are_chosen_by_how_their_ids_begin(tmp_path: Path) -> None:
     assert [s.id for s in choose_requests(tmp_path, [saved(2).id[:6]], print)] == [saved(2).id]
     with pytest.raises(BenchError, match=r"starts with 'zz'. Known: "):
         choose_requests(tmp_path, ["zz"], print)
-
-
-def test_a_request_is_rebuilt_without_its_plugins() -> None:
-    asked = saved(spec={**saved().spec, "plugins": ["/evil.py"], "threads": 2})
-    spec = rebuild_spec(asked, store="here")
-    assert (spec.store, spec.plugins, spec.threads) == ("here", (), 2)
-    assert spec.request == Request(
-        **{**saved().spec["request"], "methods": ["random"], "datasets": ["digits"]}
-    )
-    assert rebuild_spec(asked, plugins=("mine.py",)).plugins == ("mine.py",)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("seeds", 10**12, "seeds"),
-        ("seeds", "2", "seeds"),
-        ("methods", "random", "methods"),
-        ("archs", [3], "archs"),
-        ("ipcs", [1.5], "ipcs"),
-        ("overrides", {"dm": 3}, "overrides"),
-        ("unheard", 3, "unheard"),
-    ],
-)
-def test_what_no_run_leaves_is_refused(field: str, value: Any, words: str) -> None:
-    request = {**saved().spec["request"], field: value}
-    with pytest.raises(BenchError, match=f"cannot be asked again: .*{words}"):
-        rebuild_spec(saved(spec={**saved().spec, "request": request}))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("checkpoint_every", -1), ("checkpoint_every", "x"), ("threads", "all"), ("device", None),
-     ("deterministic", 1), ("store", 3), ("new", 1)],
-)  # fmt: skip
-def test_surroundings_that_no_run_leaves_are_refused(field: str, value: Any) -> None:
-    with pytest.raises(BenchError, match="cannot be asked again"):
-        rebuild_spec(saved(spec={**saved().spec, field: value}))

@@ -14,7 +14,7 @@ from record_builders import distil_json, evaluate_json, failed_json, hashed
 
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import Record
-from bench.ledger.requests import AskedCell, SavedRequest, save_request
+from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.store import Store
 
 METHODS = ("random", "herding", "dm", "dc", "mtt", "idc", "gan", "dim")
@@ -81,7 +81,7 @@ def test_ten_thousand_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert len({each.id for each in records}) == 10_000
     fill(tmp_path, records)
     asked = tuple(
-        AskedCell(r.id, r.kind, str(r.labels["title"]), "digits", str(r.labels["method"]),
+        RequestedCell(r.id, r.kind, str(r.labels["title"]), "digits", str(r.labels["method"]),
                   r.identity.get("distil"), 5.0)
         for r in records
     )  # fmt: skip
