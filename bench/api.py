@@ -23,7 +23,7 @@ from bench.ledger.cell import EvaluateCell
 from bench.ledger.frames import load_frames
 from bench.ledger.requests import make_request, save_request
 from bench.ledger.store import DEFAULT_STORE, Store
-from bench.registry.registry import load_plugin_file
+from bench.registry.plugin_files import load_plugin_file
 from bench.support.errors import CannotWriteError
 from bench.support.machine import pick_device, use_deterministic_algorithms, use_threads
 from bench.support.stopping import Stop

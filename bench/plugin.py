@@ -23,7 +23,7 @@ from bench.networks.cpu_kernels.mode import computing
 from bench.networks.functional import FunctionalNetwork
 from bench.networks.fused_operations import average_pool2, norm_relu_pool
 from bench.registry.params import by_ipc, by_task, param
-from bench.registry.registry import register
+from bench.registry.plugin_files import register
 from bench.support.errors import BenchError
 from bench.support.seeds import global_seed
 

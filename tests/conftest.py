@@ -10,7 +10,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from bench.registry.registry import METHODS, load_plugin_file
+from bench.registry.plugin_files import load_plugin_file
+from bench.registry.registry import METHODS
 
 # Tests are made of tiny operations: threads would wait for each other longer than they work.
 torch.set_num_threads(1)

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from bench.cli import main
 from bench.conformance import method_checks
-from bench.registry.registry import METHODS, load_plugin_file
+from bench.registry.plugin_files import load_plugin_file
+from bench.registry.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
 

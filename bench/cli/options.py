@@ -101,7 +101,7 @@ def parse_seconds(text: str) -> float:
 
 def load_plugins(paths: tuple[Path, ...]) -> None:
     """Import plugin files given on the command line."""
-    from bench.registry.registry import load_plugin_file
+    from bench.registry.plugin_files import load_plugin_file
 
     for path in paths:
         load_plugin_file(path)

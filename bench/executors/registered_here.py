@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bench.grid.site import RunSpec
 from bench.networks.architecture import registered_name
@@ -19,7 +20,7 @@ def registered_here(spec: RunSpec) -> list[str]:
     request = spec.request
     archs = [_family(text) for text in (*request.archs, *request.eval_archs)]
     # Which generators a request uses is its methods' affair: any may be.
-    asked: list[tuple[Registry, list[str]]] = [
+    asked: list[tuple[Registry[type[Any]], list[str]]] = [
         (METHODS, list(request.methods)), (ARCHITECTURES, archs),
         (DATASETS, list(request.datasets)), (GENERATORS, GENERATORS.names()),
     ]  # fmt: skip

@@ -72,7 +72,7 @@ class _Heard(View):
 @lru_cache(maxsize=4)
 def _opened(spec_text: str) -> tuple[Session, dict[str, Cell]]:
     from bench.api import open_session
-    from bench.registry.registry import load_plugin_file
+    from bench.registry.plugin_files import load_plugin_file
 
     spec = RunSpec.from_json(spec_text)
     for path in spec.plugins:

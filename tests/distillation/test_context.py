@@ -14,7 +14,8 @@ from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context
 from bench.networks.architecture import Architecture
 from bench.registry.params import NoParams
-from bench.registry.registry import ARCHITECTURES, register
+from bench.registry.plugin_files import register
+from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError
 
 

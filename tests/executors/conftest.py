@@ -11,7 +11,8 @@ import pytest
 from processes.toy_sessions import TOYS, ToyRuns
 from processes.wait_until import wait_until
 
-from bench.registry.registry import METHODS, load_plugin_file
+from bench.registry.plugin_files import load_plugin_file
+from bench.registry.registry import METHODS
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from bench.networks.architecture import (
     parse_architecture,
 )
 from bench.registry.params import as_dict, param
-from bench.registry.registry import ARCHITECTURES, Entry, register
+from bench.registry.plugin_files import register
+from bench.registry.registry import ARCHITECTURES, Entry
 from bench.support.errors import BenchError, UnknownNameError
 
 BUILT_IN = [

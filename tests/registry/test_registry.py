@@ -1,70 +1,27 @@
-"""Plugins by name: lazily loaded, never taken twice, and plugin files that are all or nothing."""
+"""Plugins by name: imported only when used, of the right base class, and no name twice."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_text import PLUGIN, write
 
-from bench.registry.registry import (
-    ARCHITECTURES,
-    DATASETS,
-    METHODS,
-    Registry,
-    load_plugin_file,
-    register,
-)
+import bench.plugin
+from bench.distillation.method import Method
+from bench.networks.architecture import Architecture
+from bench.registry.plugin_files import register
+from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS, REGISTRIES, Registry
 from bench.support.errors import BenchError, UnknownNameError
 
-PLUGIN = '''
-from dataclasses import dataclass
-from bench.registry.registry import register
 
-Number = int
-
-@register("method")
-class Mine:
-    """My method.
-
-    More about it.
-    """
-    name = "test-mine"
-    value = {value}
-
-    @dataclass(frozen=True)
-    class Params:
-        n: "Number" = 3
-'''
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    modules = set(sys.modules)
-    yield
-    for registry in (METHODS, ARCHITECTURES, DATASETS):
-        for name in registry.names():
-            if name.startswith("test-"):
-                registry.unregister(name)
-    for name in set(sys.modules) - modules:
-        if name.startswith("bench_plugin_"):
-            del sys.modules[name]
-
-
-def write(folder: Path, text: str, name: str = "mine.py") -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def installed(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> Registry:
+def installed(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> Registry[type[Any]]:
     monkeypatch.setattr("bench.registry.registry.entry_points", lambda group: points)
-    return Registry("method", "bench.methods")
+    return Registry("method", "bench.methods", METHODS.base)
 
 
 class Dist:
@@ -119,14 +76,14 @@ def test_an_unknown_name_gets_a_near_miss() -> None:
         METHODS.get("herdin")
 
 
-def test_two_distributions_may_not_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_distributions_must_not_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = installed(monkeypatch, point("dm", "a.b:C", "one"), point("dm", "d:E", "two"))
     for _ in range(2):  # the error stays
         with pytest.raises(BenchError, match=r"(?s)'dm' is registered twice.*one 1.0.*two 1.0"):
             registry.names()
 
 
-def test_nor_may_one_distribution_use_a_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_distribution_must_not_use_a_name_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = installed(monkeypatch, point("dm", "a:B", "one"), point("dm", "a:C", "one"))
     with pytest.raises(BenchError, match=r"a:B.*a:C"):
         registry.names()
@@ -182,16 +139,65 @@ def test_an_installed_class_may_carry_the_decorator_too(
     assert METHODS.entry("test-mine").origin == "one 1.0"
 
 
+# --- the base class ----------------------------------------------------------------------------
+
+
+def test_every_base_class_is_one_that_plugins_can_import() -> None:
+    for registry in REGISTRIES.values():
+        module, _, attribute = registry.base.partition(":")
+        assert getattr(bench.plugin, attribute).__module__ == module
+
+
+@pytest.mark.parametrize("text", ["class Mine: pass", "class Mine(int): pass", "def Mine(): pass"])
+def test_an_installed_plugin_must_extend_the_base_class(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"bench_test_base_{abs(hash(text))}"
+    write(tmp_path, text, f"{module}.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = installed(monkeypatch, point("mine", f"{module}:Mine", "one"))
+    words = r"Mine is registered as a method, but is not a subclass of bench\.plugin\.Method"
+    with pytest.raises(BenchError, match=words):
+        registry.get("mine")
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("method", "Method"), ("architecture", "Architecture"),
+        ("generator", "ImageGenerator"), ("dataset", "DatasetSource"),
+    ],
+)  # fmt: skip
+def test_a_registered_plugin_must_extend_the_base_class(kind: str, base: str) -> None:
+    class Bare:
+        name = "test-bare"
+        members = ("test-bare",)
+
+    with pytest.raises(BenchError, match=rf"Bare is registered as an? {kind}.*plugin\.{base}$"):
+        register(kind)(Bare)
+    with pytest.raises(BenchError, match=r"3 is registered"):
+        REGISTRIES[kind].register("test-number", 3, "here")
+    assert "test-bare" not in REGISTRIES[kind].names()
+
+
+def test_a_plugin_needs_a_name() -> None:
+    class Nameless(Method):
+        pass
+
+    with pytest.raises(BenchError, match=r"method .*Nameless has no name: declare name"):
+        register("method")(Nameless)
+
+
 # --- registered at run time --------------------------------------------------------------------
 
 
-class First:
+class First(Method):
     """One."""
 
     name = "test-taken"
 
 
-class Second:
+class Second(Method):
     """Two."""
 
     name = "test-taken"
@@ -221,7 +227,7 @@ def test_an_installed_name_cannot_be_taken() -> None:
 
 
 def test_an_architecture_is_registered_under_each_members_name() -> None:
-    class Family:
+    class Family(Architecture):
         members: dict[str, dict[str, int]] = {"test-net1": {}, "test-net2": {}}
 
     register("architecture")(Family)
@@ -233,150 +239,11 @@ def test_an_unknown_kind_is_an_error() -> None:
         register("methods")
 
 
-# --- plugin files ------------------------------------------------------------------------------
-
-
-def test_a_file_registers_its_plugin(tmp_path: Path) -> None:
-    path = write(tmp_path, PLUGIN.format(value=1))
-    load_plugin_file(path)
-    entry = METHODS.entry("test-mine")
-    assert entry.load().value == 1
-    assert entry.origin == str(path.resolve())
-    assert entry.summary() == "My method."
-
-
-def test_a_summary_has_no_markup(tmp_path: Path) -> None:
-    marked = "Draws :math:`N` images with ``seed``, see :py:class:`~a.B`."
-    load_plugin_file(write(tmp_path, PLUGIN.format(value=1).replace("My method.", marked)))
-    assert METHODS.entry("test-mine").summary() == "Draws N images with seed, see a.B."
-
-
 @pytest.mark.parametrize("registry", [METHODS, ARCHITECTURES, DATASETS])
-def test_summaries_are_for_people(registry: Registry) -> None:
+def test_summaries_are_for_people(registry: Registry[type[Any]]) -> None:
     ours = [name for name in registry.names() if "distillation" in registry.entry(name).origin]
     assert ours
     for name in ours:
         summary = registry.entry(name).summary()
         assert summary.endswith("."), name
         assert not set("`\\") & set(summary), name
-
-
-def test_a_file_loaded_again_takes_its_own_place(tmp_path: Path) -> None:
-    path = write(tmp_path, PLUGIN.format(value=1))
-    load_plugin_file(path)
-    load_plugin_file(path)
-    path.write_text(PLUGIN.format(value=22).replace("Mine", "Renamed"))
-    load_plugin_file(path)
-    assert METHODS.get("test-mine").value == 22
-    assert METHODS.names().count("test-mine") == 1
-
-
-def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
-    from bench.registry.params import resolve
-
-    first = write(tmp_path / "a", PLUGIN.format(value=1))
-    other = PLUGIN.format(value=2).replace("test-mine", "test-other").replace("= int", "= float")
-    second = write(tmp_path / "b", other)
-    load_plugin_file(first)
-    load_plugin_file(second)
-    mine, other_class = METHODS.get("test-mine"), METHODS.get("test-other")
-    assert (mine.value, other_class.value) == (1, 2)
-    assert sys.modules[mine.__module__].Mine is mine
-    assert type(resolve(mine.Params, {"n": "4"}, owner="mine").n) is int
-
-
-def test_two_files_may_not_share_a_plugin_name(tmp_path: Path) -> None:
-    first = write(tmp_path / "a", PLUGIN.format(value=1))
-    second = write(tmp_path / "b", PLUGIN.format(value=2))
-    load_plugin_file(first)
-    with pytest.raises(BenchError, match=r"(?s)registered twice.*/a/mine.py.*/b/mine.py"):
-        load_plugin_file(second)
-    assert METHODS.get("test-mine").value == 1
-
-
-def test_nor_may_two_classes_of_one_file(tmp_path: Path) -> None:
-    text = PLUGIN.format(value=1)
-    path = write(tmp_path, text + text.replace("class Mine", "class Copied"))
-    with pytest.raises(BenchError, match=r"(?s)registered twice.*:Mine.*:Copied"):
-        load_plugin_file(path)
-    assert "test-mine" not in METHODS.names()
-
-
-@pytest.mark.parametrize(
-    ("ending", "words"),
-    [
-        ("1 / 0", "plugin 'mine.py' does not import: ZeroDivisionError: division by zero"),
-        ("import bench_absent_thing", "No module named 'bench_absent_thing'"),
-        ("def broken(:", "SyntaxError"),
-        ("\x00", "null byte"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
-        ("register('nothing')", "unknown plugin kind 'nothing'"),
-        ("@register('dataset')\nclass Bare: pass", "has no attribute 'name'"),
-        (
-            "from bench.plugin import BenchError\nraise BenchError('its own words')",
-            "its own words",
-        ),
-    ],
-)
-def test_a_file_that_fails_leaves_nothing_behind(ending: str, words: str, tmp_path: Path) -> None:
-    before = set(sys.modules)
-    path = write(tmp_path, PLUGIN.format(value=1) + "\n" + ending)
-    with pytest.raises(BenchError) as caught:
-        load_plugin_file(path)
-    assert words in str(caught.value)
-    assert "test-mine" not in METHODS.names()
-    assert not [m for m in set(sys.modules) - before if m.startswith("bench_plugin_")]
-
-
-def test_a_file_that_fails_later_leaves_its_former_self(tmp_path: Path) -> None:
-    path = write(tmp_path, PLUGIN.format(value=1))
-    load_plugin_file(path)
-    former = METHODS.get("test-mine")
-    path.write_text(PLUGIN.format(value=333) + "\n1 / 0")
-    with pytest.raises(BenchError):
-        load_plugin_file(path)
-    assert METHODS.get("test-mine") is former
-    assert sys.modules[former.__module__].Mine is former
-
-
-def test_an_interruption_leaves_nothing_behind_either(tmp_path: Path) -> None:
-    path = write(tmp_path, PLUGIN.format(value=1) + "\nraise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
-        load_plugin_file(path)
-    assert "test-mine" not in METHODS.names()
-
-
-def test_what_a_file_imports_keeps_its_own_origin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    helper = PLUGIN.format(value=5).replace("test-mine", "test-helper")
-    write(tmp_path, helper, "bench_test_helper.py")
-    monkeypatch.syspath_prepend(tmp_path)
-    path = write(tmp_path, "import bench_test_helper\n" + PLUGIN.format(value=1))
-    load_plugin_file(path)
-    load_plugin_file(path)  # the helper is not imported again, and stays known
-    assert METHODS.get("test-helper").value == 5
-    assert METHODS.entry("test-helper").origin == "bench_test_helper"
-    assert METHODS.entry("test-mine").origin == str(path.resolve())
-
-
-@pytest.mark.parametrize("name", ["mine.txt", "mine", "mine.pyc", ".py"])
-def test_a_file_that_is_not_python(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="is not a Python file"):
-        load_plugin_file(write(tmp_path, PLUGIN.format(value=1), name))
-
-
-@pytest.mark.parametrize("name", ["absent.py", "."])
-def test_a_file_that_is_not_there(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"plugin file '.*' does not exist"):
-        load_plugin_file(tmp_path / name)
-
-
-def test_a_relative_path_is_read_from_where_one_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path, PLUGIN.format(value=9))
-    monkeypatch.chdir(tmp_path)
-    load_plugin_file(Path("mine.py"))
-    values: list[Any] = [METHODS.get("test-mine").value]
-    assert values == [9]

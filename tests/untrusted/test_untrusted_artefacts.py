@@ -27,6 +27,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
 from bench.registry.registry import GENERATORS
@@ -261,7 +262,7 @@ def test_a_header_that_asks_for_too_much(
     assert len(message) < 1000
 
 
-class Deep(torch.nn.Module):
+class Deep(ImageGenerator):
     """A network of as many layers as its arguments say."""
 
     def __init__(self, spec: DatasetSpec, depth: int) -> None:
@@ -269,7 +270,7 @@ class Deep(torch.nn.Module):
         self.layers = torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(depth)))
 
 
-class Careless(torch.nn.Module):
+class Careless(ImageGenerator):
     """A network whose constructor stumbles over arguments in its own way."""
 
     def __init__(self, spec: DatasetSpec, index: int) -> None:
