@@ -1,1 +1,1 @@
-"""Real datasets: specs, sources, packed uint8 files."""
+"""Real datasets: descriptions, sources, imports and packed uint8 files."""

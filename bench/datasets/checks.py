@@ -1,4 +1,4 @@
-"""What every dataset must satisfy before it is packed."""
+"""The checks that every dataset must pass before it is packed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,18 @@ from numpy.typing import NDArray
 from bench.datasets.source import PARTS, Arrays
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
 
-# More classes and larger images (2048x2048 grey, 1182x1182 RGB) than any dataset that is distilled:
-# networks are built from these numbers, so a file must not claim what it likes.
-MOST_CLASSES = 100_000
-MOST_VALUES = 2**22
-# Of a note that is given with a dataset; bench adds to it.
-MOST_LETTERS = 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def is_name(name: str) -> bool:
-    """Whether a dataset can have this name, which is also its file's."""
+    """Return whether a dataset can have this name, which is also the name of its file."""
     return _NAME.fullmatch(name) is not None
 
 
 def check_name(name: str) -> None:
-    """Refuse a dataset name that could not be a plain file name everywhere."""
+    """Raise ``BenchError`` for a name that is not a plain file name on every system."""
     if not is_name(name):
         raise BenchError(
             f"dataset name '{name}' is not allowed: use lower-case letters, digits, '_' and '-', "
@@ -37,7 +32,11 @@ def check_name(name: str) -> None:
 
 
 def check_images(images: NDArray[Any], label: str) -> None:
-    """Refuse anything but uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3, N at least 1."""
+    """Check that images are uint8 ``(N, H, W)`` or ``(N, H, W, C)``, C 1 or 3, N at least 1.
+
+    Raises:
+        BenchError: naming ``label`` and what is wrong.
+    """
     if images.dtype != np.uint8:
         raise BenchError(f"{label} is {images.dtype}: images must be uint8 (0..255)")
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
@@ -53,7 +52,11 @@ def check_images(images: NDArray[Any], label: str) -> None:
 
 
 def check_labels(labels: NDArray[Any], n_images: int, label: str) -> None:
-    """Refuse anything but ``n_images`` non-negative integers."""
+    """Check that labels are ``n_images`` non-negative integers.
+
+    Raises:
+        BenchError: naming ``label`` and what is wrong.
+    """
     if labels.dtype.kind not in "iu":
         raise BenchError(f"{label} is {labels.dtype}: labels must be whole numbers (any int type)")
     if labels.shape != (n_images,):
@@ -65,7 +68,12 @@ def check_labels(labels: NDArray[Any], n_images: int, label: str) -> None:
 
 
 def count_classes(labels: NDArray[Any], spec: DatasetSpec, label: str) -> tuple[int, ...]:
-    """Count the images of each class.
+    """Return the number of images in each class, by label.
+
+    Args:
+        labels: integers ``(N,)``.
+        spec: says how many classes there are.
+        label: names the labels in messages.
 
     Raises:
         BenchError: a label lies outside the dataset's classes, or a class is empty.
@@ -87,7 +95,11 @@ def count_classes(labels: NDArray[Any], spec: DatasetSpec, label: str) -> tuple[
 
 
 def check_arrays(arrays: Arrays, spec: DatasetSpec) -> None:
-    """Check both parts of a dataset against its spec: dtype, shape, label range, no empty class."""
+    """Check both parts of a dataset against its spec: dtype, shape, label range, no empty class.
+
+    Raises:
+        BenchError: naming the array and what is wrong.
+    """
     expected = (spec.height, spec.width, spec.channels)
     for part in PARTS:
         images, labels = arrays.images(part), arrays.labels(part)
@@ -103,21 +115,24 @@ def check_arrays(arrays: Arrays, spec: DatasetSpec) -> None:
 
 
 def check_spec(spec: DatasetSpec) -> None:
-    """Refuse a spec whose fields do not fit together (one that was read from a file, say).
+    """Check that the fields of a spec fit together; one read from a file can hold anything.
 
     Raises:
         ValueError: naming the field.
     """
     for field in ("num_classes", "channels", "height", "width"):
         value = getattr(spec, field)
+        # True is an instance of int.
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{field} is {value!r:.50}, not a positive whole number")
-    if spec.num_classes > MOST_CLASSES:
-        raise ValueError(f"num_classes is above {MOST_CLASSES:,}, the most that are allowed")
+    if spec.num_classes > Limit.CLASSES:
+        raise ValueError(f"num_classes is above {Limit.CLASSES:,}, the most that are allowed")
     if spec.channels not in (1, 3):
         raise ValueError(f"channels is {spec.channels!r:.50}, not 1 or 3")
-    if spec.pixels > MOST_VALUES:
-        raise ValueError(f"images hold more than {MOST_VALUES:,} values, the most that are allowed")
+    if spec.pixels > Limit.VALUES_PER_IMAGE:
+        raise ValueError(
+            f"images hold more than {Limit.VALUES_PER_IMAGE:,} values, the most that are allowed"
+        )
     _check_per_channel("mean", spec.mean, spec.channels)
     _check_per_channel("std", spec.std, spec.channels)
     if not all(spec.std):
@@ -131,8 +146,10 @@ def _check_texts(spec: DatasetSpec) -> None:
     texts = (spec.name, spec.note, *spec.class_names)
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("name, note and class names must be texts")
-    if max(map(len, texts)) > 2 * MOST_LETTERS:
-        raise ValueError(f"name, note or a class name has more than {2 * MOST_LETTERS:,} letters")
+    # A note may be twice as long as the user's, because an import adds to it.
+    longest = 2 * Limit.NOTE_LETTERS
+    if max(map(len, texts)) > longest:
+        raise ValueError(f"name, note or a class name has more than {longest:,} letters")
     if not isinstance(spec.class_names, tuple) or len(spec.class_names) not in (
         0,
         spec.num_classes,
@@ -148,7 +165,7 @@ def _check_per_channel(field: str, values: Any, channels: int) -> None:
 
 
 def class_label(spec: DatasetSpec, index: int) -> str:
-    """Name a class for a message: its number, and its name where it has another."""
+    """Return a class's number for a message, with its name if it has another."""
     name = spec.class_names[index] if spec.class_names else str(index)
     return str(index) if name == str(index) else f"{index} ('{name}')"
 

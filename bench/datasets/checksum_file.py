@@ -1,22 +1,21 @@
-"""The note beside a packed file: the sha256 it was written with, and when it was last seen.
+"""The checksum file beside a packed file: its sha256, and its size and time when last hashed.
 
-``sha256sum -c`` reads it; the comment line lets an unchanged file be trusted without reading it
-again.
+``sha256sum -c`` reads it. The comment line with size and time saves reading a packed file again
+that has not changed.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from bench.support.atomic_files import replacing
 from bench.support.errors import BenchError
-from bench.support.files import file_sha256, read_plain
+from bench.support.untrusted import Limit, file_sha256, read_plain
 
-_MOST_BYTES = 4096
 _TEXT = re.compile(r"# size (\d{1,19}) mtime_ns (\d{1,20})\n([0-9a-f]{64})  (.+)\n")
 
 
@@ -29,7 +28,7 @@ class Checksum:
 
 
 def checksum_path(path: Path) -> Path:
-    """Return where the checksum of ``path`` is kept."""
+    """Return the path of the checksum file of ``path``."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -37,48 +36,48 @@ def record_checksum(path: Path, sha256: str) -> None:
     """Write the checksum of a file that was just written (atomically)."""
     stat = path.stat()
     text = f"# size {stat.st_size} mtime_ns {stat.st_mtime_ns}\n{sha256}  {path.name}\n"
-    target = checksum_path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, target)
+    # Not flushed: if a power cut loses it, the packed file is only hashed once more.
+    with replacing(checksum_path(path), flushed=False) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def checksum(path: Path, *, rehash: bool) -> Checksum:
-    """Return a file's sha256, compared with the recorded one.
+    """Return a file's sha256, and whether it is the recorded one.
 
     Args:
         path: the packed file.
-        rehash: read the file even if its size and time are the recorded ones.
+        rehash: hash the file even if its size and time are the recorded ones.
 
     Raises:
-        BenchError: the file is not the one that was written.
+        BenchError: the sha256 differs from the recorded one.
     """
     stat = path.stat()
     recorded = _recorded(path)
     if recorded is not None and not rehash and recorded[:2] == (stat.st_size, stat.st_mtime_ns):
         return Checksum(recorded[2], verified=True)
-    found = file_sha256(path) if rehash else _hashed(path, stat.st_size, stat.st_mtime_ns)
+    sha256 = file_sha256(path) if rehash else _hashed(path, stat.st_size, stat.st_mtime_ns)
     if recorded is None:
-        return Checksum(found, verified=False)
-    if recorded[2] != found:
+        return Checksum(sha256, verified=False)
+    if recorded[2] != sha256:
         raise BenchError(
-            f"dataset file '{path}' is damaged: its sha256 is {found}, it was written with "
+            f"dataset file '{path}' is damaged: its sha256 is {sha256}, it was written with "
             f"{recorded[2]}. Fetch or import it again with --replace."
         )
-    with suppress(OSError):  # a read-only folder only costs the next reader the time to hash
-        record_checksum(path, found)
-    return Checksum(found, verified=True)
+    with suppress(OSError):  # in a read-only folder, the next process has to hash the file again
+        record_checksum(path, sha256)
+    return Checksum(sha256, verified=True)
 
 
 @lru_cache(maxsize=64)
 def _hashed(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    """Return the sha256 of a file; computed once per process for each size and time."""
     return file_sha256(path)
 
 
 def _recorded(path: Path) -> tuple[int, int, str] | None:
-    """Return size, time and sha256 as recorded; ``None`` if nothing readable is."""
+    """Return the recorded size, time and sha256; ``None`` if there is no readable record."""
     try:
-        raw = read_plain(checksum_path(path), _MOST_BYTES)
+        raw = read_plain(checksum_path(path), Limit.CHECKSUM_FILE_BYTES)
         match = _TEXT.fullmatch(raw.decode("utf-8"))
     except (OSError, ValueError):
         return None

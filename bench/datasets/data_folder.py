@@ -1,4 +1,4 @@
-"""The data folder: where packed files lie, and what each says of itself, without torch."""
+"""The data folder: paths and descriptions of its packed files, without torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class DatasetInfo:
 
     Attributes:
         spec: classes, shape, normalisation, note.
-        sha256: of the packed file, in hex.
-        n_train: training images.
-        n_test: test images.
-        class_counts: training images per class.
+        sha256: that of the packed file, in hex.
+        n_train: number of training images.
+        n_test: number of test images.
+        class_counts: number of training images of each class.
         path: the packed file.
         verified: whether the sha256 is the one recorded when the file was written.
     """
@@ -47,9 +47,9 @@ class Listed:
     Attributes:
         name: the dataset.
         origin: the distribution that registered it, or ``imported``.
-        spec: of the packed file, else as registered; ``None`` if neither can be read.
-        info: the packed file; ``None`` if there is none or it cannot be used.
-        problem: why a file that is there cannot be used, or ``None``.
+        spec: from the packed file, else as registered; ``None`` if neither can be read.
+        info: describes the packed file; ``None`` if there is none or it cannot be used.
+        problem: why an existing file cannot be used, or ``None``.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Listed:
 
     @property
     def state(self) -> str:
-        """Whether it can be used, in a word or two."""
+        """Return whether the dataset can be used: ``ready``, ``not fetched``, ``unusable``, ..."""
         if self.problem is not None:
             return "unusable"
         if self.info is None:
@@ -69,7 +69,7 @@ class Listed:
 
 
 def data_dir(explicit: Path | None = None) -> Path:
-    """Return the data folder: ``explicit``, else ``BENCH_DATA``, else the user's own."""
+    """Return the data folder: ``explicit``, else ``BENCH_DATA``, else one in the user's home."""
     if explicit is not None:
         return explicit.expanduser()
     if from_environment := os.environ.get("BENCH_DATA"):
@@ -80,7 +80,7 @@ def data_dir(explicit: Path | None = None) -> Path:
 
 
 def packed_path(name: str, folder: Path) -> Path:
-    """Return where a dataset's packed file is or would be."""
+    """Return the path of a dataset's packed file, whether or not it exists."""
     return folder / f"{name}{SUFFIX}"
 
 
@@ -91,21 +91,21 @@ def packed_names(folder: Path) -> list[str]:
 
 
 def known_names(folder: Path) -> list[str]:
-    """Return every name that is registered or packed, sorted."""
+    """Return the name of every dataset that is registered or packed, sorted."""
     return sorted({*DATASETS.names(), *packed_names(folder)})
 
 
 def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None:
-    """Return what is known of a packed dataset, or ``None`` if it is not in the folder.
+    """Return the description of a packed dataset, or ``None`` if it is not in the folder.
 
     Args:
         name: the dataset.
         folder: the data folder.
-        rehash: read the whole file to compare its sha256, even if it looks untouched.
+        rehash: hash the whole file, even if its size and time have not changed.
 
     Raises:
-        UnknownNameError: no dataset can have that name.
-        BenchError: the file is there but damaged.
+        UnknownNameError: the name is not one that a dataset can have.
+        BenchError: the file exists but is damaged.
     """
     if not is_name(name):
         raise UnknownNameError("dataset", name, known_names(folder))
@@ -115,7 +115,7 @@ def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None
     header = read_header(path)
     if header.spec.name != name:
         raise BenchError(f"dataset file '{path}' holds '{header.spec.name}': it was renamed")
-    found = checksum(path, rehash=rehash)
+    recorded = checksum(path, rehash=rehash)
     counts = {
         part: count_classes(
             map_part(path, header, part)[1], header.spec, f"{part} part of '{path}'"
@@ -124,17 +124,17 @@ def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None
     }
     return DatasetInfo(
         spec=header.spec,
-        sha256=found.sha256,
+        sha256=recorded.sha256,
         n_train=header.n_train,
         n_test=header.n_test,
         class_counts=counts["train"],
         path=path,
-        verified=found.verified,
+        verified=recorded.verified,
     )
 
 
 def list_datasets(folder: Path) -> list[Listed]:
-    """Return every registered or packed dataset, sorted by name; damaged files are told."""
+    """Return every registered or packed dataset, sorted by name, damaged files included."""
     return [_listed(name, folder) for name in known_names(folder)]
 
 
@@ -144,7 +144,7 @@ def _listed(name: str, folder: Path) -> Listed:
     spec: DatasetSpec | None = None
     try:
         spec = entry.load().spec if entry is not None else None
-        found = info(name, folder)
+        packed = info(name, folder)
     except BenchError as error:
         return Listed(name, origin, spec, None, str(error))
-    return Listed(name, origin, found.spec if found is not None else spec, found, None)
+    return Listed(name, origin, packed.spec if packed is not None else spec, packed, None)

@@ -1,4 +1,4 @@
-"""scikit-learn's embedded handwritten digits: real images that need no network.
+"""The handwritten digits that scikit-learn contains: real images that need no download.
 
 The UCI test set of optical digits (E. Alpaydin and C. Kaynak, 1998): 1,797 images of 8x8 pixels
 with values 0..16, enlarged here to 16x16.
@@ -20,7 +20,7 @@ TEST_PER_CLASS = 36
 
 
 class Digits(DatasetSource):
-    """The digits, with 36 test images per class; which ones is fixed by a hash of their index."""
+    """The digits, with 36 test images per class, chosen by a hash of their index."""
 
     name: ClassVar[str] = "digits"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
@@ -49,7 +49,7 @@ class Digits(DatasetSource):
 
 
 def enlarge(images: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Double the size by bilinear interpolation, in whole numbers: the same on every machine.
+    """Double the size by bilinear interpolation, in integers: the same bits on every machine.
 
     Args:
         images: int64 ``(N, H, W)``, values 0..16.
@@ -63,7 +63,10 @@ def enlarge(images: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def _double(images: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
-    """Return four times the image, twice as long along one axis."""
+    """Return the images times four, twice as long along one axis: int64.
+
+    The factor four keeps the weights 3/4 and 1/4 integers.
+    """
     lines = np.moveaxis(images, axis, 0)
     before = np.concatenate([lines[:1], lines[:-1]])
     after = np.concatenate([lines[1:], lines[-1:]])
@@ -72,7 +75,7 @@ def _double(images: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
 
 
 def _test_mask(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Choose the test images of each class: those whose hashed index comes first."""
+    """Return which images are test images: in each class, those whose hashed index is smallest."""
     mask = np.zeros(len(labels), dtype=bool)
     for label in range(10):
         indices = np.flatnonzero(labels == label).tolist()

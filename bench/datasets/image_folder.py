@@ -1,4 +1,4 @@
-"""Reads a dataset from folders of images: ``train/CLASS/*.png`` and ``test/CLASS/*.png``."""
+"""Reading of a dataset from image folders: ``train/CLASS/*.png`` and ``test/CLASS/*.png``."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.checks import MOST_VALUES
-from bench.datasets.npz_file import MAX_BYTES
 from bench.datasets.source import PARTS, Arrays, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
-from bench.support.files import open_plain
+from bench.support.untrusted import Limit, open_plain
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 
-# Only these are tried, whatever a file is called: Pillow knows formats whose pixels another program
-# computes (PostScript).
+# Only these are tried, whatever a file is called: for some formats (PostScript), Pillow would start
+# another program on the file.
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-# Modes that become grey or RGB without losing anything.
+# Pillow's modes that convert to grey or RGB without loss, and what they convert to.
 _LOSSLESS = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
 
 
@@ -34,14 +32,14 @@ def read_folder(
 
     Args:
         root: holds ``train`` and ``test``, each with one folder per class.
-        known: the registered dataset that this is a copy of: its class names give the labels, and
+        known: the registered dataset of which this is a copy; its class names give the labels, and
             grey images become RGB if it is RGB. ``None`` for a new dataset.
         progress: called as images are read.
 
     Returns:
         The arrays, and the class names in label order. Classes of a new dataset are in
-        alphabetical order, in numerical order if every name is a number. The images are grey only
-        if all of them are.
+        alphabetical order, or in numerical order if every name is a number. The images are grey
+        ``(N, H, W)`` only if all of them are, else RGB ``(N, H, W, 3)``.
 
     Raises:
         BenchError: a folder is missing or empty, an image cannot be read, sizes differ.
@@ -61,6 +59,7 @@ def read_folder(
 
 
 def _class_names(root: Path, known: DatasetSpec | None) -> tuple[str, ...]:
+    """Return the names of the class folders in label order, the same in both parts."""
     train, test = (_folders(root, part) for part in PARTS)
     if train != test:
         differing = ", ".join(sorted(train ^ test)[:5])
@@ -100,12 +99,17 @@ def _files(root: Path, part: str, name: str) -> list[Path]:
 
 
 def _image_size(first: Path, count: int) -> tuple[int, int]:
-    """Return ``(height, width)`` of the first image, if all of that size can be held in memory."""
+    """Return ``(height, width)`` of the first image.
+
+    Raises:
+        BenchError: ``count`` images of that size are more than an import may hold.
+    """
     height, width = _read(first, None).shape[:2]
-    if count * height * width * 3 > MAX_BYTES:
+    total = count * height * width * 3  # in RGB, whatever the mode
+    if total > Limit.IMPORT_BYTES:
         raise BenchError(
-            f"{count:,} images of {height}x{width} are {count * height * width * 3:,} bytes: "
-            f"at most {MAX_BYTES:,} are allowed"
+            f"{count:,} images of {height}x{width} are {total:,} bytes: "
+            f"at most {Limit.IMPORT_BYTES:,} are allowed"
         )
     return height, width
 
@@ -131,22 +135,26 @@ def _read(file: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
             return np.array(image.convert(_LOSSLESS[image.mode]))
     except BenchError:
         raise
-    # Anything: a damaged file makes Pillow's decoders stumble in their own ways.
+    # On damaged files, Pillow's decoders raise exceptions of many types.
     except Exception as error:
         raise BenchError(f"'{file}' cannot be read as an image: {error}") from error
 
 
 def _check_image(image: PILImage, size: tuple[int, int] | None, file: Path) -> None:
-    """Refuse an image by its header, before its pixels are unpacked."""
+    """Check the header of an image before its pixels are unpacked.
+
+    Raises:
+        BenchError: size or mode is not allowed.
+    """
     if size is not None and (image.height, image.width) != size:
         raise BenchError(
             f"'{file}' is {image.height}x{image.width}, the first image is "
             f"{size[0]}x{size[1]}: all images must have one size"
         )
-    if image.height * image.width > MOST_VALUES:
+    if image.height * image.width > Limit.VALUES_PER_IMAGE:
         raise BenchError(
-            f"'{file}' is {image.height}x{image.width}: more than the {MOST_VALUES:,} pixels that "
-            "are allowed"
+            f"'{file}' is {image.height}x{image.width}: more than the "
+            f"{Limit.VALUES_PER_IMAGE:,} pixels that are allowed"
         )
     if image.mode not in _LOSSLESS:
         raise BenchError(

@@ -1,4 +1,4 @@
-"""Turns a user's file or folder into checked arrays and a spec."""
+"""The import of a user's file or folder: its arrays, checked, and their spec."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_import(path: Path, known: DatasetSpec | None, progress: Progress) -> tu
         The arrays and the class names (``()`` if the file has none).
 
     Raises:
-        BenchError: the path is neither, or its content is not a dataset.
+        BenchError: the path is neither, or does not hold a dataset.
     """
     if path.is_dir():
         return read_folder(path, known, progress)
@@ -47,14 +47,14 @@ def match_spec(
 ) -> DatasetSpec:
     """Return the spec of a registered dataset that came from a file.
 
-    Normalisation, flip and class names stay those of the field; the note says where the pixels
-    came from and which part is not complete.
+    Normalisation, flip and class names are the registered ones; the note says that the pixels came
+    from a file and which part is not complete.
 
     Args:
         known: the registered spec.
         counts: the registered train and test counts, if fixed.
-        arrays: what the file held.
-        note: the user's own words.
+        arrays: the content of the file.
+        note: what the user says of the file.
     """
     notes = [known.note, "imported from a file"]
     for part, came, whole in zip(PARTS, arrays.counts, counts or arrays.counts, strict=True):
@@ -72,17 +72,18 @@ def derive_spec(
 
     Args:
         name: the new name.
-        arrays: what the file held; labels must be ``0..K-1`` with none left out.
+        arrays: the content of the file; every label in ``0..K-1`` must occur.
         class_names: one per label, or ``()``.
         flip: whether a mirrored image keeps its label.
-        note: the user's own words.
+        note: what the user says of the file.
 
     Raises:
-        BenchError: fewer than two classes, an empty class, or pixels that are all alike.
+        BenchError: fewer than two classes, an empty class, or a channel of equal pixels.
     """
     highest = max(int(labels.max()) for labels in (arrays.y_train, arrays.y_test))
     if highest < 1:
         raise BenchError(f"dataset '{name}' has 1 class: at least 2 are needed, labels 0 and 1")
+    # Checked before anything has a size of ``highest``: some class must be empty.
     if highest >= len(arrays.y_train):
         raise BenchError(
             f"dataset '{name}' holds the label {highest} but only {len(arrays.y_train)} training "
@@ -102,8 +103,8 @@ def derive_spec(
 def pixel_statistics(images: NDArray[Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation per channel, of pixels scaled to [0, 1].
 
-    Exact integer histograms, so that the result depends neither on order nor on precision;
-    rounded to six decimals.
+    Computed from integer histograms, so that the result depends neither on the order of the images
+    nor on precision; rounded to six decimals.
 
     Args:
         images: uint8 ``(N, H, W)`` or ``(N, H, W, C)``.

@@ -1,6 +1,6 @@
-"""Datasets by name: ensure, fetch, import, open, list and verify.
+"""Datasets by name: fetch, import, open, list and verify them.
 
-Everything but :func:`open_split` works without torch (fetching imports torchvision when it must).
+Only :func:`open_split` needs torch (and fetching a torchvision dataset).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets.checks import MOST_LETTERS, check_arrays, check_name
+from bench.datasets.checks import check_arrays, check_name
 from bench.datasets.checksum_file import record_checksum
 from bench.datasets.data_folder import (
     DatasetInfo,
@@ -29,6 +29,7 @@ from bench.datasets.source import Arrays, DatasetSource, Progress, no_progress
 from bench.datasets.spec import DatasetSpec
 from bench.registry.registry import DATASETS
 from bench.support.errors import BenchError, UnknownNameError
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     import torch
@@ -52,10 +53,10 @@ __all__ = [
 
 
 def ensure(name: str, folder: Path, progress: Progress = no_progress) -> DatasetInfo:
-    """Return a packed dataset, fetching it first if it is missing.
+    """Return the description of a packed dataset, fetching it first if it is missing.
 
     Raises:
-        UnknownNameError: neither registered nor imported.
+        UnknownNameError: the name is neither registered nor imported.
         BenchError: it cannot be fetched, or its file is damaged.
     """
     return info(name, folder) or fetch(name, folder, progress)
@@ -64,23 +65,24 @@ def ensure(name: str, folder: Path, progress: Progress = no_progress) -> Dataset
 def fetch(
     name: str, folder: Path, progress: Progress = no_progress, *, replace: bool = False
 ) -> DatasetInfo:
-    """Download, check and pack a registered dataset, unless it is already there.
+    """Download, check and pack a registered dataset, unless it is in the folder already.
 
     Args:
         name: a registered dataset.
-        folder: the data folder; made if missing.
+        folder: the data folder; created if missing.
         progress: called while bytes arrive.
-        replace: fetch even if a file is there.
+        replace: fetch even if the folder has a file.
 
     Raises:
-        UnknownNameError: not registered.
-        BenchError: the download failed, or what came is not what was expected.
+        UnknownNameError: the name is not registered.
+        BenchError: the download failed, or its content is not the expected one.
     """
     if name not in DATASETS.names():
         raise UnknownNameError("dataset", name, known_names(folder))
     if not replace and (present := info(name, folder)) is not None:
         return present
     source: DatasetSource = DATASETS.get(name)()
+    # The packed file is named after the spec.
     if source.spec.name != name:
         raise BenchError(f"dataset '{name}': its spec is named '{source.spec.name}'")
     with _writing(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
@@ -100,25 +102,25 @@ def import_file(
 ) -> DatasetInfo:
     """Pack a dataset from an ``.npz`` or a folder of images.
 
-    A registered name keeps its classes, shape, normalisation and flip; a new name gets them from
-    the data.
+    A registered name keeps its classes, shape, normalisation and flip; those of a new name come
+    from the data.
 
     Args:
         name: registered or new.
         path: the file or folder.
-        folder: the data folder; made if missing.
-        note: what a reader must know of these pixels ("went through JPEG").
+        folder: the data folder; created if missing.
+        note: what a reader must know about these pixels ("went through JPEG").
         flip: for a new name, whether a mirrored image keeps its label; ``None`` means no.
         replace: overwrite a dataset of that name.
         progress: called as images are read.
 
     Raises:
-        BenchError: a name that is not allowed or is taken, or a file that does not hold a dataset.
+        BenchError: the name is not allowed or is taken, or the file does not hold a dataset.
     """
     check_name(name)
-    if len(note) > MOST_LETTERS:
+    if len(note) > Limit.NOTE_LETTERS:
         raise BenchError(
-            f"the note has {len(note):,} letters: at most {MOST_LETTERS:,} are allowed"
+            f"the note has {len(note):,} letters: at most {Limit.NOTE_LETTERS:,} are allowed"
         )
     if packed_path(name, folder).exists() and not replace:
         raise BenchError(
@@ -143,13 +145,13 @@ def import_file(
 def open_split(name: str, part: str, folder: Path, device: torch.device | str) -> RealSet:
     """Open one part of a packed dataset on a device.
 
-    On the CPU the pixels stay memory-mapped, so processes that use the same file share them.
+    On the CPU the pixels stay memory-mapped, so that processes with the same file share them.
 
     Args:
         name: the dataset.
         part: ``train`` or ``test``.
         folder: the data folder.
-        device: where the pixels go.
+        device: where to put the pixels.
 
     Raises:
         BenchError: the dataset is missing or damaged.
@@ -158,28 +160,28 @@ def open_split(name: str, part: str, folder: Path, device: torch.device | str) -
 
     from bench.datasets.real_set import RealSet
 
-    found = info(name, folder)
-    if found is None:
+    packed = info(name, folder)
+    if packed is None:
         raise _missing(name, folder)
-    images, labels = map_part(found.path, read_header(found.path), part)
+    images, labels = map_part(packed.path, read_header(packed.path), part)
     return RealSet(
-        spec=found.spec,
+        spec=packed.spec,
         images=torch.from_numpy(images).to(device),
         labels=torch.from_numpy(labels).to(device),
-        sha256=found.sha256,
+        sha256=packed.sha256,
     )
 
 
 def verify(name: str, folder: Path) -> DatasetInfo:
-    """Read a packed dataset as a whole and compare its sha256 with the recorded one.
+    """Hash a packed dataset as a whole and compare its sha256 with the recorded one.
 
     Raises:
-        BenchError: it is missing or damaged.
+        BenchError: the dataset is missing or damaged.
     """
-    found = info(name, folder, rehash=True)
-    if found is None:
+    packed = info(name, folder, rehash=True)
+    if packed is None:
         raise _missing(name, folder)
-    return found
+    return packed
 
 
 def _missing(name: str, folder: Path) -> BenchError:
@@ -192,7 +194,7 @@ def _load(source: DatasetSource, workdir: Path, progress: Progress) -> Arrays:
     name = source.spec.name
     try:
         arrays = source.load(workdir, progress)
-    except Exception as error:
+    except Exception as error:  # sources of plugins can raise anything
         raise BenchError(
             f"dataset '{name}' could not be fetched: {error}. Without a network, import it from a "
             f"file instead: bench data import {name} FILE.npz"

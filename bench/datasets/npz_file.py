@@ -1,4 +1,4 @@
-"""Reads a dataset from an ``.npz``: x_train, y_train, x_test, y_test; never unpickles anything."""
+"""Reading of a dataset from an ``.npz``: x_train, y_train, x_test, y_test; never unpickles."""
 
 from __future__ import annotations
 
@@ -16,27 +16,22 @@ from numpy.typing import NDArray
 from bench.datasets.checks import check_images, check_labels
 from bench.datasets.source import Arrays
 from bench.support.errors import BenchError
-from bench.support.files import open_plain
+from bench.support.untrusted import Limit, open_plain
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-MAX_BYTES = 8 * 2**30
-
-# Images shrink to a tenth at best, sorted labels to less. What unpacks to more than a hundred times
-# its size, and to more than this, was made to fill a memory.
-_HIGHEST_RATIO, _HARMLESS_BYTES = 100, 64 * 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_npz(path: Path) -> Arrays:
-    """Read the four arrays, after their declared sizes, types and shapes were found sane.
+    """Read the four arrays, after checking their declared sizes, types and shapes.
 
     Args:
         path: an ``.npz`` as ``numpy.savez`` or ``numpy.savez_compressed`` writes it.
 
     Raises:
-        BenchError: no such archive, an array missing, of objects, cut short, too large, of a wrong
-            dtype or shape.
+        BenchError: the archive cannot be read, or one of its arrays is missing, truncated, too
+            large, of a wrong dtype or shape, or of Python objects.
     """
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
@@ -49,7 +44,7 @@ def read_npz(path: Path) -> Arrays:
         raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error
     except BenchError:
         raise
-    # Anything: zipfile and numpy let through what a damaged archive makes them stumble over.
+    # On damaged archives, zipfile and numpy raise exceptions of many types.
     except Exception as error:
         raise BenchError(f"'{path}' is not a whole .npz file: {error}") from error
     for part in ("train", "test"):
@@ -60,20 +55,24 @@ def read_npz(path: Path) -> Arrays:
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     """Return the archive's entry of each array."""
-    found = {info.filename: info for info in archive.infolist()}
-    missing = [key for key in KEYS if f"{key}.npy" not in found]
+    entries = {info.filename: info for info in archive.infolist()}
+    missing = [key for key in KEYS if f"{key}.npy" not in entries]
     if missing:
-        names = ", ".join(sorted(n.removesuffix(".npy") for n in found)) or "nothing"
+        names = ", ".join(sorted(n.removesuffix(".npy") for n in entries)) or "nothing"
         raise BenchError(
             f"'{path}' lacks {', '.join(missing)}: expected {', '.join(KEYS)}, found {names[:200]}"
         )
-    return {key: found[f"{key}.npy"] for key in KEYS}
+    return {key: entries[f"{key}.npy"] for key in KEYS}
 
 
 def _check_sizes(members: Mapping[str, zipfile.ZipInfo], file_bytes: int, path: Path) -> None:
-    """Refuse an archive whose directory announces too much; nothing is unpacked beyond that."""
+    """Raise ``BenchError`` if the archive's directory announces too many bytes.
+
+    Python's zipfile never unpacks more of an entry than its directory announces.
+    """
     total = sum(info.file_size for info in members.values())
-    most = min(MAX_BYTES, max(_HARMLESS_BYTES, _HIGHEST_RATIO * file_bytes))
+    by_ratio = max(Limit.UNPACKED_HARMLESS_BYTES, Limit.UNPACKING_RATIO * file_bytes)
+    most = min(Limit.IMPORT_BYTES, by_ratio)
     if total > most:
         raise BenchError(
             f"'{path}' would unpack from {file_bytes:,} to {total:,} bytes: at most {most:,} are "
@@ -85,7 +84,7 @@ def _check_sizes(members: Mapping[str, zipfile.ZipInfo], file_bytes: int, path: 
 
 
 def _check_declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo, label: str) -> None:
-    """Look at a member's header only, so that a hostile archive allocates nothing."""
+    """Check a member by its header alone, so that nothing large is allocated for a hostile one."""
     with archive.open(info) as member:
         declared, header = _declared_bytes(member, label)
     if declared + header != info.file_size:
@@ -116,8 +115,8 @@ def _refuse_objects(dtype: np.dtype[Any], label: str) -> None:
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read the very member that was checked: an archive may hold others of nearly its name."""
+    """Read the member that was checked, not one by name: an archive can hold a name twice."""
     with archive.open(info) as member:
         array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
-        member.read()  # to the end, where zipfile compares the checksum
+        member.read()  # zipfile compares the checksum only at the end
     return array

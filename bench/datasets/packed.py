@@ -1,8 +1,8 @@
-"""The packed file: a whole dataset as uint8 in one safetensors file, read by memory map.
+"""The packed file: a whole dataset as uint8 in one safetensors file, read through a memory map.
 
-The bytes depend on pixels, labels and spec alone, not on the version of a library, because the
-file's sha256 is part of every result's identity. Hence the header is written here: labels first
-(so that int64 is aligned), then images, one metadata key with canonical JSON.
+Its sha256 is part of every result's identity, so its bytes must depend on pixels, labels and spec
+only, not on the version of a library. Therefore this module writes the header itself: labels first
+(so that int64 is aligned), then images, and one metadata key with canonical JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -23,28 +22,26 @@ from numpy.typing import NDArray
 from bench.datasets.checks import check_spec
 from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
+from bench.support.atomic_files import replacing
 from bench.support.errors import BenchError
-from bench.support.files import open_plain
-from bench.support.json_files import parse_json
+from bench.support.untrusted import Limit, header_length, open_plain, parse_json
 
 FORMAT = 1
-_MAX_HEADER = 8 * 2**20
-# Labels are held in memory, eight bytes each; ImageNet-21k has a ninth of this.
-_MOST_IMAGES = 2**27
+# Errors of code that reads a header which is JSON, but not ours.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _ITEM_BYTES = {"I64": 8, "U8": 1}
 
 
 @dataclass(frozen=True)
 class PackedHeader:
-    """What a packed file says of itself.
+    """The header of a packed file.
 
     Attributes:
         spec: the dataset.
-        n_train: images in the train part.
-        n_test: images in the test part.
-        data_start: the byte at which the first tensor begins.
-        size: bytes of the whole file.
+        n_train: number of images in the train part.
+        n_test: number of images in the test part.
+        data_start: offset of the first tensor, in bytes.
+        size: size of the whole file, in bytes.
     """
 
     spec: DatasetSpec
@@ -55,38 +52,29 @@ class PackedHeader:
 
 
 def write_packed(path: Path, spec: DatasetSpec, arrays: Arrays) -> str:
-    """Write a dataset that has passed its checks; the file appears whole or not at all.
+    """Write a dataset that has passed its checks, atomically.
 
     Args:
-        path: where to; an older file is replaced.
-        spec: goes into the header.
+        path: the file; an existing one is replaced.
+        spec: what the header says of the dataset.
         arrays: the pixels and labels.
 
     Returns:
-        the file's sha256, in hex.
+        The file's sha256, in hex.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     digest = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for chunk in _file_parts(spec, arrays):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for chunk in _file_parts(spec, arrays):
+            digest.update(chunk)
+            file.write(chunk)
     return digest.hexdigest()
 
 
 def read_header(path: Path) -> PackedHeader:
-    """Read and check a packed file's header, without its pixels.
+    """Read and check the header of a packed file, without its pixels.
 
     Raises:
-        BenchError: the file cannot be read, is damaged, cut short or from a newer version.
+        BenchError: the file cannot be read, is damaged or truncated, or is of a newer format.
     """
     try:
         with open_plain(path) as file:
@@ -104,7 +92,7 @@ def read_header(path: Path) -> PackedHeader:
 def map_part(
     path: Path, header: PackedHeader, part: str
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Map one part of the file into memory; pages are read when they are touched.
+    """Map one part of the file into memory; the pixels are read from disk when they are used.
 
     Args:
         path: the packed file.
@@ -112,7 +100,7 @@ def map_part(
         part: ``train`` or ``test``.
 
     Returns:
-        uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``. Writing to them never reaches the
+        uint8 images ``(N, C, H, W)`` and int64 labels ``(N,)``. Writing to them does not change the
         file (copy on write).
     """
     table = _tensor_table(header.spec, header.n_train, header.n_test)
@@ -127,7 +115,7 @@ def _file_parts(spec: DatasetSpec, arrays: Arrays) -> Iterator[bytes | memoryvie
     )
     header = {"__metadata__": {"bench": meta}, **_tensor_table(spec, *arrays.counts)}
     raw = json.dumps(header, separators=(",", ":")).encode("ascii")
-    raw += b" " * (-len(raw) % 8)
+    raw += b" " * (-len(raw) % 8)  # aligns the tensors
     yield len(raw).to_bytes(8, "little") + raw
     for labels in (arrays.y_train, arrays.y_test):
         yield labels.astype("<i8").tobytes()
@@ -136,7 +124,7 @@ def _file_parts(spec: DatasetSpec, arrays: Arrays) -> Iterator[bytes | memoryvie
 
 
 def _tensor_table(spec: DatasetSpec, n_train: int, n_test: int) -> dict[str, dict[str, Any]]:
-    """Return where each tensor lies, as safetensors writes it."""
+    """Return dtype, shape and offsets of each tensor, in the form of a safetensors header."""
     shapes: dict[str, tuple[str, list[int]]] = {
         "train_labels": ("I64", [n_train]),
         "test_labels": ("I64", [n_test]),
@@ -152,8 +140,8 @@ def _tensor_table(spec: DatasetSpec, n_train: int, n_test: int) -> dict[str, dic
 
 
 def _header_bytes(file: BinaryIO, size: int) -> bytes:
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or not 2 <= length <= min(_MAX_HEADER, size - 8):
+    length = header_length(file, Limit.PACKED_HEADER_BYTES)
+    if not 2 <= length <= size - 8:
         raise ValueError(f"{size:,} bytes do not start with the header of a packed dataset")
     return file.read(length)
 
@@ -165,8 +153,9 @@ def _parse(header: Any, data_start: int, size: int) -> PackedHeader:
     spec = DatasetSpec.from_json(meta["spec"])
     check_spec(spec)
     n_train, n_test = (int(header[f"{part}_labels"]["shape"][0]) for part in ("train", "test"))
-    if not 1 <= min(n_train, n_test) <= max(n_train, n_test) <= _MOST_IMAGES:
+    if not 1 <= min(n_train, n_test) <= max(n_train, n_test) <= Limit.IMAGES:
         raise ValueError(f"{n_train:,} train and {n_test:,} test images")
+    # The file must be laid out exactly as this module writes it, so no offset is read from it.
     table = _tensor_table(spec, n_train, n_test)
     if {k: v for k, v in header.items() if k != "__metadata__"} != table:
         raise ValueError("the tensors are not those of a packed dataset of its spec")

@@ -1,4 +1,4 @@
-"""The real training set on the device, as uint8: gathered and normalised there, never item-wise."""
+"""A split of a real dataset as uint8 on the device, gathered and normalised there in batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def normalise(images: Tensor, spec: DatasetSpec) -> Tensor:
 
     Args:
         images: ``(N, C, H, W)``, uint8 in 0..255 or float in [0, 1].
-        spec: whose mean and std to use.
+        spec: the dataset whose mean and std are used.
 
     Returns:
         float32 ``(N, C, H, W)``.
@@ -36,8 +36,12 @@ def denormalise(images: Tensor, spec: DatasetSpec) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _moments(spec: DatasetSpec, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mean and std, ``(1, C, 1, 1)``; a GPU would be waited for if each batch made them."""
-    with torch.inference_mode(False):  # whoever asks first may be a test of networks
+    """Return mean and std, float32 ``(1, C, 1, 1)``.
+
+    They are cached because copying them to a GPU for every batch would make the host wait for it.
+    """
+    # The first caller may be in inference mode; its tensors could not be used for training.
+    with torch.inference_mode(False):
         mean, std = (
             torch.tensor(v, device=device).view(1, -1, 1, 1) for v in (spec.mean, spec.std)
         )
@@ -49,11 +53,11 @@ class RealSet:
     """One split of a real dataset, resident on a device.
 
     Attributes:
-        spec: what the dataset is.
+        spec: the dataset.
         images: uint8 ``(N, C, H, W)``.
         labels: int64 ``(N,)``.
-        sha256: of the packed file that both came from.
-        zca: whiten with these statistics in place of the spec's mean and std.
+        sha256: that of the packed file, in hex.
+        zca: the statistics that whiten the images; ``None`` for the spec's mean and std.
     """
 
     spec: DatasetSpec
@@ -67,12 +71,12 @@ class RealSet:
 
     @property
     def device(self) -> torch.device:
-        """Where the pixels live."""
+        """Return the device of the pixels."""
         return self.images.device
 
     @cached_property
     def class_indices(self) -> list[Tensor]:
-        """For each class, the int64 indices of its images in ascending order."""
+        """Return the indices of each class's images: int64, ascending, by label."""
         return [torch.nonzero(self.labels == c).flatten() for c in range(self.spec.num_classes)]
 
     def gather(self, indices: Tensor) -> Tensor:
@@ -81,15 +85,18 @@ class RealSet:
         return normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
 
     def whitened(self, zca: ZCA | None) -> RealSet:
-        """Return the same split, normalised by ``zca``; by mean and std for ``None``."""
+        """Return the same split, whitened by ``zca``; normalised by mean and std for ``None``."""
         return replace(self, zca=zca)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` indices uniformly with replacement."""
+        """Draw ``n`` indices uniformly with replacement: int64 ``(n,)``."""
         return torch.randint(len(self), (n,), generator=generator, device=self.device)
 
     def sample_class(self, label: int, n: int, generator: torch.Generator) -> Tensor:
-        """Draw up to ``n`` distinct indices of one class, uniformly, in random order."""
+        """Draw up to ``n`` distinct indices of one class, uniformly, in random order: int64.
+
+        A class of fewer images gives all of them.
+        """
         pool = self.class_indices[label]
         order = torch.randperm(len(pool), generator=generator, device=self.device)
         return pool[order[:n]]

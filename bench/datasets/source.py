@@ -1,4 +1,4 @@
-"""Where a dataset comes from: the contract of a source, and the pixels it hands over."""
+"""The contract of a dataset source, and the arrays that it returns."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ PARTS = ("train", "test")
 
 
 class Progress(Protocol):
-    """Told how far a piece of work has come."""
+    """A function that is called with the progress of a download or an import."""
 
     def __call__(self, label: str, done: int, total: int | None) -> None:
-        """Take note.
+        """Report progress.
 
         Args:
-            label: what is being done (a file's name); a new label is a new bar.
+            label: the piece of work (a file's name); a new label starts a new bar.
             done: bytes or images so far.
-            total: how many there will be; ``None`` if nobody knows.
+            total: bytes or images in the end; ``None`` if that is not known.
         """
 
 
 def no_progress(label: str, done: int, total: int | None) -> None:
-    """Take no note."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """All pixels and labels of a dataset, in the host's memory.
+    """All pixels and labels of a dataset, in host memory.
 
     Attributes:
         x_train: uint8 ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3.
@@ -58,12 +58,12 @@ class Arrays:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many images the train and the test part hold."""
+        """Return the number of images in the train and in the test part."""
         return len(self.x_train), len(self.x_test)
 
 
 def channels_first(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn ``(N, H, W)`` or ``(N, H, W, C)`` into a contiguous ``(N, C, H, W)``."""
+    """Return images ``(N, H, W)`` or ``(N, H, W, C)`` as contiguous uint8 ``(N, C, H, W)``."""
     planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(planes)
 
@@ -71,12 +71,13 @@ def channels_first(images: NDArray[Any]) -> NDArray[np.uint8]:
 class DatasetSource(ABC):
     """A dataset that ``bench`` can fetch by itself; registered under ``bench.datasets``.
 
-    Its module must import without torch: what is heavy is imported inside :meth:`load`.
+    Its module must import without torch, because ``bench list`` imports it: heavy packages are
+    imported inside :meth:`load`.
 
     Class attributes:
         name: the registered name, lower case.
         spec: classes, shape, normalisation.
-        counts: how many train and test images there must be; ``None`` if that is not fixed.
+        counts: the expected numbers of train and test images; ``None`` if they are not fixed.
     """
 
     name: ClassVar[str]
@@ -85,12 +86,12 @@ class DatasetSource(ABC):
 
     @abstractmethod
     def load(self, workdir: Path, progress: Progress) -> Arrays:
-        """Download what is needed and return everything.
+        """Download the dataset and return all of it.
 
         Args:
             workdir: an empty folder for downloads; it is removed afterwards.
             progress: called while bytes arrive.
 
         Raises:
-            BenchError: a download failed or what came is not what was expected.
+            BenchError: a download failed or did not have the expected content.
         """

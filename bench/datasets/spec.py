@@ -1,4 +1,4 @@
-"""What is known of a dataset without opening its pixels."""
+"""The description of a dataset: everything but its pixels and labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class DatasetSpec:
         name: the registered or imported name, lower case.
         num_classes: labels run from 0 to ``num_classes - 1``.
         channels: 1 (grey) or 3 (RGB).
-        height: pixels.
-        width: pixels.
-        mean: per channel, of pixels scaled to [0, 1].
-        std: per channel, of pixels scaled to [0, 1].
-        flip: whether a mirrored image keeps its label (false for digits); DSA leaves out flip if
-            not.
-        class_names: one per label.
+        height: height of an image in pixels.
+        width: width of an image in pixels.
+        mean: mean of each channel, of pixels scaled to [0, 1].
+        std: standard deviation of each channel, of pixels scaled to [0, 1].
+        flip: whether a mirrored image keeps its label (false for digits); if not, DSA does not
+            flip.
+        class_names: one per label, or empty.
         note: what a reader must know before quoting a number ("went through JPEG"); may be empty.
     """
 
@@ -38,12 +38,12 @@ class DatasetSpec:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(channels, height, width)``."""
+        """Return ``(channels, height, width)``."""
         return (self.channels, self.height, self.width)
 
     @property
     def pixels(self) -> int:
-        """Values per image, which is also its bytes as uint8."""
+        """Return the number of values in an image, which is also its size as uint8 in bytes."""
         return self.channels * self.height * self.width
 
     def to_json(self) -> dict[str, Any]:
@@ -52,7 +52,12 @@ class DatasetSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DatasetSpec:
-        """Rebuild a spec from :meth:`to_json`."""
+        """Return the spec that :meth:`to_json` described.
+
+        Raises:
+            TypeError: a field is missing or unknown. Values are not checked: see
+                :func:`bench.datasets.checks.check_spec`.
+        """
         fields: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
         }

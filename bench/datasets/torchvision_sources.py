@@ -1,8 +1,8 @@
 """MNIST, FashionMNIST, SVHN, CIFAR-10 and CIFAR-100, as torchvision names and reads them.
 
-The addresses and checksums are torchvision's. The files are downloaded here, with progress and a
-time limit; torchvision then finds them in place, checks them again and reads them. Mean and
-standard deviation are the values that the field's code uses (DC, DSA, DM, DC-BENCH).
+The addresses and checksums are torchvision's. Files are downloaded by this package, with progress
+and a time limit; torchvision then finds them in place, checks them again and reads them. Mean and
+standard deviation are those in the published code of DC, DSA, DM and DC-BENCH.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MNIST(DatasetSource):
 
 
 class FashionMNIST(MNIST):
-    """Zalando's clothes (Xiao et al., 2017)."""
+    """Zalando's pictures of clothes (Xiao et al., 2017)."""
 
     name: ClassVar[str] = "fashionmnist"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
@@ -80,7 +80,7 @@ class SVHN(DatasetSource):
 
 
 class CIFAR10(DatasetSource):
-    """Tiny photos of ten things (Krizhevsky, 2009)."""
+    """Tiny photographs in ten classes (Krizhevsky, 2009)."""
 
     name: ClassVar[str] = "cifar10"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
@@ -101,7 +101,7 @@ class CIFAR10(DatasetSource):
 
 
 class CIFAR100(CIFAR10):
-    """Tiny photos of a hundred things, fine labels (Krizhevsky, 2009)."""
+    """Tiny photographs in a hundred classes, fine labels (Krizhevsky, 2009)."""
 
     name: ClassVar[str] = "cifar100"
     spec: ClassVar[DatasetSpec] = DatasetSpec(

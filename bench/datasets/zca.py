@@ -1,8 +1,8 @@
-"""ZCA whitening of images, with its inverse.
+"""ZCA whitening of images, and its inverse.
 
-Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, appendix A; as Kornia's
-``ZCAWhitening`` computes it, which the field's code uses: unbiased covariance, and a small number
-added to every eigenvalue.
+Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, appendix A. Computed as
+in Kornia's ``ZCAWhitening``, which published code of distillation uses: unbiased covariance, and
+a small number added to every eigenvalue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-# Images per pass over a dataset: their covariance must not need the whole set as floats at once.
+# Images per pass over a dataset, so that the covariance does not need the whole set as floats.
 _CHUNK = 4096
 
 
@@ -29,7 +29,7 @@ class ZCA:
         matrix: float32 ``(D, D)``, symmetric.
 
     Raises:
-        ValueError: if shapes, types or values do not fit.
+        ValueError: shapes or types do not fit each other, or a value is NaN or infinite.
     """
 
     mean: Tensor
@@ -48,7 +48,7 @@ class ZCA:
 
     @classmethod
     def fit(cls, images: Tensor, epsilon: float) -> Self:
-        """Return the statistics of a dataset.
+        """Compute the statistics of a dataset.
 
         Args:
             images: uint8 ``(N, C, H, W)``, ``N`` at least 2.
@@ -60,44 +60,43 @@ class ZCA:
         assert isinstance(total, Tensor)
         mean = (total.cpu().double() / (255 * len(images))).float().to(images.device)
         centred = (chunk / 255 - mean for chunk in chunks)
-        # Summed over chunks in float64 on the CPU: not every device has float64.
+        # Summed in float64 on the CPU, because not every device has float64.
         scatter = sum((x.T @ x).cpu().double() for x in centred)
         values, vectors = torch.linalg.eigh(scatter / (len(images) - 1))
         matrix = (vectors * (values.clamp(min=0) + epsilon).rsqrt()) @ vectors.T
         return cls(mean, matrix.float().to(images.device))
 
     def whiten(self, images: Tensor) -> Tensor:
-        """Whiten images ``(N, C, H, W)``, uint8 or float in [0, 1]: float32 of the same shape."""
+        """Whiten images ``(N, C, H, W)``, uint8 or float in [0, 1]; return float32 images."""
         pixels = images.flatten(1) / 255 if images.dtype == torch.uint8 else images.flatten(1)
-        with torch.autocast(images.device.type, enabled=False):  # 3 digits would not do
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 has three digits only
             white: Tensor = (pixels - self.mean) @ self.matrix
         return white.view(images.shape)
 
     def unwhiten(self, images: Tensor) -> Tensor:
-        """Undo :meth:`whiten`: float32 ``(N, C, H, W)``, not clamped to [0, 1]."""
+        """Invert :meth:`whiten`: float32 ``(N, C, H, W)``, not clamped to [0, 1]."""
         pixels: Tensor = torch.linalg.solve(self.matrix, images.flatten(1), left=False)
         return (pixels + self.mean).view(images.shape)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what a file keeps; the inverse of :meth:`from_tensors`."""
+        """Return the tensors to save, by name; the inverse of :meth:`from_tensors`."""
         return {"zca_mean": self.mean, "zca_matrix": self.matrix}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self | None:
-        """Rebuild the statistics from a file's tensors; ``None`` if it holds none.
+        """Return the statistics among a file's tensors; ``None`` if it holds none.
 
         Raises:
-            ValueError: if only one of the two is there, or they do not fit.
+            ValueError: only one of the two tensors is present, or they do not fit.
         """
-        found = [tensors.get(name) for name in ("zca_mean", "zca_matrix")]
-        if found == [None, None]:
+        mean, matrix = tensors.get("zca_mean"), tensors.get("zca_matrix")
+        if mean is None and matrix is None:
             return None
-        mean, matrix = found
         if mean is None or matrix is None:
             raise ValueError("ZCA statistics need both zca_mean and zca_matrix")
         return cls(mean, matrix)
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes of both tensors."""
+        """Return the bytes of both tensors."""
         return self.mean.nbytes + self.matrix.nbytes

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from tiny_datasets import make_spec
 
-from bench.datasets import image_folder
 from bench.datasets.image_folder import read_folder
 from bench.datasets.source import no_progress
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
 
 
 def test_pixels_labels_and_names_come_in(tree: Path) -> None:
@@ -104,7 +104,7 @@ def test_missing_folders_are_named(tmp_path: Path) -> None:
 
 
 def test_too_many_bytes_are_refused(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_folder, "MAX_BYTES", 200)
+    monkeypatch.setattr(Limit, "IMPORT_BYTES", 200)
     with pytest.raises(BenchError, match="6 images of 3x5 are 270 bytes: at most 200"):
         read_folder(tree, None, no_progress)
 

@@ -14,6 +14,7 @@ from tiny_datasets import Npz, make_arrays
 from bench.datasets import npz_file
 from bench.datasets.npz_file import read_npz
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -107,7 +108,7 @@ def test_a_header_that_announces_more_than_there_is_allocates_nothing(tmp_path: 
 
 
 def test_too_many_bytes_are_refused(npz: Npz, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz_file, "MAX_BYTES", 1000)
+    monkeypatch.setattr(Limit, "IMPORT_BYTES", 1000)
     with pytest.raises(BenchError, match=r"would unpack .* to 1,532 bytes: at most 1,000"):
         read_npz(npz())
 

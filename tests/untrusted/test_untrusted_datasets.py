@@ -25,11 +25,13 @@ from bad_files import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets import download, library
+from bench.datasets import library
+from bench.datasets.download import download
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError, UnknownNameError
+from bench.support.untrusted import Limit
 
 SPEC = DatasetSpec("mine", 2, 1, 3, 3, (0.5,), (0.25,), flip=False)
 
@@ -269,9 +271,7 @@ def test_a_batch_of_cifar_is_not_unpickled_unless_it_is_the_known_one(
 
 
 def test_a_download_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(Limit, "DOWNLOAD_BYTES", 1000)
     (tmp_path / "there").write_bytes(bytes(10**6))
     with pytest.raises(BenchError, match="more than 1,000 bytes came"):
-        download.download(
-            [(tmp_path / "there").as_uri()], tmp_path / "here", "0" * 32, library.no_progress
-        )
+        download([(tmp_path / "there").as_uri()], tmp_path / "here", "0" * 32, library.no_progress)
