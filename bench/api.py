@@ -1,4 +1,8 @@
-"""The Python API: ``bench.run(...)`` returns the frame that the command line tabulates."""
+"""The Python API: ``load_dataset``, ``distil``, ``evaluate`` and ``run``.
+
+``distil`` and ``evaluate`` are pure functions on tensors and need no store; ``run`` computes a grid
+through the ledger and returns the frame that the command line tabulates.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,16 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets.library import DatasetInfo, ensure
+from bench.datasets.library import DatasetInfo, ensure, open_split
 from bench.datasets.library import data_dir as data_folder
 from bench.datasets.source import Progress, no_progress
+from bench.distillation.distil import distil
+from bench.evaluation.evaluate import evaluate
 from bench.grid.control import CHECKPOINT_EVERY, Control
 from bench.grid.estimate import estimate
 from bench.grid.expand import Grid, Request, build_grid
 from bench.grid.order import Outcome, narrowed, plan
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.grid.runner import Runner, Work
 from bench.grid.site import RunSpec
 from bench.ledger.cell import EvaluateCell
@@ -32,8 +38,54 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from bench.datasets.real_set import RealSet
+
+__all__ = ["Dataset", "distil", "evaluate", "load_dataset", "run"]
+
 # Makes what computes the cells of a run, from its runner and its description.
 Execute = Callable[[Runner, RunSpec], Work]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Both splits of a real dataset, uint8 on a device."""
+
+    train: RealSet
+    test: RealSet
+
+
+def load_dataset(
+    name: str,
+    *,
+    device: str = "auto",
+    data_dir: str | Path | None = None,
+    progress: Progress = no_progress,
+) -> Dataset:
+    """Open a dataset; a registered one that is missing is fetched first.
+
+    Args:
+        name: registered or imported.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        data_dir: the folder of packed datasets; default: ``BENCH_DATA``, else the user's own.
+        progress: receives the bytes of a download.
+
+    Raises:
+        BenchError: for an unknown name or device, or data that cannot be fetched or read.
+
+    Examples:
+        >>> import bench
+        >>> real = bench.load_dataset("digits")
+        >>> len(real.train), real.train.images.dtype, real.test.spec.num_classes
+        (1437, torch.uint8, 10)
+    """
+    folder, place = (
+        data_folder(Path(data_dir) if data_dir is not None else None),
+        pick_device(device),
+    )
+    ensure(name, folder, progress)
+    return Dataset(
+        open_split(name, "train", folder, place), open_split(name, "test", folder, place)
+    )
 
 
 @dataclass
@@ -149,7 +201,7 @@ def run(
     data_dir: str | Path | None = None,
     device: str = "auto",
     plugins: Sequence[str | Path] = (),
-    view: View | None = None,
+    view: Reporter | None = None,
     time_budget: float | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
@@ -213,7 +265,7 @@ def run(
         request, str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every,
         threads, deterministic,
     )  # fmt: skip
-    control = Control(view or View(), Stop(time_budget))
+    control = Control(view or Reporter(), Stop(time_budget))
     session = open_session(spec, control)
     session.run(execute=execute)
     return session.frames()[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell
 
 
-class RecordingReporter(View):
+class RecordingReporter(Reporter):
     """Records which cells started, how each ended, and the notes.
 
     Attributes:

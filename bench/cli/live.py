@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.support.safe_text import printable
 
@@ -26,12 +26,12 @@ _MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow",
           "busy": "magenta", "stopped": "magenta"}  # fmt: skip
 
 
-def make_view(*, quiet: bool) -> View:
+def make_reporter(*, quiet: bool) -> Reporter:
     """Return the view that fits where standard error goes."""
     if quiet:
-        return View()
+        return Reporter()
     console = Console(stderr=True)
-    return LiveView(console) if console.is_terminal else PlainView()
+    return LiveReporter(console) if console.is_terminal else PlainReporter()
 
 
 def format_seconds(seconds: float) -> str:
@@ -62,11 +62,11 @@ class _Running:
         return (time.perf_counter() - self.started) / self.fraction * (1 - self.fraction)
 
 
-class _Clock(View):
+class _Clock(Reporter):
     """Keeps count of cells and of the time that is left."""
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
-        """See :meth:`View.begin`."""
+        """See :meth:`Reporter.begin`."""
         self.cells = list(cells)
         self._to_do = {cell.id for cell in cells}
         self.left = dict(estimates)
@@ -78,14 +78,14 @@ class _Clock(View):
         return len(self.cells) - len(self._to_do)
 
     def start(self, cell: Cell) -> None:
-        """See :meth:`View.start`."""
+        """See :meth:`Reporter.start`."""
         now = time.perf_counter()
         self.running[cell.id] = _Running(cell, now, now)
 
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """See :meth:`View.progress`."""
+        """See :meth:`Reporter.progress`."""
         if cell.id not in self.running:
             self.start(cell)
         now = self.running[cell.id]
@@ -94,7 +94,7 @@ class _Clock(View):
         now.text = f"{done}/{total} {unit}  {shown}".rstrip()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
-        """See :meth:`View.finish`."""
+        """See :meth:`Reporter.finish`."""
         # Not a count: a cell that was there may be made again, when its file turns out damaged.
         self._to_do.discard(cell.id)
         self.left.pop(cell.id, None)
@@ -113,13 +113,13 @@ class _Clock(View):
         return format_seconds(left / max(1, len(running))) if left > 0 else "unknown"
 
 
-class PlainView(_Clock):
+class PlainReporter(_Clock):
     """One line when a cell ends, and one every half minute of a long loop."""
 
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """See :meth:`View.progress`."""
+        """See :meth:`Reporter.progress`."""
         super().progress(cell, done, total, unit, scalars)
         running, now = self.running[cell.id], time.perf_counter()
         if now - running.printed > _PLAIN_EVERY:
@@ -127,17 +127,17 @@ class PlainView(_Clock):
             self.note(f"  ... {cell.title}: {running.text}")
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """See :meth:`View.finish`."""
+        """See :meth:`Reporter.finish`."""
         super().finish(cell, status, text, seconds)
         took = f" in {format_seconds(seconds)}" if seconds else ""
         self.note(f"[{self.done}/{len(self.cells)}] {cell.title}: {status} {text}".rstrip() + took)
 
     def note(self, text: str) -> None:
-        """See :meth:`View.note`."""
+        """See :meth:`Reporter.note`."""
         print(printable(text), file=sys.stderr, flush=True)
 
 
-class LiveView(_Clock):
+class LiveReporter(_Clock):
     """A grid of results that fills as cells end, above the loop that runs now."""
 
     def __init__(self, console: Console) -> None:
@@ -146,7 +146,7 @@ class LiveView(_Clock):
         self.live: Live | None = None
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
-        """See :meth:`View.begin`."""
+        """See :meth:`Reporter.begin`."""
         super().begin(cells, estimates)
         for cell in cells:
             if isinstance(cell, EvaluateCell):
@@ -156,7 +156,7 @@ class LiveView(_Clock):
         self.live.start()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """See :meth:`View.finish`."""
+        """See :meth:`Reporter.finish`."""
         super().finish(cell, status, text, seconds)
         if isinstance(cell, EvaluateCell):
             self.results.setdefault(_row(cell), {})[_column(cell)] = Text(
@@ -166,11 +166,11 @@ class LiveView(_Clock):
             self.note(f"{cell.title}: {status} {text}")
 
     def note(self, text: str) -> None:
-        """See :meth:`View.note`."""
+        """See :meth:`Reporter.note`."""
         self.console.print(printable(text), style="yellow", markup=False, highlight=False)
 
     def end(self) -> None:
-        """See :meth:`View.end`."""
+        """See :meth:`Reporter.end`."""
         if self.live is not None:
             self.live.stop()
 

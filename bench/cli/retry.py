@@ -48,12 +48,12 @@ def retry(
     if not left:
         click.echo(f"nothing to run again in '{store}'")
         return
-    from bench.cli.live import make_view
+    from bench.cli.live import make_reporter
     from bench.cli.run import compute
     from bench.grid.control import Control
     from bench.support.stopping import Stop
 
-    control = Control(make_view(quiet=False), Stop(budget))
+    control = Control(make_reporter(quiet=False), Stop(budget))
     code = 0
     for saved, ids in left:
         spec = _spec(saved, store, data_dir, device, plugins, chosen.threads)

@@ -76,7 +76,7 @@ def run(
     request = _request(options, parse_settings(settings))
     from bench.api import open_session
     from bench.cli.data import progress_bars
-    from bench.cli.live import make_view
+    from bench.cli.live import make_reporter
     from bench.datasets.library import data_dir as data_folder
     from bench.grid.control import Control
     from bench.grid.site import RunSpec
@@ -87,7 +87,7 @@ def run(
         checkpoint_every, chosen.threads, deterministic,
     )  # fmt: skip
     execute = chosen.execution()
-    control = Control(make_view(quiet=as_json), Stop(budget))
+    control = Control(make_reporter(quiet=as_json), Stop(budget))
     with progress_bars() as progress:
         session = open_session(spec, control, progress)
     if dry_run:

@@ -20,8 +20,8 @@ from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context, Start
 from bench.distillation.method import Method, Task
-from bench.distillation.prerequisites import task_of
 from bench.distillation.profiles import PROFILES, resolve_profile
+from bench.distillation.tasks import task_of
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
 from bench.ledger.state_file import load_state, save_state

@@ -79,6 +79,11 @@ class RealSet:
         """Return the indices of each class's images: int64, ascending, by label."""
         return [torch.nonzero(self.labels == c).flatten() for c in range(self.spec.num_classes)]
 
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Images per class."""
+        return tuple(len(indices) for indices in self.class_indices)
+
     def gather(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices``, normalised: float32 ``(len(indices), C, H, W)``."""
         images = self.images[indices]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.distillation.shared_work import LongWork
 from bench.networks.architecture import build_network
+from bench.support.attempt import SharedResults
 from bench.support.failure_reasons import UnfitStateError
 from bench.support.seeds import derive_seed, global_seed, make_generator
+from bench.support.stopping import Stop
 
 if TYPE_CHECKING:
     from bench.datasets.real_set import RealSet
@@ -23,22 +25,21 @@ if TYPE_CHECKING:
 _HOST = "host:"
 
 
-class SharedCache(Protocol):
-    """Keeps tensors by content of their key, across cells and runs."""
-
-    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
-        """Return the tensors and the seconds that making them took, or ``None``."""
-
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        """Keep the tensors."""
-
-
 @dataclass
 class Start:
-    """The artefact a method starts from: its distilled set and its by-products."""
+    """The artefact that a method starts from.
+
+    Attributes:
+        distilled: the distilled set.
+        byproducts: tensors that the other method left beside it.
+        seconds: that it took from nothing.
+        steps: that it took from nothing.
+    """
 
     distilled: DistilledSet
     byproducts: dict[str, Tensor]
+    seconds: float = 0.0
+    steps: int = 0
 
 
 @dataclass
@@ -50,10 +51,9 @@ class Context:
         seed: derived from the cell's identity.
         seed_index: the grid's seed index, for keys of :meth:`shared` that should vary with it.
         start: the prerequisite's artefact, if the method asked for one.
-        cache: where :meth:`shared` keeps its results; ``None`` keeps nothing.
+        cache: where :meth:`shared` keeps its results and checkpoints; ``None`` keeps nothing.
         precision: ``fp32`` or ``bf16``.
-        begin_work: gives the shared work of a key, begun before or not; ``None`` keeps
-            nothing of shared work that is not done.
+        stop: asks running work to end; long steps may ask it in between.
         work: what this context's own shared work offers its states to (see :meth:`shared`).
         rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:
             a method may stand in for long shared work with anything of the same shape.
@@ -65,9 +65,9 @@ class Context:
     seed: int
     seed_index: int = 0
     start: Start | None = None
-    cache: SharedCache | None = None
+    cache: SharedResults | None = None
     precision: str = "fp32"
-    begin_work: Callable[[Mapping[str, Any]], LongWork] | None = None
+    stop: Stop = field(default_factory=Stop)
     work: LongWork = field(default_factory=LongWork)
     rehearsal: bool = False
     shared_seconds: float = 0.0
@@ -157,10 +157,11 @@ class Context:
         """Return the context of shared work: its seed depends on the key alone."""
         parts = [f"{k}={full[k]!r}" for k in sorted(full)]
         inner = Context(
-            self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision
-        )
-        if self.begin_work is not None:
-            inner.work = self.begin_work(full)
+            self.real, derive_seed("shared", *parts), self.seed_index, precision=self.precision,
+            stop=self.stop,
+        )  # fmt: skip
+        checkpoint = self.cache.checkpoint(full) if self.cache is not None else None
+        inner.work = LongWork(checkpoint, self.stop, self.device)
         return inner
 
     def state_dict(self) -> dict[str, Tensor]:

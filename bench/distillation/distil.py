@@ -1,137 +1,198 @@
-"""One distillation, from its checkpoint or from the start, to an artefact and a record."""
+"""The first of the two functions: distil a real set into a small one.
+
+``distil`` knows no store: what it may resume from, and who watches, comes in one optional
+:class:`~bench.support.attempt.Attempt`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context, Start
 from bench.distillation.loop import Loop
 from bench.distillation.method import Method, Task
+from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
-from bench.distilled.io import load, load_tensors, save, save_tensors
-from bench.grid.control import Control
-from bench.ledger.cell import DistilCell
-from bench.ledger.checkpoint import Checkpoint
-from bench.ledger.shared import SharedFolder
-from bench.ledger.store import Store
-from bench.registry.params import resolve
-from bench.registry.registry import METHODS
-from bench.support.atomic_files import writing
+from bench.networks.architecture import canonical_name
+from bench.registry.params import as_dict
+from bench.support.attempt import Attempt, State
 from bench.support.cost_meter import Meter
+from bench.support.errors import BenchError
 from bench.support.failure_reasons import UnfitStateError
-from bench.support.files import file_sha256
+from bench.support.outcomes import DistilBudget, DistilCost, DistilResult
+from bench.support.seeds import distillation_seed
 
 
-def distil(cell: DistilCell, store: Store, real: RealSet, control: Control) -> dict[str, Any]:
-    """Run a method, keep its artefact, and return the parts of its record.
+@dataclass(frozen=True)
+class Distillation:
+    """A distilled set, with what it took to make.
 
-    Continues from the cell's checkpoint, if there is one that the method takes.
+    Attributes:
+        distilled: the set, on the device of the real set.
+        byproducts: tensors for methods that start from this one, such as a discriminator; they
+            are not part of the distilled set.
+        result: steps and last scalars.
+        budget: stored bytes.
+        cost: time, memory, energy, and the cost of everything that the set depends on.
+    """
+
+    distilled: DistilledSet
+    byproducts: Mapping[str, Tensor]
+    result: DistilResult
+    budget: DistilBudget
+    cost: DistilCost
+
+    def as_start(self) -> Start:
+        """Return the set as the start of a method that continues from it."""
+        seconds, steps = self.cost.total_seconds, self.cost.total_steps
+        return Start(self.distilled, dict(self.byproducts), seconds, steps)
+
+
+def distil(
+    method: str | type[Method],
+    real: RealSet,
+    *,
+    ipc: int | None = None,
+    arch: str = "convnet3",
+    seed: int = 0,
+    params: Mapping[str, Any] | None = None,
+    profile: str = "paper",
+    precision: str = "fp32",
+    start: Start | None = None,
+    attempt: Attempt | None = None,
+) -> Distillation:
+    """Distil a real training set.
+
+    Args:
+        method: a registered name, or a method's class.
+        real: the real training set; everything is computed on its device.
+        ipc: images per class; not used by a method that serves every IPC, such as ``dim``.
+        arch: the architecture to distil with; not used by a method that uses none.
+        seed: the seed index; with the method, dataset, IPC and architecture it determines every
+            random number, so that equal arguments give equal tensors.
+        params: parameters by name that differ from those of the profile.
+        profile: ``paper``, ``lite`` or ``smoke``.
+        precision: ``fp32`` or ``bf16``.
+        start: the distilled set that the method starts from; distilled first if it needs one and
+            none is given.
+        attempt: checkpoint, stop, progress and shared results; empty by default.
 
     Raises:
-        NotFiniteError: if a scalar that the method shows is NaN or infinite; the checkpoint is
-            that of a step before.
-        Interrupted: it was time to end; the checkpoint is that of the last step.
-        CannotWriteError: the artefact cannot be written.
+        BenchError: for an unknown name, a parameter that is not allowed, or a task that the method
+            does not apply to.
+        NotFiniteError: a scalar that the method reports is NaN or infinite; the checkpoint is that
+            of an earlier step.
+        Interrupted: ``attempt.stop`` asked for it; the checkpoint is that of the last step.
+
+    Examples:
+        >>> import bench
+        >>> real = bench.load_dataset("digits")
+        >>> made = bench.distil("random", real.train, ipc=2)
+        >>> tuple(made.distilled.images.shape), made.budget.stored_bytes
+        ((20, 1, 16, 16), 5120)
     """
-    checkpoint = store.checkpoint(cell.id, control)
-    kept = checkpoint.load(real.device) or {}
+    cls = load_method(method)
+    task = make_task(cls, real, ipc, canonical_name(arch), params or {}, profile)
+    if reason := cls.skip(task):
+        raise BenchError(f"{cls.name} does not apply to {real.spec.name}: {reason}")
+    attempt = attempt or Attempt()
+    if start is None:
+        start = _prerequisite(cls, task, real, seed, precision, attempt)
+    job = _Job(cls, task, real, seed, precision, start, attempt)
     try:
-        return _distil(cell, store, real, control, checkpoint, kept)
+        return job.run(attempt.checkpoint.load(real.device) or {})
     except UnfitStateError as error:
-        checkpoint.set_aside(f"'{checkpoint.path}': {error}")
-        return _distil(cell, store, real, control, checkpoint, {})
+        attempt.checkpoint.set_aside(str(error))
+        return job.run({})
 
 
-def _distil(
-    cell: DistilCell,
-    store: Store,
-    real: RealSet,
-    control: Control,
-    checkpoint: Checkpoint,
-    kept: Mapping[str, Any],
-) -> dict[str, Any]:
-    meter = Meter(real.device, kept.get("cost"))
-    start, before = _start(cell, store, real.device)
-    shared = SharedFolder(store.root, control)
-    ctx = Context(
-        real, cell.random_seed, cell.seed, start, shared, cell.precision,
-        begin_work=lambda key: shared.work(key, real.device),
+def _prerequisite(
+    cls: type[Method], task: Task, real: RealSet, seed: int, precision: str, attempt: Attempt
+) -> Start | None:
+    """Distil the set that a method starts from, if it starts from one, without a checkpoint."""
+    needed = prerequisite_task(cls, task)
+    if needed is None:
+        return None
+    other, other_task = needed
+    watched = Attempt(stop=attempt.stop, shared=attempt.shared)
+    made = distil(
+        other, real, ipc=other_task.ipc, arch=other_task.arch or "convnet3", seed=seed,
+        params=as_dict(other_task.params), precision=precision, attempt=watched,
     )  # fmt: skip
-    method, task = make_method(cell, real)
-    method.setup(task, ctx)
-    loop = Loop(cell, method, ctx, control, checkpoint, meter)
-    if kept:
-        loop.load_state_dict(kept)
-    last = loop.run()
-    distilled = method.result()
-    distilled.provenance = {"cell": cell.identity, "id": cell.id}
-    files = _keep(distilled, method.byproducts(), cell, store)
-    cost = meter.read()
-    return {
-        "result": {
-            "kind": distilled.kind,
-            "steps": method.steps(),
-            "scalars": last,
-            **files,
-        },
-        "budget": {"stored_bytes": distilled.storage_bytes},
-        "cost": {
-            **cost,
-            "shared_seconds": ctx.shared_seconds,
-            # What this artefact costs whoever has nothing yet.
-            "total_seconds": cost["seconds"] + _uncounted(ctx) + before["seconds"],
-            "total_steps": method.steps() + before["steps"],
-        },
-    }
+    return made.as_start()
 
 
-def make_method(cell: DistilCell, real: RealSet) -> tuple[Method, Task]:
-    """Return a fresh method and its task."""
-    cls: type[Method] = METHODS.get(cell.method)
-    params = resolve(cls.Params, cell.params, owner=cell.method, ipc=cell.ipc)
-    counts = tuple(len(i) for i in real.class_indices)
-    return cls(), Task(real.spec, counts, cell.ipc, cell.arch, params)
+@dataclass(frozen=True)
+class _Job:
+    """One distillation, ready to run."""
 
+    cls: type[Method]
+    task: Task
+    real: RealSet
+    seed: int
+    precision: str
+    start: Start | None
+    attempt: Attempt
 
-def load_start(cell: DistilCell, store: Store, device: torch.device) -> Start:
-    """Read a finished distil cell as the start of another."""
-    byproducts: dict[str, Tensor] = {}
-    if store.byproducts(cell.id).exists():
-        byproducts, _ = load_tensors(store.byproducts(cell.id), device)
-    return Start(load(store.artefact(cell.id), device), byproducts)
+    def run(self, state: State) -> Distillation:
+        """Run the method from a saved state, or from the beginning if it is empty.
 
+        Raises:
+            UnfitStateError: the method refuses the state.
+        """
+        meter = Meter(self.real.device, state.get("cost"))
+        random_seed = self._random_seed()
+        ctx = Context(
+            self.real, random_seed, self.seed, self.start, self.attempt.shared, self.precision,
+            self.attempt.stop,
+        )  # fmt: skip
+        method = self.cls()
+        method.setup(self.task, ctx)
+        loop = Loop(method, ctx, self.attempt, meter)
+        if state:
+            loop.load_state_dict(state)
+        scalars = loop.run()
+        distilled = method.result()
+        distilled.provenance = {**self._provenance(), "random_seed": random_seed}
+        steps = method.steps()
+        return Distillation(
+            distilled,
+            method.byproducts(),
+            DistilResult(kind=distilled.kind, steps=steps, scalars=scalars),
+            DistilBudget(stored_bytes=distilled.storage_bytes),
+            self._cost(ctx, meter, steps),
+        )
 
-def _start(
-    cell: DistilCell, store: Store, device: torch.device
-) -> tuple[Start | None, dict[str, Any]]:
-    if cell.prerequisite is None:
-        return None, {"seconds": 0.0, "steps": 0}
-    record = store.read(cell.prerequisite.id)
-    cost = record.cost if record is not None else {}
-    before = {"seconds": cost.get("total_seconds", 0.0), "steps": cost.get("total_steps", 0)}
-    return load_start(cell.prerequisite, store, device), before
+    def _cost(self, ctx: Context, meter: Meter, steps: int) -> DistilCost:
+        own = meter.read()
+        before = (self.start.seconds, self.start.steps) if self.start is not None else (0.0, 0)
+        # Shared work that another cell computed is missing from this one's own time.
+        elsewhere = ctx.shared_seconds - ctx.made_seconds
+        return DistilCost(
+            **own,
+            shared_seconds=ctx.shared_seconds,
+            total_seconds=own["seconds"] + elsewhere + before[0],
+            total_steps=steps + before[1],
+        )
 
+    def _random_seed(self) -> int:
+        name, task = self.real.spec.name, self.task
+        return distillation_seed(self.cls.name, name, task.ipc, task.arch, self.seed)
 
-def _uncounted(ctx: Context) -> float:
-    """Seconds of shared work that another cell did before this one."""
-    return ctx.shared_seconds - ctx.made_seconds
-
-
-def _keep(
-    distilled: DistilledSet, byproducts: dict[str, Tensor], cell: DistilCell, store: Store
-) -> dict[str, str]:
-    """Write the artefact, and by-products if there are any; return their sha256 by name."""
-    path, beside = store.artefact(cell.id), store.byproducts(cell.id)
-    with writing(path):
-        save(distilled, path)
-    found = {"artefact_sha256": file_sha256(path)}
-    if byproducts:
-        with writing(beside):
-            save_tensors(byproducts, {"id": cell.id}, beside)
-        found["byproducts_sha256"] = file_sha256(beside)
-    return found
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "method": self.cls.name,
+            "method_version": self.cls.version,
+            "params": as_dict(self.task.params),
+            "dataset": self.real.spec.name,
+            "sha256": self.real.sha256,
+            "ipc": self.task.ipc,
+            "arch": self.task.arch,
+            "seed": self.seed,
+            "precision": self.precision,
+        }

@@ -11,14 +11,12 @@ from torch import Tensor
 
 from bench.distillation.context import Context
 from bench.distillation.method import Method
-from bench.grid.control import Control
-from bench.ledger.cell import DistilCell
-from bench.ledger.checkpoint import Checkpoint
+from bench.support.attempt import Attempt
 from bench.support.cost_meter import Meter
 from bench.support.failure_reasons import fitting
 
 # How often scalars are read from the device, in seconds: reading waits for the device.
-_LOOK_EVERY = 0.5
+_READ_EVERY = 0.5
 
 
 class NotFiniteError(Exception):
@@ -26,50 +24,39 @@ class NotFiniteError(Exception):
 
 
 class Loop:
-    """Does a method's steps, from the first or from where a checkpoint was kept.
+    """Runs a method's steps, from the first or from a saved state.
 
     Args:
-        cell: what is computed.
         method: after ``setup``.
         ctx: its context; its generators are part of the state.
-        control: who watches, and what may stop it.
-        checkpoint: where the state is kept now and then.
+        attempt: where the state is saved, what may stop the loop, and who hears of progress.
         meter: what was spent is part of the state.
     """
 
-    def __init__(
-        self,
-        cell: DistilCell,
-        method: Method,
-        ctx: Context,
-        control: Control,
-        checkpoint: Checkpoint,
-        meter: Meter,
-    ) -> None:
-        self._cell, self._method, self._ctx = cell, method, ctx
-        self._control, self._checkpoint, self._meter = control, checkpoint, meter
-        self._done, self._looked = 0, time.perf_counter()
+    def __init__(self, method: Method, ctx: Context, attempt: Attempt, meter: Meter) -> None:
+        self._method, self._ctx, self._attempt, self._meter = method, ctx, attempt, meter
+        self._done, self._last_read = 0, time.perf_counter()
         # Scalars of the steps since they were last read, so that the first bad one can be named.
         self._unread: list[Mapping[str, Tensor]] = []
         self._last: dict[str, float] = {}
 
     def run(self) -> dict[str, float]:
-        """Do every step that is left; return the last scalars.
+        """Run every step that is left; return the last scalars.
 
         Raises:
             NotFiniteError: naming the scalar and the step.
-            Interrupted: it was time to end; the state is kept.
+            Interrupted: it was time to end; the state is saved.
         """
-        total = self._method.steps()
+        total, checkpoint, stop = self._method.steps(), self._attempt.checkpoint, self._attempt.stop
         while self._done < total:
             self._unread.append(self._method.step(self._done))
             self._done += 1
-            stop = self._control.stop.requested
-            if stop or self._checkpoint.due():
+            if stop.requested or checkpoint.due():
+                # Read first: a state after a loss that is not finite must not be saved.
                 self._read()
-                self._checkpoint.save(self.state_dict())
-                self._control.stop.check()
-            elif time.perf_counter() - self._looked > _LOOK_EVERY:
+                checkpoint.save(self.state_dict())
+                stop.check()
+            elif time.perf_counter() - self._last_read > _READ_EVERY:
                 self._read()
         self._read()
         return self._last
@@ -99,15 +86,13 @@ class Loop:
             self._ctx.load_shared_costs(state["shared"])
 
     def _read(self) -> None:
-        """Read the scalars of the steps since the last time, and show those of the newest."""
+        """Read the scalars of the steps since the last time, and report those of the newest."""
         first = self._done - len(self._unread)
         for i, scalars in enumerate(self._unread):
             self._last = _finite(scalars, first + i)
         self._unread.clear()
-        self._control.view.progress(
-            self._cell, self._done, self._method.steps(), "steps", self._last
-        )
-        self._looked = time.perf_counter()
+        self._attempt.progress(self._done, self._method.steps(), self._last)
+        self._last_read = time.perf_counter()
 
 
 def _place(state: Mapping[str, Any], total: int) -> tuple[int, dict[str, float]]:

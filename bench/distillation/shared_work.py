@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import torch
 
+from bench.support.attempt import CheckpointKeeper, State
 from bench.support.failure_reasons import UnfitStateError, fitting
 from bench.support.stopping import Stop
 
-State = dict[str, Any]
 _TOO_LONG = 2.0**63
-
-
-class Keeper(Protocol):
-    """Keeps one state, the last one that it was given."""
-
-    def due(self) -> bool:
-        """Whether it is time to keep one."""
-
-    def save(self, state: State) -> bool:
-        """Keep a state in place of the last one; return whether that worked."""
-
-    def load(self, device: torch.device) -> State | None:
-        """Return what was kept, or ``None``."""
-
-
-class WorkKeeper(Keeper, Protocol):
-    """A keeper that can also forget, and put aside what is of no use."""
-
-    def remove(self) -> None:
-        """Forget what was kept."""
-
-    def set_aside(self, why: str) -> None:
-        """Keep what was kept out of the way, and say so."""
 
 
 class LongWork:
@@ -49,7 +25,7 @@ class LongWork:
 
     def __init__(
         self,
-        keeper: WorkKeeper | None = None,
+        keeper: CheckpointKeeper | None = None,
         stop: Stop | None = None,
         device: torch.device | None = None,
     ) -> None:

@@ -20,7 +20,6 @@ import torch
 
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
-from bench.distillation.shared_work import Keeper, State
 from bench.distilled.base import TrainingSource
 from bench.evaluation.accuracy import accuracy
 from bench.evaluation.cores import Crew, crew
@@ -31,6 +30,7 @@ from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedTraining, stacking_pays
 from bench.evaluation.training import Recipe, Training, initial_network
 from bench.networks.architecture import is_per_sample
+from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
 from bench.support.glibc_memory import keep_freed_memory
@@ -71,7 +71,7 @@ def evaluate(
     learning_rate: float | None = None,
     epochs: int | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
-    keeper: Keeper | None = None,
+    keeper: StateKeeper | None = None,
     stop: Stop | None = None,
 ) -> TrainedNets:
     """Train one network per seed on ``source`` and test it.

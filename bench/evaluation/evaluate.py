@@ -1,116 +1,260 @@
-"""One evaluation: load the distilled set, train networks on it, test them, count the budget."""
+"""The second of the two functions: train networks on a distilled set and test them.
+
+``evaluate`` knows no store: it takes a distilled set, or plain tensors, wherever they come from.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.datasets.real_set import RealSet
-from bench.distilled.io import load
-from bench.evaluation.engine import evaluate
-from bench.evaluation.protocols import get_protocol
-from bench.grid.control import Control
-from bench.ledger.cell import EvaluateCell
-from bench.ledger.checkpoint import Checkpoint
-from bench.ledger.store import Store
+from bench.distilled.base import DistilledSet, TrainingSource
+from bench.distilled.image_set import ImageSet
+from bench.evaluation.engine import TrainedNets
+from bench.evaluation.engine import evaluate as train_and_test
+from bench.evaluation.protocols import Protocol, get_protocol
+from bench.networks.architecture import canonical_name
+from bench.support.attempt import Attempt, StateKeeper
 from bench.support.cost_meter import Meter
+from bench.support.errors import BenchError, unknown_message
 from bench.support.failure_reasons import UnfitStateError
-from bench.support.seeds import derive_seed, make_generator
+from bench.support.outcomes import EvaluationBudget, EvaluationCost, EvaluationResult
+from bench.support.seeds import frozen_seed, make_generator, network_seeds
 
 
-def evaluate_cell(
-    cell: EvaluateCell,
-    store: Store,
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracies of networks trained on a distilled set, with their budget and cost."""
+
+    result: EvaluationResult
+    budget: EvaluationBudget
+    cost: EvaluationCost
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Percent of the test set, one per network."""
+        return self.result.accuracies
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy of the networks, in percent."""
+        return sum(self.accuracies) / len(self.accuracies)
+
+
+def evaluate(
+    distilled: DistilledSet | Tensor,
     test: RealSet,
-    control: Control,
-    device: torch.device,
-) -> dict[str, Any]:
-    """Judge a distilled set and return the parts of its record.
+    *,
+    labels: Tensor | None = None,
+    ipc: int | None = None,
+    mode: str | None = None,
+    arch: str = "convnet3",
+    protocol: str = "default",
+    seeds: int | None = None,
+    seed: int = 0,
+    precision: str = "fp32",
+    random_seed: int | None = None,
+    attempt: Attempt | None = None,
+) -> Evaluation:
+    """Train networks on a distilled set and test each once.
 
-    Continues from the cell's checkpoint, if there is one that its networks take.
+    Args:
+        distilled: a distilled set; or its images: ``(N, C, H, W)``, uint8 pixels or float32 in the
+            dataset's normalised units, with ``labels``.
+        test: the real test set, on the device to compute on.
+        labels: int64 ``(N,)``; only with images.
+        ipc: images per class; a generator draws so many. By default a stored set is used whole.
+        mode: ``stored``, or for a generator ``stream`` or ``frozen``; default: the set's first.
+        arch: the architecture to train.
+        protocol: the name of the training recipe.
+        seeds: how many networks; default: the protocol's.
+        seed: the seed index; with the dataset and the architecture it determines the networks.
+        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+        random_seed: of the distillation, from which frozen images are drawn; by default the one
+            in the set's provenance.
+        attempt: checkpoint, stop and progress; empty by default.
 
     Raises:
-        Interrupted: it was time to end; what was done is kept.
+        BenchError: for an unknown name, or a set that does not fit the test set, mode or IPC.
+        Interrupted: ``attempt.stop`` asked for it; the checkpoint has what was done.
+
+    Examples:
+        >>> import bench
+        >>> real = bench.load_dataset("digits")
+        >>> made = bench.distil("random", real.train, ipc=1)
+        >>> result = bench.evaluate(
+        ...     made.distilled, real.test, arch="mlp", protocol="smoke", seeds=1
+        ... )
+        >>> len(result.accuracies), result.budget.distinct_images
+        (1, 10)
     """
-    checkpoint = store.checkpoint(cell.id, control)
-    try:
-        return _judge(cell, store, test, control, device, _Keeper(checkpoint, device))
-    except UnfitStateError as error:
-        checkpoint.set_aside(f"'{checkpoint.path}': {error}")
-        return _judge(cell, store, test, control, device, _Keeper(checkpoint, device))
-
-
-def _judge(
-    cell: EvaluateCell,
-    store: Store,
-    test: RealSet,
-    control: Control,
-    device: torch.device,
-    keeper: _Keeper,
-) -> dict[str, Any]:
-    distilled = load(store.artefact(cell.distil.id), device)
-    distilled.check_made_for(test.spec)
-    protocol = get_protocol(cell.protocol)
-    # One draw for a frozen set: every network and architecture is trained on the same images.
-    seed = derive_seed(cell.distil.random_seed, "freeze", cell.ipc)
-    source = distilled.source(cell.mode, cell.ipc, make_generator(seed, device))
-    epochs = protocol.epochs if distilled.epochs is None else distilled.epochs
-    rate = protocol.lr if distilled.learning_rate is None else distilled.learning_rate
-    trained = evaluate(
-        source,
-        test.spec,
-        cell.arch,
-        protocol,
-        cell.net_seeds,
-        test.whitened(distilled.zca),
-        device=device,
-        precision=cell.precision,
-        learning_rate=rate,
-        epochs=epochs,
-        on_epoch=lambda done, total: control.view.progress(cell, done, total, "epochs", {}),
-        keeper=keeper,
-        stop=control.stop,
+    if isinstance(distilled, Tensor):
+        distilled = _image_set(distilled, labels, test)
+    elif labels is not None:
+        raise BenchError("labels go with images: a distilled set has its own")
+    recipe = get_protocol(protocol)
+    mode = _checked_mode(distilled, mode)
+    origin = _origin(distilled) if random_seed is None else random_seed
+    arch = canonical_name(arch)
+    job = _Job(
+        distilled=distilled,
+        source=_source(distilled, mode, ipc, frozen_seed(origin, ipc), test),
+        ipc=ipc,
+        test=test,
+        arch=arch,
+        protocol=recipe,
+        seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, recipe)),
+        precision=precision,
+        attempt=attempt or Attempt(),
     )
-    made = store.read(cell.distil.id)
-    cost = made.cost if made is not None else {}
-    return {
-        "result": {
-            "accuracies": list(trained.accuracies),
-            # JSON knows no NaN: a network that diverged has no loss.
-            "final_losses": [x if math.isfinite(x) else None for x in trained.final_losses],
-            "selection": protocol.selection,
-            "epochs": epochs,
-            "learning_rate": rate,
-        },
-        "budget": {
-            "nominal_ipc": cell.ipc,
-            "stored_bytes": source.storage_bytes,
-            "distinct_images": source.distinct_images(epochs),
-            "training_steps": trained.training_steps,
-        },
-        "cost": {
-            **keeper.meter.read(),
-            "distil_seconds": cost.get("total_seconds", 0.0),
-            "distil_steps": cost.get("total_steps", 0),
-        },
-    }
+    try:
+        return job.run()
+    except UnfitStateError as error:
+        job.attempt.checkpoint.set_aside(str(error))
+        return job.run()
 
 
-class _Keeper:
-    """A checkpoint that remembers what earlier attempts have spent."""
+def _image_set(images: Tensor, labels: Tensor | None, test: RealSet) -> ImageSet:
+    """Return plain tensors as a distilled set on the test set's device."""
+    if labels is None:
+        raise BenchError("images need labels: evaluate(images, test, labels=...)")
+    if images.dtype.is_floating_point:
+        images = images.float()
+    try:
+        place = test.device
+        return ImageSet(test.spec, images.detach().to(place), labels.to(place, torch.int64), {})
+    except ValueError as error:
+        raise BenchError(f"these images cannot be evaluated: {error}") from error
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
-        self._checkpoint = checkpoint
-        self._kept = checkpoint.load(device) or {}
-        self.meter = Meter(device, self._kept.get("cost"))
+
+def _checked_mode(distilled: DistilledSet, mode: str | None) -> str:
+    if mode is None:
+        return distilled.modes[0]
+    if mode not in distilled.modes:
+        raise BenchError(unknown_message(f"mode of a {distilled.kind} set", mode, distilled.modes))
+    return mode
+
+
+def _origin(distilled: DistilledSet) -> int:
+    """Return the seed of the distillation, as the set's provenance has it; 0 if it has none."""
+    seed = distilled.provenance.get("random_seed", 0)
+    return seed if type(seed) is int else 0
+
+
+def _count(seeds: int | None, protocol: Protocol) -> int:
+    if seeds is None:
+        return protocol.nets
+    if type(seeds) is not int or seeds < 1:
+        raise BenchError(f"seeds = {seeds!r} is not allowed: it must be a whole number from 1 up")
+    return seeds
+
+
+def _source(
+    distilled: DistilledSet, mode: str, ipc: int | None, seed: int, test: RealSet
+) -> TrainingSource:
+    """Return what the networks are trained on, checked against the test set."""
+    try:
+        distilled.check_made_for(test.spec)
+        return distilled.source(mode, ipc, make_generator(seed, test.device))
+    except ValueError as error:
+        raise BenchError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One evaluation, ready to run."""
+
+    distilled: DistilledSet
+    source: TrainingSource
+    ipc: int | None
+    test: RealSet
+    arch: str
+    protocol: Protocol
+    seeds: list[int]
+    precision: str
+    attempt: Attempt
+
+    def run(self) -> Evaluation:
+        """Train and test, from the checkpoint if there is one.
+
+        Raises:
+            UnfitStateError: the networks refuse the checkpoint.
+        """
+        metered = _MeteredKeeper(self.attempt.checkpoint, self.test.device)
+        trained = train_and_test(
+            self.source,
+            self.test.spec,
+            self.arch,
+            self.protocol,
+            self.seeds,
+            self.test.whitened(self.distilled.zca),
+            device=self.test.device,
+            precision=self.precision,
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            on_epoch=lambda done, total: self.attempt.progress(done, total, {}),
+            keeper=metered,
+            stop=self.attempt.stop,
+        )
+        cost = EvaluationCost(**metered.meter.read())
+        return Evaluation(self._result(trained), self._budget(trained), cost)
+
+    @property
+    def epochs(self) -> int:
+        """What the distilled set asks for, else the protocol's."""
+        asked = self.distilled.epochs
+        return self.protocol.epochs if asked is None else asked
+
+    @property
+    def learning_rate(self) -> float:
+        """What was learned with the distilled set, else the protocol's."""
+        learned = self.distilled.learning_rate
+        return self.protocol.lr if learned is None else learned
+
+    def _result(self, trained: TrainedNets) -> EvaluationResult:
+        # JSON has no NaN: a network that diverged has no loss.
+        losses = tuple(x if math.isfinite(x) else None for x in trained.final_losses)
+        return EvaluationResult(
+            accuracies=tuple(trained.accuracies),
+            final_losses=losses,
+            selection=self.protocol.selection,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+        )
+
+    def _budget(self, trained: TrainedNets) -> EvaluationBudget:
+        return EvaluationBudget(
+            nominal_ipc=self.ipc,
+            stored_bytes=self.source.storage_bytes,
+            distinct_images=self.source.distinct_images(self.epochs),
+            training_steps=trained.training_steps,
+        )
+
+
+class _MeteredKeeper:
+    """Saves the networks' state together with what all attempts have spent so far."""
+
+    def __init__(self, keeper: StateKeeper, device: torch.device) -> None:
+        self._keeper = keeper
+        self._saved = keeper.load(device) or {}
+        self.meter = Meter(device, self._saved.get("cost"))
 
     def due(self) -> bool:
-        return self._checkpoint.due()
+        return self._keeper.due()
 
     def save(self, state: dict[str, Any]) -> bool:
-        return self._checkpoint.save({"nets": state, "cost": self.meter.read()})
+        return self._keeper.save({"nets": state, "cost": self.meter.read()})
 
     def load(self, device: torch.device) -> dict[str, Any] | None:  # noqa: ARG002
-        return self._kept.get("nets")
+        return self._saved.get("nets")
+
+
+def with_distil_cost(evaluation: Evaluation, seconds: float, steps: int) -> Evaluation:
+    """Return an evaluation whose cost also says what its distilled set had taken."""
+    cost = replace(evaluation.cost, distil_seconds=seconds, distil_steps=steps)
+    return replace(evaluation, cost=cost)

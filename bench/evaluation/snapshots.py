@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.distillation.shared_work import Keeper, State
+from bench.support.attempt import State, StateKeeper
 from bench.support.stopping import Stop
 
 
@@ -25,7 +25,7 @@ class Snapshots:
         device: where states are loaded to.
     """
 
-    def __init__(self, keeper: Keeper | None, stop: Stop, device: torch.device) -> None:
+    def __init__(self, keeper: StateKeeper | None, stop: Stop, device: torch.device) -> None:
         self._keeper, self._stop = keeper, stop
         found = keeper.load(device) if keeper is not None else None
         self._latest: dict[str, State] = dict(found or {})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.grid.order import plan
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.grid.site import RunSpec
 from bench.ledger.cell import Cell
 from bench.support.errors import BenchError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_cell(
-    spec_text: str, cell_id: str, view: View | None = None, stop: Stop | None = None
+    spec_text: str, cell_id: str, view: Reporter | None = None, stop: Stop | None = None
 ) -> str:
     """Compute a cell unless the store has it, and return how it ended.
 
@@ -31,7 +31,7 @@ def run_cell(
         stop: may end it early.
 
     Returns:
-        ``ok``, ``cached``, ``failed`` or ``busy``, as in :meth:`bench.grid.reporter.View.finish`.
+        ``ok``, ``cached``, ``failed`` or ``busy``, see :class:`bench.grid.reporter.Reporter`.
 
     Raises:
         BenchError: the run has no such cell here (the data differ, say), or anything is wrong with
@@ -44,7 +44,7 @@ def run_cell(
             f"this run has no cell {cell_id} here: the code or the data of this process differ "
             "from those of the one that asked"
         )
-    heard = _Heard(view or View())
+    heard = _Heard(view or Reporter())
     control = session.runner.control
     control.view, control.stop = heard, stop or Stop()
     try:
@@ -56,10 +56,10 @@ def run_cell(
     return heard.status
 
 
-class _Heard(View):
+class _Heard(Reporter):
     """Passes events on and remembers how the last cell ended."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Reporter) -> None:
         self.status = "busy"
         self.start, self.progress, self.note = view.start, view.progress, view.note  # type: ignore[method-assign]
         self._view = view

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell
 
 
@@ -17,7 +17,7 @@ class Tell(Protocol):
         """Pass it on."""
 
 
-class Telling(View):
+class Telling(Reporter):
     """Passes events on; of a running loop only a look now and then, and its end.
 
     Args:
@@ -29,22 +29,22 @@ class Telling(View):
         self._tell, self._every, self._told = tell, every, 0.0
 
     def start(self, cell: Cell) -> None:
-        """See :meth:`View.start`."""
+        """See :meth:`Reporter.start`."""
         self._tell("start", cell)
 
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """See :meth:`View.progress`."""
+        """See :meth:`Reporter.progress`."""
         now = time.monotonic()
         if done == total or now - self._told > self._every:
             self._told = now
             self._tell("progress", cell, done, total, unit, dict(scalars))
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """See :meth:`View.finish`."""
+        """See :meth:`Reporter.finish`."""
         self._tell("finish", cell, status, text, seconds)
 
     def note(self, text: str) -> None:
-        """See :meth:`View.note`."""
+        """See :meth:`Reporter.note`."""
         self._tell("note", text)

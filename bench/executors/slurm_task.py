@@ -18,7 +18,7 @@ from types import FrameType
 
 from bench.executors import slurm_queue
 from bench.executors.remote_cell import run_cell
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.grid.site import RunSpec
 from bench.ledger.cell import Cell
 from bench.support.errors import BenchError
@@ -50,7 +50,7 @@ def run_slurm_cell(spec_text: str, cell_id: str) -> str:
     return status
 
 
-class _Log(View):
+class _Log(Reporter):
     """Writes what happens into the job's log."""
 
     def start(self, cell: Cell) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.support.stopping import Stop
 
 # Seconds between two checkpoints of a cell.
@@ -21,6 +21,6 @@ class Control:
         checkpoint_every: seconds between checkpoints; 0 keeps one after every step.
     """
 
-    view: View = field(default_factory=View)
+    view: Reporter = field(default_factory=Reporter)
     stop: Stop = field(default_factory=Stop)
     checkpoint_every: float = CHECKPOINT_EVERY

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from bench.distillation.distil import make_method
+from bench.distillation.tasks import load_method, make_task
 from bench.evaluation.protocols import get_protocol
 from bench.grid.rehearsal import Stepper, begin_method, training_seconds
 from bench.ledger.cell import DistilCell, EvaluateCell
@@ -107,7 +107,8 @@ def _images(cell: EvaluateCell, runner: Runner) -> float:
     real = runner.split(cell.distil.dataset, "train")
     per_epoch = len(real)
     if cell.ipc is not None:
-        method, task = make_method(cell.distil, real)
+        method, made = load_method(cell.distil.method), cell.distil
+        task = make_task(method, real, made.ipc, made.arch, made.params)
         shown = cell.ipc * method.shown_per_stored(task.params)
         per_epoch = shown * real.spec.num_classes
     epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0

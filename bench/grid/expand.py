@@ -8,14 +8,14 @@ from itertools import product
 from typing import Any
 
 from bench.datasets.library import DatasetInfo
-from bench.distillation.method import Method, Prerequisite, Task
-from bench.distillation.prerequisites import task_of
+from bench.distillation.method import Method, Task
 from bench.distillation.profiles import (
     PROFILE_PROTOCOL,
     check_profile,
     label_profile,
     resolve_profile,
 )
+from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import canonical_name
@@ -76,7 +76,7 @@ def build_grid(request: Request, find: Callable[[str], DatasetInfo]) -> Grid:
         BenchError: for an unknown name, an IPC out of range, a wrong parameter.
     """
     check_request(request)
-    methods = {name: _load_method(name) for name in request.methods}
+    methods = {name: load_method(name) for name in request.methods}
     archs = list(dict.fromkeys(canonical_name(a) for a in request.archs))
     eval_archs = list(dict.fromkeys(canonical_name(a) for a in request.eval_archs))
     protocol = get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
@@ -151,10 +151,8 @@ class _Builder:
     def add(self, method: type[Method], info: DatasetInfo, arch: str, seed: int) -> None:
         """Add one method's cells on one dataset."""
         for ipc in _distil_ipcs(method, self.request):
-            params = _params(self.request, method, ipc, info.spec.name)
-            task = Task(
-                info.spec, info.class_counts, ipc, arch if method.uses_arch else None, params
-            )
+            overrides = self.request.overrides.get(method.name, {})
+            task = make_task(method, info, ipc, arch, overrides, self.request.profile)
             distil = self._distil_cell(method, task, info, seed)
             reason = _why_skipped(method, task)
             if reason is None:
@@ -178,10 +176,8 @@ class _Builder:
     def _distil_cell(
         self, method: type[Method], task: Task, info: DatasetInfo, seed: int
     ) -> DistilCell:
-        wanted = _prerequisite(method, task)
-        before = None
-        if wanted is not None:
-            before = self._distil_cell(*task_of(wanted, task), info, seed)
+        needed = prerequisite_task(method, task)
+        before = self._distil_cell(*needed, info, seed) if needed is not None else None
         label, changed = label_profile(
             method, task.params, self.request.profile, task.ipc, info.spec.name
         )
@@ -222,18 +218,6 @@ def _why_skipped(method: type[Method], task: Task) -> str | None:
         return None if reason is None else shorten(reason)
     except Exception as error:  # a plugin's
         return f"skip() of {method.name} failed: {explain(error)}"
-
-
-def _prerequisite(method: type[Method], task: Task) -> Prerequisite | None:
-    try:
-        return method.prerequisite(task)
-    except Exception as error:  # a plugin's
-        raise BenchError(f"prerequisite() of {method.name} failed: {explain(error)}") from error
-
-
-def _load_method(name: str) -> type[Method]:
-    method: type[Method] = METHODS.get(name)
-    return method
 
 
 def _params(request: Request, method: type[Method], ipc: int | None, dataset: str = "") -> Any:

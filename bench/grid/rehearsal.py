@@ -15,12 +15,10 @@ import torch
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context, Start
 from bench.distillation.method import Method, Task
-from bench.distillation.prerequisites import task_of
+from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import Protocol
-from bench.registry.params import resolve
-from bench.registry.registry import METHODS
 
 
 def begin_method(
@@ -42,18 +40,15 @@ def begin_method(
         arch: what to distil with; not used by a method that uses none.
         precision: ``fp32`` or ``bf16``.
     """
-    cls: type[Method] = METHODS.get(name)
-    ipc = None if cls.ipc_agnostic else ipc
-    counts = tuple(len(index) for index in real.class_indices)
-    given = resolve(cls.Params, params, owner=name, ipc=ipc, dataset=real.spec.name)
-    task = Task(real.spec, counts, ipc, arch if cls.uses_arch else None, given)
+    cls = load_method(name)
+    task = make_task(cls, real, ipc, arch, params)
     return _begun(cls, task, real, precision)
 
 
 def _begun(cls: type[Method], task: Task, real: RealSet, precision: str) -> Method:
-    start, wanted = None, cls.prerequisite(task)
-    if wanted is not None:
-        before = _begun(*task_of(wanted, task), real, precision)
+    start, needed = None, prerequisite_task(cls, task)
+    if needed is not None:
+        before = _begun(*needed, real, precision)
         if before.steps() == 1:  # a selection has nothing to give before
             before.step(0)
         start = Start(before.result(), before.byproducts())

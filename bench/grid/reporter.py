@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.ledger.cell import Cell
 
 
-class View:
+class Reporter:
     """Receives the events of a run; every method may be overridden, none needs to be."""
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:

@@ -9,21 +9,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.distillation.context import Start
 from bench.distillation.distil import distil
-from bench.evaluation.evaluate import evaluate_cell
+from bench.evaluation.evaluate import evaluate, with_distil_cost
 from bench.grid.control import Control
 from bench.grid.expand import Grid
 from bench.grid.order import Outcome, before, next_cell, plan
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_state, states_in_grid
 from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
 from bench.ledger.recording import make_record
+from bench.ledger.checkpoint import Checkpoint
+from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
+from bench.support.attempt import Attempt
 from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
 from bench.support.glibc_memory import keep_freed_memory
+from bench.support.outcomes import plain
 from bench.support.stopping import Interrupted
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ class Runner:
     _splits: dict[tuple[str, str], RealSet] = field(default_factory=dict)
 
     @property
-    def view(self) -> View:
+    def view(self) -> Reporter:
         """Who watches."""
         return self.control.view
 
@@ -172,7 +177,10 @@ class Runner:
             with cell_lock(self.store.folder(cell.id)) as held:
                 if held:
                     self.store.sweep(cell.id)
-                    self.store.checkpoint(cell.id, self.control).remove()
+                    self._checkpoint(cell).remove()
+
+    def _checkpoint(self, cell: Cell) -> Checkpoint:
+        return self.store.checkpoint(cell.id, self.control.checkpoint_every, self.view.note)
 
     def pending(self, grid: Grid) -> set[str]:
         """Return the ids of the cells that are not done."""
@@ -211,7 +219,7 @@ class Runner:
             self.fail(cell, explain(error), time.perf_counter() - started)
             return True
         self._record(cell, "ok", None, parts)
-        self.store.checkpoint(cell.id, self.control).remove()
+        self._checkpoint(cell).remove()
         self.finish(cell, "ok", summary(parts["result"]), time.perf_counter() - started)
         return True
 
@@ -225,10 +233,81 @@ class Runner:
                 raise CellFailedError(f"it needs '{needed.title}', which failed: {reason}")
             if not self.is_done(needed):
                 raise _BusyElsewhereError
+        attempt = self._attempt(cell)
         if isinstance(cell, EvaluateCell):
-            test = self._split_of(cell.distil, "test")
-            return evaluate_cell(cell, self.store, test, self.control, self.device)
-        return distil(cell, self.store, self._split_of(cell, "train"), self.control)
+            return self._evaluate(cell, attempt)
+        return self._distil(cell, attempt)
+
+    def _attempt(self, cell: Cell) -> Attempt:
+        """Return the cell's checkpoint and who hears of its progress."""
+        every, note = self.control.checkpoint_every, self.view.note
+        unit = "epochs" if isinstance(cell, EvaluateCell) else "steps"
+        return Attempt(
+            checkpoint=self._checkpoint(cell),
+            stop=self.control.stop,
+            progress=lambda done, total, scalars: self.view.progress(
+                cell, done, total, unit, scalars
+            ),
+            shared=SharedFolder(self.store.root, every, note),
+        )
+
+    def _distil(self, cell: DistilCell, attempt: Attempt) -> dict[str, Any]:
+        made = distil(
+            cell.method,
+            self._split_of(cell, "train"),
+            ipc=cell.ipc,
+            arch=cell.arch or "convnet3",
+            seed=cell.seed,
+            params=cell.params,
+            precision=cell.precision,
+            start=self._start(cell.prerequisite),
+            attempt=attempt,
+        )
+        made.distilled.provenance = {"cell": cell.identity, "id": cell.id}
+        files = self.store.keep_artefact(cell.id, made.distilled, made.byproducts)
+        return {
+            "result": {**plain(made.result), **files},
+            "budget": plain(made.budget),
+            "cost": plain(made.cost),
+        }
+
+    def _start(self, cell: DistilCell | None) -> Start | None:
+        """Read a finished distil cell as the start of another."""
+        if cell is None:
+            return None
+        record = self.store.read(cell.id)
+        cost = record.cost if record is not None else {}
+        return Start(
+            *self.store.load_artefact(cell.id, self.device),
+            cost.get("total_seconds", 0.0),
+            cost.get("total_steps", 0),
+        )
+
+    def _evaluate(self, cell: EvaluateCell, attempt: Attempt) -> dict[str, Any]:
+        distilled, _ = self.store.load_artefact(cell.distil.id, self.device)
+        evaluation = evaluate(
+            distilled,
+            self._split_of(cell.distil, "test"),
+            ipc=cell.ipc,
+            mode=cell.mode,
+            arch=cell.arch,
+            protocol=cell.protocol,
+            seeds=cell.nets,
+            seed=cell.distil.seed,
+            precision=cell.precision,
+            random_seed=cell.distil.random_seed,
+            attempt=attempt,
+        )
+        record = self.store.read(cell.distil.id)
+        cost = record.cost if record is not None else {}
+        evaluation = with_distil_cost(
+            evaluation, cost.get("total_seconds", 0.0), cost.get("total_steps", 0)
+        )
+        return {
+            "result": plain(evaluation.result),
+            "budget": plain(evaluation.budget),
+            "cost": plain(evaluation.cost),
+        }
 
     def _split_of(self, cell: DistilCell, split: str) -> RealSet:
         """Return a split of the dataset that a cell's identity names.

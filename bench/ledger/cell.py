@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bench.support.seeds import derive_seed
+from bench.support.seeds import distillation_seed, network_seeds
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
@@ -110,13 +110,8 @@ class DistilCell:
 
     @property
     def random_seed(self) -> int:
-        """The seed of everything the method draws.
-
-        Parameters are left out on purpose: two settings of one method start from the same draw.
-        """
-        return derive_seed(
-            "distil", self.method, self.dataset, self.ipc, self.arch or "", self.seed
-        )
+        """The seed of everything the method draws."""
+        return distillation_seed(self.method, self.dataset, self.ipc, self.arch, self.seed)
 
     @property
     def title(self) -> str:
@@ -188,13 +183,8 @@ class EvaluateCell:
 
     @property
     def net_seeds(self) -> list[int]:
-        """One seed per network.
-
-        Neither the method nor the IPC is part of them, so comparisons are paired: every method's
-        k-th network starts from the same weights.
-        """
-        base = ("evaluate", self.distil.dataset, self.arch, self.distil.seed)
-        return [derive_seed(*base, net) for net in range(self.nets)]
+        """One seed per network; see :func:`bench.support.seeds.network_seeds`."""
+        return network_seeds(self.distil.dataset, self.arch, self.distil.seed, self.nets)
 
     @property
     def title(self) -> str:

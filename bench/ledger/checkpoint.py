@@ -76,11 +76,14 @@ class Checkpoint:
                 raise BenchError(f"'{self.path}' holds no state")
             return state
         except BenchError as error:
-            self.set_aside(str(error))
+            self._set_aside(str(error))
             return None
 
     def set_aside(self, why: str) -> None:
-        """Keep a checkpoint that is of no use out of the way, and say so."""
+        """Move a checkpoint that cannot be used out of the way, and report why."""
+        self._set_aside(f"'{self.path}': {why}")
+
+    def _set_aside(self, why: str) -> None:
         aside = self.path.with_suffix(".damaged")
         with suppress(OSError):  # a read-only store, say: it is not used all the same
             self.path.replace(aside)

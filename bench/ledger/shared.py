@@ -5,35 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.grid.control import Control
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.support.atomic_files import writing
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-    from bench.distillation.shared_work import LongWork
 
 _LONGEST = 2.0**63
 
 
 class SharedFolder:
-    """A :class:`bench.distillation.context.SharedCache` in ``<store>/shared``.
+    """Keeps shared results in ``<store>/shared``, one file per key.
 
     Args:
         root: the store's folder.
-        control: how often work that is not done is kept, and what may stop it.
+        checkpoint_every: seconds between two saved states of a result that is being computed.
+        note: receives, in a line, what is wrong with a file.
     """
 
-    def __init__(self, root: Path, control: Control | None = None) -> None:
-        self.folder, self._control = root / "shared", control or Control()
+    def __init__(
+        self,
+        root: Path,
+        checkpoint_every: float = 60.0,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = root / "shared"
+        self._checkpoint_every, self._note = checkpoint_every, note
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
         """Return what was kept under an equal key, or ``None``; a damaged file is set aside."""
@@ -43,7 +46,7 @@ class SharedFolder:
         try:
             return _read(path, key)
         except (BenchError, ValueError) as error:
-            self._control.view.note(f"'{path}' is damaged ({error}); set aside, and made again")
+            self._note(f"'{path}' is damaged ({error}); set aside, and made again")
             with suppress(OSError):  # a read-only store, say: it is made anew without being kept
                 path.replace(path.with_suffix(".damaged"))
             return None
@@ -61,14 +64,10 @@ class SharedFolder:
         with writing(self._path(key)):
             save_tensors(kept, header, self._path(key))
 
-    def work(self, key: Mapping[str, Any], device: torch.device) -> LongWork:
-        """Return work of a key, from where an earlier attempt kept it or from the start."""
-        from bench.distillation.shared_work import LongWork
-
+    def checkpoint(self, key: Mapping[str, Any]) -> Checkpoint:
+        """Return the checkpoint of the computation of a key."""
         path = self._path(key).with_suffix(f".{CHECKPOINT}")
-        every, view = self._control.checkpoint_every, self._control.view
-        checkpoint = Checkpoint(path, path.stem, every, view.note)
-        return LongWork(checkpoint, self._control.stop, device)
+        return Checkpoint(path, path.stem, self._checkpoint_every, self._note)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()[:20]}.safetensors"

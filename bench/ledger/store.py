@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.grid.control import Control
 from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.reading import load_record
@@ -16,6 +15,12 @@ from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
 from bench.support.files import file_sha256, no_link
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bench.distilled.base import DistilledSet
 
 _FOLDERS = ("cells", "shared", "requests", "report", "slurm")
 DEFAULT_STORE = Path("results/runs")
@@ -81,10 +86,15 @@ class Store:
         """Return where a distil cell keeps tensors for methods that start from it."""
         return self.folder(cell_id) / BYPRODUCTS
 
-    def checkpoint(self, cell_id: str, control: Control) -> Checkpoint:
-        """Return where a cell keeps its state while it runs."""
-        path = self.folder(cell_id) / CHECKPOINT
-        return Checkpoint(path, cell_id, control.checkpoint_every, control.view.note)
+    def checkpoint(self, cell_id: str, every: float, note: Callable[[str], None]) -> Checkpoint:
+        """Return the checkpoint of a cell.
+
+        Args:
+            cell_id: whose.
+            every: seconds between two saved states.
+            note: receives, in a line, what went wrong with it.
+        """
+        return Checkpoint(self.folder(cell_id) / CHECKPOINT, cell_id, every, note)
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
         """Write what the cell is, before it runs.
@@ -182,6 +192,41 @@ class Store:
             with suppress(FileNotFoundError):  # another process has just done so
                 path.replace(path.with_suffix(".damaged"))
         return bool(found)
+
+    def keep_artefact(
+        self, cell_id: str, distilled: DistilledSet, byproducts: Mapping[str, Tensor]
+    ) -> dict[str, str]:
+        """Write a distilled set, and by-products if there are any; return their sha256 by name.
+
+        Raises:
+            CannotWriteError: if the disk is full or the store may not be written.
+        """
+        from bench.distilled.io import save, save_tensors
+
+        path, beside = self.artefact(cell_id), self.byproducts(cell_id)
+        with writing(path):
+            save(distilled, path)
+        hashes = {"artefact_sha256": file_sha256(path)}
+        if byproducts:
+            with writing(beside):
+                save_tensors(dict(byproducts), {"id": cell_id}, beside)
+            hashes["byproducts_sha256"] = file_sha256(beside)
+        return hashes
+
+    def load_artefact(
+        self, cell_id: str, device: torch.device
+    ) -> tuple[DistilledSet, dict[str, Tensor]]:
+        """Return a distilled set and its by-products, on a device.
+
+        Raises:
+            BenchError: a file is absent or damaged.
+        """
+        from bench.distilled.io import load, load_tensors
+
+        byproducts: dict[str, Tensor] = {}
+        if self.byproducts(cell_id).exists():
+            byproducts, _ = load_tensors(self.byproducts(cell_id), device)
+        return load(self.artefact(cell_id), device), byproducts
 
     def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
         """Return the files that a distillation's record vouches for, with their sha256."""

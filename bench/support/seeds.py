@@ -21,6 +21,37 @@ def derive_seed(*parts: str | int | None) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+def distillation_seed(
+    method: str, dataset: str, ipc: int | None, arch: str | None, index: int
+) -> int:
+    """Return the seed of everything that a method draws.
+
+    Parameters are left out on purpose: two settings of one method start from the same draw.
+    """
+    return derive_seed("distil", method, dataset, ipc, arch or "", index)
+
+
+def network_seeds(dataset: str, arch: str, index: int, nets: int) -> list[int]:
+    """Return one seed per evaluation network.
+
+    Neither the method nor the IPC is part of them, so comparisons are paired: the k-th network of
+    every method starts from the same weights.
+    """
+    return [derive_seed("evaluate", dataset, arch, index, net) for net in range(nets)]
+
+
+def frozen_seed(random_seed: int, ipc: int | None) -> int:
+    """Return the seed of the images that a generator draws once for a ``frozen`` evaluation.
+
+    Every network and architecture is then trained on the same images.
+
+    Args:
+        random_seed: of the distillation.
+        ipc: images per class.
+    """
+    return derive_seed(random_seed, "freeze", ipc)
+
+
 def make_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator on ``device``, seeded."""
     import torch

@@ -6,15 +6,15 @@ import io
 
 from rich.console import Console
 
-from bench.cli.live import LiveView, PlainView, make_view
-from bench.grid.reporter import View
+from bench.cli.live import LiveReporter, PlainReporter, make_reporter
+from bench.grid.reporter import Reporter
 from bench.ledger.cell import DistilCell, EvaluateCell
 
 MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
 JUDGED = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")
 
 
-def draw(view: LiveView) -> str:
+def draw(view: LiveReporter) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
     console.print(view._draw())
     return console.file.getvalue()
@@ -22,7 +22,7 @@ def draw(view: LiveView) -> str:
 
 def test_live_grid() -> None:
     out = io.StringIO()
-    view = LiveView(Console(file=out, width=100, force_terminal=True))
+    view = LiveReporter(Console(file=out, width=100, force_terminal=True))
     view.begin([MADE, JUDGED], {MADE.id: 10.0, JUDGED.id: 50.0})
     try:
         assert "IPC 10" in draw(view)
@@ -41,7 +41,7 @@ def test_live_grid() -> None:
 
 
 def test_cells_that_run_side_by_side_share_the_time_left() -> None:
-    view = PlainView()
+    view = PlainReporter()
     other = EvaluateCell(MADE, 1, "stored", "convnet3", "quick", 1, 2, "fp32")
     view.begin([MADE, JUDGED, other], {JUDGED.id: 40.0, other.id: 50.0})
     view.start(JUDGED)
@@ -52,7 +52,7 @@ def test_cells_that_run_side_by_side_share_the_time_left() -> None:
 
 def test_live_view_says_why_a_distillation_failed() -> None:
     out = io.StringIO()
-    view = LiveView(Console(file=out, width=120, force_terminal=True))
+    view = LiveReporter(Console(file=out, width=120, force_terminal=True))
     view.begin([MADE, JUDGED], {})
     view.finish(MADE, "failed", "loss is nan at step 3", 1.0)
     view.finish(JUDGED, "failed", "it needs ...", 1.0)
@@ -62,7 +62,7 @@ def test_live_view_says_why_a_distillation_failed() -> None:
 
 
 def test_plain_lines(capsys) -> None:
-    view = PlainView()
+    view = PlainReporter()
     view.begin([MADE, JUDGED], {})
     view.start(MADE)
     view.progress(MADE, 1, 20, "steps", {})
@@ -76,7 +76,7 @@ def test_plain_lines(capsys) -> None:
 
 
 def test_a_cell_that_is_made_again_counts_once(capsys) -> None:
-    view = PlainView()
+    view = PlainReporter()
     view.begin([MADE, JUDGED], {})
     view.finish(MADE, "cached", "", 0.0)
     view.finish(MADE, "ok", "20 steps", 3.0)
@@ -87,5 +87,5 @@ def test_a_cell_that_is_made_again_counts_once(capsys) -> None:
 
 
 def test_without_a_terminal_lines_are_plain_and_json_is_silent() -> None:
-    assert isinstance(make_view(quiet=False), PlainView)
-    assert type(make_view(quiet=True)) is View
+    assert isinstance(make_reporter(quiet=False), PlainReporter)
+    assert type(make_reporter(quiet=True)) is Reporter

@@ -23,8 +23,8 @@ def test_test_images_are_whitened_with_the_sets_own_statistics(
         seen.append(args[5])  # the test set
         return evaluate(*args, **named)
 
-    evaluate = bench.evaluation.evaluate.evaluate
-    monkeypatch.setattr(bench.evaluation.evaluate, "evaluate", watch)
+    evaluate = bench.evaluation.evaluate.train_and_test
+    monkeypatch.setattr(bench.evaluation.evaluate, "train_and_test", watch)
     frame, _ = run_digits(tmp_path, data_dir, ["toy-first", "toy-whitened"])
     assert len(frame) == 2
     plain, white = sorted(seen, key=lambda test: test.zca is not None)
@@ -40,8 +40,8 @@ class Judged:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        self._evaluate = bench.evaluation.evaluate.evaluate
-        monkeypatch.setattr(bench.evaluation.evaluate, "evaluate", self)
+        self._evaluate = bench.evaluation.evaluate.train_and_test
+        monkeypatch.setattr(bench.evaluation.evaluate, "train_and_test", self)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         self.calls.append((args, named))

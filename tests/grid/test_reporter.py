@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 
-from bench.grid.reporter import View
+from bench.grid.reporter import Reporter
 
-EVENTS = [name for name, _ in inspect.getmembers(View, inspect.isfunction) if name[0] != "_"]
+EVENTS = [name for name, _ in inspect.getmembers(Reporter, inspect.isfunction) if name[0] != "_"]
 
 
 def test_the_events() -> None:
@@ -17,6 +17,6 @@ def test_the_events() -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_event_may_be_ignored(event: str, capsys: pytest.CaptureFixture[str]) -> None:
-    method = getattr(View(), event)
+    method = getattr(Reporter(), event)
     assert method(*[None] * len(inspect.signature(method).parameters)) is None
     assert capsys.readouterr() == ("", "")

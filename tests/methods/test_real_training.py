@@ -1,17 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from builders import tiny_context, tiny_real_set
 from fakes import StopAfter
-from recording_reporter import RecordingReporter
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation.context import Context
-from bench.grid.control import Control
 from bench.ledger.shared import SharedFolder
 from bench.support.seeds import make_generator
 from bench.support.stopping import Interrupted, Stop
@@ -98,27 +98,35 @@ def test_every_batch_is_observed_before_its_step(arch: str) -> None:
     assert (logits - untrained(real.gather(indices))).abs().max() > 1e-3
 
 
+class OnlyCheckpoints(SharedFolder):
+    """Keeps checkpoints of shared work, but no results: every call computes."""
+
+    def get(self, key: Mapping[str, Any]) -> None:
+        return None
+
+    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+        pass
+
+
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
 def test_a_training_that_was_ended_goes_on_as_if_it_was_not(arch: str, tmp_path: Path) -> None:
     real, key = tiny_real_set(per_class=100), {"what": "test", "arch": arch}
 
-    def work(control: Control) -> tuple[dict[str, Tensor], Watcher]:
-        shared, watcher = SharedFolder(tmp_path, control), Watcher()
-        ctx = tiny_context(real, begin_work=lambda full: shared.work(full, real.device))
+    def work(stop: Stop) -> tuple[dict[str, Tensor], Watcher]:
+        watcher = Watcher()
+        ctx = tiny_context(real, cache=OnlyCheckpoints(tmp_path), stop=stop)
 
         def make(inner: Context) -> dict[str, Tensor]:
             return dict(train_on_real(arch, 3, inner, observer=watcher).state_dict())
 
         return ctx.shared(key, make), watcher
 
-    expected, whole = work(Control())
+    expected, whole = work(Stop())
     for ended in range(1, 6):
-        control = Control()
-        control.stop = StopAfter(ended)
         with pytest.raises(Interrupted):
-            work(control)
+            work(StopAfter(ended))
         assert len(list(tmp_path.glob("shared/*.checkpoint.safetensors"))) == 1
-        found, watcher = work(Control())
+        found, watcher = work(Stop())
         assert not list(tmp_path.glob("shared/*.checkpoint.safetensors"))
         assert found.keys() == expected.keys()
         assert all(torch.equal(value, expected[name]) for name, value in found.items())
@@ -129,19 +137,18 @@ def test_a_training_that_was_ended_goes_on_as_if_it_was_not(arch: str, tmp_path:
 
 
 def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
-    real, reporter = tiny_real_set(), RecordingReporter()
+    real, notes = tiny_real_set(), list[str]()
 
     def work(arch: str, stop: Stop) -> dict[str, Tensor]:
-        shared = SharedFolder(tmp_path, Control(reporter, stop))
-        ctx = tiny_context(real, begin_work=lambda full: shared.work(full, real.device))
+        ctx = tiny_context(real, cache=OnlyCheckpoints(tmp_path, note=notes.append), stop=stop)
         make = lambda inner: dict(train_on_real(arch, 2, inner).state_dict())  # noqa: E731
         return ctx.shared({"what": "test"}, make)
 
     with pytest.raises(Interrupted):
         work("convnet1(width=8)", StopAfter(1))
     found = work(ARCH, Stop())
-    assert len(reporter.notes) == 1
-    assert "what was kept is refused" in reporter.notes[0]
+    assert len(notes) == 1
+    assert "what was kept is refused" in notes[0]
     assert len(list(tmp_path.glob("shared/*.damaged"))) == 1
     expected = work(ARCH, Stop())
     assert all(torch.equal(value, expected[name]) for name, value in found.items())

@@ -13,7 +13,7 @@ from bad_files import ESCAPES, MARKUP
 from record_builders import evaluate_json, failed_json, record
 from rich.console import Console
 
-from bench.cli.live import LiveView, PlainView
+from bench.cli.live import LiveReporter, PlainReporter
 from bench.ledger.frames import load_frames
 from bench.ledger.store import Store
 from bench.report.plots import PLOTS
@@ -109,10 +109,10 @@ def test_plots_are_drawn_where_they_should_be(kind: str, tmp_path: Path) -> None
 
 
 def test_notes_of_a_run_have_no_effect(capsys: pytest.CaptureFixture[str]) -> None:
-    PlainView().note(ESCAPES)
+    PlainReporter().note(ESCAPES)
     assert printable(ESCAPES) in capsys.readouterr().err
     out = io.StringIO()
-    LiveView(Console(file=out, force_terminal=True, width=500)).note(f"{ESCAPES} {MARKUP}")
+    LiveReporter(Console(file=out, force_terminal=True, width=500)).note(f"{ESCAPES} {MARKUP}")
     text = OUR_COLOURS.sub("", out.getvalue())
     assert HARMFUL.search(text) is None
     assert MARKUP in text

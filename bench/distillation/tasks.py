@@ -1,0 +1,94 @@
+"""Tasks: what a method is asked to do, from a dataset, an IPC, an architecture and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from bench.datasets.spec import DatasetSpec
+from bench.distillation.method import Method, Prerequisite, Task
+from bench.distillation.profiles import check_profile, resolve_profile
+from bench.registry.registry import METHODS
+from bench.support.errors import BenchError
+from bench.support.failure_reasons import explain
+
+
+class Described(Protocol):
+    """What a task needs to know of a dataset; a real set and its packed file's facts have it."""
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """What the dataset is."""
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Real training images per class."""
+
+
+def load_method(method: str | type[Method]) -> type[Method]:
+    """Return a method's class.
+
+    Raises:
+        BenchError: no such method is registered.
+    """
+    if isinstance(method, type):
+        return method
+    cls: type[Method] = METHODS.get(method)
+    return cls
+
+
+def make_task(
+    method: type[Method],
+    dataset: Described,
+    ipc: int | None,
+    arch: str | None,
+    overrides: Mapping[str, Any],
+    profile: str = "paper",
+) -> Task:
+    """Return a method's task; IPC and architecture are left out where the method uses none.
+
+    Args:
+        method: what is to run.
+        dataset: the real training set, or its facts.
+        ipc: images per class.
+        arch: the canonical name of the architecture to distil with.
+        overrides: parameters by name that differ from the profile's.
+        profile: ``paper``, ``lite`` or ``smoke``.
+
+    Raises:
+        BenchError: naming the parameter or the value that is wrong.
+    """
+    ipc = None if method.ipc_agnostic else ipc
+    if ipc is None and not method.ipc_agnostic:
+        raise BenchError(f"{method.name} needs an IPC: how many images per class to distil")
+    name = dataset.spec.name
+    params = resolve_profile(method, check_profile(profile), overrides, ipc, name)
+    used = arch if method.uses_arch else None
+    return Task(dataset.spec, dataset.class_counts, ipc, used, params)
+
+
+def prerequisite_task(method: type[Method], task: Task) -> tuple[type[Method], Task] | None:
+    """Return the method that another one starts from, and its task; ``None`` if it starts anew.
+
+    Raises:
+        BenchError: there is no such method, its parameters are wrong, or the rule itself fails.
+    """
+    try:
+        needed = method.prerequisite(task)
+    except Exception as error:  # a plugin's rule may raise anything
+        raise BenchError(f"prerequisite() of {method.name} failed: {explain(error)}") from error
+    return None if needed is None else task_of(needed, task)
+
+
+def task_of(needed: Prerequisite, task: Task) -> tuple[type[Method], Task]:
+    """Return the method that a prerequisite names, and its task.
+
+    Args:
+        needed: what :meth:`bench.distillation.method.Method.prerequisite` returned.
+        task: of the method that starts from it.
+
+    Raises:
+        BenchError: there is no such method, or its parameters are wrong.
+    """
+    method = load_method(needed.method)
+    return method, make_task(method, task, task.ipc, task.arch, needed.params)

@@ -1,0 +1,133 @@
+"""What a distillation and an evaluation come to: results, budgets and costs, described once.
+
+The pure functions return these types and the records on disk hold the same ones. Times are in
+seconds, sizes in bytes, accuracies in percent. Later versions may add fields with defaults only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one computation took, over all attempts.
+
+    Attributes:
+        seconds: wall time.
+        cpu_seconds: processor time of the process, all threads; ``None`` where it is not measured.
+        attempts: how often the computation was started or resumed.
+        peak_host_bytes: the most memory that the process held resident.
+        peak_device_bytes: the most memory that torch allocated on a GPU.
+        energy_joules: of the whole GPU, or of all CPU packages, other programs included.
+    """
+
+    seconds: float
+    cpu_seconds: float | None = None
+    attempts: int | None = None
+    peak_host_bytes: int | None = None
+    peak_device_bytes: int | None = None
+    energy_joules: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilCost(Cost):
+    """What a distilled set took.
+
+    Attributes:
+        shared_seconds: of shared work (an embedding, expert trajectories) that it used.
+        total_seconds: from nothing: its own time, shared work and the sets that it depends on.
+        total_steps: its own steps and those of the sets that it depends on.
+    """
+
+    shared_seconds: float = 0.0
+    total_seconds: float
+    total_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationCost(Cost):
+    """What an evaluation took, beside what its distilled set had taken before.
+
+    Attributes:
+        distil_seconds: ``total_seconds`` of the distilled set.
+        distil_steps: ``total_steps`` of the distilled set.
+    """
+
+    distil_seconds: float = 0.0
+    distil_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilBudget:
+    """What a distilled set occupies.
+
+    Attributes:
+        stored_bytes: of its tensors as stored; hard labels do not count.
+    """
+
+    stored_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationBudget:
+    """What the networks of an evaluation were given.
+
+    Attributes:
+        nominal_ipc: images per class, as asked; ``None`` for a set of its own size.
+        stored_bytes: that must be kept to train this way.
+        distinct_images: different images shown to one network, before augmentation.
+        training_steps: optimiser steps of one network.
+    """
+
+    nominal_ipc: int | None
+    stored_bytes: int
+    distinct_images: int
+    training_steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilResult:
+    """What a distillation came to.
+
+    Attributes:
+        kind: of the distilled set: ``image``, ``factored`` or ``generator``.
+        steps: that the method took.
+        scalars: the last ones that it reported, its losses for instance.
+    """
+
+    kind: str
+    steps: int
+    scalars: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """What an evaluation came to; one entry per network where plural.
+
+    Attributes:
+        accuracies: percent of the test set.
+        final_losses: mean training loss of the last batch; ``None`` if it was not finite.
+        selection: which step's accuracy counts: ``last``.
+        epochs: passes over the distilled set.
+        learning_rate: of the first epoch.
+    """
+
+    accuracies: tuple[float, ...]
+    final_losses: tuple[float | None, ...]
+    selection: str
+    epochs: int
+    learning_rate: float
+
+
+Outcome = Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResult
+
+
+def plain(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain JSON values; costs that were not measured are left out."""
+    values = asdict(outcome)
+    if isinstance(outcome, Cost):
+        values = {name: value for name, value in values.items() if value is not None}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
