@@ -18,10 +18,10 @@ from bench.grid.order import Outcome, before, next_cell, plan
 from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_state, states_in_grid
+from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
 from bench.ledger.recording import make_record
-from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
 from bench.support.attempt import Attempt
