@@ -6,44 +6,33 @@ through the ledger and returns the frame that the command line tabulates.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets.library import DatasetInfo, ensure, open_split
 from bench.datasets.library import data_dir as data_folder
+from bench.datasets.library import ensure, open_split
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
-from bench.grid.control import CHECKPOINT_EVERY, Control
-from bench.grid.estimate import estimate
-from bench.grid.expand import Grid, Request, build_grid
-from bench.grid.order import Outcome, narrowed, plan
-from bench.grid.reporter import Reporter
-from bench.grid.runner import Runner, Work
-from bench.grid.site import RunSpec
-from bench.ledger.cell import EvaluateCell
-from bench.ledger.frames import load_frames
-from bench.ledger.requests import make_request, save_request
-from bench.ledger.store import DEFAULT_STORE, Store
+from bench.grid.expand import Request
+from bench.grid.reporter import Control, Reporter
+from bench.grid.runner import Execute
+from bench.grid.session import open_session
+from bench.grid.site import CHECKPOINT_EVERY, Site
+from bench.ledger.store import DEFAULT_STORE
 from bench.registry.plugin_files import load_plugin_file
-from bench.support.errors import CannotWriteError
-from bench.support.machine import pick_device, use_deterministic_algorithms, use_threads
+from bench.support.machine import pick_device
 from bench.support.stopping import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
     from bench.datasets.real_set import RealSet
 
 __all__ = ["Dataset", "distil", "evaluate", "load_dataset", "run"]
-
-# Makes what computes the cells of a run, from its runner and its description.
-Execute = Callable[[Runner, RunSpec], Work]
 
 
 @dataclass(frozen=True)
@@ -88,101 +77,6 @@ def load_dataset(
     )
 
 
-@dataclass
-class Session:
-    """A request, expanded and ready to run.
-
-    Attributes:
-        grid: its cells.
-        runner: runs them.
-        device: where.
-        spec: what another process needs to do the same.
-    """
-
-    grid: Grid
-    runner: Runner
-    device: torch.device
-    spec: RunSpec
-
-    def missing(self) -> list[str]:
-        """Return the ids of the cells that are still to be computed."""
-        pending = self.runner.pending(self.grid)
-        return [c.id for c in plan(self.grid) if c.id in pending]
-
-    def estimate(self) -> dict[str, float]:
-        """Return estimated seconds of each missing cell, by a short measurement."""
-        return estimate(self.grid, self.runner)
-
-    def run(
-        self,
-        estimates: Mapping[str, float] | None = None,
-        execute: Execute | None = None,
-        only: Container[str] | None = None,
-    ) -> Outcome:
-        """Leave the request in the store and compute what is missing.
-
-        SIGINT and SIGTERM end it after the current step, with a checkpoint.
-
-        Args:
-            estimates: seconds by cell id, where known.
-            execute: makes what computes the cells, from the runner and :attr:`spec`; by default
-                they are computed one after the other in this process.
-            only: ids; of the missing cells only those that are, or rest on, one of them.
-
-        Raises:
-            Interrupted: a signal told it to end; a time budget that is spent ends it without.
-            BenchError: the store can no longer be written, or the executor's surroundings are gone.
-        """
-        control = self.runner.control
-        try:
-            cells = [*plan(self.grid), *(skip.cell for skip in self.grid.skipped)]
-            spec = json.loads(self.spec.with_paths().to_json())
-            request = make_request(spec, cells, estimates or {})
-            save_request(self.runner.store.root, request)
-        except CannotWriteError as error:  # only `bench status` and `retry` would miss it
-            control.view.note(f"{error}; going on")
-        work = execute(self.runner, self.spec) if execute is not None else None
-        with control.stop.catching(control.view.note):
-            grid = self.grid if only is None else narrowed(self.grid, only)
-            return self.runner.run(grid, estimates, work)
-
-    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return this request's results and failures; see :mod:`bench.ledger.frames`."""
-        cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
-        ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
-        return load_frames(self.runner.store.root, ids)
-
-
-def open_session(
-    spec: RunSpec, control: Control | None = None, progress: Progress = no_progress
-) -> Session:
-    """Check a request, fetch the datasets it needs and expand it; computes nothing.
-
-    Args:
-        spec: the request and its surroundings; its plugins have been loaded.
-        control: who watches and what may stop it; checkpoints are kept as often as ``spec`` says.
-        progress: is told how a download goes.
-
-    Raises:
-        BenchError: for anything wrong with the request, the data or the store.
-    """
-    folder, where = Path(spec.data_dir), pick_device(spec.device)
-    if spec.threads is not None:
-        use_threads(spec.threads)
-    if spec.deterministic:
-        use_deterministic_algorithms()
-
-    def find(name: str) -> DatasetInfo:
-        return ensure(name, folder, progress)
-
-    control = control or Control()
-    control.checkpoint_every = spec.checkpoint_every
-    grid = build_grid(spec.request, find)
-    runner = Runner(Store(Path(spec.store)), folder, where, control, spec.command)
-    runner.store.prepare()
-    return Session(grid, runner, where, spec)
-
-
 def run(
     method: str | Sequence[str],
     dataset: str | Sequence[str],
@@ -201,7 +95,7 @@ def run(
     data_dir: str | Path | None = None,
     device: str = "auto",
     plugins: Sequence[str | Path] = (),
-    view: Reporter | None = None,
+    reporter: Reporter | None = None,
     time_budget: float | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
@@ -227,7 +121,7 @@ def run(
         data_dir: the folder of packed datasets.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         plugins: Python files to load first.
-        view: receives the events of the run.
+        reporter: receives the events of the run.
         time_budget: seconds after which the run ends; what is left, the next call does.
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
@@ -261,12 +155,11 @@ def run(
         precision=precision,
     )
     folder = data_folder(Path(data_dir) if data_dir is not None else None)
-    spec = RunSpec(
-        request, str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every,
-        threads, deterministic,
+    site = Site(
+        str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
+        deterministic,
     )  # fmt: skip
-    control = Control(view or Reporter(), Stop(time_budget))
-    session = open_session(spec, control)
+    session = open_session(request, site, Control(reporter or Reporter(), Stop(time_budget)))
     session.run(execute=execute)
     return session.frames()[0]
 

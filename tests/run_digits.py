@@ -19,7 +19,13 @@ def run_digits(
     """Run a small grid; return its results and what was reported."""
     reporter = RecordingReporter()
     frame = bench.run(
-        method, "digits", ipc, store=store, data_dir=data_dir, view=reporter, **{**SMALL, **more}
+        method,
+        "digits",
+        ipc,
+        store=store,
+        data_dir=data_dir,
+        reporter=reporter,
+        **{**SMALL, **more},
     )
     return frame, reporter
 

@@ -12,11 +12,11 @@ from recording_reporter import RecordingReporter
 from run_digits import SMALL, accuracies
 
 import bench
-from bench.api import open_session
 from bench.evaluation import engine
-from bench.grid.control import Control
 from bench.grid.expand import Request
-from bench.grid.site import RunSpec
+from bench.grid.reporter import Control
+from bench.grid.session import open_session
+from bench.grid.site import Site
 from bench.ledger.state_file import load_state
 from bench.support.stopping import Interrupted, Stop
 
@@ -41,8 +41,8 @@ def go_on(store: Path, data_dir: Path, view: StopsAt, *methods: str, **params: A
         list(methods), ["digits"], [1], ["convnet1(width=4)"], eval_nets=2, profile="smoke",
         overrides=params,
     )  # fmt: skip
-    spec = RunSpec(request, str(store), str(data_dir), "cpu", checkpoint_every=0.0)
-    session = open_session(spec, Control(view, view.stop))
+    site = Site(str(store), str(data_dir), "cpu", checkpoint_every=0.0)
+    session = open_session(request, site, Control(view, view.stop))
     session.run()
     return session.frames()[0]
 
@@ -88,7 +88,7 @@ def test_a_cell_that_diverged_keeps_its_last_good_checkpoint(toys, tmp_path, dat
 def test_a_budget_that_is_spent_leaves_the_rest(toys, tmp_path, data_dir) -> None:
     view = RecordingReporter()
     frame = bench.run(
-        ["toy-first", "toy-drift"], "digits", 1, store=tmp_path, data_dir=data_dir, view=view,
+        ["toy-first", "toy-drift"], "digits", 1, store=tmp_path, data_dir=data_dir, reporter=view,
         time_budget=0, **SMALL,
     )  # fmt: skip
     assert len(frame) == 0

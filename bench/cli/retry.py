@@ -14,10 +14,11 @@ from bench.cli.options import load_plugins, parse_seconds, plugin_option, store_
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
-    from bench.api import Session
     from bench.executors.choose import ExecutorOptions
-    from bench.grid.control import Control
-    from bench.grid.site import RunSpec
+    from bench.grid.expand import Request
+    from bench.grid.reporter import Control
+    from bench.grid.session import Session
+    from bench.grid.site import Site
     from bench.ledger.requests import SavedRequest
 
 
@@ -50,14 +51,14 @@ def retry(
         return
     from bench.cli.live import make_reporter
     from bench.cli.run import compute
-    from bench.grid.control import Control
+    from bench.grid.reporter import Control
     from bench.support.stopping import Stop
 
     control = Control(make_reporter(quiet=False), Stop(budget))
     code = 0
     for saved, ids in left:
-        spec = _spec(saved, store, data_dir, device, plugins, chosen.threads)
-        session = _open(saved, spec, control)
+        request, site = _reopened(saved, store, data_dir, device, plugins, chosen.threads)
+        session = _open(saved, request, site, control)
         _tell(f"request {saved.id}: {saved.command}")
         ended = compute(session, chosen.execution(), only=ids, measure=chosen.is_here)
         code = max(code, ended)
@@ -86,12 +87,12 @@ def _left(
     return found
 
 
-def _spec(
+def _reopened(
     saved: SavedRequest, store: Path, data_dir: Path | None, device: str | None,
     plugins: tuple[Path, ...], threads: int | None,
-) -> RunSpec:  # fmt: skip
+) -> tuple[Request, Site]:  # fmt: skip
     from bench.datasets.library import data_dir as data_folder
-    from bench.grid.saved_request import rebuild_spec
+    from bench.grid.saved_request import reopen_request
 
     changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
     if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):
@@ -100,16 +101,16 @@ def _spec(
         changes["device"] = device
     if threads is not None:
         changes["threads"] = threads
-    return rebuild_spec(saved, **changes)
+    return reopen_request(saved, **changes)
 
 
-def _open(saved: SavedRequest, spec: RunSpec, control: Control) -> Session:
-    from bench.api import open_session
+def _open(saved: SavedRequest, request: Request, site: Site, control: Control) -> Session:
     from bench.cli.data import progress_bars
+    from bench.grid.session import open_session
 
     try:
         with progress_bars() as progress:
-            return open_session(spec, control, progress)
+            return open_session(request, site, control, progress)
     except UnknownNameError as error:
         files = saved.spec.get("plugins")
         if not isinstance(files, list) or not files:

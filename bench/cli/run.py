@@ -26,9 +26,10 @@ from bench.cli.options import (
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.api import Execute, Session
     from bench.executors.choose import ExecutorOptions
     from bench.grid.expand import Request
+    from bench.grid.runner import Execute
+    from bench.grid.session import Session
 
 _LONG = 24 * 3600.0
 
@@ -74,22 +75,22 @@ def run(
     options = read_config(config) if config else {}
     options.update({k: v for k, v in given.items() if v is not None})
     request = _request(options, parse_settings(settings))
-    from bench.api import open_session
     from bench.cli.data import progress_bars
     from bench.cli.live import make_reporter
     from bench.datasets.library import data_dir as data_folder
-    from bench.grid.control import Control
-    from bench.grid.site import RunSpec
+    from bench.grid.reporter import Control
+    from bench.grid.session import open_session
+    from bench.grid.site import Site
     from bench.support.stopping import Stop
 
-    spec = RunSpec(
-        request, str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
+    site = Site(
+        str(store), str(data_folder(data_dir)), device, tuple(map(str, plugins)),
         checkpoint_every, chosen.threads, deterministic,
     )  # fmt: skip
     execute = chosen.execution()
     control = Control(make_reporter(quiet=as_json), Stop(budget))
     with progress_bars() as progress:
-        session = open_session(spec, control, progress)
+        session = open_session(request, site, control, progress)
     if dry_run:
         _print_plan(session, as_json)
         return
@@ -115,13 +116,13 @@ def compute(
     """
     from bench.support.stopping import Interrupted
 
-    estimates = _estimates(session, session.spec.request) if measure else {}
+    estimates = _estimates(session, session.request) if measure else {}
     try:
         outcome = session.run(estimates, execute, only)
     except Interrupted as ended:
         click.echo(f"stopped by {ended.why}; the same command continues where it stopped", err=True)
         sys.exit(ended.exit_code)
-    _report(session, as_json, Path(session.spec.store))
+    _report(session, as_json, Path(session.site.store))
     in_time = session.runner.control.stop.requested  # what a spent budget stopped was expected to
     stopped = 0 if in_time else outcome.counts.get("stopped", 0)
     return 1 if outcome.counts.get("failed") or stopped else 0
@@ -154,7 +155,7 @@ def _estimates(session: Session, request: Request) -> dict[str, float]:
         return {}
     from bench.cli.live import format_seconds
 
-    note = session.runner.view.note
+    note = session.runner.reporter.note
     note("measuring a step of each kind of work")
     estimates = session.estimate()
     total = sum(estimates.values())

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from bench.executors.process_deaths import await_end
-from bench.grid.order import before
+from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
 from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
@@ -52,11 +52,11 @@ class Executor(ABC):
                 return
             record = self.runner.store.read(cell.id)
         if record is not None and record.status == "ok":
-            self.runner.finish(cell, "ok", summary(record.result), seconds)
+            self.runner.finish(cell, Ending("ok", summary(record.result), seconds))
         elif record is not None and died is None:
-            self.runner.finish(cell, record.status, record.reason or "", seconds)
+            self.runner.finish(cell, Ending(record.status, record.reason or "", seconds))
         else:
-            self.runner.finish(cell, "busy", "another process is working on it", seconds)
+            self.runner.finish(cell, BUSY)
 
     def _record_death(self, cell: Cell, seconds: float, died: str) -> bool:
         """Record that a cell's process died, unless another run has the cell, or has done it."""
@@ -71,5 +71,5 @@ class Executor(ABC):
 
 def waits_for(cell: Cell, unfinished: Container[str]) -> str | None:
     """Return the id of the cell, among ``unfinished`` ids, that must end before this one starts."""
-    needed = before(cell)
+    needed = cell.dependency
     return needed.id if needed is not None and needed.id in unfinished else None

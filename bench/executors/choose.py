@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
-    from bench.api import Execute
+    from bench.grid.runner import Execute
 
 # Each executor with the options that are its own.
 EXECUTORS: dict[str, tuple[str, ...]] = {

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 from bench.executors.base import RETRIES, Executor, waits_for
 from bench.executors.local_process import WorkerProcess
 from bench.executors.local_slots import divide, visible_gpus
+from bench.executors.own_plugins import own_plugins, refuse_own_plugins
 from bench.executors.process_deaths import how_it_died
-from bench.executors.registered_here import refuse_registered_here, registered_here
+from bench.grid.compute import Ending
 from bench.grid.order import next_cell
-from bench.grid.site import RunSpec
-from bench.ledger.cell import Cell
+from bench.ledger.cell import Cell, DistilCell
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.api import Execute
-    from bench.grid.runner import Runner, Work
+    from bench.grid.runner import Execute, Runner
 
 # Seconds between two looks at signals and the time budget.
 _LOOK_EVERY = 0.2
@@ -33,32 +32,33 @@ _PATIENCE, _IMPATIENCE = 60.0, 5.0
 
 
 def local_execution(workers: int | None = None) -> Execute:
-    """Return what makes the executor for a run.
+    """Return what has the cells of a run computed by processes of this machine.
 
     Args:
-        workers: processes; 0 computes in this one. By default one, or one per GPU, but 0 for the
-            smoke profile, which is over before a process has started, and for plugins that only
-            this process knows.
+        workers: processes; 0 computes in this one. By default one, or one per GPU, but 0 where all
+            networks are trained by the smoke protocol, and for plugins that only this process
+            knows.
     """
 
-    def make(runner: Runner, spec: RunSpec) -> Work:
-        count = _default_workers(runner, spec) if workers is None else workers
+    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
+        count = _default_workers(runner, cells) if workers is None else workers
         if count == 0:
-            return runner.in_turn
-        refuse_registered_here(spec)
-        return LocalExecutor(runner, spec, count)
+            runner.in_turn(cells)
+            return
+        refuse_own_plugins(cells, runner.site.site)
+        LocalExecutor(runner, count)(cells)
 
-    return make
+    return execute
 
 
-def _default_workers(runner: Runner, spec: RunSpec) -> int:
-    if spec.request.profile == "smoke":
+def _default_workers(runner: Runner, cells: Sequence[Cell]) -> int:
+    if all(isinstance(cell, DistilCell) or cell.protocol == "smoke" for cell in cells):
+        return 0  # over before a process has started
+    names = own_plugins(cells, runner.site.site)
+    if names:
+        runner.reporter.note(f"{', '.join(names)} is known to this process only, which computes")
         return 0
-    here = registered_here(spec)
-    if here:
-        runner.view.note(f"{', '.join(here)} is known to this process only: it computes itself")
-        return 0
-    return max(1, len(visible_gpus(runner.device)))
+    return max(1, len(visible_gpus(runner.site.device)))
 
 
 class LocalExecutor(Executor):
@@ -66,13 +66,12 @@ class LocalExecutor(Executor):
 
     Args:
         runner: is told how each cell ended.
-        spec: the run.
         workers: how many processes, at least 1.
     """
 
-    def __init__(self, runner: Runner, spec: RunSpec, workers: int) -> None:
+    def __init__(self, runner: Runner, workers: int) -> None:
         super().__init__(runner)
-        self._slots = divide(spec, runner.device, workers)
+        self._slots = divide(runner.site.site, runner.site.device, workers)
         self._workers: list[WorkerProcess | None] = [None] * workers
         self._unfinished: dict[str, Cell] = {}
         self._waiting: list[Cell] = []
@@ -168,13 +167,13 @@ class LocalExecutor(Executor):
         elif event == "error":
             raise BenchError(*details)
         else:
-            getattr(self.runner.view, event)(*details)
+            getattr(self.runner.reporter, event)(*details)
 
     def _finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
         if status == "stopped" and not self._stopping:
             return  # a signal to this worker alone: it dies, and the cell goes on in another
         self._unfinished.pop(cell.id, None)
-        self.runner.finish(cell, status, text, seconds)
+        self.runner.finish(cell, Ending(status, text, seconds))
 
     def _bury(self, worker: WorkerProcess) -> None:
         """Decide what becomes of the cell of a worker that is gone."""
@@ -193,7 +192,7 @@ class LocalExecutor(Executor):
             del self._unfinished[cell.id]
             self.ended(cell, seconds, how_it_died(code, times))
         else:
-            self.runner.view.note(f"{cell.title}: {how_it_died(code)}; it goes on in another")
+            self.runner.reporter.note(f"{cell.title}: {how_it_died(code)}; it goes on in another")
             self._waiting.append(cell)
 
     def _count_false_start(self, code: int) -> None:

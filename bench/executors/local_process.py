@@ -12,7 +12,7 @@ from multiprocessing.connection import Pipe
 from typing import Any
 
 from bench.executors.local_slots import Slot
-from bench.ledger.cell import Cell
+from bench.ledger.cell import Cell, cell_to_json
 from bench.support.stopping import AT_ONCE
 
 # Of what a worker prints while it computes a cell, this much goes to the cell's log.
@@ -45,12 +45,12 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()], start_new_session=True,
                 env={**os.environ, "PYTHONPATH": _path(), **slot.environment},
             )  # fmt: skip
-        self._send(slot.spec_text)
+        self._send(slot.site_text)
 
     def give(self, cell: Cell) -> None:
         """Have a cell computed."""
         self.cell, self._since = cell, time.perf_counter()
-        self._send(("cell", cell.id))
+        self._send(("cell", cell_to_json(cell)))
 
     def stop(self, why: str, exit_code: int) -> None:
         """Have it keep a checkpoint after this step, and end."""

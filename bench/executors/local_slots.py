@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.grid.site import RunSpec
+from bench.grid.site import Site
 
 if TYPE_CHECKING:
     import torch
@@ -17,32 +17,32 @@ class Slot:
     """Where a worker process computes.
 
     Attributes:
-        spec_text: the run as it is told to the worker.
+        site_text: the site as the worker receives it.
         environment: variables that the worker is started with.
     """
 
-    spec_text: str
+    site_text: str
     environment: dict[str, str]
 
 
-def divide(spec: RunSpec, device: torch.device, workers: int) -> list[Slot]:
+def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
     """Return one slot per worker; with more workers than GPUs, some share one.
 
     Args:
-        spec: the run.
+        site: of the run.
         device: what its device means on this machine.
         workers: how many processes compute at once.
     """
     import torch
 
-    threads = spec.threads or max(1, torch.get_num_threads() // workers)
+    threads = site.threads or max(1, torch.get_num_threads() // workers)
     # Other libraries' threads count as well.
     environment = {"OMP_NUM_THREADS": str(threads)}
-    told = replace(spec.with_paths(), threads=threads)
+    shared = replace(site.with_paths(), threads=threads)
     gpus = visible_gpus(device)
     if not gpus:
-        return [Slot(told.to_json(), environment)] * workers
-    text = replace(told, device="cuda").to_json()
+        return [Slot(shared.to_json(), environment)] * workers
+    text = replace(shared, device="cuda").to_json()
     return [
         Slot(text, {**environment, "CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
         for i in range(workers)

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from bench.executors.remote_cell import run_cell
-from bench.executors.remote_reporter import Telling
+from bench.executors.remote_reporter import RemoteReporter
 from bench.support.errors import BenchError
 from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling
 
@@ -29,12 +29,12 @@ class Worker:
     """Computes cells one after the other until it is told to end.
 
     Args:
-        connection: gives the run, then cells; receives ``(event, *details)``.
+        connection: gives the site, then cells; receives ``(event, *details)``.
     """
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection, self._stop = connection, Stop()
-        self._cells: SimpleQueue[str | None] = SimpleQueue()
+        self._cells: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
     def run(self) -> None:
         """Do so.
@@ -43,21 +43,21 @@ class Worker:
             Interrupted: by a signal, or the run is gone.
         """
         with self._stop.catching(), handling([AT_ONCE], signal.default_int_handler):
-            spec_text = self._connection.recv()
+            site_text = self._connection.recv()
             self.tell("ready")
             threading.Thread(target=self._listen, daemon=True).start()
-            while (cell_id := self._cells.get()) is not None:
+            while (cell_values := self._cells.get()) is not None:
                 self._stop.check()
-                self._compute(spec_text, cell_id)
+                self._compute(site_text, cell_values)
 
     def tell(self, event: str, *details: Any) -> None:
         """Tell the run something; if that is gone, nobody listens."""
         with suppress(OSError):
             self._connection.send((event, *details))
 
-    def _compute(self, spec_text: str, cell_id: str) -> None:
+    def _compute(self, site_text: str, cell_values: dict[str, Any]) -> None:
         try:
-            run_cell(spec_text, cell_id, Telling(self.tell, _TELL_EVERY), self._stop)
+            run_cell(site_text, cell_values, RemoteReporter(self.tell, _TELL_EVERY), self._stop)
         except BenchError as error:
             self.tell("error", str(error))
         else:

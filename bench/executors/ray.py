@@ -12,18 +12,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor
+from bench.executors.own_plugins import refuse_own_plugins
 from bench.executors.ray_box import open_box
 from bench.executors.ray_cluster import connected, load_ray
 from bench.executors.ray_task import compute
-from bench.executors.registered_here import refuse_registered_here
-from bench.grid.order import before
-from bench.grid.site import RunSpec
-from bench.ledger.cell import Cell
+from bench.grid.compute import Ending
+from bench.ledger.cell import Cell, cell_to_json
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.api import Execute
-    from bench.grid.runner import Runner
+    from bench.grid.runner import Execute, Runner
 
 # Seconds between two looks at events, signals and the time budget.
 _LOOK_EVERY = 0.3
@@ -53,14 +51,14 @@ def ray_execution(
     gpus_per_cell: float | None = None,
     cpus_per_cell: float | None = None,
 ) -> Execute:
-    """Return what makes the executor for a run; see :class:`RayOptions`.
+    """Return what has the cells of a run computed by Ray; see :class:`RayOptions`.
 
     Raises:
         BenchError: Ray is not installed, or an option is not allowed.
     """
     load_ray()
     options = RayOptions(address, gpus_per_cell, cpus_per_cell or 1.0)
-    return lambda runner, spec: RayExecutor(runner, spec, options)
+    return lambda runner, cells: RayExecutor(runner, options)(cells)
 
 
 class RayExecutor(Executor):
@@ -68,17 +66,16 @@ class RayExecutor(Executor):
 
     Args:
         runner: is told how each cell ended.
-        spec: the run.
         options: how.
     """
 
-    def __init__(self, runner: Runner, spec: RunSpec, options: RayOptions) -> None:
+    def __init__(self, runner: Runner, options: RayOptions) -> None:
         super().__init__(runner)
-        refuse_registered_here(spec)
+        site = runner.site.site
         self._options, self._ray = options, load_ray()
-        threads = spec.threads or max(1, int(options.cpus_per_cell))
-        device = "cuda" if spec.device.startswith("cuda") else spec.device
-        self._spec = replace(spec.with_paths(), threads=threads, device=device)
+        threads = site.threads or max(1, int(options.cpus_per_cell))
+        device = "cuda" if site.device.startswith("cuda") else site.device
+        self._site = replace(site.with_paths(), threads=threads, device=device)
         self._refs: dict[str, Any] = {}
         self._running: dict[Any, Cell] = {}
         self._begun: set[str] = set()
@@ -89,6 +86,7 @@ class RayExecutor(Executor):
         """See :meth:`Executor.__call__`."""
         if not cells:
             return
+        refuse_own_plugins(cells, self.runner.site.site)
         with connected(self._options.address):
             self._box, self._task = open_box(), self._make_task()
             try:
@@ -104,9 +102,9 @@ class RayExecutor(Executor):
         gpus, cpus = self._options.gpus_per_cell, self._options.cpus_per_cell
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if gpus is None:
-            gpus = float(self._spec.device != "cpu" and any(node.get("GPU") for node in nodes))
+            gpus = float(self._site.device != "cpu" and any(node.get("GPU") for node in nodes))
         if not any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
-            self.runner.view.note(
+            self.runner.reporter.note(
                 f"no node of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs for a cell: "
                 "waiting until one joins"
             )
@@ -115,11 +113,11 @@ class RayExecutor(Executor):
         )
 
     def _submit(self, cell: Cell) -> None:
-        needed = before(cell)
+        needed = cell.dependency
         waits_for = None
         if needed is not None and cell.id not in self._resubmitted:
             waits_for = self._refs.get(needed.id)
-        ref = self._task.remote(self._box, self._spec.to_json(), cell.id, waits_for)
+        ref = self._task.remote(self._box, self._site.to_json(), cell_to_json(cell), waits_for)
         self._refs[cell.id] = ref
         self._running[ref] = cell
 
@@ -137,17 +135,17 @@ class RayExecutor(Executor):
 
     def _hear(self, event: str, details: list[Any]) -> None:
         if event == "note":
-            self.runner.view.note(*details)
+            self.runner.reporter.note(*details)
         elif event == "begin":
             self._count_attempt(*details)
         elif self._refs.get(details[0].id) in self._running:  # else it comes late
-            getattr(self.runner.view, event)(*details)
+            getattr(self.runner.reporter, event)(*details)
 
     def _count_attempt(self, cell_id: str, attempt: int) -> None:
         self._begun.add(cell_id)
         cell = self._running.get(self._refs[cell_id])
         if attempt > 1 and cell is not None:
-            self.runner.view.note(f"{cell.title}: its process died; it goes on in another")
+            self.runner.reporter.note(f"{cell.title}: its process died; it goes on in another")
 
     def _stop_tasks(self) -> None:
         self._stopping = True
@@ -165,7 +163,7 @@ class RayExecutor(Executor):
             status, text, seconds = self._ray.get(ref)
         except exceptions.TaskCancelledError:
             if cell.id in self._begun:
-                self.runner.finish(cell, "stopped", "", 0.0)
+                self.runner.finish(cell, Ending("stopped"))
         except exceptions.RayTaskError as error:
             self._settle_raised(cell, error)
         except exceptions.RayError as error:
@@ -175,11 +173,11 @@ class RayExecutor(Executor):
                 raise BenchError(text)
             if status in ("ok", "failed"):
                 self._find_record(cell)
-            self.runner.finish(cell, status, text, seconds)
+            self.runner.finish(cell, Ending(status, text, seconds))
 
     def _settle_raised(self, cell: Cell, error: Any) -> None:
         """Settle a task that raised, or never ran because that of the cell before it was lost."""
-        needed = before(cell)
+        needed = cell.dependency
         if needed is None or needed.id not in self._refs or cell.id in self._resubmitted:
             self.ended(cell, 0.0, f"its task failed: {error.cause!r}")
         elif self.runner.is_done(needed):
@@ -204,5 +202,5 @@ class RayExecutor(Executor):
             time.sleep(1.0)
         raise BenchError(
             f"a Ray task has computed '{cell.title}', but its record is not in the store "
-            f"'{self._spec.store}' here: it must be in a folder that all machines share"
+            f"'{self._site.store}' here: it must be in a folder that all machines share"
         )

@@ -16,9 +16,9 @@ from typing import Any
 
 from bench.executors.ray_cluster import load_ray
 from bench.executors.remote_cell import run_cell
-from bench.executors.remote_reporter import Telling
-from bench.grid.site import RunSpec
-from bench.ledger.cell import Cell
+from bench.executors.remote_reporter import RemoteReporter
+from bench.grid.site import Site
+from bench.ledger.cell import Cell, cell_from_json
 from bench.ledger.lock import BEAT, PATIENCE
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
@@ -31,22 +31,23 @@ _ASK_EVERY, _TELL_EVERY, _TRY_EVERY = 0.5, 0.5, 3.0
 Ended = tuple[str, str, float]
 
 
-def compute(box: Any, spec_text: str, cell_id: str, needed: Any = None) -> Ended:  # noqa: ARG001
+def compute(box: Any, site_text: str, cell_values: dict[str, Any], needed: Any = None) -> Ended:  # noqa: ARG001
     """Compute a cell and return how it ended; ``error`` if nothing of the run can be computed here.
 
     Args:
         box: a handle of the run's :class:`bench.executors.ray_box.Box`.
-        spec_text: :meth:`RunSpec.to_json`, with absolute paths.
-        cell_id: of a cell of that run.
+        site_text: :meth:`Site.to_json`, with absolute paths.
+        cell_values: :func:`bench.ledger.cell.cell_to_json`.
         needed: how the cell ended that this one rests on; Ray waits for it.
     """
     # Not by ray.get: a task that waits so lends its CPU, and a cell too many would start meanwhile.
+    cell_id = cell_from_json(cell_values).id
     attempt = box.begin.remote(cell_id).future().result()
-    stop, view = Stop(), _Telling(box, cell_id)
+    stop, view = Stop(), _BoxReporter(box, cell_id)
     try:
         with stop.catching(), _asking(box, stop) as asked:
-            _refuse_unshared(RunSpec.from_json(spec_text).store)
-            _try(spec_text, cell_id, view, stop, attempt)
+            _refuse_unshared(Site.from_json(site_text).store)
+            _try(site_text, cell_values, view, stop, attempt)
     except BenchError as error:
         return "error", str(error), 0.0
     except Interrupted as stopped:
@@ -56,13 +57,15 @@ def compute(box: Any, spec_text: str, cell_id: str, needed: Any = None) -> Ended
     return view.ended
 
 
-def _try(spec_text: str, cell_id: str, view: Telling, stop: Stop, attempt: int) -> None:
+def _try(
+    site_text: str, cell: dict[str, Any], view: RemoteReporter, stop: Stop, attempt: int
+) -> None:
     """Compute the cell; after a death, wait for the lock that the last attempt may have left.
 
     On this machine such a lock is known to be stale at once, on another by and by.
     """
     patience = time.monotonic() + (PATIENCE + 2 * BEAT if attempt > 1 else 0.0)
-    while run_cell(spec_text, cell_id, view, stop) == "busy" and time.monotonic() < patience:
+    while run_cell(site_text, cell, view, stop).status == "busy" and time.monotonic() < patience:
         until = time.monotonic() + _TRY_EVERY
         while time.monotonic() < until:
             stop.check()
@@ -103,7 +106,7 @@ def _asking(box: Any, stop: Stop) -> Iterator[threading.Event]:
         thread.join()
 
 
-class _Telling(Telling):
+class _BoxReporter(RemoteReporter):
     """Puts the events of a cell into the box, and keeps how it ended."""
 
     def __init__(self, box: Any, cell_id: str) -> None:

@@ -1,81 +1,76 @@
-"""What runs in an executor's process: one cell of a run, found by its id."""
+"""What runs in an executor's process: one cell, computed on the site that came with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from bench.grid.order import plan
-from bench.grid.reporter import Reporter
-from bench.grid.site import RunSpec
-from bench.ledger.cell import Cell
+from bench.grid.compute import Ending, compute
+from bench.grid.reporter import Control, Reporter
+from bench.grid.site import OpenSite, Site
+from bench.ledger.cell import Cell, cell_from_json
+from bench.ledger.store import Store
+from bench.registry.plugin_files import load_plugin_file
 from bench.support.errors import BenchError
-from bench.support.stopping import Stop
-
-if TYPE_CHECKING:
-    from bench.api import Session
+from bench.support.glibc_memory import keep_freed_memory
+from bench.support.stopping import Interrupted, Stop
 
 
 def run_cell(
-    spec_text: str, cell_id: str, view: Reporter | None = None, stop: Stop | None = None
-) -> str:
+    site_text: str,
+    cell_values: Mapping[str, Any],
+    reporter: Reporter | None = None,
+    stop: Stop | None = None,
+) -> Ending:
     """Compute a cell unless the store has it, and return how it ended.
 
-    The grid is expanded once per process and kept, and so is the real set.
+    The site is opened once per process, and so are the real sets.
 
     Args:
-        spec_text: :meth:`RunSpec.to_json`.
-        cell_id: of a cell of that run.
-        view: receives the cell's events.
+        site_text: :meth:`bench.grid.site.Site.to_json`, with absolute paths.
+        cell_values: :func:`bench.ledger.cell.cell_to_json`.
+        reporter: receives the cell's events, its ending included.
         stop: may end it early.
 
-    Returns:
-        ``ok``, ``cached``, ``failed`` or ``busy``, see :class:`bench.grid.reporter.Reporter`.
-
     Raises:
-        BenchError: the run has no such cell here (the data differ, say), or anything is wrong with
-            the request or the store.
-        Interrupted: ``stop`` said so; a checkpoint is kept.
+        BenchError: the cell, the site or the store cannot be used here.
+        Interrupted: ``stop`` asked for it; the checkpoint has what was done.
     """
-    session, cells = _opened(spec_text)
-    if cell_id not in cells:
-        raise BenchError(
-            f"this run has no cell {cell_id} here: the code or the data of this process differ "
-            "from those of the one that asked"
-        )
-    heard = _Heard(view or Reporter())
-    control = session.runner.control
-    control.view, control.stop = heard, stop or Stop()
+    site, cell = _open_site(site_text), _read_cell(cell_values)
+    ledger = Store(Path(site.site.store))
+    ledger.prepare()
+    control = Control(reporter or Reporter(), stop or Stop())
     try:
-        session.runner.in_turn([cells[cell_id]])
+        ending = compute(cell, ledger, site, control)
+        if ending.status == "busy":  # the other process may have taken it only to see it must wait
+            ending = compute(cell, ledger, site, control)
+    except Interrupted as stopped:
+        control.reporter.finish(cell, "stopped", stopped.why, 0.0)
+        raise
     finally:
-        damaged = session.runner.store.damaged
-        while damaged:
-            heard.note(damaged.pop(0))
-    return heard.status
+        for line in ledger.damaged:
+            control.reporter.note(line)
+    control.reporter.finish(cell, ending.status, ending.text, ending.seconds)
+    return ending
 
 
-class _Heard(Reporter):
-    """Passes events on and remembers how the last cell ended."""
-
-    def __init__(self, view: Reporter) -> None:
-        self.status = "busy"
-        self.start, self.progress, self.note = view.start, view.progress, view.note  # type: ignore[method-assign]
-        self._view = view
-
-    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        self.status = status
-        self._view.finish(cell, status, text, seconds)
+def _read_cell(values: Mapping[str, Any]) -> Cell:
+    try:
+        return cell_from_json(values)
+    except ValueError as error:
+        raise BenchError(
+            f"this process cannot read the cell ({error}): its code differs from the run's"
+        ) from error
 
 
 @lru_cache(maxsize=4)
-def _opened(spec_text: str) -> tuple[Session, dict[str, Cell]]:
-    from bench.api import open_session
-    from bench.registry.plugin_files import load_plugin_file
-
-    spec = RunSpec.from_json(spec_text)
-    for path in spec.plugins:
+def _open_site(site_text: str) -> OpenSite:
+    site = Site.from_json(site_text)
+    for path in site.plugins:
         load_plugin_file(Path(path))
-    session = open_session(spec)
-    return session, {cell.id: cell for cell in plan(session.grid)}
+    opened = OpenSite(site)
+    if opened.device.type == "cpu":
+        keep_freed_memory()
+    return opened

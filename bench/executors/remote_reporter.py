@@ -1,4 +1,4 @@
-"""A view in a process that computes: passes events on to the run that launched it."""
+"""The reporter of a process that computes: forwards events to the run that started it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell
 
 
-class Tell(Protocol):
-    """Takes an event's name, which is that of the view's method, and its arguments."""
+class Forward(Protocol):
+    """Sends an event, named after the reporter's method, and its arguments."""
 
     def __call__(self, event: str, *details: object) -> object:
-        """Pass it on."""
+        """Send it."""
 
 
-class Telling(Reporter):
-    """Passes events on; of a running loop only a look now and then, and its end.
+class RemoteReporter(Reporter):
+    """Forwards events; of a loop's progress at most one per interval, and the last.
 
     Args:
-        tell: takes them.
-        every: seconds between two looks at a loop that are told.
+        forward: sends them.
+        every: seconds between two forwarded events of progress.
     """
 
-    def __init__(self, tell: Tell, every: float) -> None:
-        self._tell, self._every, self._told = tell, every, 0.0
+    def __init__(self, forward: Forward, every: float) -> None:
+        self._forward, self._every, self._last = forward, every, 0.0
 
     def start(self, cell: Cell) -> None:
-        """See :meth:`Reporter.start`."""
-        self._tell("start", cell)
+        """Forward the event."""
+        self._forward("start", cell)
 
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """See :meth:`Reporter.progress`."""
+        """Forward the event if it is due, or the last one."""
         now = time.monotonic()
-        if done == total or now - self._told > self._every:
-            self._told = now
-            self._tell("progress", cell, done, total, unit, dict(scalars))
+        if done == total or now - self._last > self._every:
+            self._last = now
+            self._forward("progress", cell, done, total, unit, dict(scalars))
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """See :meth:`Reporter.finish`."""
-        self._tell("finish", cell, status, text, seconds)
+        """Forward the event."""
+        self._forward("finish", cell, status, text, seconds)
 
     def note(self, text: str) -> None:
-        """See :meth:`Reporter.note`."""
-        self._tell("note", text)
+        """Forward the event."""
+        self._forward("note", text)

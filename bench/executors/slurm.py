@@ -14,25 +14,23 @@ from typing import TYPE_CHECKING
 
 from bench.executors import slurm_queue
 from bench.executors.base import Executor
-from bench.executors.registered_here import refuse_registered_here
+from bench.executors.own_plugins import refuse_own_plugins
 from bench.executors.slurm_batch import record_stamp
 from bench.executors.slurm_jobs import SlurmJobs
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import QueueSilentError, TaskState
 from bench.executors.slurm_submit import load_submitit
-from bench.grid.order import before
+from bench.grid.compute import Ending
 from bench.ledger.cell import Cell
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted
 
 if TYPE_CHECKING:
-    from bench.api import Execute
-    from bench.grid.runner import Runner
-    from bench.grid.site import RunSpec
+    from bench.grid.runner import Execute, Runner
 
 
 def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execute:
-    """Return what makes the executor for a run.
+    """Return what has the cells of a run computed by SLURM.
 
     Args:
         texts: ``KEY=VALUE``, see :meth:`SlurmOptions.parse`.
@@ -43,7 +41,7 @@ def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execu
     """
     load_submitit()
     options = SlurmOptions.parse(texts)
-    return lambda runner, spec: SlurmExecutor(runner, spec, options, detach=detach)
+    return lambda runner, cells: SlurmExecutor(runner, options, detach=detach)(cells)
 
 
 class SlurmExecutor(Executor):
@@ -51,20 +49,17 @@ class SlurmExecutor(Executor):
 
     Args:
         runner: is told how each cell ended.
-        spec: the run.
         options: how to submit.
         detach: return when all is submitted; a later call watches.
     """
 
-    def __init__(
-        self, runner: Runner, spec: RunSpec, options: SlurmOptions, *, detach: bool = False
-    ) -> None:
+    def __init__(self, runner: Runner, options: SlurmOptions, *, detach: bool = False) -> None:
         super().__init__(runner)
-        refuse_registered_here(spec)
-        if spec.threads is not None and options.cpus_per_task is None:
-            options = replace(options, cpus_per_task=spec.threads)
+        site = runner.site.site
+        if site.threads is not None and options.cpus_per_task is None:
+            options = replace(options, cpus_per_task=site.threads)
         self._options, self._detach, self._store = options, detach, runner.store
-        self._jobs = SlurmJobs(runner.store, spec.with_paths().to_json(), options)
+        self._jobs = SlurmJobs(runner.store, site.with_paths().to_json(), options)
         self._left: dict[str, Cell] = {}
         self._deaths: Counter[str] = Counter()
         self._absent: Counter[str] = Counter()  # looks that found a job over, and no record
@@ -80,6 +75,7 @@ class SlurmExecutor(Executor):
         """
         if not cells:
             return
+        refuse_own_plugins(cells, self.runner.site.site)
         self._left = {cell.id: cell for cell in cells}
         self._jobs.adopt(self._left)
         if len(self._jobs):
@@ -135,7 +131,7 @@ class SlurmExecutor(Executor):
                 self._settle(cell, state)
             elif state.state == "RUNNING" and cell.id not in self._running:
                 self._running.add(cell.id)
-                self.runner.view.start(cell)
+                self.runner.reporter.start(cell)
             elif state.state == "PENDING":
                 self._hasten(cell, state)
 
@@ -165,7 +161,7 @@ class SlurmExecutor(Executor):
                 self._spare_followers(other)
 
     def _followers(self, cell: Cell) -> list[Cell]:
-        rest_on = ((other, before(other)) for other in self._left.values())
+        rest_on = ((other, other.dependency) for other in self._left.values())
         return [other for other, needed in rest_on if needed is not None and needed.id == cell.id]
 
     def _settle(self, cell: Cell, state: TaskState) -> None:
@@ -197,7 +193,7 @@ class SlurmExecutor(Executor):
     def _stop(self, cell: Cell, why: str) -> None:
         """Give up a cell for this call, and those that rest on it."""
         self._leave(cell)
-        self.runner.finish(cell, "stopped", f"{why}; the next run submits it again", 0.0)
+        self.runner.finish(cell, Ending("stopped", f"{why}; the next run submits it again"))
         for other in self._followers(cell):
             if other.id in self._jobs:
                 slurm_queue.cancel([self._jobs.job(other.id)])
@@ -225,7 +221,7 @@ class SlurmExecutor(Executor):
         return self._is_ready(cell) and not (self._store.folder(cell.id) / "lock").exists()
 
     def _is_ready(self, cell: Cell) -> bool:
-        needed = before(cell)
+        needed = cell.dependency
         return needed is None or needed.id not in self._left
 
     def _sleep(self) -> None:
@@ -241,4 +237,4 @@ class SlurmExecutor(Executor):
         """Say something once."""
         if text not in self._noted:
             self._noted.add(text)
-            self.runner.view.note(text)
+            self.runner.reporter.note(text)

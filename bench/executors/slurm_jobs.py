@@ -18,8 +18,7 @@ from bench.executors.slurm_batch import (
 from bench.executors.slurm_options import SlurmOptions
 from bench.executors.slurm_queue import GONE, TaskState
 from bench.executors.slurm_submit import chunks, submit
-from bench.grid.order import before
-from bench.ledger.cell import Cell
+from bench.ledger.cell import Cell, cell_to_json
 from bench.ledger.store import Store
 
 # A batch that has been on its way into the queue for so many seconds was cut off there.
@@ -31,12 +30,12 @@ class SlurmJobs:
 
     Args:
         store: keeps the batches.
-        spec_text: the run, with absolute paths.
+        site_text: where and how to compute, with absolute paths.
         options: how to submit.
     """
 
-    def __init__(self, store: Store, spec_text: str, options: SlurmOptions) -> None:
-        self._store, self._spec_text, self._options = store, spec_text, options
+    def __init__(self, store: Store, site_text: str, options: SlurmOptions) -> None:
+        self._store, self._site_text, self._options = store, site_text, options
         self._batches: dict[str, Batch] = {}
         self._place: dict[str, tuple[Batch, int]] = {}
         self._states: Mapping[tuple[str, int], TaskState] = {}
@@ -81,11 +80,12 @@ class SlurmJobs:
         parts = chunks([cell.id for cell in cells], slurm_queue.largest_array())
         options = replace(self._options, limit=max(1, self._options.limit // len(parts)))
         queued = {*self._place, *(cell.id for cell in cells)}
-        waits = {c.id: b.id for c in cells if (b := before(c)) is not None and b.id in queued}
+        waits = {c.id: b.id for c in cells if (b := c.dependency) is not None and b.id in queued}
+        values = {cell.id: cell_to_json(cell) for cell in cells}
         for part in parts:
             jobs = {cell: self.job(cell) for cell in self._place}
             batch = new_batch(self._store, part)
-            batch = submit(self._store, batch, self._spec_text, options, waits, jobs)
+            batch = submit(self._store, batch, self._site_text, values, options, waits, jobs)
             self._batches[batch.name] = batch
             self._place.update({cell: (batch, i) for i, cell in enumerate(part)})
 

@@ -24,7 +24,8 @@ from bench.support.errors import BenchError
 def submit(
     store: Store,
     batch: Batch,
-    spec_text: str,
+    site_text: str,
+    cells: Mapping[str, dict[str, Any]],
     options: SlurmOptions,
     waits: Mapping[str, str],
     elsewhere: Mapping[str, str],
@@ -34,7 +35,8 @@ def submit(
     Args:
         store: keeps the batch, and the jobs' scripts and logs.
         batch: its cells are in an order in which they can run.
-        spec_text: the run, with absolute paths.
+        site_text: where and how to compute, with absolute paths.
+        cells: the cells by id, each as :func:`bench.ledger.cell.cell_to_json`.
         options: how.
         waits: for a cell, the one that must have ended before it starts.
         elsewhere: SLURM's ids of the jobs of earlier batches, by cell.
@@ -45,7 +47,7 @@ def submit(
     save_batch(store, batch)
     held = any(cell in waits for cell in batch.cells)
     try:
-        submitted = with_job(batch, _sbatch(store, batch, spec_text, options, held))
+        submitted = with_job(batch, _sbatch(store, batch, site_text, cells, options, held))
         if held:
             _order(submitted, waits, elsewhere)
             slurm_queue.release(str(submitted.job))
@@ -73,14 +75,22 @@ def load_submitit() -> ModuleType:
     return module
 
 
-def _sbatch(store: Store, batch: Batch, spec_text: str, options: SlurmOptions, held: bool) -> str:
+def _sbatch(
+    store: Store,
+    batch: Batch,
+    site_text: str,
+    cells: Mapping[str, dict[str, Any]],
+    options: SlurmOptions,
+    held: bool,
+) -> str:
     submitit = load_submitit()
     said = io.StringIO()
     try:
         with redirect_stderr(said):  # submitit prints what its exception says
             executor = submitit.SlurmExecutor(folder_of(store, batch.name).resolve())
+            values = [cells[cell_id] for cell_id in batch.cells]
             executor.update_parameters(**_parameters(batch.name, options, held))
-            jobs = executor.map_array(run_slurm_cell, [spec_text] * len(batch.cells), batch.cells)
+            jobs = executor.map_array(run_slurm_cell, [site_text] * len(batch.cells), values)
     except (submitit.core.utils.FailedJobError, RuntimeError) as error:
         raise BenchError(f"SLURM refuses the jobs: {' '.join(str(error).split())}") from error
     return str(jobs[0].job_id).split("_")[0]

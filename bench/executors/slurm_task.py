@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from types import FrameType
+from typing import Any
 
 from bench.executors import slurm_queue
 from bench.executors.remote_cell import run_cell
 from bench.grid.reporter import Reporter
-from bench.grid.site import RunSpec
+from bench.grid.site import Site
 from bench.ledger.cell import Cell
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop, handling
@@ -30,17 +31,17 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 _LOOKS = 10
 
 
-def run_slurm_cell(spec_text: str, cell_id: str) -> str:
+def run_slurm_cell(site_text: str, cell_values: dict[str, Any]) -> str:
     """Compute a cell and return how it ended; the process ends if it was told to stop.
 
     Args:
-        spec_text: :meth:`RunSpec.to_json`, with absolute paths.
-        cell_id: of a cell of that run.
+        site_text: :meth:`Site.to_json`, with absolute paths.
+        cell_values: :func:`bench.ledger.cell.cell_to_json`.
     """
     stop = Stop()
     with _ending(stop):
         try:
-            status = run_cell(_threaded(spec_text), cell_id, _Log(), stop)
+            status = run_cell(_threaded(site_text), cell_values, _Log(), stop).status
         except Interrupted as stopped:
             _say(f"stopped by {stopped.why}, with a checkpoint")
             _go_on_later()
@@ -84,11 +85,11 @@ def _go_on_later() -> None:
         _say(f"not requeued: {error}")
 
 
-def _threaded(spec_text: str) -> str:
-    """Return the run with as many threads as SLURM gave this job processors, unless it says."""
-    spec = RunSpec.from_json(spec_text)
+def _threaded(site_text: str) -> str:
+    """Return the site with as many threads as SLURM gave this job processors, unless it says."""
+    site = Site.from_json(site_text)
     given = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
-    return replace(spec, threads=spec.threads or given).to_json()
+    return replace(site, threads=site.threads or given).to_json()
 
 
 def _say(text: str) -> None:

@@ -68,11 +68,11 @@ def _tried(measure: Callable[[C, Runner], float], cell: C, runner: Runner) -> fl
 
 
 def _time_distillation(cell: DistilCell, runner: Runner) -> float:
-    real = runner.split(cell.dataset, "train")
+    real = runner.site.split(cell.dataset, "train")
     method = begin_method(
         cell.method, cell.params, real, ipc=cell.ipc, arch=cell.arch, precision=cell.precision
     )
-    steps = Stepper(method, runner.device)
+    steps = Stepper(method, runner.site.device)
     if steps.total <= 1:
         return 0.0
     steps.run(1)  # the first step pays for warm-up
@@ -85,12 +85,12 @@ def _time_distillation(cell: DistilCell, runner: Runner) -> float:
 
 def _time_image(cell: EvaluateCell, runner: Runner) -> float:
     """Return seconds per training image of one network, as many side by side as will be."""
-    real = runner.split(cell.distil.dataset, "train")
+    real = runner.site.split(cell.distil.dataset, "train")
     nets = cell.nets
-    if runner.device.type == "cpu":
+    if runner.site.device.type == "cpu":
         nets = min(nets, torch.get_num_threads())
     # The same work however many networks share it; few enough for the slowest architecture.
-    index = real.sample(max(1, _PROBE_IMAGES // nets), make_generator(0, runner.device))
+    index = real.sample(max(1, _PROBE_IMAGES // nets), make_generator(0, runner.site.device))
 
     def train(epochs: int) -> float:
         return training_seconds(
@@ -104,7 +104,7 @@ def _time_image(cell: EvaluateCell, runner: Runner) -> float:
 
 def _images(cell: EvaluateCell, runner: Runner) -> float:
     """Count the image passes of a cell: training, and testing at about a third of the price."""
-    real = runner.split(cell.distil.dataset, "train")
+    real = runner.site.split(cell.distil.dataset, "train")
     per_epoch = len(real)
     if cell.ipc is not None:
         method, made = load_method(cell.distil.method), cell.distil
@@ -113,7 +113,9 @@ def _images(cell: EvaluateCell, runner: Runner) -> float:
         per_epoch = shown * real.spec.num_classes
     epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0
     epochs = epochs or get_protocol(cell.protocol).epochs
-    return cell.nets * (per_epoch * epochs + len(runner.split(cell.distil.dataset, "test")) / 3)
+    return cell.nets * (
+        per_epoch * epochs + len(runner.site.split(cell.distil.dataset, "test")) / 3
+    )
 
 
 def _kind(parts: object) -> str:

@@ -20,38 +20,34 @@ class Outcome:
         self.counts[status] = self.counts.get(status, 0) + 1
 
 
-def before(cell: Cell) -> DistilCell | None:
-    """Return the distilled set that a cell judges or starts from."""
-    return cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
+def dependencies(cell: Cell) -> list[DistilCell]:
+    """Return the distilled sets that a cell depends on, in the order in which they are made."""
+    chain: list[DistilCell] = []
+    needed = cell.dependency
+    while needed is not None:
+        chain.insert(0, needed)
+        needed = needed.dependency
+    return chain
 
 
 def plan(grid: Grid) -> list[Cell]:
-    """Order the cells so that each distilled set is judged right after it is made."""
+    """Order the cells so that each distilled set is evaluated right after it is made."""
     order: dict[str, Cell] = {}
-    for judged in grid.evaluate:
-        chain: list[Cell] = []
-        cell: Cell | None = judged
-        while cell is not None:
-            chain.append(cell)
-            cell = before(cell)
-        for each in reversed(chain):
-            order.setdefault(each.id, each)
+    for evaluation in grid.evaluate:
+        chain: list[Cell] = [*dependencies(evaluation), evaluation]
+        order |= {cell.id: cell for cell in chain if cell.id not in order}
     return list(order.values())
 
 
 def narrowed(grid: Grid, ids: Container[str]) -> Grid:
-    """Return the evaluations that are, or rest on, one of some cells, and what they rest on."""
+    """Return the evaluations that are, or depend on, one of some cells, with what they need."""
     evaluate: list[EvaluateCell] = []
     distil: dict[str, DistilCell] = {}
-    for judged in grid.evaluate:
-        chain: list[DistilCell] = []
-        cell = before(judged)
-        while cell is not None:
-            chain.append(cell)
-            cell = before(cell)
-        if judged.id in ids or any(cell.id in ids for cell in chain):
-            evaluate.append(judged)
-            distil |= {cell.id: cell for cell in reversed(chain)}
+    for evaluation in grid.evaluate:
+        chain = dependencies(evaluation)
+        if evaluation.id in ids or any(cell.id in ids for cell in chain):
+            evaluate.append(evaluation)
+            distil |= {cell.id: cell for cell in chain}
     return Grid(tuple(distil.values()), tuple(evaluate), ())
 
 
@@ -70,7 +66,7 @@ def next_cell(left: Sequence[Cell], estimates: Mapping[str, float], seconds: flo
     if seconds is not None:
         ids = {cell.id for cell in left}
         for cell in left:
-            needed = before(cell)
+            needed = cell.dependency
             ready = needed is None or needed.id not in ids
             if ready and estimates.get(cell.id, 0.0) <= seconds:
                 return cell

@@ -1,34 +1,46 @@
-"""What a run tells its onlooker; the command line draws it, tests count it, this one ignores it."""
+"""Who hears of a run and what may stop it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bench.ledger.cell import Cell
+from bench.support.stopping import Stop
 
 
 class Reporter:
-    """Receives the events of a run; every method may be overridden, none needs to be."""
+    """Receives the events of a run. Subclasses show or count them; this class ignores them."""
 
     def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
-        """The run starts: all its cells in order, and estimated seconds by id (may be empty)."""
+        """Report the start of a run: its cells in order, and estimated seconds by cell id."""
 
     def start(self, cell: Cell) -> None:
-        """A cell starts to be computed."""
+        """Report that a cell starts to be computed."""
 
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """A cell that runs has done ``done`` of ``total`` units."""
+        """Report that a running cell has done ``done`` of ``total`` units."""
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
-        """A cell is done: ``ok``, ``cached``, ``failed``, ``skipped``, ``busy`` or ``stopped``.
-
-        ``busy``: another process works on it; ``stopped``: ended early, to be continued.
-        """
+        """Report how a cell ended: see :class:`bench.grid.compute.Ending`."""
 
     def note(self, text: str) -> None:
-        """Something worth a line, such as a damaged file that was set aside."""
+        """Report something worth a line, such as a damaged file that was set aside."""
 
     def end(self) -> None:
-        """The run is over, also if it was interrupted."""
+        """Report that the run is over, also when it was interrupted."""
+
+
+@dataclass
+class Control:
+    """How a run is watched and stopped; none of it changes a result.
+
+    Attributes:
+        reporter: receives the events.
+        stop: asked after every step of a running cell.
+    """
+
+    reporter: Reporter = field(default_factory=Reporter)
+    stop: Stop = field(default_factory=Stop)

@@ -1,35 +1,40 @@
-"""What another process, here or on another machine, needs to compute the cells of a run."""
+"""Where and how cells are computed: a description that travels, and the same thing opened."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.grid.control import CHECKPOINT_EVERY
-from bench.grid.expand import Request
 from bench.support.errors import BenchError
-from bench.support.machine import command_line
+from bench.support.machine import command_line, pick_device, use_threads
+from bench.support.machine import use_deterministic_algorithms as make_deterministic
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.datasets.real_set import RealSet
+
+# Seconds between two checkpoints of a cell.
+CHECKPOINT_EVERY = 60.0
 
 
 @dataclass(frozen=True)
-class RunSpec:
-    """A request and its surroundings, as plain values.
+class Site:
+    """Where and how cells are computed, as plain values; none of it is part of an identity.
 
     Attributes:
-        request: what was asked for.
-        store: the store's folder, absolute; every process must see it under this path.
-        data_dir: the folder of packed datasets, absolute, likewise.
+        store: the store's folder; every process must see it under this path.
+        data_dir: the folder of packed datasets, likewise.
         device: as a user writes it.
-        plugins: plugin files to load first, absolute.
-        checkpoint_every: seconds between two checkpoints of a cell.
+        plugins: plugin files to load first.
+        checkpoint_every: seconds between two checkpoints of a cell; 0 saves after every step.
         threads: of each process; ``None`` for torch's own choice.
-        deterministic: whether a GPU may use only operations that give the same bits every time.
+        deterministic: whether a GPU must use only operations that give the same bits every time.
         command: the command line that asked; records name it.
     """
 
-    request: Request
     store: str
     data_dir: str
     device: str = "auto"
@@ -44,23 +49,30 @@ class RunSpec:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> RunSpec:
+    def from_json(cls, text: str) -> Site:
         """Read what :meth:`to_json` wrote.
 
         Raises:
             BenchError: it is not one, or of another version of bench.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            unknown = set(data) - {f.name for f in fields(cls)}
-            if unknown:
-                raise ValueError(f"unknown fields {sorted(unknown)}")
-            request = Request(**data.pop("request"))
-            return cls(request, **{**data, "plugins": tuple(data["plugins"])})
+            return cls.from_values(json.loads(text))
         except (KeyError, TypeError, ValueError) as error:
-            raise BenchError(f"not the description of a run: {error}") from error
+            raise BenchError(f"not the description of a site: {error}") from error
 
-    def with_paths(self) -> RunSpec:
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Site:
+        """Return a site from its fields as plain JSON values.
+
+        Raises:
+            ValueError: naming the fields that no site has.
+        """
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown fields {sorted(unknown)}")
+        return cls(**{**values, "plugins": tuple(values.get("plugins", ()))})
+
+    def with_paths(self) -> Site:
         """Return it with absolute paths, for a process in another folder."""
         return replace(
             self,
@@ -68,3 +80,40 @@ class RunSpec:
             data_dir=str(Path(self.data_dir).resolve()),
             plugins=tuple(str(Path(p).resolve()) for p in self.plugins),
         )
+
+
+class OpenSite:
+    """A site in this process: its device, and the real sets, each opened once.
+
+    Opening sets the process's threads and, where asked, torch's deterministic mode.
+
+    Attributes:
+        site: the description.
+        device: where everything is computed.
+        data_dir: the folder of packed datasets.
+
+    Raises:
+        BenchError: the device does not exist here.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.data_dir = site, Path(site.data_dir)
+        self.device: torch.device = pick_device(site.device)
+        if site.threads is not None:
+            use_threads(site.threads)
+        if site.deterministic:
+            make_deterministic()
+        self._splits: dict[tuple[str, str], RealSet] = {}
+
+    def split(self, dataset: str, part: str) -> RealSet:
+        """Return one part of a dataset, ``train`` or ``test``, on the device.
+
+        Raises:
+            BenchError: the dataset is missing or damaged.
+        """
+        from bench.datasets.library import open_split
+
+        key = (dataset, part)
+        if key not in self._splits:
+            self._splits[key] = open_split(dataset, part, self.data_dir, self.device)
+        return self._splits[key]

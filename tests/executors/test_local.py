@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 import torch
@@ -16,11 +17,12 @@ from processes.wait_until import PATIENCE, wait_until
 
 import bench.executors.local
 import bench.executors.local_process
-from bench.executors.local import LocalExecutor, local_execution
+from bench.executors.local import local_execution
 from bench.executors.local_slots import Slot, divide
 from bench.executors.process_deaths import how_it_died
-from bench.grid.order import before, plan
-from bench.grid.site import RunSpec
+from bench.grid.compute import Ending
+from bench.grid.order import plan
+from bench.grid.site import Site
 from bench.ledger.cell import Cell
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
@@ -112,9 +114,9 @@ def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
     rested = []
     finish = session.runner.finish
 
-    def told(cell: Cell, *rest: Any) -> None:
-        rested.extend(c for c in given if before(c) == cell)  # handed out too early
-        finish(cell, *rest)
+    def told(cell: Cell, ending: Ending) -> None:
+        rested.extend(c for c in given if c.dependency == cell)  # handed out too early
+        finish(cell, ending)
 
     session.runner.finish = told  # type: ignore[method-assign]
     outcome = session.run(execute=local_execution(workers))
@@ -141,8 +143,8 @@ def test_a_spent_budget_stops_workers(toys: ToyRuns, beside: Callable[..., None]
 def test_what_a_worker_cannot_open_ends_the_run(toys: ToyRuns, tmp_path: Path) -> None:
     session, _ = toys.open("store", "toy-walks")
     gone = tmp_path / "gone.py"
-    session.spec = RunSpec(session.spec.request, session.spec.store, session.spec.data_dir,
-                           plugins=(str(TOYS), str(gone)))  # fmt: skip
+    site = session.runner.site
+    site.site = replace(site.site, plugins=(str(TOYS), str(gone)))
     with pytest.raises(BenchError, match=r"plugin file '.*gone.py' does not exist"):
         session.run(execute=local_execution(1))
 
@@ -157,21 +159,23 @@ def test_workers_that_do_not_start_end_the_run(
         session.run(execute=local_execution(1))
 
 
-def test_default_workers(toys: ToyRuns) -> None:
-    execute = local_execution()
-    smoke, _ = toys.open("store", "toy-walks")
-    assert execute(smoke.runner, smoke.spec) == smoke.runner.in_turn
-    paper, _ = toys.open("store", "toy-walks", profile="paper", protocol="smoke")
-    assert isinstance(execute(paper.runner, paper.spec), LocalExecutor)
+def test_the_smoke_protocol_is_computed_in_this_process(toys: ToyRuns, given: list[Cell]) -> None:
+    session, _ = toys.open("store", "toy-walks")
+    session.run(execute=local_execution())
+    assert not given
+    longer, _ = toys.open("store", "toy-walks", protocol="quick")
+    longer.run(execute=local_execution())
+    assert given == [cell for cell in plan(longer.grid) if cell.kind == "evaluate"]
 
 
-def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns) -> None:
+def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns, given: list[Cell]) -> None:
     METHODS.register("toy-by-hand", METHODS.get("toy-walks"), "__main__")
-    here, seen = toys.open("store", "toy-by-hand", profile="paper", protocol="smoke")
-    assert local_execution()(here.runner, here.spec) == here.runner.in_turn
-    assert seen.notes == ["method 'toy-by-hand' is known to this process only: it computes itself"]
+    here, seen = toys.open("store", "toy-by-hand", protocol="quick")
     with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
-        local_execution(2)(here.runner, here.spec)
+        here.run(execute=local_execution(2))
+    here.run(execute=local_execution())
+    assert seen.notes == ["method 'toy-by-hand' is known to this process only, which computes"]
+    assert not given
 
 
 @pytest.mark.parametrize(
@@ -191,20 +195,19 @@ def test_a_worker_sees_one_gpu(
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    spec = toys.open("store", "toy-walks")[0].spec
-    slots = divide(spec, torch.device(device), workers)
+    site = toys.open("store", "toy-walks")[0].site
+    slots = divide(site, torch.device(device), workers)
     assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == expected
-    told = {RunSpec.from_json(slot.spec_text).device for slot in slots}
-    assert told == {"cuda" if device.startswith("cuda") else "cpu"}
+    devices = {Site.from_json(slot.site_text).device for slot in slots}
+    assert devices == {"cuda" if device.startswith("cuda") else "cpu"}
 
 
-def test_threads_are_divided(toys: ToyRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    request = toys.open("store", "toy-walks")[0].spec.request
     for given, workers, expected in ((None, 3, 2), (None, 20, 1), (5, 3, 5)):
-        spec = RunSpec(request, "store", "data", threads=given)
-        for slot in divide(spec, torch.device("cpu"), workers):
-            assert RunSpec.from_json(slot.spec_text).threads == expected
+        site = Site("store", "data", threads=given)
+        for slot in divide(site, torch.device("cpu"), workers):
+            assert Site.from_json(slot.site_text).threads == expected
             assert slot.environment["OMP_NUM_THREADS"] == str(expected)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from processes.toy_sessions import ToyRuns
@@ -20,11 +19,11 @@ from recording_reporter import RecordingReporter
 from slurm_cluster import SlurmCluster, running_cluster
 from store_contents import read_results
 
-from bench.api import Session
 from bench.executors.slurm import slurm_execution
 from bench.grid.order import Outcome
-from bench.grid.site import RunSpec
-from bench.ledger.cell import DistilCell
+from bench.grid.runner import Runner
+from bench.grid.session import Session
+from bench.ledger.cell import Cell, DistilCell
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
@@ -61,11 +60,10 @@ def begin(stop: Stop) -> Iterator[Begin]:
 
 def go(session: Session, *options: str, detach: bool = False, judge: bool = False) -> Outcome:
     """Run on SLURM; without ``judge``, distil only."""
-    make = slurm_execution(["poll=0.3", *options], detach=detach)
+    submit = slurm_execution(["poll=0.3", *options], detach=detach)
 
-    def execute(runner: Any, spec: RunSpec) -> Callable[[Any], None]:
-        work = make(runner, spec)
-        return lambda cells: work([c for c in cells if judge or isinstance(c, DistilCell)])
+    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
+        submit(runner, [c for c in cells if judge or isinstance(c, DistilCell)])
 
     return session.run(execute=execute)
 

@@ -160,7 +160,7 @@ def test_whoever_is_last_in_a_chain_is_told_first_what_it_waits_for(
     store = Store(tmp_path)
     batch = new_batch(store, ["gan", "dim", "judged-1", "judged-2", "late"])
     waits = {"dim": "gan", "judged-1": "dim", "judged-2": "dim", "late": "early"}
-    submitted = submit(store, batch, "", SlurmOptions(), waits, {"early": "3_4"})
+    submitted = submit(store, batch, "", {}, SlurmOptions(), waits, {"early": "3_4"})
     assert [command[2:] for command in said] == [
         ("JobId=7_[2,3]", "Dependency=afterany:7_1"),
         ("JobId=7_[1]", "Dependency=afterany:7_0"),
@@ -185,7 +185,7 @@ def test_what_cannot_be_ordered_is_cancelled(
     monkeypatch.setattr("bench.executors.slurm_submit._sbatch", lambda *rest: "7")
     store = Store(tmp_path)
     with pytest.raises(BenchError, match="scontrol failed"):
-        submit(store, new_batch(store, ["a", "b"]), "", SlurmOptions(), {"b": "a"}, {})
+        submit(store, new_batch(store, ["a", "b"]), "", {}, SlurmOptions(), {"b": "a"}, {})
     assert commands == ["scontrol", "scancel"]
     assert load_batches(store) == []
 

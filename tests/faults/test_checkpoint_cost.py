@@ -22,7 +22,7 @@ from bench.distilled.image_set import ImageSet
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.training import Recipe, Training, initial_network
-from bench.grid.control import CHECKPOINT_EVERY
+from bench.grid.site import CHECKPOINT_EVERY
 from bench.ledger.checkpoint import Checkpoint
 from methods.dim import DiM
 from methods.dm import DM

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench.api import Session, open_session
 from bench.cli import main
 from bench.cli.live import format_seconds
 from bench.evaluation.protocols import get_protocol
 from bench.grid.expand import Request
 from bench.grid.order import plan
-from bench.grid.site import RunSpec
+from bench.grid.session import Session, open_session
+from bench.grid.site import Site
 
 SMALL = {"archs": ["convnet1(width=4)"], "eval_nets": 1, "profile": "smoke"}
 
 
 def session(store: Path, data_dir: Path, **changes) -> Session:
     request = Request(datasets=["digits"], **{**SMALL, **changes})
-    return open_session(RunSpec(request, str(store), str(data_dir), "cpu"))
+    return open_session(request, Site(str(store), str(data_dir), "cpu"))
 
 
 def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:

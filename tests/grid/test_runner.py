@@ -11,7 +11,7 @@ import pytest
 from run_digits import accuracies, run_digits
 
 from bench.datasets.real_set import RealSet
-from bench.grid.runner import Runner
+from bench.grid.site import OpenSite
 from bench.ledger.frames import load_failures
 from bench.ledger.lock import cell_lock
 from bench.registry.registry import METHODS
@@ -98,13 +98,13 @@ def test_what_is_tried_again_elsewhere_condemns_nobody(toys, tmp_path, data_dir)
 def test_data_that_changed_since_the_run_began_are_refused(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
-    split = Runner.split
+    split = OpenSite.split
 
-    def imported_anew(self: Runner, dataset: str, part: str) -> RealSet:
+    def imported_anew(self: OpenSite, dataset: str, part: str) -> RealSet:
         real = split(self, dataset, part)
         return replace(real, sha256="0" * 64) if part == "test" else real
 
-    monkeypatch.setattr(Runner, "split", imported_anew)
+    monkeypatch.setattr(OpenSite, "split", imported_anew)
     frame, view = run_digits(tmp_path, data_dir, "toy-first", 1)
     assert len(frame) == 0
     assert (view.count("ok"), view.count("failed")) == (1, 1)

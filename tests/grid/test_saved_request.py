@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from bench.grid.expand import Request
-from bench.grid.saved_request import rebuild_spec
-from bench.grid.site import RunSpec
+from bench.grid.saved_request import reopen_request
+from bench.grid.site import Site
 from bench.ledger.requests import RequestedCell, SavedRequest
 from bench.support.errors import BenchError
 
 
 def saved(**changes: Any) -> SavedRequest:
-    spec = RunSpec(Request(["random"], ["digits"], [1]), "store", "data", command="bench run")
+    site = asdict(Site("store", "data", command="bench run"))
+    request = asdict(Request(["random"], ["digits"], [1]))
+    spec = json.loads(json.dumps({**site, "request": request}))
     cells = (RequestedCell("d1", "distil", "random", "digits", "random", None, None),)
-    return SavedRequest({**json.loads(spec.to_json()), **changes}, cells, "2026-01-01")
+    return SavedRequest({**spec, **changes}, cells, "2026-01-01")
 
 
 def test_a_request_is_rebuilt_without_its_plugins() -> None:
     asked = saved(plugins=["/evil.py"], threads=2)
-    spec = rebuild_spec(asked, store="here")
-    assert (spec.store, spec.plugins, spec.threads) == ("here", (), 2)
-    assert spec.request == Request(
+    request, site = reopen_request(asked, store="here")
+    assert (site.store, site.plugins, site.threads) == ("here", (), 2)
+    assert request == Request(
         **{**saved().spec["request"], "methods": ["random"], "datasets": ["digits"]}
     )
-    assert rebuild_spec(asked, plugins=("mine.py",)).plugins == ("mine.py",)
+    assert reopen_request(asked, plugins=("mine.py",))[1].plugins == ("mine.py",)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,7 @@ def test_a_request_is_rebuilt_without_its_plugins() -> None:
 def test_what_no_run_leaves_is_refused(field: str, value: Any, words: str) -> None:
     request = {**saved().spec["request"], field: value}
     with pytest.raises(BenchError, match=f"cannot be run again: .*{words}"):
-        rebuild_spec(saved(request=request))
+        reopen_request(saved(request=request))
 
 
 @pytest.mark.parametrize(
@@ -55,4 +58,4 @@ def test_what_no_run_leaves_is_refused(field: str, value: Any, words: str) -> No
 )  # fmt: skip
 def test_surroundings_that_no_run_leaves_are_refused(field: str, value: Any) -> None:
     with pytest.raises(BenchError, match="cannot be run again"):
-        rebuild_spec(saved(**{field: value}))
+        reopen_request(saved(**{field: value}))

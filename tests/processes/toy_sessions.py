@@ -14,10 +14,10 @@ from processes.wait_until import PATIENCE, wait_until
 from recording_reporter import RecordingReporter
 from store_contents import read_results
 
-from bench.api import Session, open_session
-from bench.grid.control import Control
 from bench.grid.expand import Request
-from bench.grid.site import RunSpec
+from bench.grid.reporter import Control
+from bench.grid.session import Session, open_session
+from bench.grid.site import Site
 from bench.support.stopping import Stop
 
 TOYS = Path(__file__).parents[1] / "executors/toy_methods.py"
@@ -46,12 +46,12 @@ class ToyRuns:
         """Open a run, and return what will be seen of it too."""
         settings = {"ipcs": [1], "archs": [ARCH], "eval_nets": 1, "profile": "smoke", **more}
         request = Request(methods=methods, datasets=["digits"], **settings)
-        spec = RunSpec(
-            request, str(self.folder / store), str(self.data_dir), "cpu", (str(TOYS),),
+        site = Site(
+            str(self.folder / store), str(self.data_dir), "cpu", (str(TOYS),),
             checkpoint_every=0, threads=1,
         )  # fmt: skip
         seen = RecordingReporter()
-        return open_session(spec, Control(seen, stop or Stop(PATIENCE))), seen
+        return open_session(request, site, Control(seen, stop or Stop(PATIENCE))), seen
 
     def start(self, store: str, *methods: str, **options: str) -> subprocess.Popen[str]:
         """Start ``bench run``, with what it says on a pipe."""

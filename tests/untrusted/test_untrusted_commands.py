@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bench.datasets.zca import ZCA
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load_tensors, save, save_tensors
 from bench.grid.expand import Request
-from bench.grid.site import RunSpec
+from bench.grid.site import Site
 from bench.ledger.store import Store
 
 SPEC = DatasetSpec("digits", 2, 1, 4, 4, (0.5,), (0.25,), flip=False)
@@ -226,13 +227,14 @@ def _request(store: Store, **changes: Any) -> None:
     """Leave a request whose only cell was never reached."""
     plugin = store.root / "evil.py"
     plugin.write_text(f"import os\nos.mkdir({str(store.root / 'executed')!r})\n")
-    spec = RunSpec(
-        Request(["evil"], ["digits"], (1,)), str(store.root), str(store.root / "data"),
+    site = Site(
+        str(store.root), str(store.root / "data"),
         plugins=(str(plugin),), command=f"bench run {ESCAPES}",
     )  # fmt: skip
+    request = Request(["evil"], ["digits"], (1,))
     cell = {"id": "c9", "kind": "evaluate", "title": ESCAPES, "dataset": "digits",
             "method": "evil", "rests_on": None, "seconds": None}  # fmt: skip
-    text = {**json.loads(spec.to_json()), **changes}
+    text = {**asdict(site), "request": asdict(request), **changes}
     data = {"spec": text, "cells": [cell], "asked": "2025-01-01T00:00:00+00:00"}
     (store.root / "requests").mkdir()
     (store.root / "requests" / "0123.json").write_text(json.dumps(data))

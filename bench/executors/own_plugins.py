@@ -1,0 +1,56 @@
+"""Plugins that only this process knows: no other process can compute with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.grid.order import dependencies
+from bench.grid.site import Site
+from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.networks.architecture import registered_name
+from bench.registry.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
+from bench.support.errors import BenchError
+
+
+def own_plugins(cells: Sequence[Cell], site: Site) -> list[str]:
+    """Return what cells use that was registered by hand in this process, as ``method 'x'``.
+
+    Every process knows the entry points and the site's plugin files.
+    """
+    files = {str(Path(path).resolve()) for path in site.plugins}
+    distil = [made for cell in cells for made in dependencies(cell)]
+    distil += [cell for cell in cells if isinstance(cell, DistilCell)]
+    archs = [made.arch for made in distil if made.arch is not None]
+    archs += [cell.arch for cell in cells if isinstance(cell, EvaluateCell)]
+    used: list[tuple[Registry[type[Any]], list[str]]] = [
+        (METHODS, [made.method for made in distil]),
+        (ARCHITECTURES, [_family(arch) for arch in archs]),
+        (DATASETS, [made.dataset for made in distil]),
+        (GENERATORS, GENERATORS.names()),  # a cell does not say which ones its method uses
+    ]
+    return [
+        f"{registry.kind} '{name}'"
+        for registry, names in used
+        for name in dict.fromkeys(names)
+        if registry.is_by_hand(name, files)
+    ]
+
+
+def refuse_own_plugins(cells: Sequence[Cell], site: Site) -> None:
+    """Raise an error if other processes cannot compute some cells.
+
+    Raises:
+        BenchError: naming the plugins.
+    """
+    names = own_plugins(cells, site)
+    if names:
+        raise BenchError(
+            f"{', '.join(names)} is known to this process only, not to those that compute: give "
+            "its file as a plugin, or compute in this process"
+        )
+
+
+def _family(arch: str) -> str:
+    return registered_name(arch.partition("(")[0].strip().lower())

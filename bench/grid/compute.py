@@ -1,0 +1,274 @@
+"""One cell: the only place where distillation and evaluation meet the ledger."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from bench.datasets.real_set import RealSet
+from bench.distillation.context import Start
+from bench.distillation.distil import distil
+from bench.distillation.tasks import load_method
+from bench.evaluation.evaluate import evaluate, with_distil_cost
+from bench.evaluation.protocols import get_protocol
+from bench.grid.reporter import Control
+from bench.grid.site import OpenSite
+from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.ledger.cell_state import read_state
+from bench.ledger.checkpoint import Checkpoint
+from bench.ledger.labels import summary
+from bench.ledger.lock import cell_lock
+from bench.ledger.recording import make_record
+from bench.ledger.shared import SharedFolder
+from bench.ledger.store import Store
+from bench.support.attempt import Attempt
+from bench.support.errors import CannotWriteError
+from bench.support.failure_reasons import CellFailedError, explain
+from bench.support.outcomes import plain
+from bench.support.stopping import Interrupted
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended.
+
+    Attributes:
+        status: ``ok``; ``cached`` if it was done before; ``failed``; ``skipped`` if the method
+            declines it; ``busy`` if another process is working on it or on what it depends on;
+            ``stopped`` if it ended early and can be resumed.
+        text: the result in a few words, or the reason.
+        seconds: of wall time.
+    """
+
+    status: str
+    text: str = ""
+    seconds: float = 0.0
+
+
+CACHED = Ending("cached")
+BUSY = Ending("busy", "another process is working on it")
+
+
+def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Ending:
+    """Compute a cell, unless it is done, and record the result or the failure.
+
+    Args:
+        cell: what to compute.
+        ledger: where its record, artefact and checkpoint are.
+        site: where and how to compute it.
+        control: hears of its start and progress, and may stop it.
+
+    Raises:
+        Interrupted: ``control.stop`` asked for it; the checkpoint has what was done.
+        CannotWriteError: the disk is full, or the store cannot be written.
+    """
+    if is_done(ledger, cell):
+        return CACHED
+    if not _can_start(ledger, cell):
+        return BUSY
+    with cell_lock(ledger.folder(cell.id)) as held:
+        if not held:
+            return BUSY
+        if is_done(ledger, cell):  # by another process, just before it released the lock
+            return CACHED
+        return _Computation(cell, ledger, site, control).run()
+
+
+def is_done(ledger: Store, cell: Cell) -> bool:
+    """Return whether the store holds a cell's result and the files that belong to it."""
+    return read_state(ledger, cell.id).is_complete
+
+
+def write_record(
+    cell: Cell,
+    status: str,
+    reason: str | None,
+    parts: dict[str, Any],
+    ledger: Store,
+    site: OpenSite,
+) -> None:
+    """Write the record of a cell that ended now.
+
+    Raises:
+        CannotWriteError: the disk is full, or the store cannot be written.
+    """
+    record = make_record(cell, status, reason, parts, site.device, site.data_dir, site.site.command)
+    ledger.write(record)
+
+
+def write_failure(cell: Cell, ending: Ending, ledger: Store, site: OpenSite) -> None:
+    """Write the record of a failed cell; its checkpoint stays."""
+    parts = {"cost": {"seconds": ending.seconds}}
+    write_record(cell, ending.status, ending.text, parts, ledger, site)
+
+
+def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
+    """Return a cell's checkpoint; what is wrong with it is reported as a note."""
+    return ledger.checkpoint(cell.id, site.site.checkpoint_every, control.reporter.note)
+
+
+def _can_start(ledger: Store, cell: Cell) -> bool:
+    """Return whether what a cell depends on is done, or has failed."""
+    needed = cell.dependency
+    if needed is None or is_done(ledger, needed):
+        return True
+    return read_state(ledger, needed.id).reason is not None
+
+
+class _DependencyBusyError(Exception):
+    """Another process is working on what a cell depends on; nothing is recorded."""
+
+
+@dataclass
+class _Computation:
+    """A cell whose lock this process holds."""
+
+    cell: Cell
+    ledger: Store
+    site: OpenSite
+    control: Control
+
+    def run(self) -> Ending:
+        """Compute the cell and record how it ended."""
+        self.control.reporter.start(self.cell)
+        self.ledger.sweep(self.cell.id)
+        self.ledger.write_request(self.cell.id, self.cell.identity)
+        started = time.perf_counter()
+        try:
+            self._prepare_dependency()
+            parts = self._parts()
+        except _DependencyBusyError:
+            return BUSY
+        except (Interrupted, CannotWriteError):  # where nothing can be written, nothing is recorded
+            raise
+        except (Exception, SystemExit) as error:  # a plugin must not end the run with sys.exit()
+            self.ledger.log(self.cell.id, traceback.format_exc())
+            ending = Ending("failed", explain(error), time.perf_counter() - started)
+            write_failure(self.cell, ending, self.ledger, self.site)
+            return ending
+        write_record(self.cell, "ok", None, parts, self.ledger, self.site)
+        self._checkpoint().remove()
+        return Ending("ok", summary(parts["result"]), time.perf_counter() - started)
+
+    def _prepare_dependency(self) -> None:
+        """Check what the cell depends on; compute it again if its files are damaged.
+
+        Raises:
+            CellFailedError: it failed.
+        """
+        needed = self.cell.dependency
+        if needed is None:
+            return
+        if self.ledger.set_aside_damaged_artefact(needed.id):
+            ending = compute(needed, self.ledger, self.site, self.control)
+            self.control.reporter.finish(needed, ending.status, ending.text, ending.seconds)
+        state = read_state(self.ledger, needed.id)
+        if state.reason is not None:
+            raise CellFailedError(f"it needs '{needed.title}', which failed: {state.reason}")
+        if not state.is_complete:
+            raise _DependencyBusyError
+
+    def _parts(self) -> dict[str, Any]:
+        """Return the result, budget and cost of the cell."""
+        if isinstance(self.cell, EvaluateCell):
+            return self._evaluate(self.cell)
+        return self._distil(self.cell)
+
+    def _distil(self, cell: DistilCell) -> dict[str, Any]:
+        _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
+        made = distil(
+            cell.method,
+            self._split(cell, "train"),
+            ipc=cell.ipc,
+            arch=cell.arch or "convnet3",
+            seed=cell.seed,
+            params=cell.params,
+            precision=cell.precision,
+            start=self._start(cell.prerequisite),
+            attempt=self._attempt("steps"),
+        )
+        made.distilled.provenance = {"cell": cell.identity, "id": cell.id}
+        files = self.ledger.keep_artefact(cell.id, made.distilled, made.byproducts)
+        return {
+            "result": {**plain(made.result), **files},
+            "budget": plain(made.budget),
+            "cost": plain(made.cost),
+        }
+
+    def _evaluate(self, cell: EvaluateCell) -> dict[str, Any]:
+        protocol = get_protocol(cell.protocol)
+        _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
+        distilled, _ = self.ledger.load_artefact(cell.distil.id, self.site.device)
+        evaluation = evaluate(
+            distilled,
+            self._split(cell.distil, "test"),
+            ipc=cell.ipc,
+            mode=cell.mode,
+            arch=cell.arch,
+            protocol=cell.protocol,
+            seeds=cell.nets,
+            seed=cell.distil.seed,
+            precision=cell.precision,
+            random_seed=cell.distil.random_seed,
+            attempt=self._attempt("epochs"),
+        )
+        evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
+        return {
+            "result": plain(evaluation.result),
+            "budget": plain(evaluation.budget),
+            "cost": plain(evaluation.cost),
+        }
+
+    def _start(self, cell: DistilCell | None) -> Start | None:
+        """Return a finished distilled set as the start of another."""
+        if cell is None:
+            return None
+        artefact = self.ledger.load_artefact(cell.id, self.site.device)
+        return Start(*artefact, *self._total_cost(cell))
+
+    def _total_cost(self, cell: DistilCell) -> tuple[float, int]:
+        """Return the seconds and steps that a distilled set took from nothing."""
+        record = self.ledger.read(cell.id)
+        cost = record.cost if record is not None else {}
+        return cost.get("total_seconds", 0.0), cost.get("total_steps", 0)
+
+    def _attempt(self, unit: str) -> Attempt:
+        cell, reporter = self.cell, self.control.reporter
+        return Attempt(
+            checkpoint=self._checkpoint(),
+            stop=self.control.stop,
+            progress=lambda done, total, scalars: reporter.progress(
+                cell, done, total, unit, scalars
+            ),
+            shared=SharedFolder(self.ledger.root, self.site.site.checkpoint_every, reporter.note),
+        )
+
+    def _checkpoint(self) -> Checkpoint:
+        return checkpoint_of(self.cell, self.ledger, self.site, self.control)
+
+    def _split(self, cell: DistilCell, part: str) -> RealSet:
+        """Return a part of the dataset that a cell's identity names.
+
+        Raises:
+            CellFailedError: the dataset was imported anew since.
+        """
+        real = self.site.split(cell.dataset, part)
+        if real.sha256 != cell.sha256:
+            raise CellFailedError(
+                f"the dataset '{cell.dataset}' is not what it was when this run began"
+            )
+        return real
+
+
+def _check_version(kind: str, name: str, asked: int, here: int) -> None:
+    """Refuse a cell of another version: a cell travels, and its process may have other code.
+
+    Raises:
+        CellFailedError: naming both versions.
+    """
+    if asked != here:
+        raise CellFailedError(
+            f"it asks for version {asked} of the {kind} '{name}', but this process has {here}"
+        )

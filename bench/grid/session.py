@@ -1,0 +1,127 @@
+"""A request on a site: checked, expanded into cells, and ready to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.datasets.library import DatasetInfo, ensure
+from bench.datasets.source import Progress, no_progress
+from bench.grid.estimate import estimate
+from bench.grid.expand import Grid, Request, build_grid
+from bench.grid.order import Outcome, narrowed, plan
+from bench.grid.reporter import Control
+from bench.grid.runner import Execute, Runner
+from bench.grid.site import OpenSite, Site
+from bench.ledger.cell import EvaluateCell
+from bench.ledger.frames import load_frames
+from bench.ledger.requests import make_request, save_request
+from bench.ledger.store import Store
+from bench.support.errors import CannotWriteError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+
+@dataclass
+class Session:
+    """A request, expanded and ready to run.
+
+    Attributes:
+        request: what the user asks for.
+        site: where and how its cells are computed.
+        grid: its cells.
+        runner: computes them.
+    """
+
+    request: Request
+    site: Site
+    grid: Grid
+    runner: Runner
+
+    @property
+    def device(self) -> torch.device:
+        """Where cells are computed."""
+        return self.runner.site.device
+
+    def missing(self) -> list[str]:
+        """Return the ids of the cells that are still to be computed."""
+        pending = self.runner.pending(self.grid)
+        return [c.id for c in plan(self.grid) if c.id in pending]
+
+    def estimate(self) -> dict[str, float]:
+        """Return estimated seconds of each missing cell, by a short measurement."""
+        return estimate(self.grid, self.runner)
+
+    def run(
+        self,
+        estimates: Mapping[str, float] | None = None,
+        execute: Execute | None = None,
+        only: Container[str] | None = None,
+    ) -> Outcome:
+        """Save the request in the store and compute what is missing.
+
+        SIGINT and SIGTERM end it after the current step, with a checkpoint.
+
+        Args:
+            estimates: seconds by cell id, where known.
+            execute: has the cells computed; by default one after the other in this process.
+            only: ids; of the missing cells only those that are, or depend on, one of them.
+
+        Raises:
+            Interrupted: a signal asked for it; a spent time budget ends the run without one.
+            BenchError: the store can no longer be written, or the executor cannot work here.
+        """
+        control = self.runner.control
+        self._save(estimates or {})
+        with control.stop.catching(control.reporter.note):
+            grid = self.grid if only is None else narrowed(self.grid, only)
+            return self.runner.run(grid, estimates, execute)
+
+    def _save(self, estimates: Mapping[str, float]) -> None:
+        """Save the request, for ``bench status`` and ``bench retry``."""
+        cells = [*plan(self.grid), *(skip.cell for skip in self.grid.skipped)]
+        values = {**asdict(self.site.with_paths()), "request": asdict(self.request)}
+        saved = make_request(json.loads(json.dumps(values)), cells, estimates)
+        try:
+            save_request(self.runner.store.root, saved)
+        except CannotWriteError as error:  # the run itself does not need it
+            self.runner.reporter.note(f"{error}; going on")
+
+    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return this request's results and failures; see :mod:`bench.ledger.frames`."""
+        cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
+        ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
+        return load_frames(self.runner.store.root, ids)
+
+
+def open_session(
+    request: Request,
+    site: Site,
+    control: Control | None = None,
+    progress: Progress = no_progress,
+) -> Session:
+    """Check a request, fetch the datasets it needs and expand it; computes nothing.
+
+    Args:
+        request: what the user asks for.
+        site: where and how to compute it; its plugin files have been loaded.
+        control: hears of the run, and may stop it.
+        progress: receives the bytes of a download.
+
+    Raises:
+        BenchError: for anything wrong with the request, the data or the store.
+    """
+    opened = OpenSite(site)
+
+    def find(name: str) -> DatasetInfo:
+        return ensure(name, opened.data_dir, progress)
+
+    grid = build_grid(request, find)
+    runner = Runner(Store(Path(site.store)), opened, control or Control())
+    runner.store.prepare()
+    return Session(request, site, grid, runner)
