@@ -169,7 +169,8 @@ def test_the_smoke_protocol_is_computed_in_this_process(toys: ToyRuns, given: li
 
 
 def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns, given: list[Cell]) -> None:
-    METHODS.register("toy-by-hand", METHODS.get("toy-walks"), "__main__")
+    by_hand = type("ByHand", (METHODS.get("toy-walks"),), {"name": "toy-by-hand"})
+    METHODS.register("toy-by-hand", by_hand, "__main__")
     here, seen = toys.open("store", "toy-by-hand", protocol="quick")
     with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
         here.run(execute=local_execution(2))
