@@ -1,1 +1,1 @@
-"""Augmentation of normalised images: differentiable, seeded by generators, shared at will."""
+"""Augmentation of normalised images, differentiable and seeded by the caller's generators."""

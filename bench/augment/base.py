@@ -1,8 +1,8 @@
-"""What every DSA operation is: a Kornia augmentation whose parameters come from a given generator.
+"""The base of DSA operations: Kornia augmentations with parameters from a given generator.
 
-Kornia draws parameters from torch's global state. Here they are drawn by :meth:`Operation.draw`
-from a generator that the caller owns, with one row per image, or a single row that every image of
-a batch of any size shares.
+Kornia draws parameters from torch's global state, which would make results depend on everything
+else that draws. :meth:`Operation.draw` draws them from the caller's generator instead, with one row
+per image, or a single row that all images of a batch share.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Params = dict[str, Tensor]
 
 
 class Operation(RigidAffineAugmentationBase2D, ABC):
-    """A Kornia augmentation that always applies and that replays parameters drawn elsewhere.
+    """A Kornia augmentation that is always applied, at parameters that the caller drew.
 
-    A concrete operation also inherits Kornia's intensity or geometric base and defines
-    :meth:`draw` and :meth:`augment`. Images are in normalised units: nothing is clamped and zero
-    is the mean colour.
+    A concrete operation also inherits Kornia's intensity or geometric base, and defines
+    :meth:`draw` and :meth:`augment`. Images are in normalised units: values are not clamped, and
+    zero is the mean colour.
 
     Args:
-        generator: used if the module is called without ``params``.
-        same_on_batch: such a call draws one row for the whole batch.
+        generator: draws the parameters of calls without ``params``.
+        same_on_batch: whether such a call draws one row for the whole batch.
     """
 
     def __init__(
@@ -40,23 +40,23 @@ class Operation(RigidAffineAugmentationBase2D, ABC):
         """Draw parameters for images of ``shape`` ``(C, H, W)``.
 
         Returns:
-            Tensors ``(rows,)`` on the generator's device, as Kornia's ``forward(x, params=...)``
-            takes them; with one row they fit a batch of any size.
+            Tensors ``(rows,)`` on the generator's device, in the form of Kornia's
+            ``forward(x, params=...)``; a single row fits a batch of any size.
         """
 
     @abstractmethod
     def augment(self, images: Tensor, params: Params) -> Tensor:
-        """Return ``(N, C, H, W)`` images transformed, in their dtype, differentiably."""
+        """Return the transformed images ``(N, C, H, W)``, in their dtype, differentiable."""
 
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
-        """Draw for Kornia's ``forward``.
+        """Draw the parameters of a call of Kornia's ``forward``.
 
         Raises:
-            ValueError: if the module was built without a generator.
+            ValueError: the module was built without a generator.
         """
         if self.generator is None:
             name = type(self).__name__
-            raise ValueError(f"{name} draws from no global state: give it a generator or params")
+            raise ValueError(f"{name} does not draw from global state: give a generator or params")
         n, channels, height, width = batch_shape
         rows = 1 if self.same_on_batch else n
         return self.draw(rows, (channels, height, width), self.generator)
@@ -84,5 +84,5 @@ def integers(rows: int, low: int, high: int, generator: torch.Generator) -> Tens
 
 
 def per_image(values: Tensor, images: Tensor) -> Tensor:
-    """Shape ``(rows,)`` to broadcast over ``(N, C, H, W)``, in the images' dtype."""
+    """Return ``(rows,)`` values in a shape that broadcasts over ``(N, C, H, W)`` images."""
     return values.to(images.dtype).view(-1, 1, 1, 1)

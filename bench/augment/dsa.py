@@ -25,13 +25,13 @@ MODES = ("single", "all")
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """The parameters of one call.
+    """The parameters of one augmentation of a batch.
 
     Attributes:
-        n: images it was drawn for.
+        n: the number of images.
         shape: their ``(C, H, W)``.
-        shared: one row of parameters serves every image of a batch of any size.
-        operations: the strategy's names that apply, in order.
+        shared: whether one row of parameters applies to all images, so that any batch size fits.
+        operations: the names of the operations to apply, in order.
         steps: the Kornia augmentations with their parameters, in order; each replays as
             ``augmentation(images, params=params)``.
     """
@@ -44,19 +44,19 @@ class Draw:
 
 
 class DSA:
-    """Draws augmentation parameters from a generator and applies them, differentiably.
+    """An augmentation strategy: draws parameters from a generator and applies them, differentiably.
 
     Images are float ``(N, C, H, W)`` in normalised units, of any floating dtype; the result has
     the same shape and dtype. Ranges are the paper's (see :mod:`bench.augment.operations`).
 
     Args:
         strategy: names from ``color, crop, cutout, flip, scale, rotate`` joined by ``_``; empty or
-            ``none`` leaves images as they are.
+            ``none`` leaves images unchanged.
         mode: ``single`` applies one operation per call, the same for the whole batch, drawn
             uniformly from the strategy; ``all`` applies every one in the strategy's order.
 
     Raises:
-        UnknownNameError: for an unknown operation or mode.
+        UnknownNameError: an operation or the mode is unknown.
     """
 
     def __init__(self, strategy: str = FULL_STRATEGY, mode: str = "single") -> None:
@@ -73,7 +73,7 @@ class DSA:
     def for_dataset(
         cls, spec: DatasetSpec, strategy: str = FULL_STRATEGY, mode: str = "single"
     ) -> DSA:
-        """Return the strategy, without flip where a mirrored image loses its label."""
+        """Return the strategy for a dataset, without flip if a mirrored image loses its label."""
         names = [name for name in parse_strategy(strategy) if spec.flip or name != "flip"]
         return cls("_".join(names), mode)
 
@@ -87,14 +87,14 @@ class DSA:
     ) -> Draw:
         """Draw the parameters of one call.
 
-        In ``single`` mode the operation follows from the generator's state, read on the host, so
-        nothing waits for the device; not while a CUDA graph is being captured.
+        In ``single`` mode the operation is derived from the generator's state, which the host can
+        read without waiting for the device. Must not be called while a CUDA graph is captured.
 
         Args:
-            n: images in the batch.
+            n: the number of images in the batch.
             shape: ``(C, H, W)`` of an image.
             generator: on the images' device.
-            shared: one set of parameters for all images, so that the draw fits any batch size.
+            shared: whether to draw one set of parameters for all images, for any batch size.
         """
         chosen = self.operations
         if self.mode == "single" and len(chosen) > 1:
@@ -107,15 +107,15 @@ class DSA:
     def apply(self, images: Tensor, draw: Draw) -> Tensor:
         """Transform a batch at the parameters of ``draw``.
 
-        Kornia's ``apply_transform`` is called as its replay would, but without the module keeping
-        the batch and the parameters of the last call.
+        Kornia's ``apply_transform`` is called directly, because its ``forward`` would store the
+        batch and the parameters in the module.
 
         Args:
             images: ``(N, C, H, W)``, ``N`` any number for a shared draw, else ``draw.n``.
             draw: from :meth:`draw`.
 
         Raises:
-            ValueError: if the batch does not fit the draw.
+            ValueError: the batch does not fit the draw.
         """
         if tuple(images.shape[1:]) != draw.shape or not (draw.shared or len(images) == draw.n):
             size = "N" if draw.shared else draw.n
@@ -128,7 +128,7 @@ class DSA:
     def __call__(
         self, images: Tensor, generator: torch.Generator, *, shared: bool = False
     ) -> Tensor:
-        """Draw and apply in one call; ``generator`` is on the images' device."""
+        """Draw and apply in one call; ``generator`` must be on the images' device."""
         n, channels, height, width = images.shape
         draw = self.draw(n, (channels, height, width), generator, shared=shared)
         return self.apply(images, draw)
@@ -138,10 +138,10 @@ class DSA:
 
 
 def parse_strategy(strategy: str) -> tuple[str, ...]:
-    """Split a strategy into known names, in its order; empty or ``none`` has none.
+    """Split a strategy into the names of its operations; empty or ``none`` has none.
 
     Raises:
-        UnknownNameError: a :class:`bench.support.errors.BenchError`, for an unknown operation.
+        UnknownNameError: an operation is unknown.
     """
     if strategy.lower() in ("", "none"):
         return ()
@@ -153,10 +153,10 @@ def parse_strategy(strategy: str) -> tuple[str, ...]:
 
 
 def _index(generator: torch.Generator, count: int) -> int:
-    """Pick from ``range(count)`` by a hash of the generator's state, which lives on the host.
+    """Pick from ``range(count)`` by a hash of the generator's state, which is on the host.
 
-    Drawing a number on the device and reading it would make the host wait for every kernel that
-    is queued. The parameters drawn next move the state on, so the next pick is another.
+    Drawing a number on the device and reading it would make the host wait for all queued kernels.
+    The parameters that are drawn next advance the state, so the next pick differs.
     """
     state = generator.get_state().numpy().tobytes()
     return int.from_bytes(hashlib.sha256(state).digest()[:8], "big") % count

@@ -2,7 +2,7 @@
 
 Each is an affine map from output to input positions, in the normalised coordinates of
 :func:`torch.nn.functional.affine_grid` (``align_corners=False``: -1 and 1 are the image's edges).
-What comes from outside the image is zero, the mean colour of a normalised image.
+Pixels from outside the image are zero, the mean colour of a normalised image.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ ROTATE_DEGREES = 15.0
 
 
 class AffineOperation(Operation, GeometricAugmentationBase2D):
-    """Base of the operations that move pixels; samples bilinearly unless a subclass knows better.
+    """The base of operations that move pixels; it samples bilinearly.
 
-    Images of less than single precision are sampled in float32 and rounded once.
+    A subclass overrides :meth:`augment` where an exact transform exists. Images of less than single
+    precision are sampled in float32 and rounded once.
     """
 
-    # Kornia then makes ``transform_matrix`` when it is asked for, not in every call.
+    # Kornia then computes ``transform_matrix`` only when it is read, not in every call.
     _compute_matrix_lazily = True
 
     @abstractmethod
@@ -55,7 +56,7 @@ class AffineOperation(Operation, GeometricAugmentationBase2D):
         theta = self.theta(params, height, width).to(input.dtype)
         linear, shift = theta[:, :, :2], theta[:, :, 2:]
         size = theta.new_tensor([width, height])
-        # pixel p lies at (2 p + 1) / size - 1
+        # Pixel p lies at (2 p + 1) / size - 1 in normalised coordinates.
         linear = linear * size.view(2, 1) / size
         centre = ((size - 1) / 2).view(2, 1)
         shift = shift * size.view(2, 1) / 2 + centre - linear @ centre
@@ -66,9 +67,10 @@ class AffineOperation(Operation, GeometricAugmentationBase2D):
 
 
 class Crop(AffineOperation):
-    """Translate by whole pixels, each axis on its own, up to an eighth of the size (rounded).
+    """Translate by whole pixels, independently along each axis, up to an eighth of the size.
 
-    The padded-then-cropped image of the paper: what leaves the frame is lost, zeros come in.
+    The same as padding and cropping, as in the paper: pixels that leave the frame are lost, and
+    zeros enter.
     """
 
     def draw(self, rows: int, shape: tuple[int, int, int], generator: torch.Generator) -> Params:
@@ -99,7 +101,7 @@ class Crop(AffineOperation):
 
 
 class Flip(AffineOperation):
-    """Mirror left to right with probability one half."""
+    """Mirror the image left to right with probability one half."""
 
     def draw(self, rows: int, shape: tuple[int, int, int], generator: torch.Generator) -> Params:  # noqa: ARG002
         """Draw ``flip``: bool ``(rows,)``."""
@@ -117,10 +119,10 @@ class Flip(AffineOperation):
 
 
 class Scale(AffineOperation):
-    """Shrink or enlarge about the centre, each axis by its own factor in [1/1.2, 1.2).
+    """Scale about the centre, each axis by its own factor in [1/1.2, 1.2).
 
-    A factor above 1 shrinks: it multiplies the output position to give the input position. The
-    two factors are independent draws, also when a batch shares them.
+    A factor above 1 shrinks the image: it multiplies the output position to give the input
+    position. The two factors are drawn independently, also when a batch shares them.
     """
 
     def draw(self, rows: int, shape: tuple[int, int, int], generator: torch.Generator) -> Params:  # noqa: ARG002
@@ -137,10 +139,10 @@ class Scale(AffineOperation):
 
 
 class Rotate(AffineOperation):
-    """Turn about the centre by up to 15 degrees either way.
+    """Rotate about the centre by up to 15 degrees in either direction.
 
-    A positive angle turns the picture anticlockwise as displayed. The turn is made in normalised
-    coordinates, as in the authors' code, so an image that is not square is sheared a little.
+    A positive angle rotates the displayed image anticlockwise. The rotation is one of normalised
+    coordinates, as in the authors' code, so an image that is not square is sheared slightly.
     """
 
     def draw(self, rows: int, shape: tuple[int, int, int], generator: torch.Generator) -> Params:  # noqa: ARG002
@@ -155,23 +157,24 @@ class Rotate(AffineOperation):
 
 
 def _reach(size: int) -> int:
+    """Return the largest translation along a side of ``size`` pixels, rounded half up."""
     return int(size * CROP_RATIO + 0.5)
 
 
 def _rows(*entries: Tensor) -> Tensor:
-    """Stack six ``(rows,)`` entries, row by row, to ``(rows, 2, 3)``."""
+    """Stack six ``(rows,)`` entries, row by row, into ``(rows, 2, 3)``."""
     return torch.stack(entries, 1).view(-1, 2, 3)
 
 
 def _grid(theta: Tensor, height: int, width: int) -> Tensor:
     """Return ``affine_grid`` of ``theta``: ``(rows, H, W, 2)``.
 
-    Row and column parts are added by broadcasting, x and y as planes of their own: some twenty
-    times as fast as the matrix product on a CPU, and sampled as fast.
+    The parts of rows and columns are added by broadcasting, with x and y in separate planes. On a
+    CPU this is about twenty times as fast as the matrix product of ``affine_grid``.
     """
-    of_x, of_y, shift = theta.unsqueeze(-1).unbind(2)
-    across = of_x * _centres(width, theta) + shift
-    down = of_y * _centres(height, theta)
+    x_column, y_column, shift = theta.unsqueeze(-1).unbind(2)
+    across = x_column * _centres(width, theta) + shift
+    down = y_column * _centres(height, theta)
     return (across.unsqueeze(2) + down.unsqueeze(3)).permute(0, 2, 3, 1)
 
 

@@ -1,6 +1,6 @@
 """The DSA operations that move no pixel: brightness, saturation, contrast and cutout.
 
-Kornia's own classes of these names clamp to [0, 1], which normalised images leave.
+Kornia's own classes of these names clamp to [0, 1], but normalised images have values outside.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Saturation(Operation, IntensityAugmentationBase2D):
         return {"saturation": uniform(rows, 0.0, 2.0, generator)}
 
     def augment(self, images: Tensor, params: Params) -> Tensor:
-        """Return ``(x - m) * saturation + m``, ``m`` the mean over channels; grey stays as is."""
+        """Return ``(x - m) * saturation + m``, ``m`` the mean over channels; grey is unchanged."""
         if images.shape[1] == 1:
             return images
         return _spread(images, images.mean(1, keepdim=True), params["saturation"])
@@ -55,9 +55,9 @@ class Contrast(Operation, IntensityAugmentationBase2D):
 class Cutout(Operation, IntensityAugmentationBase2D):
     """Set a rectangle of half the height and half the width to zero, the mean colour.
 
-    Its centre is uniform over the image (over the corners between pixels, border included, if the
-    side is even; over the pixels if odd), so a part of the rectangle, up to three quarters, may
-    lie outside the image.
+    Its centre is uniform over the image: over the corners between pixels, border included, if the
+    side is even, and over the pixels if it is odd. So up to three quarters of the rectangle can lie
+    outside the image.
     """
 
     def draw(self, rows: int, shape: tuple[int, int, int], generator: torch.Generator) -> Params:
@@ -83,11 +83,12 @@ def _spread(images: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
 
 
 def _cutout_side(size: int) -> int:
+    """Return the side of the rectangle along a side of ``size`` pixels, rounded half up."""
     return int(size * CUTOUT_RATIO + 0.5)
 
 
 def _inside(centre: Tensor, size: int) -> Tensor:
-    """Whether each of ``size`` positions lies in the cut-out interval: bool ``(rows, size)``."""
+    """Return whether each of ``size`` positions lies in the interval: bool ``(rows, size)``."""
     side = _cutout_side(size)
     start = (centre - side // 2).view(-1, 1)
     position = torch.arange(size, device=centre.device)

@@ -1,4 +1,4 @@
-"""The operations a DSA strategy can name, each a sequence of Kornia augmentation classes."""
+"""The operations that a DSA strategy can name, each a sequence of Kornia augmentations."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ OPERATIONS: dict[str, tuple[type[Operation], ...]] = {
     "scale": (Scale,),
     "rotate": (Rotate,),
 }
-"""What each name in a strategy applies, in order."""
+"""The augmentations of each name in a strategy, in the order in which they are applied."""

@@ -1,4 +1,4 @@
-"""Augment several batches at once, each with parameters drawn from a generator of its own."""
+"""Augmentation of several batches at once, each with parameters from its own generator."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ def augment_together(
 ) -> list[Tensor]:
     """Return ``[dsa(batch, generator) for ...]``, computed in as few calls as the draws allow.
 
-    Each image is transformed as it would be alone. Batches that drew the same operations are
-    transformed in one call: all of them in ``all`` mode, in ``single`` mode one call for each
-    operation that was drawn. Nothing waits for the device.
+    The result is the same as for each batch alone. Batches that drew the same operations are
+    transformed in one call: all batches in ``all`` mode, and one call for each drawn operation in
+    ``single`` mode. The host never waits for the device.
 
     Args:
         dsa: the strategy.
-        batches: float ``(N, C, H, W)``, of one image shape and dtype; the sizes ``N`` may differ.
+        batches: float ``(N, C, H, W)``, of one image shape and dtype; sizes ``N`` can differ.
         generators: one per batch, on its device.
     """
     drawn = []
     for batch, generator in zip(batches, generators, strict=True):
         n, channels, height, width = batch.shape
         drawn.append(dsa.draw(n, (channels, height, width), generator))
-    alike: dict[tuple[str, ...], list[int]] = {}
+    by_operations: dict[tuple[str, ...], list[int]] = {}
     for i, draw in enumerate(drawn):
-        alike.setdefault(draw.operations, []).append(i)
+        by_operations.setdefault(draw.operations, []).append(i)
     results = list(batches)
-    for members in alike.values():
+    for members in by_operations.values():
         images = torch.cat([batches[i] for i in members])
-        seen = dsa.apply(images, _joined([drawn[i] for i in members]))
-        parts = torch.split(seen, [len(batches[i]) for i in members])
+        augmented = dsa.apply(images, _joined([drawn[i] for i in members]))
+        parts = torch.split(augmented, [len(batches[i]) for i in members])
         for i, part in zip(members, parts, strict=True):
             results[i] = part
     return results
 
 
 def _joined(draws: Sequence[Draw]) -> Draw:
-    """Return the draw of all images of draws that have the same operations."""
+    """Return one draw for all images of draws that have the same operations."""
     first = draws[0]
     steps = []
     for s, (module, params) in enumerate(first.steps):

@@ -1,1 +1,1 @@
-"""Distilled sets: what methods produce and evaluations train on."""
+"""Distilled sets: the results of methods, on which networks are trained and evaluated."""

@@ -1,4 +1,4 @@
-"""What every distilled set can do: say what it is, count its bytes, and feed a training run."""
+"""The interface of distilled sets: their description, their bytes, and their training epochs."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from bench.datasets.zca import ZCA
 
 
 class TrainingSource(Protocol):
-    """What an evaluation network is trained on, one epoch at a time."""
+    """The images on which a network is trained, one epoch at a time."""
 
     @property
     def images_per_epoch(self) -> int:
-        """Images that one epoch holds."""
+        """Return the number of images in one epoch."""
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes that must be kept to train this way (as of the set; labels apart)."""
+        """Return the bytes that must be stored to train this way, labels not counted."""
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
 
         Args:
-            generator: on the set's device; drawn from only if the source makes images on the fly.
+            generator: on the set's device; used only if the source draws new images.
 
         Returns:
             float32 ``(N, C, H, W)`` in normalised units, and int64 labels ``(N,)``.
         """
 
     def distinct_images(self, epochs: int) -> int:
-        """Count the different images that a run of ``epochs`` shows (before augmentation)."""
+        """Return how many different images ``epochs`` epochs show, before augmentation."""
 
 
 class DistilledSet(ABC):
-    """The outcome of a distillation, on a device, ready to be saved, shown and trained on.
+    """The result of a distillation, on a device: it can be saved, shown and trained on.
 
     Attributes:
         kind: the name written into the file header.
-        modes: the ways it can be judged; the first is the default.
+        modes: the modes in which it can be evaluated; the first is the default.
         spec: class count, image shape, normalisation.
-        provenance: who made it, from what (plain JSON values).
-        learning_rate: learned with the set, or ``None``; a protocol uses it instead of its own.
-        epochs: how many epochs the set asks to be trained for, or ``None``.
-        zca: the statistics that its images were whitened with; test images are whitened with them
-            too. ``None`` for the spec's mean and std.
+        provenance: the method, parameters and dataset it comes from (plain JSON values).
+        learning_rate: the rate that was learned with the set, or ``None``; a protocol uses it
+            instead of its own.
+        epochs: the number of epochs to train on the set, or ``None`` for the protocol's.
+        zca: the statistics with which its images were whitened; test images are whitened with
+            them too. ``None`` for the spec's mean and std.
     """
 
     kind: ClassVar[str]
@@ -64,19 +65,19 @@ class DistilledSet(ABC):
     @property
     @abstractmethod
     def storage_bytes(self) -> int:
-        """Bytes of the artefact (pixels or weights, ZCA statistics; labels apart)."""
+        """Return the bytes of the set: pixels or weights, and ZCA statistics, but not labels."""
 
     @abstractmethod
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:
-        """Return what a network is trained on.
+        """Return the source of a network's training epochs.
 
         Args:
             mode: one of ``modes``.
-            ipc: images per class; ``None`` only for a set that is judged whole.
+            ipc: images per class; ``None`` only for a set that is evaluated as a whole.
             generator: on the set's device; used if images must be drawn once (``frozen``).
 
         Raises:
-            ValueError: if the set cannot serve that mode or IPC.
+            ValueError: the set cannot be evaluated in that mode or at that IPC.
         """
 
     @abstractmethod
@@ -86,21 +87,21 @@ class DistilledSet(ABC):
         """Return float32 images in [0, 1], ``(num_classes, up to per_class, C, H, W)``.
 
         Args:
-            per_class: how many of each class, if there are as many.
-            generator: on the set's device; drawn from only if the source makes images on the fly.
-            classes: only the first so many; ``None`` for all.
+            per_class: the number of images of each class, if the set has as many.
+            generator: on the set's device; used only if the set draws new images.
+            classes: the number of classes, from the first; ``None`` for all.
 
         Raises:
-            ValueError: if what is stored cannot be turned into pixels.
+            ValueError: the stored values cannot be turned into pixels.
         """
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Return what the file stores, by name."""
+        """Return the tensors to save, by name."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return plain JSON values that, with the tensors, rebuild the set."""
+        """Return the plain JSON values that rebuild the set, together with the tensors."""
 
     @classmethod
     @abstractmethod
@@ -111,10 +112,10 @@ class DistilledSet(ABC):
         config: Mapping[str, Any],
         provenance: dict[str, Any],
     ) -> Self:
-        """Rebuild a set from what :meth:`tensors` and :meth:`config` gave.
+        """Rebuild a set from the results of :meth:`tensors` and :meth:`config`.
 
         Raises:
-            ValueError: if the parts do not fit together.
+            ValueError: the parts do not fit together.
         """
 
     def first_classes(self, limit: int | None) -> range:
@@ -125,8 +126,8 @@ class DistilledSet(ABC):
     def check_made_for(self, spec: DatasetSpec) -> None:
         """Raise ``ValueError`` unless the set was made from the dataset of ``spec``.
 
-        A file may claim any number of classes and any size of image, from which networks are
-        built; notes and class names may differ.
+        Networks are built from the number of classes and the size of images, and a file can claim
+        any. Notes and class names are allowed to differ.
         """
         for name in ("num_classes", "channels", "height", "width", "mean", "std", "flip"):
             ours, theirs = getattr(self.spec, name), getattr(spec, name)
@@ -136,6 +137,6 @@ class DistilledSet(ABC):
                 )
 
     def check_mode(self, mode: str) -> None:
-        """Raise ``ValueError`` unless this kind of set can be judged in ``mode``."""
+        """Raise ``ValueError`` unless this kind of set can be evaluated in ``mode``."""
         if mode not in self.modes:
             raise ValueError(f"mode '{mode}' is not one of {', '.join(self.modes)}")

@@ -1,4 +1,4 @@
-"""A digest of tensors: safetensors itself does not notice a flipped bit."""
+"""A digest of tensors, because safetensors itself does not detect a flipped bit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 
 
 def tensors_digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256, in hex, of a text and of every tensor's name, type, shape and values."""
-    found = hashlib.sha256(text.encode())
+    """Return the sha256 of a text and of every tensor's name, dtype, shape and values, in hex."""
+    digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu()
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         content: Any = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
-        found.update(content)
-    return found.hexdigest()
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""A factored set: stored images that are grids of smaller ones, enlarged when they are used.
+"""A factored set: each stored image is a grid of smaller images, which are enlarged when used.
 
 J.-H. Kim et al., "Dataset Condensation via Efficient Synthetic-Data Parameterization", ICML 2022
-("uniform multi-formation"). IPC counts stored images: one of them gives ``factor ** 2`` training
-images at no more stored bytes.
+("uniform multi-formation"). IPC counts stored images: each gives ``factor ** 2`` training images
+without storing more bytes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bench.datasets.real_set import normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.image_set import FixedSource, ImageSet
-from bench.support.files import host_memory
+from bench.support.untrusted import check_fits_memory
 
-# What completes the last row and column of parts where the factor does not divide the size.
+# The value that completes the last row and column of parts if the factor does not divide the size.
 _GREY = 0.5
 
 
@@ -33,15 +33,15 @@ def part_size(height: int, width: int, factor: int) -> tuple[int, int]:
 def decode_parts(images: Tensor, factor: int) -> Tensor:
     """Cut each image into ``factor`` by ``factor`` parts and enlarge each to the image's size.
 
-    Bilinear, as :func:`torch.nn.functional.interpolate` with ``align_corners=False``, but by
-    matrix products: their gradients are the same bits in every run, also on a GPU.
+    Bilinear, as :func:`torch.nn.functional.interpolate` with ``align_corners=False``, but computed
+    by matrix products, whose gradients are the same bits in every run, also on a GPU.
 
     Args:
         images: float ``(N, C, H, W)``, in [0, 1] units.
-        factor: parts along each side; 1 returns the images as they are.
+        factor: the number of parts along each side; 1 returns the images unchanged.
 
     Returns:
-        ``(N * factor ** 2, C, H, W)``, differentiable: image by image, its parts row by row.
+        ``(N * factor ** 2, C, H, W)``, differentiable: the parts of each image, row by row.
     """
     if factor == 1:
         return images
@@ -54,23 +54,23 @@ def decode_parts(images: Tensor, factor: int) -> Tensor:
 
 
 def _enlarging(size: int, target: int, like: Tensor) -> Tensor:
-    """Return the weights of linear interpolation: ``(size, target)``, each column of sum 1."""
+    """Return the weights of linear interpolation: ``(size, target)``, columns sum to 1."""
     one_hot = torch.eye(size, dtype=like.dtype, device=like.device).unsqueeze(0)
     return F.interpolate(one_hot, size=target, mode="linear", align_corners=False)[0]
 
 
 @dataclass
 class FactoredSet(DistilledSet):
-    """Stored grids of parts with hard labels.
+    """Stored grids of parts, with hard labels.
 
     Attributes:
-        images: float32 ``(N, C, H, W)`` in [0, 1] units, which learned images may leave; not
-            normalised.
+        images: float32 ``(N, C, H, W)``, pixels in [0, 1] units, not normalised; learned values can
+            lie outside.
         labels: int64 ``(N,)``.
-        factor: parts along each side of an image.
+        factor: the number of parts along each side of an image.
 
     Raises:
-        ValueError: if shapes, types, labels or values do not fit each other or ``spec``.
+        ValueError: shapes, types, labels or values do not fit each other or ``spec``.
     """
 
     spec: DatasetSpec
@@ -95,11 +95,11 @@ class FactoredSet(DistilledSet):
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes of the grids as stored; what they decode to is not."""
+        """Return the bytes of the grids; the decoded images are not stored."""
         return self._stored().storage_bytes
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:
-        """Return the decoded images; ``ipc`` must be the number of stored ones a class."""
+        """Return the decoded images; ``ipc`` must be the number of stored images per class."""
         labels = self._stored().source(mode, ipc, generator).labels
         decoded = normalise(decode_parts(self.images, self.factor), self.spec)
         return FixedSource(decoded, labels.repeat_interleave(self.factor**2), self.storage_bytes)
@@ -107,7 +107,7 @@ class FactoredSet(DistilledSet):
     def preview(
         self, per_class: int, generator: torch.Generator, classes: int | None = None
     ) -> Tensor:
-        """Return the first grids of each class as they are stored: all that was learned."""
+        """Return the first grids of each class as stored, which shows every learned pixel."""
         pixels = normalise(self.images, self.spec)
         return replace(self._stored(), images=pixels).preview(per_class, generator, classes)
 
@@ -130,15 +130,11 @@ class FactoredSet(DistilledSet):
         """Rebuild from a file's parts."""
         if set(tensors) != {"images", "labels"}:
             raise ValueError(f"a factored set holds images and labels, not {sorted(tensors)}")
-        made = cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
-        decoded = made.images.nbytes * made.factor**2
-        if decoded > host_memory():
-            raise ValueError(
-                f"with factor {made.factor} its {len(made.labels):,} images decode to {decoded:,} "
-                "bytes, more than this machine's memory"
-            )
-        return made
+        factored = cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
+        # A small file with a large factor would otherwise fill the memory when it is used.
+        check_fits_memory(factored.images.nbytes * factored.factor**2)
+        return factored
 
     def _stored(self) -> ImageSet:
-        """Return the grids, not normalised, as an image set, which checks and counts them."""
+        """Return the grids, not normalised, as an image set, which checks them and counts bytes."""
         return ImageSet(self.spec, self.images, self.labels, {})

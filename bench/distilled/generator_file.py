@@ -1,4 +1,4 @@
-"""Rebuilds a generator from a file without believing what the file says of its size."""
+"""The rebuilding of a generator from a file, without trust in the size that the file claims."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from bench.distilled.image_generator import ImageGenerator
 from bench.registry.registry import GENERATORS
 from bench.support.errors import BenchError
 from bench.support.seeds import global_seed
-
-# Parts (modules, weights, buffers) that a network may have beside those its file accounts for.
-_SPARE_PARTS, _PARTS_PER_WEIGHT = 1000, 10
+from bench.support.untrusted import Limit
 
 
 def build_generator(
@@ -26,28 +24,30 @@ def build_generator(
 ) -> ImageGenerator:
     """Build a registered generator with the weights of a file.
 
-    It is built without memory first: arguments that ask for other weights than the file holds are
-    refused before anything is allocated.
+    The network is first built on the ``meta`` device, without memory. Arguments that ask for other
+    weights than the file holds are refused before anything is allocated.
 
     Args:
         factory: the registered name.
         spec: the images' shape and classes.
-        arguments: what the file says the factory was called with.
+        arguments: the factory's arguments according to the file.
         weights: the file's tensors.
 
     Raises:
-        BenchError: if no such generator is registered.
-        ValueError: if the arguments are not the factory's, or the weights are not the network's.
+        BenchError: no generator of that name is registered.
+        ValueError: the factory does not accept the arguments, or the weights do not fit.
     """
     build = GENERATORS.get(factory)
     misfit = f"the weights do not fit generator '{factory}'"
     if not weights:
         raise ValueError(f"{misfit}: there are none")
     if not isinstance(arguments, dict):
-        raise ValueError(f"the arguments of generator '{factory}' are no table")
+        raise ValueError(f"the arguments of generator '{factory}' are not a table")
     try:
-        with global_seed(0):  # the weights that a fresh network draws are overwritten
-            with _unbuilt(_SPARE_PARTS + _PARTS_PER_WEIGHT * len(weights)):
+        limit = Limit.SPARE_GENERATOR_PARTS + Limit.GENERATOR_PARTS_PER_WEIGHT * len(weights)
+        # Any seed does: the weights that a new network draws are overwritten.
+        with global_seed(0):
+            with _without_memory(limit):
                 expected = build(spec, **arguments).state_dict()
             difference = _difference(expected, weights)
             if difference:
@@ -58,13 +58,13 @@ def build_generator(
         raise
     except RuntimeError as error:
         raise ValueError(f"{misfit}: {error}") from None
-    except Exception as error:  # whatever a constructor raises when it is given nonsense
+    except Exception as error:  # a constructor can raise anything if its arguments are wrong
         raise ValueError(f"generator '{factory}' cannot be built: {error!r:.300}") from error
     return network
 
 
 def _difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Say how two sets of weights differ; nothing if they have equal names, shapes and types."""
+    """Return how two sets of weights differ; empty if names, shapes and dtypes are equal."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             return f"'{name}' is missing"
@@ -80,20 +80,26 @@ def _difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 @contextmanager
-def _unbuilt(limit: int) -> Iterator[None]:
-    """Build networks without memory, quietly, and of no more than ``limit`` parts."""
+def _without_memory(limit: int) -> Iterator[None]:
+    """Build networks on the ``meta`` device in the block, of at most ``limit`` parts.
+
+    Parts are modules, weights and buffers. Warnings of constructors are hidden.
+
+    Raises:
+        ValueError: a network has more parts.
+    """
     count = 0
 
-    def one_more(*_: Any) -> None:
+    def count_part(*_: Any) -> None:
         nonlocal count
         count += 1
         if count > limit:
             raise ValueError(f"its arguments ask for more than {limit:,} layers and weights")
 
     handles = [
-        hooks.register_module_module_registration_hook(one_more),
-        hooks.register_module_parameter_registration_hook(one_more),
-        hooks.register_module_buffer_registration_hook(one_more),
+        hooks.register_module_module_registration_hook(count_part),
+        hooks.register_module_parameter_registration_hook(count_part),
+        hooks.register_module_buffer_registration_hook(count_part),
     ]
     try:
         with torch.device("meta"), warnings.catch_warnings(action="ignore"):

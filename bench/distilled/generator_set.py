@@ -1,8 +1,8 @@
-"""A generator set: weights that draw training images on the fly, for any IPC.
+"""A generator set: the weights of a network that draws training images, at any IPC.
 
-IPC of a generator is disputed, so it is judged in two modes. ``stream``: every epoch draws IPC
-fresh images per class. ``frozen``: IPC images per class are drawn once and kept, after which the
-generator is nothing but an image set.
+What IPC means for a generator is disputed, so it is evaluated in two modes. ``stream``: every
+epoch draws IPC new images per class. ``frozen``: IPC images per class are drawn once, and training
+uses them as an image set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.distilled.generator_file import build_generator
 from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 
-# Images per forward pass: keeps activations inside a CPU's cache and a GPU busy enough.
+# Images per forward pass: few enough for a CPU's cache, many enough to keep a GPU busy.
 _CHUNK = {"cpu": 32, "cuda": 1024}
 
 
@@ -30,11 +30,11 @@ class GeneratorSet(DistilledSet):
     """A trained image generator.
 
     Attributes:
-        factory: its registered name.
+        factory: the name under which it is registered.
         network: the generator, in ``eval()`` mode.
 
     Raises:
-        ValueError: if a weight is NaN or infinite.
+        ValueError: a weight is NaN or infinite.
     """
 
     spec: DatasetSpec
@@ -53,17 +53,17 @@ class GeneratorSet(DistilledSet):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights live."""
+        """Return the device of the weights."""
         return next(self.network.parameters()).device
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes of all weights and buffers as stored."""
+        """Return the bytes of all weights and buffers."""
         return sum(t.numel() * t.element_size() for t in self.tensors().values())
 
     @torch.no_grad()
     def draw(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one image per label: float32 ``(N, C, H, W)``, normalised."""
+        """Draw one image per label: float32 ``(N, C, H, W)``, in normalised units."""
         size = _CHUNK.get(labels.device.type, 256)
         parts = [self.network.sample(chunk, generator) for chunk in torch.split(labels, size)]
         return normalise((torch.cat(parts) + 1) / 2, self.spec)
@@ -73,7 +73,7 @@ class GeneratorSet(DistilledSet):
         return torch.arange(self.spec.num_classes, device=self.device).repeat_interleave(ipc)
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:
-        """Return a stream of fresh images, or a fixed draw of them."""
+        """Return a stream of new images (``stream``), or images drawn once (``frozen``)."""
         self.check_mode(mode)
         if ipc is None:
             raise ValueError("a generator set has no images of its own: name an IPC")
@@ -82,7 +82,7 @@ class GeneratorSet(DistilledSet):
         return self.freeze(ipc, generator).source("stored", ipc, generator)
 
     def freeze(self, ipc: int, generator: torch.Generator) -> ImageSet:
-        """Draw IPC images per class once and keep them as uint8 pixels."""
+        """Draw ``ipc`` images per class and return them as a set of uint8 pixels."""
         labels = self.balanced_labels(ipc)
         pixels = denormalise(self.draw(labels, generator), self.spec).mul(255).round()
         return ImageSet(self.spec, pixels.to(torch.uint8), labels, dict(self.provenance))
@@ -90,7 +90,7 @@ class GeneratorSet(DistilledSet):
     def preview(
         self, per_class: int, generator: torch.Generator, classes: int | None = None
     ) -> Tensor:
-        """Draw images as [0, 1] pixels."""
+        """Draw images and return them as pixels in [0, 1]."""
         shown = self.first_classes(classes)
         labels = self.balanced_labels(per_class)[: len(shown) * per_class]
         with torch.no_grad():
@@ -102,7 +102,7 @@ class GeneratorSet(DistilledSet):
         return dict(self.network.state_dict())
 
     def config(self) -> dict[str, Any]:
-        """Return the factory's name and arguments."""
+        """Return the factory's name and its arguments."""
         return {"factory": self.factory, "arguments": dict(self.network.config)}
 
     @classmethod
@@ -113,7 +113,7 @@ class GeneratorSet(DistilledSet):
         config: Mapping[str, Any],
         provenance: dict[str, Any],
     ) -> Self:
-        """Rebuild the network from its registered factory and load the weights."""
+        """Build the network by its registered factory and load the weights."""
         factory = str(config["factory"])
         network = build_generator(factory, spec, config["arguments"], tensors)
         device = next(iter(tensors.values())).device
@@ -122,26 +122,26 @@ class GeneratorSet(DistilledSet):
 
 @dataclass(frozen=True)
 class StreamSource:
-    """IPC fresh images per class, every epoch."""
+    """A source that draws IPC new images per class in every epoch."""
 
     set: GeneratorSet
     ipc: int
 
     @property
     def images_per_epoch(self) -> int:
-        """IPC times the number of classes."""
+        """Return IPC times the number of classes."""
         return self.ipc * self.set.spec.num_classes
 
     @property
     def storage_bytes(self) -> int:
-        """The generator's weights."""
+        """Return the bytes of the generator's weights."""
         return self.set.storage_bytes
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw an epoch."""
+        """Draw the images of one epoch."""
         labels = self.set.balanced_labels(self.ipc)
         return self.set.draw(labels, generator), labels
 
     def distinct_images(self, epochs: int) -> int:
-        """Count the draws: each is new."""
+        """Return the number of images drawn, all of which are different."""
         return epochs * self.images_per_epoch

@@ -1,4 +1,4 @@
-"""An image set: IPC stored images per class with hard labels."""
+"""An image set: stored images, usually IPC per class, with hard labels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
-
-# What a set asks of its training is believed up to here: a file must not ask for ever.
-_MOST_EPOCHS = 100_000
-_LARGEST_RATE = 1e9
+from bench.support.untrusted import Limit
 
 
 @dataclass(frozen=True)
 class FixedSource:
-    """The same images every epoch.
+    """A source of the same images in every epoch.
 
     Attributes:
         images: float32 ``(N, C, H, W)``, normalised.
         labels: int64 ``(N,)``.
-        storage_bytes: of the images as stored, and of their ZCA statistics.
+        storage_bytes: bytes of the images as stored, and of their ZCA statistics.
     """
 
     images: Tensor
@@ -35,15 +32,15 @@ class FixedSource:
 
     @property
     def images_per_epoch(self) -> int:
-        """All of them."""
+        """Return the number of images."""
         return len(self.labels)
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Return everything; draws nothing."""
+        """Return all images and labels; ``generator`` is not used."""
         return self.images, self.labels
 
     def distinct_images(self, epochs: int) -> int:
-        """Count the images; more epochs show no new ones."""
+        """Return the number of images, however many epochs there are."""
         return len(self.labels) if epochs else 0
 
 
@@ -54,10 +51,12 @@ class ImageSet(DistilledSet):
     Attributes:
         images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
         labels: int64 ``(N,)``.
-        zca: statistics by which the images are normalised, in place of the spec's mean and std.
+        learning_rate: the rate learned with the images, or ``None``.
+        epochs: the number of epochs to train on the images, or ``None``.
+        zca: the statistics that whiten the images; ``None`` for the spec's mean and std.
 
     Raises:
-        ValueError: if shapes, types, labels or values do not fit each other or ``spec``.
+        ValueError: shapes, types, labels or values do not fit each other or ``spec``.
     """
 
     spec: DatasetSpec
@@ -94,31 +93,32 @@ class ImageSet(DistilledSet):
             )
 
     def _check_training(self) -> None:
+        """Check the learning rate and the epochs, which may come from a file."""
         rate, epochs = self.learning_rate, self.epochs
         plain = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if rate is not None and not (plain and 0 < rate <= _LARGEST_RATE):
+        if rate is not None and not (plain and 0 < rate <= Limit.LEARNING_RATE):
             raise ValueError(f"learning_rate must be a positive number, not {rate!r:.50}")
         whole = isinstance(epochs, int) and not isinstance(epochs, bool)
-        if epochs is not None and not (whole and 1 <= epochs <= _MOST_EPOCHS):
+        if epochs is not None and not (whole and 1 <= epochs <= Limit.EPOCHS):
             raise ValueError(
-                f"epochs must be a whole number from 1 to {_MOST_EPOCHS:,}, not {epochs!r:.50}"
+                f"epochs must be a whole number from 1 to {Limit.EPOCHS:,}, not {epochs!r:.50}"
             )
 
     @property
     def storage_bytes(self) -> int:
-        """Bytes of the images as stored: 1 per value for real pixels, 4 for learned ones.
+        """Return the bytes of the images: 1 per value of real pixels, 4 per value of learned ones.
 
-        ZCA statistics count too: without them the images are of no use.
+        ZCA statistics are included, because the images cannot be used without them.
         """
         return self.images.nbytes + (self.zca.storage_bytes if self.zca is not None else 0)
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
-        """Return all images; ``ipc`` must be the one that the set was made for (or ``None``)."""
+        """Return all images; ``ipc`` must be the set's number of images per class, or ``None``."""
         self.check_mode(mode)
         counts = torch.bincount(self.labels, minlength=self.spec.num_classes)
         if ipc is not None and not bool((counts == ipc).all()):
-            found = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
-            raise ValueError(f"the set holds {found} images per class, not IPC {ipc}")
+            actual = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
+            raise ValueError(f"the set holds {actual} images per class, not IPC {ipc}")
         images = self.images
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
@@ -130,7 +130,10 @@ class ImageSet(DistilledSet):
         generator: torch.Generator,  # noqa: ARG002
         classes: int | None = None,
     ) -> Tensor:
-        """Return the first images of each class as [0, 1] pixels."""
+        """Return the first images of each class as pixels in [0, 1].
+
+        Every class shows as many images as the smallest class has.
+        """
         rows = [self.images[self.labels == c][:per_class] for c in self.first_classes(classes)]
         fewest = min(map(len, rows))
         images = torch.stack([row[:fewest] for row in rows])
@@ -141,8 +144,8 @@ class ImageSet(DistilledSet):
             return denormalise(flat, self.spec).view_as(images)
         try:
             return self.zca.unwhiten(flat).clamp(0, 1).view_as(images)
-        except RuntimeError as error:  # statistics of a file, which no dataset has
-            raise ValueError(f"ZCA statistics that cannot be undone: {error}") from error
+        except RuntimeError as error:  # a singular matrix; only a file can hold one
+            raise ValueError(f"its ZCA statistics cannot be inverted: {error}") from error
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the images and labels, and the ZCA statistics if there are any."""
@@ -150,7 +153,7 @@ class ImageSet(DistilledSet):
         return {"images": self.images, "labels": self.labels, **extra}
 
     def config(self) -> dict[str, Any]:
-        """Return what the set learned or asks for besides pixels."""
+        """Return the learning rate and the epochs."""
         return {"learning_rate": self.learning_rate, "epochs": self.epochs}
 
     @classmethod

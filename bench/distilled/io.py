@@ -1,4 +1,4 @@
-"""Distilled sets on disk: safetensors with a JSON header, never pickle."""
+"""Files of distilled sets: safetensors with a JSON header, never pickle."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.support.atomic_files import replacing
 from bench.support.errors import BenchError
-from bench.support.files import host_memory, open_plain
-from bench.support.json_files import parse_json
+from bench.support.untrusted import (
+    Limit,
+    check_fits_memory,
+    header_length,
+    open_plain,
+    parse_json,
+)
 
 FORMAT = 1
+# The key of safetensors' metadata under which the JSON header is stored.
 _HEADER = "bench"
 _PLAIN = torch.contiguous_format
-# Bytes of names, shapes and JSON at the start of a file: thousands of tensors need less.
-_MOST_HEADER = 16 * 2**20
-# No tensor of ours has more dimensions; a file may claim a hundred thousand of them.
-_MOST_DIMENSIONS = 16
 _KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, FactoredSet, GeneratorSet)}
 
 
@@ -55,7 +57,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
     """Read a distilled set; nothing in the file is executed.
 
     Raises:
-        BenchError: if the file is not one of ours, is damaged, or is of a newer format.
+        BenchError: the file does not exist, was not written by bench, is damaged, or has a newer
+            format.
     """
     tensors, header = load_tensors(path, device)
     if header.get("format") != FORMAT:
@@ -69,7 +72,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
     except KeyError as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: it lacks {error}") from error
     except (BenchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise BenchError(f"'{path}' is not a valid {kind.kind} set: {_told(error)}") from error
+        raise BenchError(
+            f"'{path}' is not a valid {kind.kind} set: {_first_line(error)}"
+        ) from error
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
@@ -77,12 +82,14 @@ def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path:
 
     Raises:
         OSError: the file cannot be written; ``errno`` says why.
-        ValueError: the header is so large that it would not be read again, or holds NaN.
+        ValueError: the header is too large to be read again, or holds NaN.
     """
     text = json.dumps(header, sort_keys=True, allow_nan=False)
-    if len(text) > _MOST_HEADER // 2:  # its quotes are escaped in the file, names come on top
-        raise ValueError(f"a header of {len(text):,} bytes: at most {_MOST_HEADER // 2:,} are kept")
-    # Cloned, because safetensors refuses tensors that share memory (tied weights, views).
+    # Half the limit, because the file escapes the quotes of the text and adds names and shapes.
+    limit = Limit.DISTILLED_HEADER_BYTES // 2
+    if len(text) > limit:
+        raise ValueError(f"a header of {len(text):,} bytes: at most {limit:,} are written")
+    # Cloned, because safetensors does not accept tensors that share memory (tied weights, views).
     plain = {k: v.detach().cpu().clone(memory_format=_PLAIN) for k, v in tensors.items()}
     with replacing(path) as temporary:
         try:
@@ -94,10 +101,10 @@ def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path:
 def load_tensors(
     path: Path, device: torch.device | str = "cpu"
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what :func:`save_tensors` wrote.
+    """Read the tensors and the header that :func:`save_tensors` wrote.
 
     Raises:
-        BenchError: if the file is absent, truncated, or not ours.
+        BenchError: the file does not exist, is damaged, or was not written by bench.
     """
     try:
         _check_size(path)
@@ -110,44 +117,42 @@ def load_tensors(
         _check_shapes(tensors)
     except FileNotFoundError:
         raise BenchError(f"'{path}' does not exist") from None
-    # RuntimeError: no memory for it. TypeError: a size that torch cannot count up to.
+    # RuntimeError: the memory does not suffice. TypeError: a size overflows torch's integers.
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
-        raise BenchError(f"'{path}' is not a readable bench file: {_told(error)}") from error
+        raise BenchError(f"'{path}' is not a readable bench file: {_first_line(error)}") from error
     if not isinstance(header, dict):
         raise BenchError(f"'{path}' has a header that is not an object")
     return tensors, header
 
 
 def _os_error(error: SafetensorError) -> OSError:
-    """Return what the operating system said: safetensors passes it on as text."""
-    found = re.search(r"\((?:os error|Os \{ code:) (\d+)", str(error))
-    code = int(found[1]) if found else errno.EIO
-    return OSError(code, os.strerror(code) if found else str(error))
+    """Return the operating system's error, which safetensors passes on as text."""
+    number = re.search(r"\((?:os error|Os \{ code:) (\d+)", str(error))
+    code = int(number[1]) if number else errno.EIO
+    return OSError(code, os.strerror(code) if number else str(error))
 
 
 def _check_size(path: Path) -> None:
-    """Look at a file's size and at what it says of its header, before anything is read.
+    """Check the size of a file and of its header before safetensors maps it into memory.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no plain file, or larger than this machine or bench can hold.
+        OSError: the file cannot be read.
+        ValueError: it is not a plain file, or is too large.
     """
     with open_plain(path) as file:
-        size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
-    if header > _MOST_HEADER:
-        raise ValueError(f"its header claims {header:,} bytes, at most {_MOST_HEADER:,} are read")
-    if size > host_memory():
-        raise ValueError(f"its {size:,} bytes are more than this machine's memory")
+        header_length(file, Limit.DISTILLED_HEADER_BYTES)
+        check_fits_memory(os.fstat(file.fileno()).st_size)
 
 
 def _check_shapes(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ``ValueError`` for too many dimensions: a file can claim a million of size 1."""
     for name, tensor in tensors.items():
-        if tensor.ndim > _MOST_DIMENSIONS:
+        if tensor.ndim > Limit.TENSOR_DIMENSIONS:
             raise ValueError(f"{name!r:.50} has {tensor.ndim:,} dimensions")
 
 
-def _told(error: Exception) -> str:
-    """Return an error's first line: torch adds where in its own sources it was raised."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error; torch appends a trace of its own sources."""
     return next(iter(str(error).splitlines()), type(error).__name__)[:500]
 
 

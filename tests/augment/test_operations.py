@@ -186,7 +186,7 @@ def test_kornia_forward_replays_one_row_on_any_batch(kind):
 
 
 def test_a_call_without_generator_or_params_is_refused():
-    with pytest.raises(ValueError, match="Crop draws from no global state"):
+    with pytest.raises(ValueError, match="Crop does not draw from global state"):
         Crop()(pictures())
 
 
