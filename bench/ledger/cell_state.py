@@ -13,13 +13,11 @@ from bench.ledger.lock import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
-from bench.support.files import read_plain
-from bench.support.json_files import parse_json
+from bench.support.untrusted import Limit, read_json
 
 # In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
 # record, but it is damaged or of another version of bench.
 STATES = ("done", "running", "failed", "interrupted", "left", "skipped", "unusable")
-_MOST_BYTES = 2**20
 
 
 class Dependent(Protocol):
@@ -158,7 +156,7 @@ def _read_identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:
     if "request.json" not in files:
         return {}
     try:
-        data = parse_json(read_plain(folder / "request.json", _MOST_BYTES, follow=False))
+        data = read_json(folder / "request.json", Limit.CELL_BYTES, follow=False)
     except (OSError, ValueError):  # written without being flushed: it may be empty
         return {}
     values = data.items() if isinstance(data, dict) else ()

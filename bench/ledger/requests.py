@@ -19,11 +19,8 @@ import msgspec
 from bench.ledger.cell import CELL_ID, Cell, EvaluateCell
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
-from bench.support.files import read_plain
-from bench.support.json_files import parse_json
+from bench.support.untrusted import Limit, read_json
 
-# A cell takes about three hundred bytes.
-_MOST_BYTES = 64 * 2**20
 _CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -164,7 +161,7 @@ def _load(path: Path) -> SavedRequest:
         ValueError: it is no request.
         OSError: it cannot be read.
     """
-    data = parse_json(read_plain(path, _MOST_BYTES, follow=False))
+    data = read_json(path, Limit.RUN_REQUEST_BYTES, follow=False)
     request = msgspec.convert(data, SavedRequest)
     if not isinstance(request.spec.get("request"), dict):
         raise ValueError("it holds no request")

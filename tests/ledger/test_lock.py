@@ -19,8 +19,7 @@ import pytest
 from processes.wait_until import wait_until
 
 from bench.ledger import lock
-from bench.ledger.lock import BEAT, PATIENCE, cell_lock, read_holder
-from bench.ledger.processes import find_process
+from bench.ledger.lock import BEAT, PATIENCE, cell_lock, find_process, read_holder
 
 ME = find_process(os.getpid())
 STARTED = ME and ME.started
@@ -179,23 +178,13 @@ def test_the_heart_beats_while_held(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_another_took_over_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, looks = lock._read, []
-
-    def look(path: Path) -> str | None:
-        looks.append(read(path))
-        return looks[-1]
-
     monkeypatch.setattr(lock, "BEAT", 0.01)
-    monkeypatch.setattr(lock, "_read", look)
     with cell_lock(tmp_path) as got:
         assert got
         path = leave(tmp_path, {"host": "elsewhere", "pid": 1})
-        taken = path.read_text()
-        # A beat before may still have been its own.
-        wait_until("a look at it", lambda: taken in looks, 0.005)
+        time.sleep(0.2)  # a beat that had begun before may still touch it
         os.utime(path, (1.0, 1.0))
-        looks.clear()
-        wait_until("three more", lambda: len(looks) >= 3, 0.005)
+        time.sleep(0.2)
         assert path.stat().st_mtime == 1.0
     assert path.exists()
 

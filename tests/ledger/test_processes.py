@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from processes.wait_until import wait_until
 
-from bench.ledger import processes
-from bench.ledger.processes import Process, find_process
+from bench.ledger import lock
+from bench.ledger.lock import Process, find_process
 
 HAS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
 
@@ -66,11 +66,11 @@ def test_a_system_that_does_not_tell(
             (tmp_path / "stat").write_text(stat)
         return tmp_path / "stat"
 
-    monkeypatch.setattr(processes, "Path", where)
+    monkeypatch.setattr(lock, "Path", where)
     assert find_process(os.getpid()) == Process(os.getpid(), None)
 
 
 def test_a_name_with_brackets_and_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stat").write_text("7 (a) Z (b) S " + " ".join(str(n) for n in range(1, 40)))
-    monkeypatch.setattr(processes, "Path", lambda _: tmp_path / "stat")
+    monkeypatch.setattr(lock, "Path", lambda _: tmp_path / "stat")
     assert find_process(os.getpid()) == Process(os.getpid(), 19)
