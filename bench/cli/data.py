@@ -104,6 +104,7 @@ def import_(
             flip=flip,
             replace=replace,
             progress=progress,
+            report=lambda line: click.echo(f"note: {printable(line)}", err=True),
         )
     click.echo(_line(info))
 

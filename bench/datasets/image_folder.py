@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.image_file import SUFFIXES, read_image
 from bench.datasets.source import PARTS, Arrays, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, open_plain
+from bench.support.untrusted import Limit
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PILImage
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
-
-# Only these are tried, whatever a file is called: for some formats (PostScript), Pillow would start
-# another program on the file.
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-# Pillow's modes that convert to grey or RGB without loss, and what they convert to.
-_LOSSLESS = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
+# What operating systems leave in folders of images.
+_SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+_SYSTEM_FOLDERS = ("__MACOSX",)
 
 
 def read_folder(
-    root: Path, known: DatasetSpec | None, progress: Progress
+    root: Path,
+    known: DatasetSpec | None,
+    progress: Progress,
+    report: Callable[[str], object] = lambda _: None,
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Read every image below ``root``.
 
@@ -35,6 +35,7 @@ def read_folder(
         known: the registered dataset of which this is a copy; its class names give the labels, and
             grey images become RGB if it is RGB. ``None`` for a new dataset.
         progress: called as images are read.
+        report: receives, in lines, what was converted and what was not read.
 
     Returns:
         The arrays, and the class names in label order. Classes of a new dataset are in
@@ -44,13 +45,25 @@ def read_folder(
     Raises:
         BenchError: a folder is missing or empty, an image cannot be read, sizes differ.
     """
-    classes = _class_names(root, known)
+    folders = {part: _folders(root, part) for part in PARTS}
+    classes = _class_names(root, folders, known)
     files = {
-        part: [(f, label) for label, name in enumerate(classes) for f in _files(root, part, name)]
+        part: [
+            (file, label)
+            for label, name in enumerate(classes)
+            for file in _files(folders[part][name], name)
+        ]
         for part in PARTS
     }
+    _report_unread(root, report)
+    remarks: Counter[str] = Counter()
+    remark = lambda text: remarks.update([text])  # noqa: E731
     size = _image_size(files["train"][0][0], sum(map(len, files.values())))
-    images = {part: _read_all([f for f, _ in files[part]], size, part, progress) for part in PARTS}
+    images = {
+        part: _read_all([f for f, _ in files[part]], size, part, progress, remark) for part in PARTS
+    }
+    for text, count in sorted(remarks.items()):
+        report(f"{count:,} of {sum(map(len, files.values())):,} files: {text}")
     colour = any(image.ndim == 3 for part in PARTS for image in images[part])
     colour = colour or (known is not None and known.channels == 3)
     stacked = {f"x_{part}": _stack(images[part], colour) for part in PARTS}
@@ -58,9 +71,11 @@ def read_folder(
     return Arrays(**stacked, **labels), classes
 
 
-def _class_names(root: Path, known: DatasetSpec | None) -> tuple[str, ...]:
+def _class_names(
+    root: Path, folders: Mapping[str, Mapping[str, Path]], known: DatasetSpec | None
+) -> tuple[str, ...]:
     """Return the names of the class folders in label order, the same in both parts."""
-    train, test = (_folders(root, part) for part in PARTS)
+    train, test = (set(folders[part]) for part in PARTS)
     if train != test:
         differing = ", ".join(sorted(train ^ test)[:5])
         raise BenchError(
@@ -68,8 +83,8 @@ def _class_names(root: Path, known: DatasetSpec | None) -> tuple[str, ...]:
         )
     if not train:
         raise BenchError(f"'{root}/train' holds no class folders: expected train/CLASS/*.png")
-    if known is not None and train == set(known.class_names):
-        return known.class_names
+    if known is not None and train == set(map(_composed, known.class_names)):
+        return tuple(map(_composed, known.class_names))
     numbers = all(name.isascii() and name.isdigit() for name in train)
     names = tuple(sorted(train, key=int) if numbers else sorted(train))
     if known is not None and names != tuple(map(str, range(known.num_classes))):
@@ -81,15 +96,52 @@ def _class_names(root: Path, known: DatasetSpec | None) -> tuple[str, ...]:
     return names
 
 
-def _folders(root: Path, part: str) -> set[str]:
+def _composed(name: str) -> str:
+    """Return a name in Unicode's composed form.
+
+    macOS writes an accent as a character of its own, other systems do not: the names look alike
+    and differ.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def _folders(root: Path, part: str) -> dict[str, Path]:
+    """Return the class folders of a part by their name in composed form."""
     if not (root / part).is_dir():
         raise BenchError(f"'{root}' has no folder '{part}': expected train/CLASS and test/CLASS")
-    return {p.name for p in (root / part).iterdir() if p.is_dir() and not p.name.startswith(".")}
+    folders: dict[str, Path] = {}
+    for path in sorted((root / part).iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.is_dir() and not _is_system(path):
+            raise BenchError(f"'{path}' is in no class folder: expected {part}/CLASS/{path.name}")
+        if not path.is_dir() or _is_system(path):
+            continue
+        name = _composed(path.name)
+        if name in folders:
+            raise BenchError(
+                f"'{folders[name]}' and '{path}' have the same name but for how Unicode writes it"
+            )
+        folders[name] = path
+    return folders
 
 
-def _files(root: Path, part: str, name: str) -> list[Path]:
-    folder = root / part / name
-    files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+def _is_system(path: Path) -> bool:
+    """Return whether an operating system made a file or folder: its name is hidden or known."""
+    name = path.name
+    return name.startswith(".") or name.lower() in _SYSTEM_FILES or name in _SYSTEM_FOLDERS
+
+
+def _report_unread(root: Path, report: Callable[[str], object]) -> None:
+    """Report what lies beside the class folders, which is not read."""
+    beside = [p for p in root.iterdir() if p.name not in PARTS]
+    beside += [p for part in PARTS for p in (root / part).iterdir() if not p.is_dir()]
+    names = sorted(str(p.relative_to(root)) for p in beside if not _is_system(p))
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        report(f"not read, because only train/CLASS and test/CLASS are: {shown}")
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    files = sorted(p for p in folder.iterdir() if not _is_system(p))
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
             raise BenchError(f"'{file}' is not an image: allowed are {', '.join(SUFFIXES)}")
@@ -104,7 +156,7 @@ def _image_size(first: Path, count: int) -> tuple[int, int]:
     Raises:
         BenchError: ``count`` images of that size are more than an import may hold.
     """
-    height, width = _read(first, None).shape[:2]
+    height, width = read_image(first, None, lambda _: None).shape[:2]
     total = count * height * width * 3  # in RGB, whatever the mode
     if total > Limit.IMPORT_BYTES:
         raise BenchError(
@@ -115,51 +167,18 @@ def _image_size(first: Path, count: int) -> tuple[int, int]:
 
 
 def _read_all(
-    files: list[Path], size: tuple[int, int], part: str, progress: Progress
+    files: list[Path],
+    size: tuple[int, int],
+    part: str,
+    progress: Progress,
+    remark: Callable[[str], object],
 ) -> list[NDArray[np.uint8]]:
     images = []
     for i, file in enumerate(files):
-        images.append(_read(file, size))
+        images.append(read_image(file, size, remark))
         if i % 256 == 255 or i + 1 == len(files):
             progress(f"reading {part}", i + 1, len(files))
     return images
-
-
-def _read(file: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """Read one image: uint8 ``(H, W)`` or ``(H, W, 3)``; its size is checked before its pixels."""
-    from PIL import Image
-
-    try:
-        with open_plain(file) as opened, Image.open(opened, formats=_FORMATS) as image:
-            _check_image(image, size, file)
-            return np.array(image.convert(_LOSSLESS[image.mode]))
-    except BenchError:
-        raise
-    # On damaged files, Pillow's decoders raise exceptions of many types.
-    except Exception as error:
-        raise BenchError(f"'{file}' cannot be read as an image: {error}") from error
-
-
-def _check_image(image: PILImage, size: tuple[int, int] | None, file: Path) -> None:
-    """Check the header of an image before its pixels are unpacked.
-
-    Raises:
-        BenchError: size or mode is not allowed.
-    """
-    if size is not None and (image.height, image.width) != size:
-        raise BenchError(
-            f"'{file}' is {image.height}x{image.width}, the first image is "
-            f"{size[0]}x{size[1]}: all images must have one size"
-        )
-    if image.height * image.width > Limit.VALUES_PER_IMAGE:
-        raise BenchError(
-            f"'{file}' is {image.height}x{image.width}: more than the "
-            f"{Limit.VALUES_PER_IMAGE:,} pixels that are allowed"
-        )
-    if image.mode not in _LOSSLESS:
-        raise BenchError(
-            f"'{file}' is of mode {image.mode}: expected 8-bit grey or RGB without alpha"
-        )
 
 
 def _stack(images: list[NDArray[np.uint8]], colour: bool) -> NDArray[Any]:

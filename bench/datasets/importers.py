@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,19 @@ from bench.support.errors import BenchError
 _CHUNK = 4096
 
 
-def read_import(path: Path, known: DatasetSpec | None, progress: Progress) -> tuple[Arrays, Any]:
+def read_import(
+    path: Path,
+    known: DatasetSpec | None,
+    progress: Progress,
+    report: Callable[[str], object] = lambda _: None,
+) -> tuple[Arrays, Any]:
     """Read an ``.npz`` or an image-folder tree.
 
     Args:
         path: the file or folder.
         known: the registered dataset of that name, if there is one.
         progress: called as images are read.
+        report: receives, in lines, what was converted and what was not read.
 
     Returns:
         The arrays and the class names (``()`` if the file has none).
@@ -34,7 +41,7 @@ def read_import(path: Path, known: DatasetSpec | None, progress: Progress) -> tu
         BenchError: the path is neither, or does not hold a dataset.
     """
     if path.is_dir():
-        return read_folder(path, known, progress)
+        return read_folder(path, known, progress, report)
     if not path.exists():
         raise BenchError(f"'{path}' does not exist: give an .npz file or a folder of images")
     if path.suffix.lower() != ".npz" or not path.is_file():
@@ -90,14 +97,26 @@ def derive_spec(
             f"images: labels must be 0..K-1, and no class may be empty"
         )
     mean, std = pixel_statistics(arrays.x_train)
-    if not all(std):
-        raise BenchError(f"dataset '{name}': in one channel all training pixels are equal")
+    _check_no_constant_channel(name, mean, std)
     height, width = arrays.x_train.shape[1:3]
     spec = DatasetSpec(
         name, highest + 1, len(mean), height, width, mean, std, flip, class_names, note.strip()
     )
     check_arrays(arrays, spec)
     return spec
+
+
+def _check_no_constant_channel(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """Raise an error for a channel that cannot be scaled to a standard deviation of 1."""
+    for channel, (value, spread) in enumerate(zip(mean, std, strict=True)):
+        if not spread:
+            which = f"channel {channel}"
+            if len(std) == 3:
+                which += f" ({('red', 'green', 'blue')[channel]})"
+            raise BenchError(
+                f"dataset '{name}': all training pixels of {which} are {round(value * 255)}, and a "
+                "constant channel cannot be normalised: import the images as grey, or without it"
+            )
 
 
 def pixel_statistics(images: NDArray[Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:

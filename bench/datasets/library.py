@@ -6,7 +6,7 @@ Only :func:`open_split` needs torch (and fetching a torchvision dataset).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +99,7 @@ def import_file(
     flip: bool | None = None,
     replace: bool = False,
     progress: Progress = no_progress,
+    report: Callable[[str], object] = lambda _: None,
 ) -> DatasetInfo:
     """Pack a dataset from an ``.npz`` or a folder of images.
 
@@ -113,6 +114,7 @@ def import_file(
         flip: for a new name, whether a mirrored image keeps its label; ``None`` means no.
         replace: overwrite a dataset of that name.
         progress: called as images are read.
+        report: receives, in lines, what was converted and what was not read.
 
     Raises:
         BenchError: the name is not allowed or is taken, or the file does not hold a dataset.
@@ -133,7 +135,7 @@ def import_file(
             f"--flip and --no-flip are for new names"
         )
     known = source.spec if source is not None else None
-    arrays, class_names = read_import(path, known, progress)
+    arrays, class_names = read_import(path, known, progress, report)
     if source is not None:
         spec = match_spec(source.spec, source.counts, arrays, note)
     else:

@@ -11,6 +11,7 @@ from tiny_datasets import make_spec
 
 from bench.datasets.image_folder import read_folder
 from bench.datasets.source import no_progress
+from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
 from bench.support.untrusted import Limit
 
@@ -123,3 +124,53 @@ def tree(tmp_path: Path) -> Path:
             _save(tmp_path / "train" / name / f"{i}.png", 10 * label + i)
         _save(tmp_path / "test" / name / "0.png", 100 + 10 * label)
     return tmp_path
+
+
+def _report(tree: Path, known: DatasetSpec | None = None) -> list[str]:
+    lines: list[str] = []
+    read_folder(tree, known, no_progress, lines.append)
+    return lines
+
+
+def test_what_an_operating_system_leaves_is_passed_over(tree: Path) -> None:
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (tree / "train/cat" / name).write_bytes(b"x")
+        (tree / "train" / name).write_bytes(b"x")
+    (tree / "train/__MACOSX").mkdir()
+    assert _report(tree) == []
+
+
+def test_what_is_not_read_is_reported(tree: Path) -> None:
+    (tree / "val").mkdir()
+    (tree / "train/README.txt").write_text("x")
+    (line,) = _report(tree)
+    assert "not read" in line
+    assert "train/README.txt, val" in line
+
+
+def test_an_image_outside_the_class_folders_is_refused(tree: Path) -> None:
+    _save(tree / "train/stray.png", 1)
+    with pytest.raises(BenchError, match=r"stray\.png' is in no class folder"):
+        read_folder(tree, None, no_progress)
+
+
+def test_names_that_unicode_writes_in_two_ways_are_one(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    for part, name in (("train", composed), ("test", apart)):
+        _save(tmp_path / part / name / "a.png", 1)
+        _save(tmp_path / part / "b" / "a.png", 2)
+    _, names = read_folder(tmp_path, None, no_progress)
+    assert names == ("b", composed)
+    known = make_spec((3, 5), 2, class_names=(apart, "b"))
+    assert read_folder(tmp_path, known, no_progress)[1] == (composed, "b")
+    _save(tmp_path / "train" / apart / "a.png", 1)
+    with pytest.raises(BenchError, match="the same name but for how Unicode writes it"):
+        read_folder(tmp_path, None, no_progress)
+
+
+def test_conversions_are_counted(tree: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("L", (5, 3)).save(tree / "train/cat/turned.png", exif=exif)
+    (line,) = _report(tree)
+    assert line == "1 of 7 files: images turned upright as their EXIF orientation says"

@@ -49,7 +49,10 @@ def _with(**changes: object) -> Arrays:
         (_with(y_train=np.arange(9) * 10**12), "label 8000000000000 but only 9 training images"),
         (_with(y_train=np.arange(9) % 2 * 2), "y_train: class 1 of dataset 'mine' is empty"),
         (_with(y_test=np.zeros(6, int)), "y_test: class 1 of dataset 'mine' is empty"),
-        (_with(x_train=np.zeros((9, 4, 5, 3), np.uint8)), "all training pixels are equal"),
+        (
+            _with(x_train=np.zeros((9, 4, 5, 3), np.uint8)),
+            "pixels of channel 0 .red. are 0",
+        ),
         (_with(x_test=np.zeros((6, 4, 4, 3), np.uint8)), "x_test holds images of 4x4 with 3 chan"),
     ],
 )
