@@ -6,7 +6,14 @@ from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distillation.context import Context, Start
-from bench.distillation.method import Method, Prerequisite, Reference, SelectionMethod, Task
+from bench.distillation.method import (
+    Method,
+    Paper,
+    Prerequisite,
+    Profile,
+    SelectionMethod,
+    Task,
+)
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
 from bench.distilled.generator_set import GeneratorSet
@@ -44,10 +51,11 @@ __all__ = [
     "ImageGenerator",
     "ImageSet",
     "Method",
+    "Paper",
     "Prerequisite",
+    "Profile",
     "Progress",
     "RealSet",
-    "Reference",
     "SelectionMethod",
     "Start",
     "Task",

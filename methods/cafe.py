@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.plugin import (
     DSA,
-    Context,
     DistilledSet,
     ImageSet,
     Method,
-    Reference,
+    Paper,
+    Profile,
     Task,
     by_ipc,
     param,
@@ -106,29 +106,35 @@ class CAFE(Method):
             "real and distilled images of a class, and in the networks' training",
         )
 
-    name: ClassVar[str] = "cafe"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "cafe"
+    label = "CAFE"
+    colour = "#DDCC77"
+    marker = "h"
+    published_protocol = "cafe"
+    paper = Paper(
         "CAFE: Learning to Condense Dataset by Aligning Features",
         2022,
         "arXiv:2203.01531",
         "K. Wang, B. Zhao, X. Peng, Z. Zhu, S. Yang, S. Wang, G. Huang, H. Bilen, X. Wang, Y. You",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": _LITE,
-        "smoke": {
-            "iterations": 2,
-            "batch_real": 8,
-            "query": 4,
-            "window": 2,
-            "max_rounds": 2,
-            "max_epochs": 2,
-        },
-    }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "41, 23 or 8 networks at IPC 1, 10 or 50 in place of 2000, of 8 rounds at most and "
-        "from real images; 64 of them per class in place of 256, and accuracies of 16 per class, "
-        "not 128, looked at 3 at a time, not 10",
-        "smoke": "2 networks of 2 rounds in place of 2000: shows only that the path works",
+    profiles = {
+        "lite": Profile(
+            _LITE,
+            "41, 23 or 8 networks at IPC 1, 10 or 50 in place of 2000, of 8 rounds at most and "
+            "from real images; 64 of them per class in place of 256, and accuracies of 16 per "
+            "class, not 128, looked at 3 at a time, not 10",
+        ),
+        "smoke": Profile(
+            {
+                "iterations": 2,
+                "batch_real": 8,
+                "query": 4,
+                "window": 2,
+                "max_rounds": 2,
+                "max_epochs": 2,
+            },
+            "2 networks of 2 rounds in place of 2000: shows only that the path works",
+        ),
     }
 
     @classmethod
@@ -137,8 +143,9 @@ class CAFE(Method):
         assert task.arch is not None
         return too_few(task) or why_no_blocks(task.arch, task.spec)
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
+        task, ctx = self.task, self.ctx
         assert task.arch is not None
         assert task.ipc is not None
         self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch
@@ -225,4 +232,8 @@ class CAFEDSA(CAFE):
 
         dsa: str = dsa_param()
 
-    name: ClassVar[str] = "cafe-dsa"
+    name = "cafe-dsa"
+    label = "CAFE+DSA"
+    published_protocol = ""
+    colour = "#AA4499"
+    marker = "8"

@@ -5,11 +5,8 @@ B. Zhao, K. R. Mopuri and H. Bilen, "Dataset Condensation with Gradient Matching
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-from bench.plugin import DSA, Reference, Task
-from methods.gradient_matching import GIVES_UP, LITE, SMOKE, GradientMatching
+from bench.plugin import DSA, Paper, Task
+from methods.gradient_matching import GradientMatching
 
 
 class DC(GradientMatching):
@@ -18,15 +15,18 @@ class DC(GradientMatching):
     See :class:`methods.gradient_matching.GradientMatching`.
     """
 
-    name: ClassVar[str] = "dc"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "dc"
+    label = "DC"
+    colour = "#009E73"
+    marker = "<"
+    published_protocol = "plain"
+    published_protocols = {"mnist": "dc-mnist"}
+    paper = Paper(
         "Dataset Condensation with Gradient Matching",
         2021,
         "arXiv:2006.05929",
         "B. Zhao, K. R. Mopuri, H. Bilen",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": LITE, "smoke": SMOKE}
-    gives_up: ClassVar[Mapping[str, str]] = GIVES_UP
 
     @staticmethod
     def augmentation(task: Task) -> DSA:  # noqa: ARG004

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -18,8 +18,9 @@ from bench.plugin import (
     DistilledSet,
     GeneratorSet,
     Method,
+    Paper,
     Prerequisite,
-    Reference,
+    Profile,
     Task,
     global_seed,
     param,
@@ -37,7 +38,7 @@ _GAN_PREFIX = "gan_"
 
 def _gan_profile(name: str) -> dict[str, Any]:
     """Return a profile of the GAN under the names it has here."""
-    return {_GAN_PREFIX + k: v for k, v in ConditionalGAN.profiles[name].items()}
+    return {_GAN_PREFIX + k: v for k, v in ConditionalGAN.profiles[name].overrides.items()}
 
 
 class DiM(Method):
@@ -114,49 +115,57 @@ class DiM(Method):
             "the networks train without cutout",
         )
 
-    name: ClassVar[str] = "dim"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "dim"
+    label = "DiM"
+    colour = "#D55E00"
+    marker = "*"
+    published_protocol = "dim"
+    published_best_on_test = True
+    paper = Paper(
         "DiM: Distilling Dataset into Generative Model",
         2023,
         "arXiv:2303.04707",
         "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": {
-            **_gan_profile("lite"),
-            "max_steps": 400,
-            "batch": 32,
-            "lr": 5e-5,
-            "pool": ("convnet3(width=64)", "resnet10(width=16)", "resnet10_ap(width=16)"),
-            "net_life": 40,
-            "net_steps": 4,
-        },
-        "smoke": {
-            **_gan_profile("smoke"),
-            "max_steps": 60,
-            "batch": 32,
-            "lr": 5e-5,
-            "pool": ("convnet3(width=32)",),
-            "net_life": 20,
-            "net_steps": 2,
-        },
+    profiles = {
+        "lite": Profile(
+            {
+                **_gan_profile("lite"),
+                "max_steps": 400,
+                "batch": 32,
+                "lr": 5e-5,
+                "pool": ("convnet3(width=64)", "resnet10(width=16)", "resnet10_ap(width=16)"),
+                "net_life": 40,
+                "net_steps": 4,
+            },
+            "the lite GAN; 400 matching steps of 32 images, not 100 epochs, in 10 networks "
+            "from a pool of 3 narrow ones, trained for 4 steps, not 16, before each matching",
+        ),
+        "smoke": Profile(
+            {
+                **_gan_profile("smoke"),
+                "max_steps": 60,
+                "batch": 32,
+                "lr": 5e-5,
+                "pool": ("convnet3(width=32)",),
+                "net_life": 20,
+                "net_steps": 2,
+            },
+            "the smoke GAN; 60 matching steps of 32 images in 3 narrow ConvNets",
+        ),
     }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "the lite GAN; 400 matching steps of 32 images, not 100 epochs, in 10 networks "
-        "from a pool of 3 narrow ones, trained for 4 steps, not 16, before each matching",
-        "smoke": "the smoke GAN; 60 matching steps of 32 images in 3 narrow ConvNets",
-    }
-    ipc_agnostic: ClassVar[bool] = True
-    uses_arch: ClassVar[bool] = False
-    modes: ClassVar[tuple[str, ...]] = ("stream", "frozen")
+    ipc_agnostic = True
+    uses_arch = False
+    modes = ("stream", "frozen")
 
     @classmethod
     def prerequisite(cls, task: Task) -> Prerequisite | None:
         """Return the GAN, which the method ``gan`` shares if its parameters are the same."""
         return Prerequisite(ConditionalGAN.name, gan_params(task.params))
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Take over the GAN's networks and optimisers."""
+        task, ctx = self.task, self.ctx
         params = task.params
         self._spec, self._params = task.spec, params
         self._batches = ShuffledBatches(ctx, params.batch)

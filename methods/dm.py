@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.plugin import (
     DSA,
-    Context,
     DistilledSet,
     Draw,
     ImageSet,
     Method,
-    Reference,
+    Paper,
+    Profile,
     Task,
     by_ipc,
     by_task,
@@ -73,21 +73,26 @@ class DM(Method):
         init: str = init_param("real")
         dsa: str = dsa_param()
 
-    name: ClassVar[str] = "dm"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "dm"
+    label = "DM"
+    colour = "#0072B2"
+    marker = "D"
+    paper = Paper(
         "Dataset Condensation with Distribution Matching",
         2023,
         "arXiv:2110.04181",
         "B. Zhao, H. Bilen",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": _LITE,
-        "smoke": {"iterations": 3, "batch_real": 8},
-    }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "451, 350 or 175 steps at IPC 1, 10 or 50 in place of 20,000, longer ones above "
-        "IPC 2, and 64 real images per class in place of 256",
-        "smoke": "3 steps in place of 20,000: shows only that the path works",
+    profiles = {
+        "lite": Profile(
+            _LITE,
+            "451, 350 or 175 steps at IPC 1, 10 or 50 in place of 20,000, longer ones above "
+            "IPC 2, and 64 real images per class in place of 256",
+        ),
+        "smoke": Profile(
+            {"iterations": 3, "batch_real": 8},
+            "3 steps in place of 20,000: shows only that the path works",
+        ),
     }
 
     @classmethod
@@ -95,8 +100,9 @@ class DM(Method):
         """Return a reason if real images to start from are too few."""
         return too_few(task)
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
+        task, ctx = self.task, self.ctx
         assert task.arch is not None
         assert task.ipc is not None
         self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch

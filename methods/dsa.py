@@ -5,17 +5,12 @@ B. Zhao and H. Bilen, "Dataset Condensation with Differentiable Siamese Augmenta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from bench.plugin import DSA, Reference, Task
+from bench.plugin import DSA, Paper, Task
 from methods.dsa_param import dsa_param
 from methods.first_images import init_param
 from methods.gradient_matching import (
-    GIVES_UP,
-    LITE,
-    SMOKE,
     GradientMatching,
     GradientMatchingParams,
 )
@@ -36,15 +31,16 @@ class SiameseMatching(GradientMatching):
         init: str = init_param("real")
         dsa: str = dsa_param()
 
-    name: ClassVar[str] = "dsa"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "dsa"
+    label = "DSA"
+    colour = "#332288"
+    marker = ">"
+    paper = Paper(
         "Dataset Condensation with Differentiable Siamese Augmentation",
         2021,
         "arXiv:2102.08259",
         "B. Zhao, H. Bilen",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": LITE, "smoke": SMOKE}
-    gives_up: ClassVar[Mapping[str, str]] = GIVES_UP
 
     @staticmethod
     def augmentation(task: Task) -> DSA:

@@ -6,14 +6,12 @@ The papers of the field say no more of it than that; :mod:`methods.real_training
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context, SelectionMethod, Task, param
+from bench.plugin import Context, Profile, SelectionMethod, param
 from methods.compute import embed, parallel
 from methods.real_training import train_on_real
 
@@ -59,17 +57,19 @@ def class_features(network: nn.Module, label: int, ctx: Context) -> Tensor:
     return torch.cat(parallel(features, parts, ctx))
 
 
-class EmbeddingSelection(SelectionMethod):
+class EmbeddingSelection(SelectionMethod[EmbeddingParams]):
     """A coreset that chooses each class by itself, in the embedding; write :meth:`order` only."""
 
-    Params: ClassVar[type] = EmbeddingParams
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": {"embedding_epochs": 1.0},
-        "smoke": {"embedding_epochs": 0.05},
-    }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "an embedding trained for 1 epoch in place of 20",
-        "smoke": "an embedding trained for a twentieth of an epoch: shows only that the path works",
+    Params = EmbeddingParams
+    profiles = {
+        "lite": Profile(
+            {"embedding_epochs": 1.0},
+            "an embedding trained for 1 epoch in place of 20",
+        ),
+        "smoke": Profile(
+            {"embedding_epochs": 0.05},
+            "an embedding trained for a twentieth of an epoch: shows only that the path works",
+        ),
     }
 
     @staticmethod
@@ -77,13 +77,11 @@ class EmbeddingSelection(SelectionMethod):
     def order(features: Tensor, n: int) -> Tensor:
         """Choose ``n`` of the rows ``(N, D)``: int64 ``(n,)``, distinct."""
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
+    def select(self) -> Tensor:
         """Choose class by class, with one class's features in memory at a time."""
-        assert task.arch is not None
-        assert task.ipc is not None
-        network = shared_embedding(task.arch, task.params.embedding_epochs, ctx)
+        network = shared_embedding(self.arch, self.params.embedding_epochs, self.ctx)
         chosen = []
-        for label, pool in enumerate(ctx.real.class_indices):
-            order = self.order(class_features(network, label, ctx), task.ipc)
+        for label, pool in enumerate(self.ctx.real.class_indices):
+            order = self.order(class_features(network, label, self.ctx), self.ipc)
             chosen.append(pool[order])
         return torch.cat(chosen)

@@ -7,14 +7,12 @@ ICLR 2019, Definitions 2.1 to 2.3; as a coreset of IPC images per class: Zhao, M
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, Reference, SelectionMethod, Task, param
+from bench.plugin import Context, Paper, Profile, SelectionMethod, Task, param
 from methods.real_training import train_on_real
 
 _VERSION = 1
@@ -77,7 +75,7 @@ def most_forgotten(score: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return shuffled[order[:n]]
 
 
-class Forgetting(SelectionMethod):
+class Forgetting(SelectionMethod["Forgetting.Params"]):
     r"""The images of each class with the most forgetting events, summed over training runs.
 
     With :math:`a^t_i` whether image :math:`i` is classified correctly when it is presented for the
@@ -105,45 +103,49 @@ class Forgetting(SelectionMethod):
             min=1,
         )
 
-    name: ClassVar[str] = "forgetting"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "forgetting"
+    label = "Forgetting"
+    colour = "#A6761D"
+    marker = "8"
+    paper = Paper(
         "An Empirical Study of Example Forgetting during Deep Neural Network Learning",
         2019,
         "arXiv:1812.05159",
         "M. Toneva, A. Sordoni, R. Tachet des Combes, A. Trischler, Y. Bengio, G. J. Gordon",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": {"epochs": 20, "runs": 1, "per_class": 500},
-        "smoke": {"epochs": 3, "runs": 1, "per_class": 100},
-    }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "one run of 20 epochs in place of 5 of 200, on 500 images of each class",
-        "smoke": "one run of 3 epochs on 100 images of each class: shows only that the path works",
+    profiles = {
+        "lite": Profile(
+            {"epochs": 20, "runs": 1, "per_class": 500},
+            "one run of 20 epochs in place of 5 of 200, on 500 images of each class",
+        ),
+        "smoke": Profile(
+            {"epochs": 3, "runs": 1, "per_class": 100},
+            "one run of 3 epochs on 100 images of each class: shows only that the path works",
+        ),
     }
 
     @classmethod
-    def skip(cls, task: Task) -> str | None:
+    def skip(cls, task: Task[Forgetting.Params]) -> str | None:
         """Return a reason if there are fewer images to choose from than must be picked."""
         per_class = task.params.per_class
         if per_class is not None and task.ipc is not None and task.ipc > per_class:
             return f"per_class = {per_class} leaves fewer images than IPC {task.ipc}"
         return super().skip(task)
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
+    def select(self) -> Tensor:
         """Sum the runs' scores, then choose class by class."""
-        assert task.arch is not None
-        assert task.ipc is not None
-        params, pool = task.params, candidates(task.params.per_class, ctx)
+        params, ctx = self.params, self.ctx
+        pool = candidates(params.per_class, ctx)
         score = torch.zeros_like(ctx.real.labels)
         for run in range(params.runs):
-            counts = shared_counts(task.arch, params, pool, run, ctx)
+            counts = shared_counts(self.arch, params, pool, run, ctx)
             score += forgetting_score(
                 counts["events"], counts["learned"], params.epochs, params.never_learned
             )
         chosen, generator = [], ctx.generator("ties")
-        for label in range(task.spec.num_classes):
+        for label in range(self.spec.num_classes):
             own = pool[ctx.real.labels[pool] == label]
-            chosen.append(own[most_forgotten(score[own], task.ipc, generator)])
+            chosen.append(own[most_forgotten(score[own], self.ipc, generator)])
         return torch.cat(chosen)
 
 

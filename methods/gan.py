@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
 from bench.plugin import (
-    Context,
     DatasetSpec,
     DistilledSet,
     GeneratorSet,
     Method,
-    Reference,
-    Task,
+    Paper,
+    Profile,
     global_seed,
     param,
 )
@@ -72,44 +71,50 @@ class ConditionalGAN(Method):
             None, help="images of a batch that the penalty is measured on; none for all", min=1
         )
 
-    name: ClassVar[str] = "gan"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "gan"
+    label = "GAN"
+    colour = "#56B4E9"
+    marker = "P"
+    paper = Paper(
         "DiM: Distilling Dataset into Generative Model (its GAN alone)",
         2023,
         "arXiv:2303.04707",
         "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": {
-            "width": 48,
-            "epochs": 40,
-            "max_steps": 3000,
-            "batch": 32,
-            "lr": 3e-4,
-            "decay_after": 0.5,
-            "penalty_batch": 8,
-        },
-        "smoke": {
-            "width": 24,
-            "epochs": 20,
-            "max_steps": 300,
-            "batch": 32,
-            "lr": 2e-3,
-            "decay_after": 0.5,
-            "penalty_batch": 8,
-        },
+    profiles = {
+        "lite": Profile(
+            {
+                "width": 48,
+                "epochs": 40,
+                "max_steps": 3000,
+                "batch": 32,
+                "lr": 3e-4,
+                "decay_after": 0.5,
+                "penalty_batch": 8,
+            },
+            "a quarter of the width; 3000 steps of 32 images, not 150 epochs, at three times "
+            "the learning rate, falling to zero; the penalty measured on a quarter of each batch",
+        ),
+        "smoke": Profile(
+            {
+                "width": 24,
+                "epochs": 20,
+                "max_steps": 300,
+                "batch": 32,
+                "lr": 2e-3,
+                "decay_after": 0.5,
+                "penalty_batch": 8,
+            },
+            "an eighth of the width and 300 steps of 32 images: most digits can be read",
+        ),
     }
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "a quarter of the width; 3000 steps of 32 images, not 150 epochs, at three times "
-        "the learning rate, falling to zero; the penalty measured on a quarter of each batch",
-        "smoke": "an eighth of the width and 300 steps of 32 images: most digits can be read",
-    }
-    ipc_agnostic: ClassVar[bool] = True
-    uses_arch: ClassVar[bool] = False
-    modes: ClassVar[tuple[str, ...]] = ("stream", "frozen")
+    ipc_agnostic = True
+    uses_arch = False
+    modes = ("stream", "frozen")
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Initialise both networks from the context's seed."""
+        task, ctx = self.task, self.ctx
         params = task.params
         self._spec, self._params = task.spec, params
         self._batches = ShuffledBatches(ctx, params.batch)

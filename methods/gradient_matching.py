@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from bench.plugin import (
     DSA,
-    Context,
     DistilledSet,
     FunctionalNetwork,
     ImageSet,
     Method,
+    Profile,
     Task,
     by_ipc,
     image_gradient,
@@ -38,22 +38,29 @@ _INNER = {1: 1, 10: 50, 20: 25, 30: 20, 40: 15, 50: 10}
 
 # A few minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. So few steps must be
 # longer ones, and would leave much of the noise that DC starts from.
-LITE: Mapping[str, Any] = {
-    "iterations": by_ipc(
-        lambda ipc: max(4, 1600 // (ipc * (9 + ipc))), "1600 / (IPC * (9 + IPC)), at least 4"
+PROFILES = {
+    "lite": Profile(
+        {
+            "iterations": by_ipc(
+                lambda ipc: max(4, 1600 // (ipc * (9 + ipc))),
+                "1600 / (IPC * (9 + IPC)), at least 4",
+            ),
+            "outer": by_ipc(lambda ipc: min(ipc, 10), "IPC, at most 10"),
+            "inner": by_ipc(
+                lambda ipc: max(1, min(5, 50 // ipc)), "50 / IPC, at least 1 and at most 5"
+            ),
+            "lr_img": 0.5,
+            "batch_real": 64,
+            "init": "real",
+        },
+        "160, 80 or 40 matching steps at IPC 1, 10 or 50 in place of 1,000, 10,000 or 50,000, five "
+        "times as long (DC's from real first images), with 64 real images per class, not 256, and "
+        "networks trained for at most 5 epochs between them in place of 50",
     ),
-    "outer": by_ipc(lambda ipc: min(ipc, 10), "IPC, at most 10"),
-    "inner": by_ipc(lambda ipc: max(1, min(5, 50 // ipc)), "50 / IPC, at least 1 and at most 5"),
-    "lr_img": 0.5,
-    "batch_real": 64,
-    "init": "real",
-}
-SMOKE: Mapping[str, Any] = {"iterations": 2, "outer": 2, "inner": 1, "batch_real": 8}
-GIVES_UP: Mapping[str, str] = {
-    "lite": "160, 80 or 40 matching steps at IPC 1, 10 or 50 in place of 1,000, 10,000 or 50,000, "
-    "five times as long (DC's from real first images), with 64 real images per class, not 256, "
-    "and networks trained for at most 5 epochs between them in place of 50",
-    "smoke": "4 matching steps in 2 networks: shows only that the path works",
+    "smoke": Profile(
+        {"iterations": 2, "outer": 2, "inner": 1, "batch_real": 8},
+        "4 matching steps in 2 networks: shows only that the path works",
+    ),
 }
 
 
@@ -105,7 +112,8 @@ class GradientMatching(Method):
     each matching step and keeps them during it.
     """
 
-    Params: ClassVar[type] = GradientMatchingParams
+    Params = GradientMatchingParams
+    profiles = PROFILES
 
     @classmethod
     def skip(cls, task: Task) -> str | None:
@@ -121,8 +129,9 @@ class GradientMatching(Method):
             BenchError: for an unknown strategy.
         """
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
+        task, ctx = self.task, self.ctx
         assert task.arch is not None
         assert task.ipc is not None
         self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch

@@ -6,12 +6,10 @@ exemplars: Rebuffi et al., "iCaRL", CVPR 2017, Algorithm 4.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from bench.plugin import Reference
+from bench.plugin import Paper
 from methods.embedding import EmbeddingSelection
 
 
@@ -49,8 +47,11 @@ class Herding(EmbeddingSelection):
     At IPC 1 it picks the image nearest to the class mean, as :class:`methods.k_center.KCenter`.
     """
 
-    name: ClassVar[str] = "herding"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "herding"
+    label = "Herding"
+    colour = "#E69F00"
+    marker = "s"
+    paper = Paper(
         "Herding Dynamical Weights to Learn", 2009, "doi:10.1145/1553374.1553517", "M. Welling"
     )
 

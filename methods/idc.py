@@ -8,18 +8,18 @@ Algorithm 1; the values, and what the paper leaves open, are those of the releas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.plugin import (
     DSA,
-    Context,
     DistilledSet,
     FactoredSet,
     Method,
-    Reference,
+    Paper,
+    Profile,
     Task,
     decode_parts,
     image_gradient,
@@ -69,21 +69,29 @@ class IDC(Method):
     trains on real images for a while; after ``inner`` steps a fresh one takes its place.
     """
 
-    Params: ClassVar[type] = IDCParams
+    Params = IDCParams
 
-    name: ClassVar[str] = "idc"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "idc"
+    label = "IDC"
+    colour = "#44AA99"
+    marker = "p"
+    published_protocol = "idc"
+    paper = Paper(
         "Dataset Condensation via Efficient Synthetic-Data Parameterization",
         2022,
         "arXiv:2205.14959",
         "J.-H. Kim et al.",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": LITE, "smoke": SMOKE}
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "18 (IPC 1) or 8 (IPC 8 and more) networks of 10 steps in place of 2,000 of 100, "
-        "longer ones; 32 real and up to 32 decoded images per class and step in place of 64 and "
-        "128; networks that train on 256 images between steps in place of 2,000 or 500",
-        "smoke": "2 networks of 2 steps on 8 images: shows only that the path works",
+    profiles = {
+        "lite": Profile(
+            LITE,
+            "18 (IPC 1) or 8 (IPC 8 and more) networks of 10 steps in place of 2,000 of 100, "
+            "longer ones; 32 real and up to 32 decoded images per class and step in place of 64 "
+            "and 128; networks that train on 256 images between steps in place of 2,000 or 500",
+        ),
+        "smoke": Profile(
+            SMOKE, "2 networks of 2 steps on 8 images: shows only that the path works"
+        ),
     }
 
     @classmethod
@@ -99,8 +107,9 @@ class IDC(Method):
         """Every part is a training image."""
         return params.factor**2
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Draw the first stored images: float32 ``(num_classes, ipc, C, H, W)`` in [0, 1]."""
+        task, ctx = self.task, self.ctx
         assert task.arch is not None
         assert task.ipc is not None
         self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch

@@ -6,12 +6,10 @@ ICLR 2018, Algorithm 1; greedy farthest-first traversal is due to T. F. Gonzalez
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from bench.plugin import Reference
+from bench.plugin import Paper
 from methods.embedding import EmbeddingSelection
 
 
@@ -46,8 +44,11 @@ def k_center_order(features: Tensor, n: int) -> Tensor:
 class KCenter(EmbeddingSelection):
     """Greedy k-center, class by class, in the embedding of a trained network."""
 
-    name: ClassVar[str] = "k-center"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "k-center"
+    label = "K-Center"
+    colour = "#CC79A7"
+    marker = "^"
+    paper = Paper(
         "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
         2018,
         "arXiv:1708.00489",

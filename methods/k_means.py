@@ -7,14 +7,13 @@ S. Vassilvitskii, "k-means++", 2007; as a baseline of this field (``kmeans-emb``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, DistilledSet, ImageSet, Reference, SelectionMethod, Task, param
+from bench.plugin import DistilledSet, ImageSet, Paper, SelectionMethod, param
 from methods.embedding import EmbeddingParams, EmbeddingSelection, class_features, shared_embedding
 
 _SEEDS = 2**31  # scikit-learn takes no larger ones
@@ -68,7 +67,7 @@ def nearest_distinct(points: Tensor, centres: Tensor) -> Tensor:
     return chosen
 
 
-class KMeans(SelectionMethod):
+class KMeans(SelectionMethod["KMeans.Params"]):
     """Clusters each class into IPC groups and keeps the image nearest to each centre.
 
     At IPC 1 the centre is the mean, and the image that of :class:`methods.herding.Herding`. A
@@ -88,59 +87,51 @@ class KMeans(SelectionMethod):
         restarts: int = param(1, help="k-means++ seedings, of which the best counts", min=1)
         iterations: int = param(300, help="most iterations per seeding", min=1)
 
-    name: ClassVar[str] = "k-means"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "k-means"
+    label = "K-means"
+    colour = "#66A61E"
+    marker = "d"
+    paper = Paper(
         "DC-BENCH: Dataset Condensation Benchmark",
         2022,
         "arXiv:2207.09639",
         "J. Cui, R. Wang, S. Si, C.-J. Hsieh",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = EmbeddingSelection.profiles
-    gives_up: ClassVar[Mapping[str, str]] = EmbeddingSelection.gives_up
+    profiles = EmbeddingSelection.profiles
+    state = ("indices", "centres")
+    centres: Tensor | None = None
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        """Remember the task; there are no centres yet."""
-        super().setup(task, ctx)
-        self._centres: Tensor | None = None
-
-    def select(self, task: Task, ctx: Context) -> Tensor:
-        """Choose class by class; if the centres are asked for, they are kept too."""
-        assert task.ipc is not None
-        params, chosen, centres = task.params, [], []
-        for points, pool in zip(self._points(task, ctx), ctx.real.class_indices, strict=True):
-            seed = ctx.draw_int(_SEEDS, "k-means")
-            found = k_means_centres(
-                points, task.ipc, seed, restarts=params.restarts, iterations=params.iterations
+    def select(self) -> Tensor:
+        """Choose class by class; the centres are kept too if the set shall consist of them."""
+        chosen, centres = [], []
+        for points, pool in zip(self._points(), self.ctx.real.class_indices, strict=True):
+            seed = self.ctx.draw_int(_SEEDS, "k-means")
+            own = k_means_centres(
+                points,
+                self.ipc,
+                seed,
+                restarts=self.params.restarts,
+                iterations=self.params.iterations,
             )
-            centres.append(found)
-            chosen.append(pool[nearest_distinct(points, found)])
-        if params.keep == "centres":
-            self._centres = torch.cat(centres).view(-1, *task.spec.shape)
+            centres.append(own)
+            chosen.append(pool[nearest_distinct(points, own)])
+        if self.params.keep == "centres":
+            self.centres = torch.cat(centres).view(-1, *self.spec.shape)
         return torch.cat(chosen)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the chosen indices and the centres that are kept."""
-        return {**super().state_dict(), "centres": self._centres}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what was chosen."""
-        super().load_state_dict(state)
-        self._centres = state["centres"]
 
     def result(self) -> DistilledSet:
         """Return the chosen images as uint8 pixels, or the centres in normalised units."""
         chosen = super().result()
-        if self._centres is None:
+        if self.centres is None:
             return chosen
         assert isinstance(chosen, ImageSet)
-        return replace(chosen, images=self._centres.to(chosen.images.device))
+        return replace(chosen, images=self.centres.to(chosen.images.device))
 
-    @staticmethod
-    def _points(task: Task, ctx: Context) -> Iterator[Tensor]:
+    def _points(self) -> Iterator[Tensor]:
         """Yield what each class is clustered in: float32 ``(N, D)``."""
-        if task.params.keep != "nearest":
+        ctx = self.ctx
+        if self.params.keep != "nearest":
             yield from (ctx.real.gather(pool).flatten(1) for pool in ctx.real.class_indices)
             return
-        assert task.arch is not None
-        network = shared_embedding(task.arch, task.params.embedding_epochs, ctx)
-        yield from (class_features(network, c, ctx) for c in range(task.spec.num_classes))
+        network = shared_embedding(self.arch, self.params.embedding_epochs, ctx)
+        yield from (class_features(network, c, ctx) for c in range(self.spec.num_classes))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,12 +18,12 @@ from torch import Tensor
 from bench.plugin import (
     DSA,
     BenchError,
-    Context,
     DistilledSet,
     FunctionalNetwork,
     ImageSet,
     Method,
-    Reference,
+    Paper,
+    Profile,
     Task,
     by_ipc,
     param,
@@ -118,19 +118,28 @@ class MTT(Method):
         )
         init: str = init_param("real")
 
-    name: ClassVar[str] = "mtt"
-    reference: ClassVar[Reference | None] = Reference(
+    name = "mtt"
+    label = "MTT"
+    colour = "#882255"
+    marker = "X"
+    published_best_on_test = True
+    paper = Paper(
         "Dataset Distillation by Matching Training Trajectories",
         2022,
         "arXiv:2203.11932",
         "G. Cazenavette, T. Wang, A. Torralba, A. A. Efros, J.-Y. Zhu",
     )
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": _LITE, "smoke": _SMOKE}
-    gives_up: ClassVar[Mapping[str, str]] = {
-        "lite": "180, 90 or 36 students of 10 steps at IPC 1, 10 or 50 in place of 5,000 of 30 to "
-        "50, on 10 to 50 images at a time; 2 experts of at most 4 epochs of 30 batches in place of "
-        "100 of whole epochs; no whitening",
-        "smoke": "3 students of 2 steps after experts of one batch: shows only that the path works",
+    profiles = {
+        "lite": Profile(
+            _LITE,
+            "180, 90 or 36 students of 10 steps at IPC 1, 10 or 50 in place of 5,000 of 30 to "
+            "50, on 10 to 50 images at a time; 2 experts of at most 4 epochs of 30 batches in "
+            "place of 100 of whole epochs; no whitening",
+        ),
+        "smoke": Profile(
+            _SMOKE,
+            "3 students of 2 steps after experts of one batch: shows only that the path works",
+        ),
     }
 
     @classmethod
@@ -138,8 +147,9 @@ class MTT(Method):
         """Return a reason if real images to start from are too few."""
         return too_few(task)
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         """Draw the first images; experts are trained when they are first drawn."""
+        task, ctx = self.task, self.ctx
         assert task.arch is not None
         assert task.ipc is not None
         params, arch = task.params, task.arch

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, SelectionMethod, Task
+from bench.plugin import SelectionMethod
 
 
 class Random(SelectionMethod):
@@ -17,12 +15,14 @@ class Random(SelectionMethod):
     smaller IPC would be its prefix.
     """
 
-    name: ClassVar[str] = "random"
-    uses_arch: ClassVar[bool] = False
+    name = "random"
+    label = "Random"
+    colour = "#7F7F7F"
+    marker = "o"
+    uses_arch = False
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
+    def select(self) -> Tensor:
         """Draw class by class: int64 ``(num_classes * ipc,)``."""
-        assert task.ipc is not None
-        generator = ctx.generator("selection")
-        classes = range(task.spec.num_classes)
-        return torch.cat([ctx.real.sample_class(c, task.ipc, generator) for c in classes])
+        real, generator = self.ctx.real, self.ctx.generator("selection")
+        classes = range(self.spec.num_classes)
+        return torch.cat([real.sample_class(c, self.ipc, generator) for c in classes])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.datasets.zca import ZCA
 from bench.plugin import (
-    Context,
     DistilledSet,
     ImageSet,
     Method,
+    Profile,
     SelectionMethod,
     Task,
     param,
@@ -29,8 +28,8 @@ class ToyFirst(SelectionMethod):
     name = "toy-first"
     uses_arch = False
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
-        return torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
+    def select(self) -> Tensor:
+        return torch.cat([index[: self.ipc] for index in self.ctx.real.class_indices])
 
     def images_as_they_are(self) -> ImageSet:
         made = super().result()
@@ -46,7 +45,7 @@ class ToyWhitened(ToyFirst):
 
     def result(self) -> DistilledSet:
         made = self.images_as_they_are()
-        zca = ZCA.fit(self._ctx.real.images, 0.1)
+        zca = ZCA.fit(self.ctx.real.images, 0.1)
         return ImageSet(made.spec, zca.whiten(made.images), made.labels, {}, zca=zca)
 
 
@@ -78,10 +77,10 @@ class ToyFails(ToyFirst):
 
     name = "toy-fails"
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
-        if task.ipc % 2:
+    def select(self) -> Tensor:
+        if self.ipc % 2:
             raise RuntimeError("the toy broke")
-        return super().select(task, ctx)
+        return super().select()
 
 
 @register("method")
@@ -107,28 +106,19 @@ class ToyDrift(Method):
         iterations: int = param(4, help="steps", min=1)
         nan_at: int = param(-1, help="step whose loss is NaN")
 
-    profiles = {"smoke": {"iterations": 2}}
-    gives_up = {"smoke": "half the steps"}
+    profiles = {"smoke": Profile({"iterations": 2}, "half the steps")}
+    state = ("images",)
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        self.task, self.ctx = task, ctx
-        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
-        self.images, self.labels = ctx.real.gather(first), ctx.real.labels[first]
-
-    def steps(self) -> int:
-        return self.task.params.iterations
+    def setup(self) -> None:
+        real = self.ctx.real
+        first = torch.cat([index[: self.ipc] for index in real.class_indices])
+        self.images, self.labels = real.gather(first), real.labels[first]
 
     def step(self, i: int) -> Mapping[str, Tensor]:
         noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
         self.images = self.images + 0.01 * noise
-        bad = i == self.task.params.nan_at
+        bad = i == self.params.nan_at
         return {"loss": torch.tensor(float("nan") if bad else 1.0)}
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"images": self.images}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.images = state["images"]
-
     def result(self) -> ImageSet:
-        return ImageSet(self.task.spec, self.images, self.labels, {})
+        return ImageSet(self.spec, self.images, self.labels, {})

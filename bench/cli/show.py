@@ -70,23 +70,24 @@ def _method(entry: Any) -> dict[str, Any]:
     from bench.distillation.profiles import PROFILES
 
     method = entry.load()
-    reference = method.reference
-    profiles = {
-        profile: {
-            "overrides": {k: _plain(v) for k, v in method.profiles.get(profile, {}).items()},
-            "gives_up": method.gives_up.get(profile, ""),
+    paper = method.paper
+    profiles = {}
+    for name in PROFILES:
+        profile = method.profiles.get(name)
+        overrides = {} if profile is None else profile.overrides
+        profiles[name] = {
+            "overrides": {k: _plain(v) for k, v in overrides.items()},
+            "gives_up": "" if profile is None else profile.gives_up,
         }
-        for profile in PROFILES
-    }
     return {
         **_head("method", entry),
         "version": method.version,
         "serves every IPC from one artefact": method.ipc_agnostic,
         "depends on --arch": method.uses_arch,
         "judged as": list(method.modes),
-        "reference": "" if reference is None
-        else f"{': '.join(filter(None, (reference.authors, reference.title)))} "
-        f"({reference.year}), {reference.link}",
+        "reference": "" if paper is None
+        else f"{': '.join(filter(None, (paper.authors, paper.title)))} "
+        f"({paper.year}), {paper.link}",
         "parameters": _parameters(method.Params),
         "profiles": profiles,
     }  # fmt: skip

@@ -77,9 +77,8 @@ def begin(cls: type[Method], seed: int = 7) -> Trial:
     params = resolve_profile(cls, "smoke", {}, ipc)
     counts = tuple(len(i) for i in real.class_indices)
     task = Task(real.spec, counts, ipc, _ARCH if cls.uses_arch else None, params)
-    method, ctx = cls(), Context(real, seed, start=_start(cls, task, seed))
-    method.setup(task, ctx)
-    return Trial(method, ctx, task)
+    ctx = Context(real, seed, start=_start(cls, task, seed))
+    return Trial(cls(task, ctx), ctx, task)
 
 
 def check_declaration(cls: type[Method]) -> None:
@@ -88,11 +87,11 @@ def check_declaration(cls: type[Method]) -> None:
     assert cls.version >= 1, "version counts from 1"
     settings = getattr(cls.Params, "__dataclass_params__", None)
     assert settings is not None and settings.frozen, "Params must be a frozen dataclass"
-    for profile in PROFILES:
-        resolve_profile(cls, profile, {}, None if cls.ipc_agnostic else 10)
-    for profile, overrides in cls.profiles.items():
-        assert profile in PROFILES, f"profile '{profile}' is not one of {PROFILES}"
-        assert not overrides or cls.gives_up.get(profile), f"say what '{profile}' gives up"
+    for name in PROFILES:
+        resolve_profile(cls, name, {}, None if cls.ipc_agnostic else 10)
+    for name, profile in cls.profiles.items():
+        assert name in PROFILES, f"profile '{name}' is not one of {PROFILES}"
+        assert not profile.overrides or profile.gives_up, f"say what '{name}' gives up"
     for field in dataclasses.fields(cls.Params):
         assert field.metadata.get("help"), f"parameter '{field.name}' needs help"
 
@@ -184,8 +183,8 @@ def _start(cls: type[Method], task: Task, seed: int) -> Start | None:
     if wanted is None:
         return None
     other, first = task_of(wanted, task)
-    before = other()
-    before.setup(first, Context(small_real_set(), seed + 1, start=_start(other, first, seed + 1)))
+    ctx = Context(small_real_set(), seed + 1, start=_start(other, first, seed + 1))
+    before = other(first, ctx)
     before.step(0)
     return Start(before.result(), before.byproducts())
 

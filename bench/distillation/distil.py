@@ -151,8 +151,7 @@ class _Job:
             self.real, random_seed, self.seed, self.start, self.attempt.shared, self.precision,
             self.attempt.stop,
         )  # fmt: skip
-        method = self.cls()
-        method.setup(self.task, ctx)
+        method = self.cls(self.task, ctx)
         loop = Loop(method, ctx, self.attempt, meter)
         if state:
             loop.load_state_dict(state)

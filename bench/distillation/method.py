@@ -1,7 +1,8 @@
 """The contract of a distillation method: a sequence of steps with a state.
 
-The harness owns the loop. Because a method only says what one step does and what its state is,
-it gets progress, checkpoints, bit-identical resume, NaN guards and cost accounting for free.
+The harness owns the loop. Because a method only says what one step does and which of its
+attributes later steps depend on, it gets progress, checkpoints, bit-identical resume, NaN guards
+and cost accounting for free.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
+
+from typing_extensions import TypeVar
 
 from bench.datasets.spec import DatasetSpec
+from bench.distillation.method_state import restored, saved
 from bench.registry.params import NoParams
 
 if TYPE_CHECKING:
@@ -20,10 +24,14 @@ if TYPE_CHECKING:
     from bench.distillation.context import Context
     from bench.distilled.base import DistilledSet
 
+# A method's ``Params``; a method that does not name its own has untyped parameters.
+P = TypeVar("P", default=Any)
+Scalars = Mapping[str, "Tensor"]
+
 
 @dataclass(frozen=True)
-class Reference:
-    """Where a method comes from."""
+class Paper:
+    """The publication that a method comes from."""
 
     title: str
     year: int
@@ -32,7 +40,20 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Task:
+class Profile:
+    """Parameters under a name, such as ``lite``.
+
+    Attributes:
+        overrides: what differs from the paper's values, by parameter.
+        gives_up: what a result loses by that, in one sentence.
+    """
+
+    overrides: Mapping[str, Any]
+    gives_up: str
+
+
+@dataclass(frozen=True)
+class Task(Generic[P]):
     """What a method is asked to do; cheap to make, holds no pixels.
 
     Attributes:
@@ -47,7 +68,7 @@ class Task:
     class_counts: tuple[int, ...]
     ipc: int | None
     arch: str | None
-    params: Any
+    params: P
 
 
 @dataclass(frozen=True)
@@ -63,41 +84,94 @@ class Prerequisite:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Method(ABC):
+class Method(ABC, Generic[P]):
     """Base class of every distillation method.
+
+    The harness constructs a method with its task and its context. A subclass builds what it starts
+    with in :meth:`setup` and names in ``state`` the attributes that later steps depend on.
 
     Class attributes:
         name: what users type.
         version: raise it whenever the same parameters would give another result.
         Params: a frozen dataclass of parameters; defaults are the paper's values.
-        profiles: named overrides; ``paper`` (no override) always exists.
-        gives_up: for each profile but ``paper``, what it gives up, in one sentence.
-        reference: the paper.
+        profiles: ``lite`` and ``smoke``; ``paper`` (no override) always exists.
+        paper: where the method comes from.
+        state: names of attributes that later steps depend on, see :meth:`state_dict`.
         ipc_agnostic: one artefact serves every IPC; ``task.ipc`` is then ``None``.
         uses_arch: whether the outcome depends on ``--arch``; ``task.arch`` is ``None`` if not.
-        modes: the ways its artefact can be judged, the default first: ``stored`` for image and
+        modes: the ways its artefact can be evaluated, the default first: ``stored`` for image and
             factored sets, ``stream`` and ``frozen`` for generators.
         judged_whole: the artefact is one set of its own size; IPC does not apply to it.
+
+    Class attributes that reports read, from the source: write them as literals in the class.
+        label: the method's name as papers print it; ``name`` if empty.
+        colour: of its points in plots, as ``#RRGGBB``; one of a spare set if empty.
+        marker: of its points, one of matplotlib's; one of a spare set if empty.
+        published_protocol: the protocol of this benchmark that follows the one behind the method's
+            published numbers; ``default`` if empty.
+        published_protocols: exceptions from it, by dataset.
+        published_best_on_test: whether the authors print the best of several evaluations on the
+            test set.
+
+    Attributes:
+        task: what is asked for.
+        ctx: real images, random numbers, networks, shared work.
+        params: ``task.params``.
+        spec: ``task.spec``, the real dataset.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     Params: ClassVar[type] = NoParams
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    gives_up: ClassVar[Mapping[str, str]] = {}
-    reference: ClassVar[Reference | None] = None
+    profiles: ClassVar[Mapping[str, Profile]] = {}
+    paper: ClassVar[Paper | None] = None
+    state: ClassVar[tuple[str, ...]] = ()
     ipc_agnostic: ClassVar[bool] = False
     uses_arch: ClassVar[bool] = True
     modes: ClassVar[tuple[str, ...]] = ("stored",)
     judged_whole: ClassVar[bool] = False
 
+    label: ClassVar[str] = ""
+    colour: ClassVar[str] = ""
+    marker: ClassVar[str] = ""
+    published_protocol: ClassVar[str] = ""
+    published_protocols: ClassVar[Mapping[str, str]] = {}
+    published_best_on_test: ClassVar[bool] = False
+
+    def __init__(self, task: Task[P], ctx: Context) -> None:
+        self.task, self.ctx = task, ctx
+        self.params, self.spec = task.params, task.spec
+        self.setup()
+
+    @property
+    def ipc(self) -> int:
+        """Images per class.
+
+        Raises:
+            TypeError: the method is IPC-agnostic.
+        """
+        if self.task.ipc is None:
+            raise TypeError(f"{self.name} serves every IPC: it is distilled for none in particular")
+        return self.task.ipc
+
+    @property
+    def arch(self) -> str:
+        """The architecture to distil with, as users write it.
+
+        Raises:
+            TypeError: the method declares that it uses none.
+        """
+        if self.task.arch is None:
+            raise TypeError(f"{self.name} has no architecture: it declares uses_arch = False")
+        return self.task.arch
+
     @classmethod
-    def skip(cls, task: Task) -> str | None:  # noqa: ARG003
+    def skip(cls, task: Task[P]) -> str | None:  # noqa: ARG003
         """Return why the method does not apply to ``task``, or ``None`` if it does."""
         return None
 
     @classmethod
-    def prerequisite(cls, task: Task) -> Prerequisite | None:  # noqa: ARG003
+    def prerequisite(cls, task: Task[P]) -> Prerequisite | None:  # noqa: ARG003
         """Return the artefact this method starts from, if any; it arrives as ``ctx.start``."""
         return None
 
@@ -110,33 +184,41 @@ class Method(ABC):
         """
         return 1
 
-    @abstractmethod
-    def setup(self, task: Task, ctx: Context) -> None:
-        """Build the initial state: networks, optimisers, distilled images."""
+    def setup(self) -> None:
+        """Build what the method starts with: networks, optimisers, distilled images."""
 
-    @abstractmethod
     def steps(self) -> int:
-        """Return how many steps there are (after :meth:`setup`)."""
+        """Return how many steps there are: the parameter ``iterations``, unless overridden."""
+        return int(cast(Any, self.params).iterations)
 
     @abstractmethod
-    def step(self, i: int) -> Mapping[str, Tensor]:
+    def step(self, i: int) -> Scalars:
         """Do step ``i`` and return scalars to show.
 
         The scalars are detached 0-d tensors, so that nothing waits for the device; the harness
         reads them now and then and stops the cell if one is not finite.
         """
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that later steps depend on, except the context's generators.
+        """Return the attributes that ``state`` names; the context's generators are not in it.
 
-        Nested dicts and lists of tensors, numbers, strings, booleans and ``None``. Tensors may be
-        live: the harness copies.
+        An attribute is a tensor, a number, a string, a boolean, ``None``, a list or dictionary of
+        these, or an object with a ``state_dict`` of its own (network, optimiser, helper). Tensors
+        may be live: the harness copies.
         """
+        return {name: saved(getattr(self, name)) for name in self.state}
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned (after :meth:`setup`)."""
+        """Continue from what :meth:`state_dict` returned, in a method that was just constructed.
+
+        Tensors are overwritten in place, so that optimisers and networks that hold them follow.
+
+        Raises:
+            KeyError: the state lacks one of the names.
+            ValueError: a value has another type or shape than the attribute it shall restore.
+        """
+        for name in self.state:
+            setattr(self, name, restored(getattr(self, name), state[name], name))
 
     @abstractmethod
     def result(self) -> DistilledSet:
@@ -150,11 +232,18 @@ class Method(ABC):
         return {}
 
 
-class SelectionMethod(Method):
-    """A method that picks real images in one shot; a subclass writes :meth:`select` only."""
+class SelectionMethod(Method[P]):
+    """A method that picks real images in one shot; a subclass writes :meth:`select` only.
+
+    Attributes:
+        indices: into the real set, int64 ``(num_classes * ipc,)``; ``None`` before the step.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("indices",)
+    indices: Tensor | None = None
 
     @classmethod
-    def skip(cls, task: Task) -> str | None:
+    def skip(cls, task: Task[P]) -> str | None:
         """Return a reason if a class holds fewer images than must be picked from it."""
         fewest = min(task.class_counts)
         if task.ipc is not None and task.ipc > fewest:
@@ -162,37 +251,24 @@ class SelectionMethod(Method):
         return None
 
     @abstractmethod
-    def select(self, task: Task, ctx: Context) -> Tensor:
+    def select(self) -> Tensor:
         """Return the chosen indices into the real set: int64 ``(num_classes * ipc,)``."""
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        """Remember the task; the work is the one step."""
-        self._task, self._ctx = task, ctx
-        self._indices: Tensor | None = None
-
     def steps(self) -> int:
-        """One."""
+        """Return 1: a selection is a single step."""
         return 1
 
-    def step(self, i: int) -> Mapping[str, Tensor]:  # noqa: ARG002
+    def step(self, i: int) -> Scalars:  # noqa: ARG002
         """Select."""
-        self._indices = self.select(self._task, self._ctx)
+        self.indices = self.select()
         return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the chosen indices, once chosen."""
-        return {"indices": self._indices}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the chosen indices."""
-        self._indices = state["indices"]
 
     def result(self) -> DistilledSet:
         """Return the chosen real images as uint8 pixels."""
         from bench.distilled.image_set import ImageSet
 
-        if self._indices is None:
+        if self.indices is None:
             raise RuntimeError(f"{self.name}: result() was called before step(0)")
-        real = self._ctx.real
-        order = self._indices.to(real.device)
+        real = self.ctx.real
+        order = self.indices.to(real.device)
         return ImageSet(real.spec, real.images[order], real.labels[order], {})

@@ -10,7 +10,7 @@ from bench.registry.params import as_dict, resolve
 from bench.support.errors import BenchError, unknown_message
 
 PROFILES = ("paper", "lite", "smoke")
-# What a profile is judged by unless --protocol says otherwise.
+# The protocol that a profile's sets are evaluated with unless --protocol says otherwise.
 PROFILE_PROTOCOL = {"paper": "default", "lite": "quick", "smoke": "smoke"}
 
 
@@ -33,7 +33,8 @@ def resolve_profile(
     dataset: str = "",
 ) -> Any:
     """Return the method's parameters: the paper's, then the profile's, then the user's."""
-    values = {**method.profiles.get(profile, {}), **overrides}
+    own = method.profiles.get(profile)
+    values = {**(own.overrides if own is not None else {}), **overrides}
     return resolve(method.Params, values, owner=method.name, ipc=ipc, dataset=dataset)
 
 

@@ -52,9 +52,7 @@ def _begun(cls: type[Method], task: Task, real: RealSet, precision: str) -> Meth
         if before.steps() == 1:  # a selection has nothing to give before
             before.step(0)
         start = Start(before.result(), before.byproducts())
-    method = cls()
-    method.setup(task, Context(real, 0, start=start, precision=precision, rehearsal=True))
-    return method
+    return cls(task, Context(real, 0, start=start, precision=precision, rehearsal=True))
 
 
 class Stepper:

@@ -9,7 +9,7 @@ import torch
 from toys import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
-from bench.plugin import Context, GeneratorSet, Prerequisite, Task
+from bench.plugin import GeneratorSet, Prerequisite, Profile, Task
 from bench.registry.params import as_dict, resolve
 from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
 
@@ -49,10 +49,9 @@ class StartsFromDiM(ToyFirst):
         few = {"gan_width": 3, "gan_noise_dim": 14, "batch": 5, "pool": ("convnet1(width=4)",)}
         return Prerequisite("dim", as_dict(resolve(METHODS.get("dim").Params, few, owner="dim")))
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        assert ctx.start is not None
-        assert isinstance(ctx.start.distilled, GeneratorSet)
-        super().setup(task, ctx)
+    def setup(self) -> None:
+        assert self.ctx.start is not None
+        assert isinstance(self.ctx.start.distilled, GeneratorSet)
 
 
 @pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
@@ -67,16 +66,12 @@ class DrawsGlobally(ToyDrift):
 
 
 class ForgetsItsState(ToyDrift):
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
+    state = ()
 
 
 class MakesTooFew(ToyFirst):
-    def select(self, task: Any, ctx: Any) -> torch.Tensor:
-        return super().select(task, ctx)[:-1]
+    def select(self) -> torch.Tensor:
+        return super().select()[:-1]
 
 
 class KeepsGradients(ToyDrift):
@@ -85,7 +80,7 @@ class KeepsGradients(ToyDrift):
 
 
 class SaysNothing(ToyDrift):
-    gives_up = {}
+    profiles = {"smoke": Profile({"iterations": 2}, "")}
 
 
 @pytest.mark.parametrize(

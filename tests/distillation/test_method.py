@@ -7,8 +7,7 @@ import torch
 from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 
-from bench.distillation.context import Context
-from bench.distillation.method import Method, SelectionMethod, Task
+from bench.distillation.method import Method, SelectionMethod
 from bench.registry.params import NoParams
 
 
@@ -17,9 +16,8 @@ class Last(SelectionMethod):
 
     name = "last"
 
-    def select(self, task: Task, ctx: Context) -> Tensor:
-        assert task.ipc is not None
-        return torch.cat([index[-task.ipc :] for index in ctx.real.class_indices])
+    def select(self) -> Tensor:
+        return torch.cat([index[-self.ipc :] for index in self.ctx.real.class_indices])
 
 
 def test_what_a_method_may_leave_out() -> None:
@@ -31,13 +29,13 @@ def test_what_a_method_may_leave_out() -> None:
     assert Last.prerequisite(task) is None
     assert Last.skip(task) is None
     assert Last.shown_per_stored(task.params) == 1
-    assert Last().byproducts() == {}
+    assert Last(task, tiny_context()).byproducts() == {}
 
 
 @pytest.mark.parametrize("cls", [Method, SelectionMethod])
 def test_what_it_may_not(cls: type[Method]) -> None:
     with pytest.raises(TypeError, match="abstract"):
-        cls()
+        cls(tiny_task(Last, tiny_real_set(), 2, None), tiny_context())
 
 
 def test_a_selection_is_one_step_and_real_pixels() -> None:

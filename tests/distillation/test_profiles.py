@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from bench.distillation.method import Method, SelectionMethod
+from bench.distillation.method import Method, Profile, SelectionMethod
 from bench.distillation.profiles import (
     PROFILE_PROTOCOL,
     PROFILES,
@@ -32,9 +31,9 @@ class Toy(SelectionMethod):
 
     name = "toy"
     Params = Params
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "lite": {"iterations": 10},
-        "smoke": {"iterations": 2, "lr": 0.5},
+    profiles = {
+        "lite": Profile({"iterations": 10}, "most steps"),
+        "smoke": Profile({"iterations": 2, "lr": 0.5}, "nearly all steps"),
     }
 
 
@@ -47,7 +46,7 @@ class Plain(SelectionMethod):
 class NoSmoke(Toy):
     """A method with a lite profile only."""
 
-    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"lite": {"iterations": 10}}
+    profiles = {"lite": Profile({"iterations": 10}, "most steps")}
 
 
 def label(asked: str, ipc: int | None = 5, method: type[Method] = Toy, **overrides: Any) -> Any:

@@ -14,12 +14,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, ImageSet, Method, Task, param, register
+from bench.plugin import ImageSet, Method, param, register
 
 # Seconds after which a step fails whose test has failed to let it end.
 _HELD_AT_MOST = 900.0
@@ -34,17 +33,15 @@ class Toy(Method):
     class Params:
         iterations: int = param(4, help="steps", min=1)
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        self.task, self.ctx = task, ctx
-        self.folder = Path(os.environ["TOY_FOLDER"])
-        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
-        self.images, self.labels = ctx.real.gather(first), ctx.real.labels[first]
+    state = ("images",)
 
-    def steps(self) -> int:
-        return self.task.params.iterations
+    def setup(self) -> None:
+        self.folder, real = Path(os.environ["TOY_FOLDER"]), self.ctx.real
+        first = torch.cat([index[: self.ipc] for index in real.class_indices])
+        self.images, self.labels = real.gather(first), real.labels[first]
 
     def step(self, i: int) -> Mapping[str, Tensor]:
-        (self.folder / f"step-{self.name}-{self.task.ipc}-{i}-{os.getpid()}").touch()
+        (self.folder / f"step-{self.name}-{self.ipc}-{i}-{os.getpid()}").touch()
         self.misbehave(i)
         self.hold(self.folder / f"hold-{i}")
         pause = self.folder / "pause"
@@ -65,14 +62,8 @@ class Toy(Method):
                 (self.folder / f"told-{os.getpid()}").touch()
             time.sleep(0.02)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"images": self.images}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.images = state["images"]
-
     def result(self) -> ImageSet:
-        return ImageSet(self.task.spec, self.images, self.labels, {})
+        return ImageSet(self.spec, self.images, self.labels, {})
 
 
 @register("method")
@@ -133,7 +124,7 @@ class ToyDiesOnce(Toy):
     name = "toy-dies-once"
 
     def misbehave(self, i: int) -> None:
-        mark = self.folder / f"died-{self.task.ipc}"
+        mark = self.folder / f"died-{self.ipc}"
         if i == 2 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -23,11 +23,9 @@ from torch import Tensor, nn
 
 from bench.plugin import (
     Architecture,
-    Context,
     DatasetSpec,
     ImageSet,
     Method,
-    Task,
     param,
     register,
 )
@@ -65,26 +63,25 @@ def pause() -> None:
 class Slow(Method):
     """Pulls images towards others by Adam, a slow step at a time, with noise of two generators."""
 
-    name: ClassVar[str] = "fault-slow"
+    name = "fault-slow"
     uses_arch = False
 
     @dataclass(frozen=True)
     class Params:
         iterations: int = param(8, help="steps", min=1)
 
-    def setup(self, task: Task, ctx: Context) -> None:
-        self.task, self.ctx = task, ctx
-        first = torch.cat([index[: task.ipc] for index in ctx.real.class_indices])
-        self.images = ctx.real.gather(first).requires_grad_()
-        self.labels = ctx.real.labels[first]
-        self.adam = torch.optim.Adam([self.images], lr=0.05)
+    state = ("images", "adam")
 
-    def steps(self) -> int:
-        return self.task.params.iterations
+    def setup(self) -> None:
+        real = self.ctx.real
+        first = torch.cat([index[: self.ipc] for index in real.class_indices])
+        self.images = real.gather(first).requires_grad_()
+        self.labels = real.labels[first]
+        self.adam = torch.optim.Adam([self.images], lr=0.05)
 
     def step(self, i: int) -> Mapping[str, Tensor]:
         pause()
-        note(f"{self.name} {self.task.ipc} step {i}")
+        note(f"{self.name} {self.ipc} step {i}")
         noise = torch.randn(self.images.shape, generator=self.ctx.generator("noise"))
         target = self.ctx.real.gather(torch.tensor([self.ctx.draw_int(100, "target")]))
         loss = (self.images + 0.1 * noise - target).square().mean()
@@ -93,17 +90,9 @@ class Slow(Method):
         self.adam.step()
         return {"loss": loss.detach()}
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"images": self.images, "adam": self.adam.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        with torch.no_grad():
-            self.images.copy_(state["images"])
-        self.adam.load_state_dict(state["adam"])
-
     def result(self) -> ImageSet:
-        note(f"{self.name} {self.task.ipc} done")
-        return ImageSet(self.task.spec, self.images.detach(), self.labels, {})
+        note(f"{self.name} {self.ipc} done")
+        return ImageSet(self.spec, self.images.detach(), self.labels, {})
 
 
 @register("method")
@@ -122,7 +111,7 @@ class InSetup(Slow):
 
     name = "fault-setup"
 
-    def setup(self, task: Task, ctx: Context) -> None:
+    def setup(self) -> None:
         raise KeyError("no such key")
 
 

@@ -298,4 +298,4 @@ def test_the_variant_differs_by_its_augmentation_alone() -> None:
 def test_lite_is_what_it_says(ipc: int, networks: int, rate: float) -> None:
     params = resolve_profile(CAFE, "lite", {}, ipc)
     assert (params.iterations, params.lr_img, params.batch_real) == (networks, rate, 64)
-    assert str(networks) in CAFE.gives_up["lite"]
+    assert str(networks) in CAFE.profiles["lite"].gives_up

@@ -194,4 +194,4 @@ def test_paper_values(dataset: str, ipc: int, rate: float) -> None:
 def test_lite_is_what_it_says(ipc: int, steps: int, rate: float) -> None:
     params = resolve_profile(DM, "lite", {}, ipc)
     assert (params.iterations, params.batch_real, params.lr_img) == (steps, 64, rate)
-    assert str(steps) in DM.gives_up["lite"]
+    assert str(steps) in DM.profiles["lite"].gives_up

@@ -205,7 +205,7 @@ def test_byproducts_are_all_but_the_generator() -> None:
 @pytest.mark.parametrize("profile", ["lite", "smoke"])
 def test_profiles_change_known_parameters_only(profile: str) -> None:
     task = tiny_task(
-        ConditionalGAN, tiny_real_set(), None, None, **ConditionalGAN.profiles[profile]
+        ConditionalGAN, tiny_real_set(), None, None, **ConditionalGAN.profiles[profile].overrides
     )
     assert task.params.penalty_weight == 10.0
     assert task.params.noise_dim == 100

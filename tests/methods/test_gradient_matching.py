@@ -272,7 +272,7 @@ def test_lite_is_what_it_says(
     params = resolve_profile(cls, "lite", {}, ipc)
     assert (params.iterations * params.outer, params.inner) == (steps, inner)
     assert (params.batch_real, params.lr_img, params.init) == (64, 0.5, "real")
-    assert str(steps) in cls.gives_up["lite"]
+    assert str(steps) in cls.profiles["lite"].gives_up
 
 
 def test_skips_classes_that_are_too_small_to_start_from() -> None:

@@ -37,4 +37,4 @@ def test_the_released_codes_settings(
 def test_lite_is_what_it_says(ipc: int, networks: int) -> None:
     params = resolve_profile(IDC, "lite", {}, ipc, "cifar10")
     assert (params.iterations, params.inner) == (networks, 10)
-    assert str(networks) in IDC.gives_up["lite"]
+    assert str(networks) in IDC.profiles["lite"].gives_up

@@ -233,4 +233,4 @@ def test_lite_is_what_it_says(ipc: int, iterations: int, batch: int) -> None:
     params = resolve_profile(MTT, "lite", {}, ipc, "cifar10")
     assert (params.iterations, params.batch_syn, params.syn_steps) == (iterations, batch, 10)
     assert (params.experts, params.expert_batches, params.zca) == (2, 30, False)
-    assert str(iterations) in MTT.gives_up["lite"]
+    assert str(iterations) in MTT.profiles["lite"].gives_up

@@ -127,7 +127,7 @@ def test_what_is_done_in_one_step_is_done_before_a_method_begins_with_it(
     setup = METHODS.get("k-means").setup
     monkeypatch.setattr(
         METHODS.get("k-means"), "setup",
-        lambda self, task, ctx: (starts.append(ctx.start), setup(self, task, ctx)),
+        lambda self: (starts.append(self.ctx.start), setup(self)),
     )  # fmt: skip
     begin_method("k-means", {}, small_real_set(), ipc=2, arch="convnet1(width=4)")
     (start,) = starts
