@@ -40,9 +40,7 @@ def begin(
     cls: type[Method], ctx: Context, ipc: int | None, arch: str | None, **params: Any
 ) -> Method:
     """Return the method, set up on the context's real set."""
-    method = cls()
-    method.setup(tiny_task(cls, ctx.real, ipc, arch, **params), ctx)
-    return method
+    return cls(tiny_task(cls, ctx.real, ipc, arch, **params), ctx)
 
 
 def tiny_task(

@@ -39,7 +39,7 @@ def test_choices_follow_the_seed_index_and_nothing_else() -> None:
     def choose(seed: int, seed_index: int) -> Tensor:
         ctx = tiny_context(real, seed, seed_index=seed_index)
         task = tiny_task(Herding, real, 5, ARCH, embedding_epochs=1)
-        return Herding().select(task, ctx)
+        return Herding(task, ctx).select()
 
     assert torch.equal(choose(0, 0), choose(1, 0))
     assert not torch.equal(choose(0, 0), choose(0, 1))

@@ -132,7 +132,7 @@ def test_ties_are_broken_at_random() -> None:
 
 def choose(ctx: Context, ipc: int, **params: object) -> Tensor:
     task = tiny_task(Forgetting, ctx.real, ipc, ARCH, **params)
-    return Forgetting().select(task, ctx)
+    return Forgetting(task, ctx).select()
 
 
 @pytest.mark.parametrize("ipc", [1, 4, 12])

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from builders import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.conformance import method_checks
 from bench.datasets.real_set import denormalise
 from bench.distillation.context import Context
+from bench.distillation.method import Profile
 from bench.distilled.image_set import ImageSet
 from bench.support.seeds import make_generator
 from methods.embedding import class_features, shared_embedding
@@ -130,7 +131,7 @@ def test_each_class_gives_the_images_nearest_to_its_centres(keep: str, ipc: int)
 
 def test_one_image_per_class_is_the_one_that_herding_takes() -> None:
     ctx = tiny_context()
-    herding = Herding().select(tiny_task(Herding, ctx.real, 1, ARCH, embedding_epochs=1), ctx)
+    herding = begin(Herding, ctx, 1, ARCH, embedding_epochs=1).select()
     assert torch.equal(chosen(ctx, 1).flatten(), herding)
 
 
@@ -161,7 +162,7 @@ def test_centres_are_means_of_real_pixels() -> None:
 
 
 class Centres(KMeans):
-    profiles = {"smoke": {"keep": "centres"}}
+    profiles = {"smoke": Profile({"keep": "centres"}, "the embedding")}
 
 
 @pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)

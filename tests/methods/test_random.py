@@ -10,7 +10,7 @@ from methods.random import Random
 
 def select(ipc: int, seed: int = 0) -> torch.Tensor:
     real = tiny_real_set()
-    return Random().select(tiny_task(Random, real, ipc, None), tiny_context(real, seed))
+    return begin(Random, tiny_context(real, seed), ipc, None).select()
 
 
 @pytest.mark.parametrize("ipc", [1, 5, 12])
