@@ -92,7 +92,8 @@ def test_a_store_that_a_node_cannot_see_is_named(
     cluster: Any, toys: ToyRuns, tmp_path: Path
 ) -> None:
     session, _ = toys.open("store", "toy-walks")
-    session.spec = replace(session.spec, store=str(tmp_path / "elsewhere"))
+    site = session.runner.site
+    site.site = replace(site.site, store=str(tmp_path / "elsewhere"))
     with pytest.raises(BenchError, match=r"cannot see the store '.*elsewhere': .* share"):
         session.run(execute=ray_execution(cluster.address))
 
