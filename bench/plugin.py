@@ -25,8 +25,7 @@ from bench.networks.architecture import (
     is_per_sample,
     parse_architecture,
 )
-from bench.networks.cpu_kernels.convolution import image_gradient
-from bench.networks.cpu_kernels.mode import computing
+from bench.networks.cpu_kernels import computing, image_gradient
 from bench.networks.functional import FunctionalNetwork
 from bench.networks.fused_operations import average_pool2, norm_relu_pool
 from bench.registry.params import by_ipc, by_task, param

@@ -7,7 +7,7 @@ from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.evaluation.cores import Crew
-from bench.networks.cpu_kernels.mode import computing
+from bench.networks.cpu_kernels import computing
 
 # Images per forward pass: small enough for a core's cache, large enough to keep a GPU busy.
 _SLICE = {"cpu": 32, "cuda": 2048}

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.evaluation.cores import Crew
-from bench.networks.cpu_kernels.mode import computing
+from bench.networks.cpu_kernels import computing
 
 # Images per slice, at most; a batch of up to half as many is not divided. Seen for ConvNet-3 at IPC
 # 50 on two cores: 823 images/s at 32, 887 at 64, 850 at 128.

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from bench.datasets.spec import DatasetSpec
 from bench.networks.architecture import build_network
-from bench.networks.cpu_kernels import block, build, ordinary, shallow, winograd
+from bench.networks.cpu_kernels import block, library, ordinary, shallow, winograd
 from bench.networks.cpu_kernels.mode import computing, fast_operations
 
 CPU = torch.device("cpu")
 needs_kernels = pytest.mark.skipif(
-    build.library().kernels is None, reason=f"no compiled kernels: {build.library().reason}"
+    library.library().kernels is None, reason=f"no compiled kernels: {library.library().reason}"
 )
 
 
@@ -131,7 +131,7 @@ def test_groups_names_batches_of_none_and_double_precision_stay_with_pytorch(
 
 
 def test_without_kernels_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = build.Library(None, "no C++ compiler found")
+    missing = library.Library(None, "no C++ compiler found")
     monkeypatch.setattr("bench.networks.cpu_kernels.mode.library", lambda: missing)
     network, images = convnet()
     with fast_operations(CPU):

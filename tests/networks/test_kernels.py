@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from bench.networks.cpu_kernels import ordinary, shallow
 from bench.networks.cpu_kernels.block import block
-from bench.networks.cpu_kernels.build import library
 from bench.networks.cpu_kernels.convolution import Maps, convolve, image_gradient
+from bench.networks.cpu_kernels.library import library
 from bench.networks.cpu_kernels.mode import fast_operations
 from bench.networks.cpu_kernels.ordinary import Ordinary
 from bench.networks.cpu_kernels.shallow import Shallow

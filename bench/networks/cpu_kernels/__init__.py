@@ -1,1 +1,16 @@
-"""Operations in C++ that PyTorch does slowly on a CPU, and how they take its place."""
+"""Kernels in C++ for what PyTorch computes slowly on a CPU, and how they take its place.
+
+What others use is here; the modules of this package are its own business.
+"""
+
+from bench.networks.cpu_kernels.convolution import image_gradient
+from bench.networks.cpu_kernels.library import describe_kernels
+from bench.networks.cpu_kernels.mode import computing, fast_operations, without_kernels
+
+__all__ = [
+    "computing",
+    "describe_kernels",
+    "fast_operations",
+    "image_gradient",
+    "without_kernels",
+]

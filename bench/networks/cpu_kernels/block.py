@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.networks.cpu_kernels.call import pointers, sizes
+from bench.networks.cpu_kernels.library import pointers, sizes
 from bench.networks.fused_operations import one_by_one
 
 _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -38,7 +38,7 @@ class _Block(torch.autograd.Function):
     def forward(
         kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        x = x.contiguous()
+        x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
         n, channels, height, width = x.shape
         y = x.new_empty(n, channels, height // 2, width // 2)
         means, scales = weight.new_empty(2, n, channels)
@@ -67,6 +67,7 @@ class _Block(torch.autograd.Function):
                 None,
             )
         x, slope = x.contiguous(), slope.to(x.dtype).contiguous()
+        weight, bias = weight.contiguous(), bias.contiguous()
         on_x, per_image = torch.empty_like(x), weight.new_empty(2, *x.shape[:2])
         getattr(ctx.kernels, f"block_backward_{_SUFFIX[x.dtype]}")(
             *pointers(slope, x, weight, bias, means, scales, on_x, *per_image),

@@ -1,14 +1,15 @@
 """A convolution and its gradients as three maps, each differentiated into the other two.
 
 A convolution is linear in the images and in the kernels, so that the gradients of its gradients are
-convolutions and gradients again. Whoever is fast at the three (:class:`Maps`) is fast at every
-derivative; PyTorch's own second derivative by the kernels, which gradient penalties and gradient
-matching need, takes about three times as long as its first.
+convolutions and gradients again. What computes the three maps fast (:class:`Maps`) computes every
+derivative fast; PyTorch's own second derivative by the kernels, which gradient penalties and
+gradient matching need, takes about three times as long as its first.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -71,10 +72,30 @@ def _weights_wanted() -> bool:
     return getattr(_wanted, "weights", True)
 
 
+def _computed(operation: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Return what an operation of :class:`Maps` computes, as a tensor that is no view.
+
+    Autograd forbids to change a view in place that a custom function made; networks change the
+    outputs of a convolution in place by their activations and sums, and methods change gradients.
+
+    Float32 stays float32: a backward pass runs under the autocast of its caller, which may differ
+    from that of the forward pass and would hand bfloat16 to a kernel that reads float32.
+    """
+    first: Tensor = args[0]
+    if first.dtype == torch.float32 and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            result = operation(*args)
+    else:
+        result = operation(*args)
+    if result._is_view():
+        result = torch.ops.aten._unsafe_view(result, result.shape)
+    return result
+
+
 class _Outputs(torch.autograd.Function):
     @staticmethod
     def forward(maps: Maps, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return maps.outputs(x, weight, bias)
+        return _computed(maps.outputs, x, weight, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
@@ -102,7 +123,7 @@ def _over_all(slope: Tensor) -> Tensor:
 class _OnInput(torch.autograd.Function):
     @staticmethod
     def forward(maps: Maps, slope: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
-        return maps.on_input(slope, weight, shape)
+        return _computed(maps.on_input, slope, weight, shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:
@@ -125,7 +146,7 @@ class _OnInput(torch.autograd.Function):
 class _OnWeight(torch.autograd.Function):
     @staticmethod
     def forward(maps: Maps, x: Tensor, slope: Tensor, shape: torch.Size) -> Tensor:
-        return maps.on_weight(x, slope, shape)
+        return _computed(maps.on_weight, x, slope, shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], _: Tensor) -> None:

@@ -2,11 +2,12 @@
 
 Architectures stay plain PyTorch. Within the block, a kernel computes each convolution or
 ``norm_relu_pool`` that it computes faster, and PyTorch computes the rest; the numbers agree to
-rounding.
+rounding. Whatever a kernel cannot read, it leaves to PyTorch, and to PyTorch's error messages.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -16,19 +17,32 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bench.networks.cpu_kernels import block, ordinary, shallow, winograd
-from bench.networks.cpu_kernels.build import library
 from bench.networks.cpu_kernels.convolution import Maps, convolve
+from bench.networks.cpu_kernels.library import library
 from bench.networks.fused_operations import norm_relu_pool
+
+# How many blocks of `without_kernels` this process is in.
+_switched_off = 0
 
 
 def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
     """Return a context in which networks on ``device`` run on the fastest operations there are.
 
-    Not for code under :func:`torch.func.vmap`, which the kernels cannot be batched by. Does nothing
-    on another device than a CPU, or without a compiler.
+    It does nothing on another device than a CPU, or without a compiler.
     """
-    kernels = library().kernels if device.type == "cpu" else None
+    kernels = library().kernels if device.type == "cpu" and not _switched_off else None
     return nullcontext() if kernels is None else _FastOperations(kernels)
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """Compute by PyTorch's own operations within the block, in every thread of this process."""
+    global _switched_off
+    _switched_off += 1
+    try:
+        yield
+    finally:
+        _switched_off -= 1
 
 
 @contextmanager
@@ -47,7 +61,7 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
 
 
 class _FastOperations(TorchFunctionMode):
-    def __init__(self, kernels: Any) -> None:
+    def __init__(self, kernels: ctypes.CDLL) -> None:
         super().__init__()
         self._kernels = kernels
 
@@ -61,7 +75,7 @@ class _FastOperations(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is torch.conv2d and not kwargs:
             return self._convolution(*args)
-        if func is norm_relu_pool and block.fits(args[0]):
+        if func is norm_relu_pool and _readable(*args[:3]) and block.fits(args[0]):
             return block.block(self._kernels, *args)
         return func(*args, **kwargs)
 
@@ -75,21 +89,34 @@ class _FastOperations(TorchFunctionMode):
         dilation: Any = (1, 1),
         groups: int = 1,
     ) -> Tensor:
-        dtype = _computed_in(x)
-        known = dtype in (torch.float32, torch.bfloat16) and weight.dtype == torch.float32
+        dtype, maps = _computed_in(x), None
         pairs = all(isinstance(each, tuple) for each in (stride, padding, dilation))
-        if not (known and pairs and groups == 1 and x.dim() == 4):
-            return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
-        maps: Maps | None = None
-        if stride == dilation == (1, 1) and winograd.fits(x, weight, padding, dtype):
-            maps = winograd.Winograd(self._kernels)
-        elif stride == dilation == (1, 1) and shallow.fits(weight):
-            maps = shallow.Shallow(self._kernels, padding)
-        elif ordinary.fits(x, weight, stride):
-            maps = ordinary.Ordinary(stride, padding, dilation)
+        if pairs and groups == 1 and _readable(x, weight, bias) and _matching(x, weight):
+            maps = self._maps(x, weight, dtype, stride, padding, dilation)
         if maps is None:
             return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
         return convolve(maps, x.to(dtype), weight, bias)
+
+    def _maps(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        dtype: torch.dtype,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        dilation: tuple[int, int],
+    ) -> Maps | None:
+        """Return the fastest way to compute a convolution, or ``None`` for PyTorch's own."""
+        if dtype not in (torch.float32, torch.bfloat16):
+            return None
+        if stride == dilation == (1, 1):
+            if winograd.fits(x, weight, padding, dtype):
+                return winograd.Winograd(self._kernels)
+            if shallow.fits(weight):
+                return shallow.Shallow(self._kernels, padding)
+        if ordinary.fits(x, weight, stride):
+            return ordinary.Ordinary(stride, padding, dilation)
+        return None
 
 
 def _computed_in(x: Tensor) -> torch.dtype:
@@ -97,3 +124,27 @@ def _computed_in(x: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled("cpu") and x.dtype != torch.float64:
         return torch.get_autocast_dtype("cpu")
     return x.dtype
+
+
+def _readable(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
+    """Return whether kernels can read these tensors: in main memory, of dtypes they know.
+
+    Tensors that a transformation of ``torch.func`` wraps have no memory of their own.
+    """
+    if weight is None or weight.dtype != torch.float32 or x.dim() != 4:
+        return False
+    if bias is not None and (bias.dtype != torch.float32 or bias.shape != weight.shape[:1]):
+        return False
+    # Without autocast, PyTorch refuses images of another dtype than the weights.
+    if x.dtype != torch.float32 and not torch.is_autocast_enabled("cpu"):
+        return False
+    return all(
+        each.device.type == "cpu" and not torch._C._functorch.is_functorch_wrapped_tensor(each)
+        for each in (x, weight, bias)
+        if each is not None
+    )
+
+
+def _matching(x: Tensor, weight: Tensor) -> bool:
+    """Return whether kernels ``(K, C, height, width)`` take images of as many channels."""
+    return weight.dim() == 4 and x.shape[1] == weight.shape[1] and x.numel() > 0

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.networks.cpu_kernels.call import pointers, sizes
+from bench.networks.cpu_kernels.library import pointers, sizes
 
 # More values a column, or fewer outputs, and PyTorch's own convolution is faster.
 _MOST_VALUES = 32

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.networks.cpu_kernels.call import pointers, sizes
+from bench.networks.cpu_kernels.library import pointers, sizes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Compiles the kernels when they are first needed and keeps them for later processes.
+"""The compiled kernels: built when they are first needed, stored for later processes, and called.
 
-Without a C++ compiler nothing is lost but speed: whoever asks is told why and uses PyTorch.
+Without a C++ compiler nothing is lost but speed: the caller gets the reason and uses PyTorch.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Lock
 
 from platformdirs import user_cache_path
+from torch import Tensor
 
 _SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp")
 _HEADERS = ("common.h", "lanes.h", "schemes.h")
@@ -27,7 +28,7 @@ _FLAGS = (
     "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
     "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno",
 )  # fmt: skip
-_COMPILERS = ("c++", "g++", "clang++")
+COMPILERS = ("c++", "g++", "clang++")
 # Set to 0, kernels are neither compiled nor used.
 _SWITCH = "BENCH_NATIVE"
 _SECONDS = 120
@@ -46,32 +47,61 @@ class Library:
 def library() -> Library:
     """Return the kernels, compiled for this processor; the same object every time."""
     with _building:  # two threads must not compile at once
-        return _library()
+        return _loaded_once()
 
 
 def describe_kernels() -> str:
-    """Say what networks are computed with, for records: ``native``, or why PyTorch alone."""
-    found = library()
-    return "native" if found.kernels is not None else f"torch ({found.reason})"
+    """Return what networks are computed with, for records: ``native``, or why PyTorch alone."""
+    compiled = library()
+    return "native" if compiled.kernels is not None else f"torch ({compiled.reason})"
+
+
+def pointers(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
+    """Return where the elements of contiguous tensors lie; the caller keeps the tensors alive."""
+    return [ctypes.c_void_p(None if t is None else t.data_ptr()) for t in tensors]
+
+
+def sizes(*values: int) -> list[ctypes.c_int64]:
+    """Return sizes in the type that the kernels take."""
+    return [ctypes.c_int64(value) for value in values]
 
 
 @cache
-def _library() -> Library:
+def _loaded_once() -> Library:
+    return load_library()
+
+
+def load_library() -> Library:
+    """Return the kernels as they are now: compiled if need be, and opened."""
     if os.environ.get(_SWITCH) == "0":
         return Library(None, f"{_SWITCH}=0")
-    compiler = os.environ.get("CXX") or next(filter(shutil.which, _COMPILERS), None)
+    compiler = os.environ.get("CXX") or default_compiler()
     if compiler is None:
         return Library(None, "no C++ compiler found")
     try:
-        return Library(ctypes.CDLL(str(_compiled(compiler))))
+        return Library(ctypes.CDLL(str(compiled(compiler))))
     except subprocess.CalledProcessError as error:
         return Library(None, f"{compiler} failed: {error.stderr.strip()[-300:]}")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Library(None, str(error))
 
 
-def _compiled(compiler: str) -> Path:
-    """Return the shared library, compiled now unless an earlier process has done it."""
+def default_compiler() -> str | None:
+    """Return the first C++ compiler that this machine has, or ``None``."""
+    return next(filter(shutil.which, COMPILERS), None)
+
+
+def compiled(compiler: str) -> Path:
+    """Return the shared library, compiled now unless an earlier process has done it.
+
+    Args:
+        compiler: its command, with options if need be.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+        subprocess.TimeoutExpired: it takes too long.
+        OSError: it cannot be started, or its output cannot be stored.
+    """
     folder = Path(__file__).parent
     # Vectors as wide as this processor has; elsewhere the compiler's default is as wide already.
     native = ["-march=native"] if platform.machine() in ("x86_64", "AMD64") else []
@@ -79,13 +109,13 @@ def _compiled(compiler: str) -> Path:
     target = _cache_folder() / f"{_fingerprint(folder, command)}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            made = Path(scratch) / "kernels.so"
+            output = Path(scratch) / "kernels.so"
             sources = [str(folder / name) for name in _SOURCES]
             subprocess.run(
-                [*command, *sources, "-o", str(made)],
+                [*command, *sources, "-o", str(output)],
                 check=True, capture_output=True, text=True, timeout=_SECONDS,
             )  # fmt: skip
-            os.replace(made, target)
+            os.replace(output, target)
     return target
 
 
@@ -101,7 +131,7 @@ def _cache_folder() -> Path:
 
 
 def _fingerprint(folder: Path, command: list[str]) -> str:
-    """Hash all that decides what the compiler writes: sources, options, compiler, processor."""
+    """Return a hash of all that the library depends on: sources, options, compiler, processor."""
     version = subprocess.run(
         [command[0], "--version"], check=True, capture_output=True, text=True, timeout=_SECONDS
     )
@@ -114,7 +144,7 @@ def _fingerprint(folder: Path, command: list[str]) -> str:
 
 
 def _processor() -> str:
-    """Return what the operating system says the processor can do."""
+    """Return the processor's abilities, as the operating system lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
