@@ -43,7 +43,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
 
     from bench.datasets.library import data_dir as data_folder
     from bench.datasets.library import packed_names
-    from bench.networks.cpu_kernels.build import describe_kernels
+    from bench.networks.cpu_kernels import describe_kernels
     from bench.support.machine import (
         describe_environment,
         host_memory,

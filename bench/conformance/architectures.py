@@ -1,12 +1,14 @@
-"""What every architecture must keep."""
+"""Checks of what every architecture must keep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
 
+from bench.conformance.kernels import MOST_DIFFERENT, kernel_differences
 from bench.conformance.state import global_state_kept
 from bench.datasets.spec import DatasetSpec
 from bench.networks.architecture import (
@@ -28,18 +30,25 @@ _CLASSES = 7
 
 def architecture_checks() -> list[ArchitectureCheck]:
     """Return every check of an architecture, in order; each takes its name."""
-    return [check_name, check_shapes, check_seeded, check_per_sample, check_gradients]
+    return [
+        check_name,
+        check_shapes,
+        check_seeded,
+        check_per_sample,
+        check_gradients,
+        check_training,
+    ]
 
 
 def check_name(name: str) -> None:
-    """The name is its own canonical form, and every parameter has help."""
+    """Check that the name is its own canonical form, and that every parameter has help."""
     assert canonical_name(name) == name, f"'{name}' is written '{canonical_name(name)}'"
     for info in describe(parse_architecture(name)[0].Params):
         assert info.help, f"parameter '{info.name}' needs help"
 
 
 def check_shapes(name: str) -> None:
-    """Logits are ``(N, num_classes)``; ``embed`` gives the classifier's ``(N, D)``."""
+    """Check that logits are ``(N, num_classes)`` and embeddings the classifier's ``(N, D)``."""
     for shape in _accepted(name):
         network, images = _network(name, shape).eval(), _images(shape, 2)
         with torch.no_grad():
@@ -51,7 +60,7 @@ def check_shapes(name: str) -> None:
 
 
 def check_seeded(name: str) -> None:
-    """One seed, one network; another seed, another network; global state stays."""
+    """Check that the seed alone decides the weights, and that global state stays."""
     with global_state_kept():
         first, second, other = (_network(name, _accepted(name)[0], seed) for seed in (1, 1, 2))
     pairs = list(zip(first.parameters(), second.parameters(), strict=True))
@@ -61,7 +70,7 @@ def check_seeded(name: str) -> None:
 
 
 def check_per_sample(name: str) -> None:
-    """What the architecture says of its samples' independence is true in training mode."""
+    """Check that samples are independent in ``train()`` mode if the architecture says so."""
     shape = _accepted(name)[0]
     network, images = _network(name, shape).train(), _images(shape, 8)
     with torch.no_grad():
@@ -72,13 +81,27 @@ def check_per_sample(name: str) -> None:
 
 
 def check_gradients(name: str) -> None:
-    """Every parameter that wants a gradient gets one."""
+    """Check that every parameter gets a finite gradient."""
     shape = _accepted(name)[0]
     network = _network(name, shape).train()
     network(_images(shape, 4)).square().sum().backward()
     for label, value in network.named_parameters():
         assert value.grad is not None, f"'{label}' gets no gradient"
         assert bool(value.grad.isfinite().all()), f"the gradient of '{label}' is not finite"
+
+
+def check_training(name: str) -> None:
+    """Check that the evaluation engine trains it alike with and without CPU kernels.
+
+    In both precisions; logits, gradients and gradients of gradients are compared, too.
+    """
+    for precision, most in MOST_DIFFERENT.items():
+        difference = kernel_differences(name, _spec(_accepted(name)[0]), precision)
+        for kind, value in asdict(difference).items():
+            assert value <= most[kind], (
+                f"{precision}: {kind} with and without CPU kernels differ by {value:.2g} of the "
+                f"greatest value; rounding explains {most[kind]:g}"
+            )
 
 
 def _accepted(name: str) -> list[tuple[int, int, int]]:
@@ -96,9 +119,13 @@ def _accepted(name: str) -> list[tuple[int, int, int]]:
 
 
 def _network(name: str, shape: tuple[int, int, int], seed: int = 1) -> nn.Module:
-    one = (0.5,) * shape[0]
     with global_seed(seed):
-        return build_network(name, DatasetSpec("small", _CLASSES, *shape, one, one, flip=False))
+        return build_network(name, _spec(shape))
+
+
+def _spec(shape: tuple[int, int, int]) -> DatasetSpec:
+    half = (0.5,) * shape[0]
+    return DatasetSpec("small", _CLASSES, *shape, half, half, flip=False)
 
 
 def _images(shape: tuple[int, int, int], n: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.ledger.labels import labels
 from bench.ledger.record import Record
-from bench.networks.cpu_kernels.build import describe_kernels
+from bench.networks.cpu_kernels import describe_kernels
 from bench.support.machine import describe_environment
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.networks.cpu_kernels.build import describe_kernels
+from bench.networks.cpu_kernels import describe_kernels
 from bench.support.machine import describe_environment
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ import math
 import pytest
 import torch
 from replay import EpochOrders, small_real_set
+from small_networks import small_architecture
 from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import evaluate
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.networks.architecture import build_network, parse_architecture
+from bench.networks.architecture import build_network
 from bench.registry.registry import ARCHITECTURES
 from bench.speed.flops import count
 from bench.speed.plain.evaluation import train_plain
@@ -53,15 +54,6 @@ def plain_losses(network: nn.Module, protocol: Protocol, seed: int, epochs: int)
     return train_plain(network, images, labels, protocol, epochs, make_generator(0), orders)
 
 
-def small(name: str) -> str:
-    """Write an architecture with few channels: as many as it needs to learn anything."""
-    params, few = parse_architecture(name)[0].Params.__dataclass_fields__, 4
-    if name == "vit":
-        few = 16
-    given = [f"{key}={few}" for key in ("width", "growth") if key in params]
-    return f"{name}({','.join(given)})" if given else name
-
-
 def is_dear(arch: str) -> bool:
     network, image = initial(arch, 0).eval(), torch.zeros(1, 3, 32, 32)
     with torch.no_grad():
@@ -71,7 +63,7 @@ def is_dear(arch: str) -> bool:
 @pytest.mark.parametrize("name", ARCHITECTURES.names())
 def test_every_architecture_follows_the_plain_loop(name: str) -> None:
     try:
-        arch = small(name)
+        arch = small_architecture(name)
         dear = is_dear(arch)
     except BenchError as error:  # not for 32x32 images, or the name of a family of names
         pytest.skip(str(error))

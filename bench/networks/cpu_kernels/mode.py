@@ -91,7 +91,8 @@ class _FastOperations(TorchFunctionMode):
     ) -> Tensor:
         dtype, maps = _computed_in(x), None
         pairs = all(isinstance(each, tuple) for each in (stride, padding, dilation))
-        if pairs and groups == 1 and _readable(x, weight, bias) and _matching(x, weight):
+        usual = pairs and groups == 1 and _readable(x, weight, bias)
+        if usual and _matching(x, weight, padding, dilation):
             maps = self._maps(x, weight, dtype, stride, padding, dilation)
         if maps is None:
             return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
@@ -145,6 +146,12 @@ def _readable(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
     )
 
 
-def _matching(x: Tensor, weight: Tensor) -> bool:
-    """Return whether kernels ``(K, C, height, width)`` take images of as many channels."""
-    return weight.dim() == 4 and x.shape[1] == weight.shape[1] and x.numel() > 0
+def _matching(
+    x: Tensor, weight: Tensor, padding: tuple[int, int], dilation: tuple[int, int]
+) -> bool:
+    """Return whether kernels ``(K, C, height, width)`` fit into padded images of C channels."""
+    if weight.dim() != 4 or x.shape[1] != weight.shape[1] or x.numel() == 0:
+        return False
+    return all(
+        x.shape[i + 2] + 2 * padding[i] > dilation[i] * (weight.shape[i + 2] - 1) for i in (0, 1)
+    )
