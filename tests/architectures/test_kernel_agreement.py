@@ -70,7 +70,7 @@ def kernels_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordinary, "fits", lambda *_: True)
 
 
-# 121 layers without a norm: a step of 1e-6 changes the loss tenfold, and rounding by as much as this.
+# 121 layers without a norm: a step of 1e-6 changes the loss tenfold, as does rounding.
 UNSTABLE = {"densenet121(norm=none)": 0.1}
 
 

@@ -94,7 +94,7 @@ def results(net: nn.Module, images: Tensor, precision: str) -> list[Tensor]:
 
 
 def distance(one: Tensor, other: Tensor) -> float:
-    """Return the norm of a difference as a part of the norm of ``other``, if that is no mere rounding."""
+    """Return the norm of a difference, relative to the norm of ``other`` where that is not tiny."""
     return float((one - other).float().norm() / other.float().norm().clamp_min(1e-4))
 
 
