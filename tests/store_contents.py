@@ -12,7 +12,7 @@ from bench.distilled.io import load_tensors
 from bench.ledger.record import Record
 from bench.ledger.state_file import load_state
 from bench.ledger.store import Store
-from bench.support.files import file_sha256
+from bench.support.untrusted import file_sha256
 
 _KNOWN_FILES = ("request.json", "record.json", "artefact.safetensors", "byproducts.safetensors")
 # What a cost says of the work itself, and not of its duration and attempts.

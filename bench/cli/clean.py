@@ -1,4 +1,4 @@
-"""``bench clean``: removes what a store does not need, after asking."""
+"""``bench clean``: remove the files that a store does not need, after asking."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from bench.support.errors import BenchError
 if TYPE_CHECKING:
     from bench.ledger.cleaning import Waste
 
-# Paths of one kind that are named.
+# How many paths of one kind are listed.
 _SHOWN = 5
 
 
 @click.command()
 @click.option("--failed", is_flag=True,
-              help="Cells that failed too, with logs (SLURM's, too) and checkpoints.")  # fmt: skip
+              help="Also failed cells, with their logs (SLURM's too) and checkpoints.")  # fmt: skip
 @click.option("--artefacts", is_flag=True,
-              help="Distilled sets too, if their evaluations are all done.")  # fmt: skip
+              help="Also distilled sets of which all evaluations are done.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @store_option
 def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
-    """Remove what a store does not need; lists it and asks first.
+    """Remove files that a store does not need; list them and ask first.
 
-    That is: files that killed processes left behind, damaged files that were set aside, checkpoints
-    of cells that are done, and folders of cells that hold no work. Never a result.
+    These are files that killed processes left behind, damaged files that were set aside,
+    checkpoints of cells that are done, and folders of cells that hold no work. Results are never
+    removed.
     """
     from bench.ledger.cleaning import find_waste, remove
     from bench.ledger.store import Store
@@ -45,15 +46,17 @@ def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
         click.echo("nothing was removed")
         return
     freed = remove(Store(store), waste)
-    left = sum(each.path.exists() or each.path.is_symlink() for each in waste)
-    click.echo(f"removed {plural(len(waste) - left, 'item')}, {size(freed)}")
-    if left:
-        click.echo(f"{plural(left, 'item')} could not be removed: in use by now, or not allowed")
+    remaining = sum(each.path.exists() or each.path.is_symlink() for each in waste)
+    click.echo(f"removed {plural(len(waste) - remaining, 'item')}, {size(freed)}")
+    if remaining:
+        click.echo(
+            f"{plural(remaining, 'item')} could not be removed: in use by now, or permission denied"
+        )
 
 
 def _agreed() -> bool:
     if not _is_terminal():
-        raise BenchError("there is no terminal to ask on: say --yes to remove them")
+        raise BenchError("there is no terminal to ask on: use --yes to remove them")
     return click.confirm("Remove them?")
 
 
@@ -70,8 +73,8 @@ def _print(waste: Sequence[Waste], store: Path) -> None:
         members = [each for each in waste if each.kind == kind]
         total = size(sum(each.size for each in members))
         again = sum(each.seconds for each in members)
-        made = f"; making them again takes about {duration(again)}" if again else ""
-        click.echo(f"{kind}: {plural(len(members), 'item')}, {total}{made}")
+        effort = f"; computing them again takes about {duration(again)}" if again else ""
+        click.echo(f"{kind}: {plural(len(members), 'item')}, {total}{effort}")
         for each in members[:_SHOWN]:
             click.echo(printable(f"  {each.path.relative_to(store)}  {size(each.size)}"))
         if len(members) > _SHOWN:

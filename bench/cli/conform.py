@@ -1,4 +1,4 @@
-"""``bench conform``: the conformance suite on one plugin, for plugin authors."""
+"""``bench conform``: run the conformance suite on one plugin, for plugin authors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.cli.options import load_plugins, plugin_option
 @click.argument("name")
 @plugin_option
 def conform(name: str, plugins: tuple[Path, ...]) -> None:
-    """Check that the method, architecture or dataset NAME keeps the contract.
+    """Check that the method, architecture or dataset NAME fulfils its contract.
 
     A method: determinism, resume at any step, shapes and ranges, global state, round trip. An
     architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
@@ -27,7 +27,7 @@ def conform(name: str, plugins: tuple[Path, ...]) -> None:
         label = check.__name__.removeprefix("check_").replace("_", " ")
         try:
             check(plugin)
-        except Exception as error:
+        except Exception as error:  # a plugin can raise anything; the other checks still run
             failed += 1
             click.secho(f"failed  {label}: {type(error).__name__}: {error}", fg="red")
         else:
@@ -36,6 +36,7 @@ def conform(name: str, plugins: tuple[Path, ...]) -> None:
 
 
 def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:
+    """Yield each check with the plugin that it takes; one name can be of several kinds."""
     from bench.conformance import architecture_checks, dataset_checks, method_checks
     from bench.networks.architecture import parse_architecture, registered_name
     from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
@@ -49,7 +50,7 @@ def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:
     if name in METHODS.names():
         yield from ((check, METHODS.get(name)) for check in method_checks())
     if is_architecture:
-        parse_architecture(name)  # a wrong name is one mistake, not a failure of every check
+        parse_architecture(name)  # a wrong name is one error, not a failure of every check
         yield from ((check, name) for check in architecture_checks())
     if name in DATASETS.names():
         yield from ((check, DATASETS.get(name)) for check in dataset_checks())

@@ -1,4 +1,4 @@
-"""``bench data``: list, fetch, import and verify the datasets of the data folder."""
+"""``bench data``: list, fetch, import and verify the datasets in the data folder."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> No
 
 @data.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--replace", is_flag=True, help="Fetch even if the dataset is already there.")
+@click.option("--replace", is_flag=True, help="Fetch even if the data folder has the dataset.")
 @data_dir_option
 @plugin_option
 def fetch(
@@ -76,7 +76,11 @@ def fetch(
 @data.command("import")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--note", default="", help='What a reader must know, such as "went through JPEG".')
+@click.option(
+    "--note",
+    default="",
+    help='What a reader must know about the data, such as "went through JPEG".',
+)
 @click.option(
     "--flip/--no-flip",
     default=None,
@@ -90,8 +94,8 @@ def import_(
     """Pack FILE, an .npz or a folder of images, as dataset NAME.
 
     An .npz holds x_train and x_test, uint8 (N, H, W) or (N, H, W, C), and y_train and y_test,
-    labels 0..K-1. A folder holds train/CLASS/*.png and test/CLASS/*.png. A NAME that bench knows
-    (mnist, cifar10, ...) must fit it; any other name is a dataset of your own.
+    labels 0..K-1. A folder holds train/CLASS/*.png and test/CLASS/*.png. If bench knows NAME
+    (mnist, cifar10, ...), FILE must fit it; any other name is a dataset of your own.
     """
     from bench.datasets import library
 
@@ -113,7 +117,7 @@ def import_(
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @data_dir_option
 def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
-    """Read datasets as a whole and compare them with their recorded sha256."""
+    """Hash whole datasets and compare them with their recorded sha256."""
     from bench.datasets import library
 
     folder = library.data_dir(data_dir)
@@ -133,7 +137,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Draw a bar on standard error for each piece of work, if that is a terminal."""
+    """Yield a function that draws a progress bar per label on standard error, if a terminal."""
     from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID

@@ -1,4 +1,4 @@
-"""``bench env``: what a bug report or a paper needs to know of this machine."""
+"""``bench env``: the facts about this machine that a bug report or a paper needs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.cli.options import data_dir_option, store_option
 def env(as_json: bool, store: Path, data_dir: Path | None) -> None:
     """Show versions, devices, threads, memory, kernels, commit, store and data folder.
 
-    Each record keeps its own: `environment` in record.json.
+    Each record has its own, those of its computation: `environment` in record.json.
     """
-    found = describe_machine(store, data_dir)
+    facts = describe_machine(store, data_dir)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(facts, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -32,13 +32,13 @@ def env(as_json: bool, store: Path, data_dir: Path | None) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in found.items():
+    for name, value in facts.items():
         table.add_row(name.replace("_", " "), Text(_text(name, value)))
     Console().print(table)
 
 
 def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
-    """Return what ``bench env`` shows, as plain JSON values."""
+    """Return the facts that ``bench env`` shows, as plain JSON values."""
     import platform
 
     from bench.datasets.library import data_dir as data_folder
@@ -77,16 +77,16 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
 def _devices(cpu: str) -> list[dict[str, Any]]:
     import torch
 
-    found: list[dict[str, Any]] = []
+    devices: list[dict[str, Any]] = []
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
-            facts = torch.cuda.get_device_properties(i)
-            found.append(
-                {"name": f"cuda:{i}", "what": facts.name, "memory_bytes": facts.total_memory}
+            gpu = torch.cuda.get_device_properties(i)
+            devices.append(
+                {"name": f"cuda:{i}", "what": gpu.name, "memory_bytes": gpu.total_memory}
             )
     if torch.backends.mps.is_available():
-        found.append({"name": "mps", "what": "Apple GPU", "memory_bytes": None})
-    return [*found, {"name": "cpu", "what": cpu, "memory_bytes": None}]
+        devices.append({"name": "mps", "what": "Apple GPU", "memory_bytes": None})
+    return [*devices, {"name": "cpu", "what": cpu, "memory_bytes": None}]
 
 
 def _text(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``bench merge``: the stores of several machines into one."""
+"""``bench merge``: copy the stores of several machines into one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bench.ledger.store import DEFAULT_STORE
 @click.argument("sources", metavar="STORE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 @click.option("--into", "--store", "destination", type=click.Path(path_type=Path),
-              default=DEFAULT_STORE, show_default=True, help="What receives.")  # fmt: skip
+              default=DEFAULT_STORE, show_default=True, help="The store to copy into.")  # fmt: skip
 def merge(sources: tuple[Path, ...], destination: Path) -> None:
-    """Put the stores of several machines into one, by the identity of cells.
+    """Copy the stores of several machines into one, by the identity of cells.
 
-    A result takes the place of a failure. Two results of one cell that differ are a conflict: both
-    are told, and --into keeps its own. Exit code 1 if there is a conflict or anything was left out.
+    A result replaces a failure. Two different results of one cell are a conflict: both are shown,
+    and --into keeps its own. Exit code 1 if there is a conflict or anything was left out.
     """
     from bench.ledger.merging import COUNTS, merge_store
     from bench.ledger.store import Store

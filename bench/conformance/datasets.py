@@ -1,4 +1,4 @@
-"""What every dataset source must say of itself; no check downloads anything."""
+"""The checks of a dataset source's description; no check downloads anything."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ DatasetCheck = Callable[[type[DatasetSource]], None]
 
 
 def dataset_checks() -> list[DatasetCheck]:
-    """Return every check of a dataset source, in order; each takes its class."""
+    """Return every check of a dataset source, in order; each takes the source's class."""
     return [check_spec, check_normalisation, check_counts]
 
 
 def check_spec(source: type[DatasetSource]) -> None:
-    """The spec is named like the source, describes images, and survives JSON."""
+    """Check that the spec is named like the source, describes images, and survives JSON."""
     spec = source.spec
-    assert is_name(source.name), f"'{source.name}' is no dataset name"
+    assert is_name(source.name), f"'{source.name}' is not a valid dataset name"
     assert spec.name == source.name, f"the spec is named '{spec.name}', not '{source.name}'"
-    assert spec.channels in (1, 3), f"{spec.channels} channels: only 1 and 3 are known"
+    assert spec.channels in (1, 3), f"{spec.channels} channels: only 1 and 3 are supported"
     assert min(spec.shape) > 0, f"the shape {spec.shape} is not positive"
     assert spec.num_classes >= 2, "a dataset has at least 2 classes"
     assert len(spec.class_names) in (0, spec.num_classes), "one name per class, or none"
@@ -29,7 +29,7 @@ def check_spec(source: type[DatasetSource]) -> None:
 
 
 def check_normalisation(source: type[DatasetSource]) -> None:
-    """Mean and std are those of pixels in [0, 1], one per channel."""
+    """Check that mean and std are those of pixels in [0, 1], one per channel."""
     spec = source.spec
     for what, values in (("mean", spec.mean), ("std", spec.std)):
         assert len(values) == spec.channels, f"{what} has {len(values)} values"
@@ -37,7 +37,7 @@ def check_normalisation(source: type[DatasetSource]) -> None:
 
 
 def check_counts(source: type[DatasetSource]) -> None:
-    """Fixed counts, where there are any, leave no class empty."""
+    """Check that fixed counts, if there are any, suffice for one image per class."""
     if source.counts is not None:
         fewest = min(source.counts)
         assert fewest >= source.spec.num_classes, f"{fewest} images cannot fill every class"

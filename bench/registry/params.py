@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from bench.support.errors import BenchError, unknown_message
+from bench.support.untrusted import Limit
 
-# Elements of a tuple in a string; the plus of an exponent (1e+5) is part of its number.
-_LONGEST_TEXT = 500  # a record and a table hold all that differs from the profile
+# Separates the elements of a tuple in a string; the plus of an exponent (1e+5) does not.
 _SEPARATOR = re.compile(r"(?<![0-9.][eE])\+|:")
 
 
@@ -202,8 +202,10 @@ def _convert(value: Any, hint: Any, label: str) -> Any:
 def _to_text(value: Any, label: str, wrong: BenchError) -> str:
     if not isinstance(value, str):
         raise wrong
-    if len(value) > _LONGEST_TEXT:
-        raise BenchError(f"{label} has {len(value):,} letters: at most {_LONGEST_TEXT} are allowed")
+    if len(value) > Limit.PARAMETER_LETTERS:
+        raise BenchError(
+            f"{label} has {len(value):,} letters: at most {Limit.PARAMETER_LETTERS} are allowed"
+        )
     return value
 
 

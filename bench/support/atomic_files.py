@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written to a temporary name, flushed, renamed."""
+"""Atomic writing: a file is written under a temporary name, flushed and renamed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.support.errors import CannotWriteError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Say clearly that ``path`` could not be written in the block, and why.
+    """Turn an :class:`OSError` in the block into a message that names ``path``.
 
     Raises:
         CannotWriteError: the block raised an :class:`OSError`.
@@ -29,11 +29,13 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, *, flushed: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success flush it and rename it over ``path``.
+    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
+
+    Other processes see the former file or the new one, never a part of it.
 
     Args:
-        path: what to replace.
-        flushed: whether the file must outlive a power cut; else it may be empty after one.
+        path: the file to write or replace; missing folders are created.
+        flushed: whether the file must survive a power cut; otherwise it can be empty after one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -43,22 +45,25 @@ def replacing(path: Path, *, flushed: bool = True) -> Iterator[Path]:
         yield temporary
         if flushed:
             _flush(temporary)
-        temporary.chmod(0o644)
+        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
         if flushed:
-            _flush(path.parent)
+            _flush(path.parent)  # the new name is part of the folder
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file is one of :func:`replacing`, or of safetensors in it: left by a killed one."""
+    """Return whether a name is that of a temporary file, of :func:`replacing` or of safetensors.
+
+    Such files stay behind when a process is killed while it writes.
+    """
     return name.startswith(".") and (name.endswith(".tmp") or name.startswith(".tmp"))
 
 
 def write_json(path: Path, value: Any, *, flushed: bool = True) -> None:
-    """Write JSON for people and machines: indented, keys sorted, no NaN; see :func:`replacing`."""
+    """Write JSON atomically: indented, keys sorted, no NaN; see :func:`replacing`."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
     with replacing(path, flushed=flushed) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a cell costs: seconds, processor time, peak memory, energy, over all of its attempts."""
+"""The cost of a cell over all attempts: seconds, processor time, peak memory and energy."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.support.failure_reasons import fitting
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     import torch
 
+# How the costs of two attempts are combined.
 _SUMS = ("seconds", "cpu_seconds", "energy_joules", "attempts")
 _PEAKS = ("peak_host_bytes", "peak_device_bytes")
-_TOO_MUCH = 2**63
+# The kernel's energy counters of CPU packages.
 _RAPL = Path("/sys/class/powercap")
 
 
 class Meter:
-    """Counts from its making on.
+    """Measures cost from its construction on.
 
     Args:
-        device: what the work runs on.
-        before: what :meth:`read` said at the end of earlier attempts at the same work.
+        device: the device that the work runs on.
+        before: the result of :meth:`read` at the end of earlier attempts at the same work.
 
     Raises:
-        UnfitStateError: ``before`` is nothing of the kind.
+        UnfitStateError: ``before`` does not hold costs.
     """
 
     def __init__(self, device: torch.device, before: Mapping[str, Any] | None = None) -> None:
@@ -43,36 +45,36 @@ class Meter:
         self._cpu, self._started = time.process_time(), time.perf_counter()
 
     def read(self) -> dict[str, Any]:
-        """Return what was spent so far, earlier attempts included; plain JSON values.
+        """Return the cost so far, earlier attempts included, as plain JSON values.
 
-        ``seconds`` of wall time; ``cpu_seconds`` of this process, all threads; ``peak_host_bytes``
-        resident in this process, all of it; ``peak_device_bytes`` allocated by torch on a GPU;
-        ``energy_joules`` of the whole GPU (or of all CPU packages), whoever else used them.
-        What the machine does not report is left out.
+        ``seconds``: wall time. ``cpu_seconds``: processor time of all threads of this process.
+        ``peak_host_bytes``: resident memory of this process. ``peak_device_bytes``: memory that
+        torch allocated on a GPU. ``energy_joules``: energy of the whole GPU, or of all CPU
+        packages, other processes included. Entries that the machine does not report are missing.
         """
-        found: dict[str, Any] = {
+        spent: dict[str, Any] = {
             "seconds": time.perf_counter() - self._started,
             "cpu_seconds": time.process_time() - self._cpu,
             "attempts": 1,
         }
         peak = host_peak_bytes()
         if peak is not None:
-            found["peak_host_bytes"] = peak
+            spent["peak_host_bytes"] = peak
         if self._device.type == "cuda":
             import torch
 
-            found["peak_device_bytes"] = torch.cuda.max_memory_allocated(self._device)
+            spent["peak_device_bytes"] = torch.cuda.max_memory_allocated(self._device)
         energy = _joules(self._device)
-        # A counter that wrapped around says nothing.
+        # A counter that wrapped around cannot be used.
         if energy is not None and self._energy is not None and energy >= self._energy:
-            found["energy_joules"] = energy - self._energy
-        return _joined(self._before, found)
+            spent["energy_joules"] = energy - self._energy
+        return _joined(self._before, spent)
 
 
 def host_peak_bytes() -> int | None:
-    """Return the most memory that this process held resident; ``None`` where unknown.
+    """Return the peak of this process's resident memory; ``None`` where it is unknown.
 
-    Not ``ru_maxrss``: it starts from what the parent process held.
+    ``ru_maxrss`` would not do: it starts at the peak of the parent process.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -83,27 +85,28 @@ def host_peak_bytes() -> int | None:
 
 
 def _amounts(spent: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what a file says was spent."""
+    """Check costs that come from a file."""
     for name, value in spent.items():
-        if isinstance(value, bool) or not 0 <= value < _TOO_MUCH:
+        if isinstance(value, bool) or not 0 <= value < Limit.AMOUNT:
             raise ValueError(f"{name} is {value!r:.50}")
     return dict(spent)
 
 
 def _forget_host_peak() -> None:
-    """Let the kernel count the peak from now on; without that it is the process's own."""
+    """Reset the kernel's record of the peak; where that fails, the peak is the whole process's."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Combine the costs of earlier attempts with those of this one."""
     joined = dict(now)
     for name in (*_SUMS, *_PEAKS):
         if name in before and name in joined:
             pair = (before[name], joined[name])
             joined[name] = sum(pair) if name in _SUMS else max(pair)
     if before and "energy_joules" not in before:
-        joined.pop("energy_joules", None)  # part of it was not measured
+        joined.pop("energy_joules", None)  # earlier attempts were not measured
     return joined
 
 
@@ -120,14 +123,14 @@ def _gpu_joules(device: torch.device) -> float | None:
         name = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
         handle = pynvml.nvmlDeviceGetHandleByUUID(name.encode())
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
-    except Exception:  # not installed, an old driver, a GPU that counts none: all the same here
+    except Exception:  # pynvml is missing, or the driver or the GPU does not count energy
         return None
 
 
 def _cpu_joules(folder: Path) -> float | None:
-    """Sum the energy counters of all CPU packages; only root may read them on many systems."""
+    """Return the energy of all CPU packages; on many systems only root can read it."""
     try:
-        # "intel-rapl:0" is a package, "intel-rapl:0:1" a part of it.
+        # "intel-rapl:0" is a package; "intel-rapl:0:1" is a part of it, already counted.
         packages = [p for p in folder.glob("*-rapl:*") if p.name.count(":") == 1]
         counters = [int((p / "energy_uj").read_text(encoding="ascii")) for p in packages]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The errors that bench shows to people: one clear message, no traceback, exit code 2."""
+"""Errors that bench shows to users as one clear message, without a traceback, exit code 2."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from difflib import get_close_matches
 
 
 class BenchError(Exception):
-    """A mistake in what the user gave; the command line prints its message and exits with 2.
+    """A mistake in the user's input; the command line prints its message and exits with code 2.
 
-    The message names the thing, the value that came and what is allowed.
+    The message names the option or file, its value, and what is allowed.
     """
 
 
 class CannotWriteError(BenchError):
-    """A file cannot be written. One of the store's ends a run: nothing else could be kept."""
+    """A file cannot be written. In the store it ends a run, because no result could be saved."""
 
 
 class UnknownNameError(BenchError):
-    """A name that nothing is registered under.
+    """A name under which nothing is registered.
 
     Args:
-        kind: what was looked up, in the singular (``"method"``).
-        name: the name that was given.
-        known: every name that would have been right.
+        kind: the kind that was looked up, in the singular (``"method"``).
+        name: the unknown name.
+        known: every known name.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
@@ -32,7 +32,7 @@ class UnknownNameError(BenchError):
 
 
 def unknown_message(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return ``unknown KIND 'NAME'``, a near miss if there is one, and what exists."""
+    """Return ``unknown KIND 'NAME'.``, the most similar known name if any, and all known names."""
     names = sorted(known)
     close = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
     near = [n for n in names if n.lower() in close]

@@ -1,4 +1,4 @@
-"""How the C library hands out memory, which decides half of the speed on a CPU."""
+"""Settings of the C library's memory allocation, on which half of the speed on a CPU depends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _KEEP = (
     (_TOP_PAD, 1 << 26),
     (_ARENA_MAX, 1),
 )
-# In a process that never called mallopt, the first threshold moves up from 128 KiB to the largest
-# freed block of up to 32 MiB, and the second is twice the first. A call of mallopt stops that for
-# good, so what it comes to is set instead.
+# In a process that never called mallopt, glibc raises the first threshold from 128 KiB to the
+# largest freed block of up to 32 MiB, and sets the second to twice the first. A call of mallopt
+# ends that permanently, so the final values are set instead.
 _RETURN = (
     (_MMAP_THRESHOLD, 32 << 20),
     (_TRIM_THRESHOLD, 64 << 20),
@@ -25,18 +25,18 @@ _RETURN = (
 
 
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep the memory of freed tensors for the next ones; return whether it agreed.
+    """Ask glibc to keep the memory of freed tensors for the next ones; return whether it did.
 
-    By default it gives large blocks back to the system at once, which then clears each page again
-    when the next tensor touches it: seen to take 42% of a ConvNet-3 training step at batch 256
-    (one core: 151 images/s, 268 afterwards). No number changes. The process keeps up to its peak
-    of memory until it ends. Does nothing where the C library is not glibc.
+    By default glibc returns large blocks to the system at once, and the system clears each page
+    again when the next tensor uses it. That was measured to take 42% of a ConvNet-3 training step
+    at batch 256 (one core: 151 images/s before, 268 after this call). Results do not change. The
+    process keeps up to its peak memory until it ends. Does nothing without glibc.
     """
     return _set_options(_KEEP)
 
 
 def return_freed_memory() -> bool:
-    """Undo :func:`keep_freed_memory` as far as glibc allows, to measure what others experience.
+    """Undo :func:`keep_freed_memory` as far as glibc allows, to measure code without it.
 
     Memory that is free goes back to the system, and large blocks do so again when they are freed.
     It is not quite a fresh process: memory between blocks that live on is reused without being
@@ -45,21 +45,21 @@ def return_freed_memory() -> bool:
     11,000.
 
     Returns:
-        Whether glibc agreed.
+        Whether glibc accepted the settings.
     """
-    agreed = _set_options(_RETURN)
+    accepted = _set_options(_RETURN)
     trim = _libc("malloc_trim")
     if trim is not None:
         trim(0)
-    return agreed
+    return accepted
 
 
 def _set_options(options: tuple[tuple[int, int], ...]) -> bool:
     mallopt = _libc("mallopt")
     if mallopt is None:
         return False
-    agreed = [mallopt(option, value) for option, value in options]
-    return all(agreed)
+    accepted = [mallopt(option, value) for option, value in options]
+    return all(accepted)
 
 
 def _libc(name: str) -> Callable[..., int] | None:
@@ -68,6 +68,6 @@ def _libc(name: str) -> Callable[..., int] | None:
         return None
     try:
         function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
-    except (AttributeError, OSError):  # musl has neither
+    except (AttributeError, OSError):  # musl has neither function
         return None
     return function

@@ -1,7 +1,7 @@
-"""Every random draw descends from a cell's identity: seeds are hashes, never counters.
+"""Seeds of random draws: hashes of a cell's identity, never counters.
 
-Two draws share a seed only if they were derived from equal parts, so adding a method, an
-architecture or an IPC to a grid cannot shift the numbers of any other cell.
+Two draws share a seed only if they are derived from equal parts, so that a method, an architecture
+or an IPC can be added to a grid without changing the numbers of another cell.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def frozen_seed(random_seed: int, ipc: int | None) -> int:
 
 
 def make_generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator on ``device``, seeded."""
+    """Return a random generator on ``device``, seeded with ``seed``."""
     import torch
 
     generator = torch.Generator(device=device)
@@ -63,10 +63,10 @@ def make_generator(seed: int, device: torch.device | str = "cpu") -> torch.Gener
 
 @contextmanager
 def global_seed(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed torch's global state inside the block and put it back afterwards.
+    """Seed torch's global state inside the block and restore it afterwards.
 
-    For code that can only draw from global state, such as the initialisers of ``torch.nn``. Seeded
-    are the CPU's generator and, for another device, that device's; no other is touched.
+    For code that draws from global state, such as the initialisers of ``torch.nn``. The CPU's
+    generator is seeded and, for another device, that device's; no other generator changes.
     """
     import torch
 
@@ -75,12 +75,12 @@ def global_seed(seed: int, device: torch.device | str = "cpu") -> Iterator[None]
     with torch.random.fork_rng(devices=[device] if gpu else [], device_type=gpu):
         torch.default_generator.manual_seed(seed)
         if gpu:
-            # torch.manual_seed would seed every GPU, also those that nothing puts back.
+            # torch.manual_seed would seed every GPU, also those that fork_rng does not restore.
             seeded = make_generator(seed, device).get_state()
             torch.get_device_module(device).set_rng_state(seeded, device)
         yield
 
 
 def _escaped(text: str) -> str:
-    """Make the separator impossible inside a part, so that parts cannot run into each other."""
+    """Escape the separator inside a part, so that different parts never give the same text."""
     return text.replace("\\", "\\\\").replace("\x1f", "\\x1f")

@@ -1,6 +1,6 @@
-"""How work is asked to end early: by a signal, or because its time is up.
+"""Requests that work ends early: by a signal, or because a time budget is spent.
 
-Nothing is cut off in the middle. Whoever runs a loop asks :class:`Stop` after every step, keeps a
+Work is not aborted in the middle of a step. A loop asks :class:`Stop` after every step, saves a
 checkpoint, and raises :class:`Interrupted`.
 """
 
@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# By which a run has its workers end in the middle of a step. A signal of its own: the first of the
-# others lets a step end, and nobody knows whether it comes before the order to do so.
+# Tells a worker to abort in the middle of a step. It is not SIGINT or SIGTERM, because their first
+# arrival only asks that the step be the last, and a worker may or may not have had one before.
 AT_ONCE = signal.SIGUSR1
 
 
@@ -23,8 +23,8 @@ class Interrupted(Exception):  # noqa: N818
     """Work ended early and can be continued.
 
     Attributes:
-        why: in a few words: ``SIGTERM``, ``the time budget is spent``.
-        exit_code: what a process that ends for this reason returns.
+        why: the reason in a few words: ``SIGTERM``, ``the time budget is spent``.
+        exit_code: the exit code of a process that ends for this reason.
     """
 
     def __init__(self, why: str, exit_code: int) -> None:
@@ -33,76 +33,81 @@ class Interrupted(Exception):  # noqa: N818
 
 
 class Stop:
-    """Whether running work should end after its current step. Any thread may ask.
+    """A request that running work ends after its current step; any thread can make it.
 
     Args:
-        budget: seconds from now after which it should; ``None`` for no limit.
+        budget: the seconds from now after which work should end; ``None`` for no limit.
     """
 
     def __init__(self, budget: float | None = None) -> None:
         self.deadline = None if budget is None else time.monotonic() + budget
-        self._asked: Interrupted | None = None
+        self._request: Interrupted | None = None
 
     @property
     def requested(self) -> bool:
-        """Whether it is time to keep a checkpoint and end."""
+        """Return whether it is time to save a checkpoint and end."""
         return self.reason() is not None
 
     def reason(self) -> Interrupted | None:
-        """Return why it is time to end; ``None`` if it is not."""
-        if self._asked is None and self.deadline is not None and time.monotonic() >= self.deadline:
-            self._asked = Interrupted("the time budget is spent", 0)
-        return self._asked
+        """Return why it is time to end; ``None`` if work should go on."""
+        if (
+            self._request is None
+            and self.deadline is not None
+            and time.monotonic() >= self.deadline
+        ):
+            self._request = Interrupted("the time budget is spent", 0)
+        return self._request
 
     def request(self, why: str, exit_code: int) -> None:
-        """Ask running work to end; the first reason counts."""
-        if self._asked is None:
-            self._asked = Interrupted(why, exit_code)
+        """Request that running work ends; the first reason counts."""
+        if self._request is None:
+            self._request = Interrupted(why, exit_code)
 
     def check(self) -> None:
         """Raise :class:`Interrupted` if it is time to end."""
-        asked = self.reason()
-        if asked is not None:
-            raise Interrupted(asked.why, asked.exit_code)
+        request = self.reason()
+        if request is not None:
+            raise Interrupted(request.why, request.exit_code)
 
     def seconds_left(self) -> float | None:
-        """Return what is left of the budget; ``None`` without one."""
+        """Return the seconds that are left of the budget; ``None`` without one."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     @contextmanager
     def catching(self, tell: Callable[[str], None] | None = None) -> Iterator[None]:
-        """Let SIGINT and SIGTERM ask inside the block; the second signal ends it at once.
+        """Let SIGINT and SIGTERM request a stop inside the block; a second signal aborts at once.
 
-        Only the main thread can do this; elsewhere the block runs as it is.
+        Only the main thread can handle signals; in other threads the block runs without this.
 
         Args:
-            tell: is told, in a line, that a signal was taken.
+            tell: called with a line of text when a signal arrives.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        taken: list[str] = []  # a spent budget asks as well, and is no signal
+        # Not self.reason(): a spent budget is a reason too, but not a first signal.
+        arrived: list[str] = []
 
-        def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             name = signal.Signals(number).name
-            if taken:
+            if arrived:
                 raise KeyboardInterrupt(name)
-            taken.append(name)
+            arrived.append(name)
             self.request(name, 128 + number)
             if tell is not None:
                 tell(f"{name}: stopping after this step; the next one stops at once")
 
-        with handling(_SIGNALS, take):
+        with handling(_SIGNALS, handle):
             yield
 
 
 @contextmanager
 def handling(
-    signals: Iterable[signal.Signals], take: Callable[[int, FrameType | None], None]
+    signals: Iterable[signal.Signals], handle: Callable[[int, FrameType | None], None]
 ) -> Iterator[None]:
-    """Let ``take`` handle signals inside the block; only in the main thread."""
-    before = {number: signal.signal(number, take) for number in signals}
+    """Handle signals by ``handle`` inside the block; must be called in the main thread."""
+    before = {number: signal.signal(number, handle) for number in signals}
     try:
         yield
     finally:

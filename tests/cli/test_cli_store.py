@@ -79,7 +79,7 @@ def test_status_names_a_few_or_all(store: Store) -> None:
 def test_clean_lists_and_asks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     result = bench("clean", "--store", store.root)
     assert result.exit_code == 2
-    assert "no terminal to ask on: say --yes" in result.stderr
+    assert "no terminal to ask on: use --yes" in result.stderr
     assert "cells/interrupted" in result.stdout
     assert store.folder("interrupted").exists()
     monkeypatch.setattr("bench.cli.clean._is_terminal", lambda: True)

@@ -17,7 +17,7 @@ from tiny_datasets import make_arrays, make_spec
 
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.support.errors import BenchError
-from bench.support.files import file_sha256
+from bench.support.untrusted import file_sha256
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6)) | st.tuples(
     st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])

@@ -148,7 +148,7 @@ def test_a_state_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
         work("convnet1(width=8)", StopAfter(1))
     found = work(ARCH, Stop())
     assert len(notes) == 1
-    assert "what was kept is refused" in notes[0]
+    assert "the checkpoint does not fit" in notes[0]
     assert len(list(tmp_path.glob("shared/*.damaged"))) == 1
     expected = work(ARCH, Stop())
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
