@@ -90,7 +90,7 @@ def test_a_gallery_whitened_by_nothing(store: Store) -> None:
     zca = ZCA(torch.zeros(16), torch.zeros(16, 16))
     made = ImageSet(SPEC, torch.rand(2, 1, 4, 4), LABELS, {}, zca=zca)
     save(made, store.artefact("d0"))
-    assert "cannot be undone" in gallery(store)
+    assert "cannot be inverted" in gallery(store)
 
 
 def test_a_gallery_of_a_hundred_thousand_classes(store: Store, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from bench.evaluation.outcome import NetOutcome
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.shared import SharedFolder
 from bench.ledger.state_file import load_state, save_state
+from bench.support.attempt import Attempt
 from bench.support.cost_meter import Meter
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import UnfitStateError
@@ -247,7 +248,7 @@ class Ten:
 def test_places_in_a_loop_that_cannot_be(change: dict[str, Any]) -> None:
     state = {"done": 3, "last": {"loss": 1.0}, "method": {}, "ctx": {}, "shared": [], **change}
     nothing: Any = None
-    loop = Loop(nothing, Ten(), nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
+    loop = Loop(Ten(), nothing, Attempt(), nothing)  # type: ignore[arg-type]
     with pytest.raises(UnfitStateError):
         loop.load_state_dict(state)
 
