@@ -23,7 +23,8 @@ def distil_json(cell_id: str = "d0") -> dict[str, Any]:
         "schema_version": 1, "id": cell_id, "kind": "distil", "status": "ok", "reason": None,
         "identity": {"ipc": 10, "arch": "convnet3"},
         "labels": {k: labels()[k] for k in ("dataset", "method", "profile", "seed")},
-        "result": {}, "budget": {"stored_bytes": 640},
+        "result": {"kind": "image", "steps": 20, "artefact_sha256": "cd" * 32},
+        "budget": {"stored_bytes": 640},
         "cost": {"seconds": 2.5, "total_seconds": 3.5, "total_steps": 20},
         "environment": {}, "finished": "2025-01-01T00:00:00+00:00",
     }  # fmt: skip
@@ -38,7 +39,10 @@ def evaluate_json(cell_id: str = "e0", **identity: Any) -> dict[str, Any]:
             **identity,
         },
         "labels": labels(),
-        "result": {"accuracies": [61.5, 63.25], "selection": "last"},
+        "result": {
+            "accuracies": [61.5, 63.25], "final_losses": [0.5, None], "selection": "last",
+            "epochs": 300, "learning_rate": 0.01,
+        },
         "budget": {
             "nominal_ipc": 10, "stored_bytes": 640, "distinct_images": 100, "training_steps": 300,
         },

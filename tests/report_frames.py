@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from record_builders import evaluate_json, failed_json, record
 
 from bench.ledger.frames import FAILURE_COLUMNS, FRAME_COLUMNS
 from bench.ledger.record import Record
@@ -113,26 +114,34 @@ def write_store(root: Path, frame: pd.DataFrame, failures: pd.DataFrame | None =
         labels = {k: one[k] for k in ("dataset", "method", "profile", "seed")}
         identity = {"ipc": int(one["ipc"]), "mode": one["mode"], "arch": one["eval_arch"]}
         store.write(
-            Record(one["cell_id"], "evaluate", one["status"], identity, labels, one["reason"])
+            record(
+                {
+                    **failed_json(one["cell_id"]),
+                    "status": one["status"],
+                    "reason": one["reason"],
+                    "identity": identity,
+                    "labels": labels,
+                }
+            )
         )
     return root
 
 
 def _record(one: dict[str, Any]) -> Record:
-    names = ("dataset", "dataset_note", "dataset_sha256", "n_test", "method", "method_version",
-             "profile", "changed",
-             "protocol", "seed")  # fmt: skip
+    data = evaluate_json(one["cell_id"], distil=one["distil_id"])
     ipc = None if pd.isna(one["ipc"]) else int(one["ipc"])
+    data["identity"] |= {
+        "ipc": ipc, "mode": one["mode"], "arch": one["eval_arch"], "precision": one["precision"],
+    }  # fmt: skip
+    names = ("dataset", "dataset_note", "dataset_sha256", "n_test", "method", "method_version",
+             "profile", "changed", "protocol", "seed")  # fmt: skip
+    data["labels"] |= {**{name: one[name] for name in names}, "distil_arch": one["arch"]}
+    data["result"] |= {"selection": one["selection"], "accuracies": list(one["accuracies"])}
     budgets = ("stored_bytes", "distinct_images", "training_steps")
-    return Record(
-        one["cell_id"], "evaluate", "ok",
-        identity={"ipc": ipc, "mode": one["mode"],
-                  "arch": one["eval_arch"], "precision": one["precision"],
-                  "distil": one["distil_id"]},
-        labels={**{name: one[name] for name in names}, "distil_arch": one["arch"]},
-        result={"selection": one["selection"], "accuracies": one["accuracies"]},
-        budget={"nominal_ipc": ipc, **{name: one[name] for name in budgets}},
-        cost={"seconds": one["eval_seconds"], "distil_steps": one["distil_steps"],
-              "distil_seconds": one["distil_seconds"]},
-        environment={"device": one["device"]},
-    )  # fmt: skip
+    data["budget"] |= {"nominal_ipc": ipc, **{name: one[name] for name in budgets}}
+    data["cost"] |= {
+        "seconds": one["eval_seconds"], "distil_steps": one["distil_steps"],
+        "distil_seconds": one["distil_seconds"],
+    }  # fmt: skip
+    data["environment"] |= {"device": one["device"]}
+    return record(data)

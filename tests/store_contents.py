@@ -63,7 +63,7 @@ def read_contents(store: Path) -> dict[str, Any]:
     for id_, record in read_records(store).items():
         data = record.to_json()
         del data["finished"]
-        data["cost"] = {k: record.cost[k] for k in _COUNTS if k in record.cost}
+        data["cost"] = {k: data["cost"][k] for k in _COUNTS if k in data["cost"]}
         data["environment"] = {k: v for k, v in record.environment.items() if k not in _ORIGIN}
         contents[id_] = {**data, "files": _digests(store / "cells" / id_)}
     for path in sorted((store / "shared").glob("*.safetensors")):

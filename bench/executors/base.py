@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from bench.executors.process_deaths import await_end
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
-from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class Executor(ABC):
             if self._record_death(cell, seconds, died):
                 return
             record = self.runner.store.read(cell.id)
-        if record is not None and record.status == "ok":
-            self.runner.finish(cell, Ending("ok", summary(record.result), seconds))
+        if record is not None and record.outcome is not None:
+            self.runner.finish(cell, Ending("ok", record.outcome.summary, seconds))
         elif record is not None and died is None:
             self.runner.finish(cell, Ending(record.status, record.reason or "", seconds))
         else:

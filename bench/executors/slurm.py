@@ -143,7 +143,7 @@ class SlurmExecutor(Executor):
 
     def _end(self, cell: Cell, died: str | None = None) -> None:
         record = self._store.read(cell.id)
-        seconds = float(record.cost.get("seconds", 0.0)) if record is not None else 0.0
+        seconds = record.wall_seconds if record is not None else 0.0
         self._leave(cell)
         self.ended(cell, seconds, died)
         self._spare_followers(cell)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any
 
+from bench.datasets.library import info
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Start
 from bench.distillation.distil import distil
@@ -18,15 +18,22 @@ from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_state
 from bench.ledger.checkpoint import Checkpoint
-from bench.ledger.labels import summary
 from bench.ledger.lock import cell_lock
-from bench.ledger.recording import make_record
+from bench.ledger.record import (
+    DistilOutcome,
+    EvaluationOutcome,
+    Outcome,
+    Status,
+    StoredDistilResult,
+    make_record,
+)
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
+from bench.networks.cpu_kernels import describe_kernels
 from bench.support.attempt import Attempt
 from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
-from bench.support.outcomes import plain
+from bench.support.machine import describe_environment
 from bench.support.stopping import Interrupted
 
 
@@ -83,25 +90,40 @@ def is_done(ledger: Store, cell: Cell) -> bool:
 
 def write_record(
     cell: Cell,
-    status: str,
+    status: Status,
     reason: str | None,
-    parts: dict[str, Any],
     ledger: Store,
     site: OpenSite,
+    *,
+    outcome: Outcome | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Write the record of a cell that ended now.
+    """Write the record of a cell that ended now; see :func:`bench.ledger.record.make_record`.
 
     Raises:
         CannotWriteError: the disk is full, or the store cannot be written.
     """
-    record = make_record(cell, status, reason, parts, site.device, site.data_dir, site.site.command)
+    facts = info(cell.dataset, site.data_dir)
+    environment = describe_environment(
+        site.device, kernels=describe_kernels, command=site.site.command
+    )
+    record = make_record(
+        cell,
+        status,
+        reason,
+        outcome,
+        seconds=seconds,
+        dataset_note=facts.spec.note if facts else "",
+        n_test=facts.n_test if facts else 0,
+        declared={},
+        environment=environment,
+    )
     ledger.write(record)
 
 
 def write_failure(cell: Cell, ending: Ending, ledger: Store, site: OpenSite) -> None:
     """Write the record of a failed cell; its checkpoint stays."""
-    parts = {"cost": {"seconds": ending.seconds}}
-    write_record(cell, ending.status, ending.text, parts, ledger, site)
+    write_record(cell, "failed", ending.text, ledger, site, seconds=ending.seconds)
 
 
 def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
@@ -138,7 +160,7 @@ class _Computation:
         started = time.perf_counter()
         try:
             self._prepare_dependency()
-            parts = self._parts()
+            outcome = self._outcome()
         except _DependencyBusyError:
             return BUSY
         except (Interrupted, CannotWriteError):  # where nothing can be written, nothing is recorded
@@ -148,9 +170,9 @@ class _Computation:
             ending = Ending("failed", explain(error), time.perf_counter() - started)
             write_failure(self.cell, ending, self.ledger, self.site)
             return ending
-        write_record(self.cell, "ok", None, parts, self.ledger, self.site)
+        write_record(self.cell, "ok", None, self.ledger, self.site, outcome=outcome)
         self._checkpoint().remove()
-        return Ending("ok", summary(parts["result"]), time.perf_counter() - started)
+        return Ending("ok", outcome.summary, time.perf_counter() - started)
 
     def _prepare_dependency(self) -> None:
         """Check what the cell depends on; compute it again if its files are damaged.
@@ -170,13 +192,13 @@ class _Computation:
         if not state.is_complete:
             raise _DependencyBusyError
 
-    def _parts(self) -> dict[str, Any]:
-        """Return the result, budget and cost of the cell."""
+    def _outcome(self) -> Outcome:
+        """Compute the cell and return its result, budget and cost."""
         if isinstance(self.cell, EvaluateCell):
             return self._evaluate(self.cell)
         return self._distil(self.cell)
 
-    def _distil(self, cell: DistilCell) -> dict[str, Any]:
+    def _distil(self, cell: DistilCell) -> DistilOutcome:
         _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
         made = distil(
             cell.method,
@@ -190,14 +212,13 @@ class _Computation:
             attempt=self._attempt("steps"),
         )
         made.distilled.provenance = {"cell": cell.identity, "id": cell.id}
-        files = self.ledger.keep_artefact(cell.id, made.distilled, made.byproducts)
-        return {
-            "result": {**plain(made.result), **files},
-            "budget": plain(made.budget),
-            "cost": plain(made.cost),
-        }
+        artefact, byproducts = self.ledger.write_artefact(cell.id, made.distilled, made.byproducts)
+        result = StoredDistilResult(
+            **vars(made.result), artefact_sha256=artefact, byproducts_sha256=byproducts
+        )
+        return DistilOutcome(result, made.budget, made.cost)
 
-    def _evaluate(self, cell: EvaluateCell) -> dict[str, Any]:
+    def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)
         _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
         distilled, _ = self.ledger.load_artefact(cell.distil.id, self.site.device)
@@ -215,11 +236,7 @@ class _Computation:
             attempt=self._attempt("epochs"),
         )
         evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
-        return {
-            "result": plain(evaluation.result),
-            "budget": plain(evaluation.budget),
-            "cost": plain(evaluation.cost),
-        }
+        return EvaluationOutcome(evaluation.result, evaluation.budget, evaluation.cost)
 
     def _start(self, cell: DistilCell | None) -> Start | None:
         """Return a finished distilled set as the start of another."""
@@ -231,8 +248,9 @@ class _Computation:
     def _total_cost(self, cell: DistilCell) -> tuple[float, int]:
         """Return the seconds and steps that a distilled set took from nothing."""
         record = self.ledger.read(cell.id)
-        cost = record.cost if record is not None else {}
-        return cost.get("total_seconds", 0.0), cost.get("total_steps", 0)
+        if record is None or not isinstance(record.outcome, DistilOutcome):
+            return 0.0, 0
+        return record.outcome.cost.total_seconds, record.outcome.cost.total_steps
 
     def _attempt(self, unit: str) -> Attempt:
         cell, reporter = self.cell, self.control.reporter

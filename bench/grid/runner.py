@@ -144,7 +144,7 @@ class Runner:
                     self.finish(cell, CACHED)
                     return
                 if held:
-                    write_record(cell, "skipped", reason, {}, self.store, self.site)
+                    write_record(cell, "skipped", reason, self.store, self.site)
         self.finish(cell, Ending("skipped", reason))
 
     def _tidy(self, cell: Cell) -> None:

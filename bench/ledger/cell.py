@@ -150,6 +150,11 @@ class EvaluateCell:
         return "evaluate"
 
     @property
+    def dataset(self) -> str:
+        """The registered name of the dataset."""
+        return self.distil.dataset
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What determines the accuracies, as plain JSON values."""
         return {

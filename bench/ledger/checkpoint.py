@@ -1,4 +1,4 @@
-"""The checkpoint of one cell: kept now and then while it runs, gone when its record says ok."""
+"""The checkpoint of a cell: saved now and then while it runs, removed when its record says ok."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit, header_length, open_plain, parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -21,17 +23,34 @@ CHECKPOINT = "checkpoint.safetensors"
 _AT_MOST_A_SHARE_OF = 50.0
 
 
-class Checkpoint:
-    """Keeps one cell's state on disk.
+@dataclass(frozen=True)
+class CheckpointSummary:
+    """How far a checkpoint is.
 
-    A checkpoint that cannot be written is no reason to lose a run, and one that cannot be read no
-    reason to refuse one: both are told in a line, and the work goes on.
+    Attributes:
+        steps: steps of a distillation that are done; ``None`` for an evaluation.
+        total: steps that the distillation has; ``None`` if it does not say.
+        seconds: that were spent up to it; ``None`` if it does not say.
+        age: seconds since it was written.
+    """
+
+    steps: int | None
+    total: int | None
+    seconds: float | None
+    age: float
+
+
+class Checkpoint:
+    """Saves one cell's state on disk.
+
+    A checkpoint that cannot be written is no reason to lose a run, and one that cannot be read is
+    no reason to refuse one: both are reported in a line, and the work goes on.
 
     Args:
         path: its file.
-        cell_id: whose state it is; another cell's is refused.
-        every: seconds between two of them; 0 keeps one whenever it is asked.
-        note: is told, in a line, what went wrong.
+        cell_id: the cell; the state of another one is refused.
+        every: seconds between two checkpoints; 0 means that one is always due.
+        note: receives a line about what went wrong.
     """
 
     def __init__(self, path: Path, cell_id: str, every: float, note: Callable[[str], None]) -> None:
@@ -39,11 +58,11 @@ class Checkpoint:
         self._next = time.monotonic() + every
 
     def due(self) -> bool:
-        """Whether it is time for the next one."""
+        """Return whether it is time for the next one."""
         return time.monotonic() >= self._next
 
     def save(self, state: dict[str, Any]) -> bool:
-        """Keep a state in place of the last one; return whether that worked.
+        """Save a state in place of the last one; return whether that worked.
 
         Raises:
             TypeError: the state holds what no file can.
@@ -62,16 +81,16 @@ class Checkpoint:
         return done
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the state that was kept, or ``None``; a damaged file is named and set aside."""
+        """Return the saved state, or ``None``; a damaged file is named and set aside."""
         from bench.ledger.state_file import load_state
 
         if not os.path.exists(self.path):
             return None
         try:
-            kept = load_state(self.path, device)
-            if not isinstance(kept, dict) or kept.get("cell") != self._id:
+            saved = load_state(self.path, device)
+            if not isinstance(saved, dict) or saved.get("cell") != self._id:
                 raise BenchError(f"'{self.path}' is not the checkpoint of cell {self._id}")
-            state = kept.get("state")
+            state = saved.get("state")
             if not isinstance(state, dict):
                 raise BenchError(f"'{self.path}' holds no state")
             return state
@@ -85,11 +104,46 @@ class Checkpoint:
 
     def _set_aside(self, why: str) -> None:
         aside = self.path.with_suffix(".damaged")
-        with suppress(OSError):  # a read-only store, say: it is not used all the same
+        with suppress(OSError):  # a read-only store, for instance: it is ignored in any case
             self.path.replace(aside)
         self._note(f"{why}; set aside, the cell starts from the beginning")
 
     def remove(self) -> None:
-        """Forget what was kept."""
+        """Remove the saved state."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+def summarise_checkpoint(path: Path) -> CheckpointSummary | None:
+    """Return how far a checkpoint is; ``None`` if it is absent or damaged.
+
+    Only the header of the file is read, without torch; see :mod:`bench.ledger.state_file` for the
+    format. The digest is checked when a cell resumes from the checkpoint, not here.
+    """
+    try:
+        age = max(0.0, time.time() - path.lstat().st_mtime)
+        header = parse_json(parse_json(_read_header(path))["__metadata__"]["bench"])
+        state = _entry(header["tree"], "state")
+        seconds = _entry(_entry(state, "cost"), "seconds")
+        return CheckpointSummary(
+            _count(_entry(state, "done")),
+            _count(_entry(state, "total")),
+            None if seconds is None else float.fromhex(seconds["float"]),
+            age,
+        )
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def _read_header(path: Path) -> bytes:
+    with open_plain(path, follow=False) as file:
+        return file.read(header_length(file, Limit.CHECKPOINT_HEADER_BYTES))
+
+
+def _entry(tree: Any, name: str) -> Any:
+    """Return an entry of a packed dictionary, or ``None``."""
+    return None if tree is None else dict(tree["dict"]).get(name)
+
+
+def _count(packed: Any) -> int | None:
+    return None if packed is None else int(packed["plain"])

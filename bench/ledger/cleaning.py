@@ -1,6 +1,6 @@
-"""What a store does not need: found first, removed when somebody agreed.
+"""What a store does not need: found first, removed after the user agreed.
 
-A record that says ok is never removed, and nothing of a cell on which somebody works.
+A record that says ok is never removed, and nothing of a cell that a process works on.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
         artefacts: distilled sets whose evaluations are all done, too.
 
     Raises:
-        BenchError: if there is no store, or it may not be read.
+        BenchError: if there is no store, or it cannot be read.
     """
     store = Store(root)
     states = read_states(store)
@@ -74,7 +74,7 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
 def remove(store: Store, waste: Iterable[Waste]) -> int:
     """Remove what was found; return the bytes that were freed.
 
-    A cell on which somebody has begun to work meanwhile, or that is done by now, is left alone.
+    A cell that a process began to work on meanwhile, or that is done by now, is left alone.
     """
     freed = 0
     for each in waste:
@@ -169,30 +169,30 @@ def _is_made(checkpoint: Path) -> bool:
 
 
 def _artefacts(store: Store, states: Mapping[str, CellState]) -> Iterator[Waste]:
-    judged = {state.identity.get("distil") for state in states.values()}
-    spare = judged - _wanted(store, states)
+    evaluated = {state.identity.get("distil") for state in states.values()}
+    spare = evaluated - _needed(store, states)
     for state in states.values():
         record = state.record
-        if record is None or state.state != "done" or state.id not in spare:
+        if record is None or record.outcome is None or state.id not in spare:
             continue
         if state.holder is None:
-            seconds = float(record.cost["seconds"])
+            seconds = record.outcome.cost.seconds
             for path, _ in store.hashed_files(record):
                 if path.name in state.files:
                     yield _waste(path, "artefacts whose evaluations are done", state.id, seconds)
                     seconds = 0.0  # by-products come with the artefact
 
 
-def _wanted(store: Store, states: Mapping[str, CellState]) -> set[str]:
-    """Return the distilled sets that a cell that is not done rests on."""
-    wanted = set()
+def _needed(store: Store, states: Mapping[str, CellState]) -> set[str]:
+    """Return the distilled sets that a cell that is not done depends on."""
+    needed = set()
     for state in states.values():
         if state.state not in ("done", "skipped"):
-            wanted |= {state.identity.get("distil"), state.identity.get("prerequisite")}
+            needed |= {state.identity.get("distil"), state.identity.get("prerequisite")}
     for request in load_requests(store.root, store.damaged.append):
         named = states_in_grid(request.cells, states.get)
-        wanted |= {c.depends_on for c in request.cells if named[c.id] not in ("done", "skipped")}
-    return {each for each in wanted if each is not None}
+        needed |= {c.depends_on for c in request.cells if named[c.id] not in ("done", "skipped")}
+    return {each for each in needed if each is not None}
 
 
 def _waste(path: Path, kind: str, cell: str | None = None, seconds: float = 0.0) -> Waste:

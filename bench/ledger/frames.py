@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.ledger.record import Record
+from bench.ledger.record import EvaluationOutcome, Record
 from bench.ledger.store import Store
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def load_frames(
     found = store.records() if ids is None else filter(None, map(store.read, ids))
     rows, failures = [], []
     for record in found:
-        if record.status != "ok":
+        if record.outcome is None:
             failures.append(_failure(record))
-        elif record.kind == "evaluate":
-            rows.append(_row(record, store))
+        elif isinstance(record.outcome, EvaluationOutcome):
+            rows.append(_row(record, record.outcome, store))
     if note is not None:
         for line in store.damaged:
             note(line)
@@ -85,8 +85,9 @@ def _frame(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     return frame.astype({name: _DTYPES[name] for name in columns if name in _DTYPES})
 
 
-def _row(record: Record, store: Store) -> dict[str, Any]:
+def _row(record: Record, outcome: EvaluationOutcome, store: Store) -> dict[str, Any]:
     identity, labels = record.identity, record.labels
+    result, budget, cost = outcome.result, outcome.budget, outcome.cost
     return {
         **{k: labels[k] for k in ("dataset", "dataset_note", "dataset_sha256", "n_test", "method",
                                   "method_version", "profile", "changed", "protocol", "seed")},
@@ -94,18 +95,18 @@ def _row(record: Record, store: Store) -> dict[str, Any]:
         "mode": identity["mode"],
         "arch": labels["distil_arch"],
         "eval_arch": identity["arch"],
-        "selection": record.result["selection"],
+        "selection": result.selection,
         "precision": identity["precision"],
-        "accuracies": record.result["accuracies"],
-        "nets": len(record.result["accuracies"]),
+        "accuracies": list(result.accuracies),
+        "nets": len(result.accuracies),
         "distil_id": identity["distil"],
         "cell_id": record.id,
-        "distil_steps": record.cost["distil_steps"],
-        "distil_seconds": record.cost["distil_seconds"],
-        "eval_seconds": record.cost["seconds"],
-        "stored_bytes": record.budget["stored_bytes"],
-        "distinct_images": record.budget["distinct_images"],
-        "training_steps": record.budget["training_steps"],
+        "distil_steps": cost.distil_steps,
+        "distil_seconds": cost.distil_seconds,
+        "eval_seconds": cost.seconds,
+        "stored_bytes": budget.stored_bytes,
+        "distinct_images": budget.distinct_images,
+        "training_steps": budget.training_steps,
         "device": record.environment["device"],
         "artefact": str(store.artefact(identity["distil"])),
     }  # fmt: skip

@@ -14,18 +14,16 @@ from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bench.ledger.cell import hash_identity, is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
-from bench.ledger.reading import load_record
-from bench.ledger.record import Record
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, EvaluationOutcome, Record, load_record
 from bench.ledger.requests import load_requests, save_request
 from bench.ledger.store import Store
 from bench.support.atomic_files import replacing, writing
 from bench.support.errors import BenchError
-from bench.support.files import host_memory, open_plain
+from bench.support.untrusted import check_fits_memory, open_plain
 
 # What a merge counts, in the order in which people read it.
 COUNTS = ("copied", "replaced", "completed", "equal", "kept", "conflicts", "unfinished", "shared")
@@ -102,7 +100,7 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
             return "kept"
         differs = _difference(mine, record)
         if differs:
-            theirs = "; evaluations copied from there judged theirs" * (record.kind == "distil")
+            theirs = "; evaluations copied from there used theirs" * (record.kind == "distil")
             merged.problems.append(f"conflict: {_named(record)}: {differs}{theirs}")
             return "conflicts"
         missing = [p for p, _ in new.hashed_files(mine) if not os.path.lexists(p)]
@@ -111,12 +109,15 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
     if mine is not None and record.status != "ok":
         return "kept"
     # What a killed process may have left in their place is of no record.
-    _copy_files(old, new, record, {"artefact.safetensors", "byproducts.safetensors"}, merged)
+    _copy_files(old, new, record, {ARTEFACT, BYPRODUCTS}, merged)
     for name in ("request.json", "log.txt"):
         target = new.folder(record.id) / name
         if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
             _copied(old.folder(record.id) / name, target, None, merged)
-    new.write(record)
+    # As a file: another version of bench may have added what this one does not know.
+    _copied(
+        old.folder(record.id) / "record.json", new.folder(record.id) / "record.json", None, merged
+    )
     if record.status == "ok":
         with suppress(OSError):
             (new.folder(record.id) / CHECKPOINT).unlink(missing_ok=True)
@@ -124,21 +125,27 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
 
 
 def _difference(mine: Record, theirs: Record) -> str:
-    """Say in what two results of one cell differ; times and machines may."""
-    for name in ("accuracies", "artefact_sha256"):
-        first, second = mine.result.get(name), theirs.result.get(name)
-        if first != second:
-            return (
-                f"{name} {_short(first)} here ({_machine(mine)}), "
-                f"{_short(second)} there ({_machine(theirs)}); kept ours"
-            )
-    return ""
+    """Return in what two results of one cell differ; times and machines do not count."""
+    (name, first), (_, second) = _content(mine), _content(theirs)
+    if first == second:
+        return ""
+    return (
+        f"{name} {_short(first)} here ({_machine(mine)}), "
+        f"{_short(second)} there ({_machine(theirs)}); kept ours"
+    )
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(f"{each:.2f}" for each in value[:8]) + (", ..." if value[8:] else "")
-    return f"{str(value)[:12]}..."
+def _content(record: Record) -> tuple[str, str | tuple[float, ...]]:
+    """Return the name and value of what must be equal in two results of one cell."""
+    if isinstance(record.outcome, EvaluationOutcome):
+        return "accuracies", record.outcome.result.accuracies
+    return "artefact_sha256", record.files.get(ARTEFACT, "")
+
+
+def _short(value: str | tuple[float, ...]) -> str:
+    if isinstance(value, str):
+        return f"{value[:12]}..."
+    return ", ".join(f"{each:.2f}" for each in value[:8]) + (", ..." if value[8:] else "")
 
 
 def _machine(record: Record) -> str:
@@ -149,8 +156,6 @@ def _copy_files(
     old: Store, new: Store, record: Record, names: Container[str], merged: Merged
 ) -> bool:
     """Copy those of the files that a record vouches for; return whether any was."""
-    if record.status != "ok" or record.kind != "distil":
-        return False
     copied = False
     for path, sha256 in old.hashed_files(record):
         if path.name in names and path.exists():
@@ -178,9 +183,7 @@ def _copied(path: Path, target: Path, sha256: str | None, merged: Merged) -> boo
 def _blocks(path: Path) -> Iterator[bytes]:
     try:
         with open_plain(path, follow=False) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > host_memory():  # a file with holes takes no room until it is copied
-                raise ValueError(f"its {size:,} bytes are more than this machine's memory")
+            check_fits_memory(os.fstat(file.fileno()).st_size)
             while block := file.read(_BLOCK):
                 yield block
     except OSError as error:

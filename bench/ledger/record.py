@@ -1,61 +1,138 @@
 """The record of a cell: everything that is known about one distillation or one evaluation.
 
-Schema, version 1. Times are in seconds, sizes in bytes, accuracies in percent.
-
-    schema_version  1
-    id              the cell's identity, hashed
-    kind            "distil" | "evaluate"
-    status          "ok" | "failed" | "skipped"
-    reason          why it failed or was skipped; null if ok
-    identity        what determines the result (see bench.ledger.cell)
-    labels          for people: profile, parameters changed from it, protocol, dataset note
-    result          distil: artefact sha256, kind, steps, last scalars; evaluate: accuracies, losses
-    budget          stored_bytes; evaluate: also nominal_ipc, distinct_images, training_steps
-    cost            seconds, and of a distillation those of what it started from
-    environment     versions, device, threads, git commit and whether dirty, command line
-    finished        UTC, ISO 8601
+On disk it is a JSON object with the fields of :class:`Record`, except that its outcome stands there
+as three tables, ``result``, ``budget`` and ``cost``; all are empty, but for the seconds of a
+failure, where the cell has no outcome. Types in this module and in :mod:`bench.support.outcomes`
+are the only description of the schema: records are validated against them before they are written
+and after they are read. Times are in seconds, sizes in bytes, accuracies in percent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar, cast
 
-from bench.ledger.cell import SCHEMA_VERSION, is_cell_id
+import msgspec
 
-# Of a name or a label; to draw one takes time.
-_MOST_LETTERS = 4000
+from bench.ledger.cell import CELL_ID, SCHEMA_VERSION, Cell, EvaluateCell
+from bench.support.outcomes import (
+    DistilBudget,
+    DistilCost,
+    DistilResult,
+    EvaluationBudget,
+    EvaluationCost,
+    EvaluationResult,
+    Seconds,
+    plain,
+)
+from bench.support.untrusted import Limit, read_json
+
 # A distilled set's file in its cell's folder, and the tensors for methods that start from it.
 ARTEFACT, BYPRODUCTS = "artefact.safetensors", "byproducts.safetensors"
-STATUSES = ("ok", "failed", "skipped")
-_KINDS = ("distil", "evaluate")
-_TOO_LARGE = 2**63  # for the 64-bit columns of a frame
-_COUNT = (int, type(None))
-# What readers of a store rely on, by the field that holds it; numbers are checked beside it.
-_NEEDED: dict[str, dict[str, Any]] = {
-    "labels": {"dataset": str, "method": str, "profile": str, "seed": int},
-    "identity": {"ipc": _COUNT},
-}
-_NEEDED_OK: dict[str, dict[str, dict[str, Any]]] = {
-    "distil": {
-        "identity": {"arch": (str, type(None))},
-        "budget": {"stored_bytes": int},
-        "cost": {"seconds": float, "total_seconds": float, "total_steps": int},
-    },
+Status = Literal["ok", "failed", "skipped"]
+Kind = Literal["distil", "evaluate"]
+Text = Annotated[str, msgspec.Meta(max_length=Limit.RECORD_TEXT_LETTERS)]
+CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # fits a column of a frame
+
+
+class Identity(TypedDict):
+    """What determines the result, see :mod:`bench.ledger.cell`; hashed, it is the cell's id."""
+
+    ipc: Whole | None
+    arch: NotRequired[Text | None]
+    precision: NotRequired[Text]
+    # Of a distillation; its method, dataset, seed and parameters are not read from here.
+    prerequisite: NotRequired[CellId | None]
+    # Of an evaluation.
+    distil: NotRequired[CellId]
+    mode: NotRequired[Text]
+
+
+class Labels(TypedDict):
+    """What people read of a cell. Methods may add labels of their own; none determines a result."""
+
+    method: Text
+    dataset: Text
+    profile: Text
+    seed: Whole
+    title: NotRequired[Text]
+    method_version: NotRequired[Whole]
+    dataset_sha256: NotRequired[Text]
+    dataset_note: NotRequired[Text]
+    n_test: NotRequired[Whole]  # test images of the dataset
+    changed: NotRequired[Text]  # parameters that differ from the profile's
+    distil_arch: NotRequired[Text]  # empty where the method uses none
+    protocol: NotRequired[Text]  # with its version; of an evaluation
+
+
+class Environment(TypedDict):
+    """The machine and the versions, see :func:`bench.support.machine.describe_environment`."""
+
+    device: NotRequired[str]
+    device_name: NotRequired[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDistilResult(DistilResult):
+    """What a distillation came to, and the files that hold it.
+
+    Attributes:
+        artefact_sha256: of the distilled set's file.
+        byproducts_sha256: of the by-products' file; ``None`` where there are none.
+    """
+
+    artefact_sha256: str
+    byproducts_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DistilOutcome:
+    """A distillation that succeeded."""
+
+    result: StoredDistilResult
+    budget: DistilBudget
+    cost: DistilCost
+
+    @property
+    def summary(self) -> str:
+        """The outcome in a few words: ``20 steps``."""
+        return f"{self.result.steps} steps"
+
+
+@dataclass(frozen=True)
+class EvaluationOutcome:
+    """An evaluation that succeeded."""
+
+    result: EvaluationResult
+    budget: EvaluationBudget
+    cost: EvaluationCost
+
+    @property
+    def summary(self) -> str:
+        """The outcome in a few words: ``91.5 %``."""
+        accuracies = self.result.accuracies
+        return f"{sum(accuracies) / len(accuracies):.1f} %"
+
+
+Outcome = DistilOutcome | EvaluationOutcome
+_OUTCOMES: dict[str, type[Outcome]] = {"distil": DistilOutcome, "evaluate": EvaluationOutcome}
+_TABLES = tuple(each.name for each in fields(DistilOutcome))
+# What readers of a cell that succeeded rely on, beside what every record has.
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+    "distil": {"identity": ("arch",)},
     "evaluate": {
-        "identity": {"mode": str, "arch": str, "precision": str, "distil": str},
-        "labels": {
-            "dataset_note": str, "dataset_sha256": str, "n_test": int, "changed": str,
-            "protocol": str, "distil_arch": str, "method_version": int,
-        },
-        "result": {"accuracies": list, "selection": str},
-        "budget": {
-            "nominal_ipc": _COUNT, "stored_bytes": int, "distinct_images": int,
-            "training_steps": int,
-        },
-        "cost": {"seconds": float, "distil_seconds": float, "distil_steps": int},
-        "environment": {"device": str},
+        "identity": ("distil", "mode", "arch", "precision"),
+        "labels": (
+            "method_version", "dataset_sha256", "dataset_note", "n_test", "changed",
+            "distil_arch", "protocol",
+        ),
+        "environment": ("device",),
+        "cost": ("distil_seconds", "distil_steps"),
     },
 }  # fmt: skip
 
@@ -64,40 +141,64 @@ class OtherSchemaError(ValueError):
     """A record of another version of the schema: not damaged, but not for this bench."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
-    """One cell's record; see the module's docstring for each field."""
+    """One cell's record.
+
+    Attributes:
+        id: the cell's identity, hashed.
+        kind: ``distil`` or ``evaluate``.
+        status: ``ok``, ``failed`` or ``skipped``.
+        reason: why it failed or was skipped; ``None`` if it is ok.
+        identity: what determines the result.
+        labels: what people read of the cell.
+        outcome: what the cell came to; ``None`` unless it is ok.
+        seconds: wall time of a cell that failed, if it is known.
+        environment: the machine and the versions.
+        finished: when the cell ended; UTC, ISO 8601.
+    """
 
     id: str
-    kind: str
-    status: str
-    identity: Mapping[str, Any]
-    labels: Mapping[str, Any]
-    reason: str | None = None
-    result: Mapping[str, Any] = field(default_factory=dict)
-    budget: Mapping[str, Any] = field(default_factory=dict)
-    cost: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    kind: Kind
+    status: Status
+    reason: str | None
+    identity: Identity
+    labels: Labels
+    outcome: Outcome | None = None
+    seconds: Seconds | None = None
+    environment: Environment = field(default_factory=Environment)
     finished: str = ""
-    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def wall_seconds(self) -> float:
+        """The wall time of the cell, 0 where it is not known."""
+        return self.outcome.cost.seconds if self.outcome is not None else self.seconds or 0.0
 
     @property
     def files(self) -> dict[str, str]:
         """The sha256 of each file that the record vouches for, by its name in the cell's folder."""
-        if self.kind != "distil" or self.status != "ok":
+        if not isinstance(self.outcome, DistilOutcome):
             return {}
-        files = {ARTEFACT: str(self.result.get("artefact_sha256"))}
-        if "byproducts_sha256" in self.result:
-            files[BYPRODUCTS] = str(self.result["byproducts_sha256"])
+        result = self.outcome.result
+        files = {ARTEFACT: result.artefact_sha256}
+        if result.byproducts_sha256 is not None:
+            files[BYPRODUCTS] = result.byproducts_sha256
         return files
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        tables: dict[str, Any] = {name: {} for name in _TABLES}
+        if self.outcome is not None:
+            tables = {name: plain(getattr(self.outcome, name)) for name in _TABLES}
+        elif self.seconds is not None:
+            tables["cost"] = {"seconds": self.seconds}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        del values["outcome"], values["seconds"]
+        return {"schema_version": SCHEMA_VERSION, **values, **tables}
 
     @classmethod
     def from_json(cls, data: Any) -> Record:
-        """Validate and rebuild a record.
+        """Validate and rebuild a record; keys that the schema does not have are left out.
 
         Raises:
             OtherSchemaError: it is of another version of the schema.
@@ -110,49 +211,150 @@ class Record:
             raise ValueError("field 'schema_version' is missing or of the wrong type")
         if version != SCHEMA_VERSION:
             raise OtherSchemaError(_what_to_do(version, data.get("environment")))
-        _check_fields(data, cls._types())
-        unknown = set(data) - set(cls.__dataclass_fields__)
+        disk = _convert(data, _Disk)
+        unknown = data.keys() - set(_Disk.__struct_fields__)
         if unknown:
             raise ValueError(f"unknown fields {sorted(unknown)}")
-        record = cls(**data)
-        record._check_values()
-        return record
+        if (disk.reason is None) != (disk.status == "ok"):
+            raise ValueError(f"reason {disk.reason!r} does not go with status '{disk.status}'")
+        outcome, seconds = None, None
+        if disk.status == "ok":
+            _check_needed(data, disk.kind)
+            outcome = _convert({name: data[name] for name in _TABLES}, _OUTCOMES[disk.kind])
+        else:
+            seconds = _convert(disk.cost, _FailureCost).seconds
+        # These keep what they hold beyond the schema: the identity is hashed, labels are open.
+        return cls(
+            id=disk.id, kind=disk.kind, status=disk.status, reason=disk.reason,
+            identity=data["identity"], labels=data["labels"], outcome=outcome, seconds=seconds,
+            environment=data["environment"], finished=disk.finished,
+        )  # fmt: skip
 
-    @staticmethod
-    def _types() -> dict[str, Any]:
-        texts = dict.fromkeys(("id", "kind", "status", "finished"), str)
-        tables = dict.fromkeys(
-            ("identity", "labels", "result", "budget", "cost", "environment"), dict
-        )
-        return {**texts, **tables, "reason": (str, type(None))}
 
-    def _check_values(self) -> None:
-        if self.kind not in _KINDS or self.status not in STATUSES:
-            raise ValueError(f"kind '{self.kind}' or status '{self.status}' is not allowed")
-        if (self.reason is None) != (self.status == "ok"):
-            raise ValueError(f"reason {self.reason!r} does not go with status '{self.status}'")
-        needed = [_NEEDED, _NEEDED_OK[self.kind]] if self.status == "ok" else [_NEEDED]
-        for tables in needed:
-            for table, fields in tables.items():
-                _check_fields(getattr(self, table), fields, f"{table}.")
-        self._check_identity()
-        for name, value in {**self.cost, **self.budget}.items():
-            if value is not None and not _is_amount(value):
-                raise ValueError(f"cost or budget '{name}' is {value!r}, not a number from 0 up")
-        if self.kind == "evaluate" and self.status == "ok":
-            _check_accuracies(self.result["accuracies"])
+class _Disk(msgspec.Struct):
+    """The fields of a record's file."""
 
-    def _check_identity(self) -> None:
-        for name in ("distil", "prerequisite"):
-            value = self.identity.get(name)
-            if value is not None and not is_cell_id(value):
-                raise ValueError(f"identity.{name} is {value!r:.80}, not the id of a cell")
-        for name in ("mode", "arch"):
-            if not isinstance(self.identity.get(name, ""), str | None):
-                raise ValueError(f"field 'identity.{name}' is of the wrong type")
-        for name, value in {**self.identity, **self.labels}.items():
-            if isinstance(value, str) and len(value) > _MOST_LETTERS:
-                raise ValueError(f"'{name:.50}' has {len(value):,} letters")
+    schema_version: int
+    id: str
+    kind: Kind
+    status: Status
+    reason: str | None
+    identity: Identity
+    labels: Labels
+    result: dict[str, Any]
+    budget: dict[str, Any]
+    cost: dict[str, Any]
+    environment: Environment
+    finished: str
+
+
+class _FailureCost(msgspec.Struct):
+    seconds: Seconds | None = None
+
+
+def load_record(path: str | Path, cell_id: str) -> Record:
+    """Read the record of a cell and leave the file as it is.
+
+    Raises:
+        OtherSchemaError: another version of bench wrote it.
+        ValueError: it is damaged, or that of another cell.
+        OSError: it cannot be read.
+    """
+    record = Record.from_json(read_json(path, Limit.RECORD_BYTES, follow=False))
+    if record.id != cell_id:
+        raise ValueError(f"it is the record of cell {record.id}")
+    return record
+
+
+def make_record(
+    cell: Cell,
+    status: Status,
+    reason: str | None = None,
+    outcome: Outcome | None = None,
+    *,
+    seconds: float | None = None,
+    dataset_note: str,
+    n_test: int,
+    declared: Mapping[str, Any],
+    environment: Mapping[str, Any],
+) -> Record:
+    """Return the record of a cell that ended now.
+
+    Args:
+        cell: the cell.
+        status: how it ended.
+        reason: why, unless it is ok.
+        outcome: what it came to, if it is ok.
+        seconds: wall time, if it failed.
+        dataset_note: what sets the dataset apart from the official one.
+        n_test: how many test images the dataset has.
+        declared: labels that the method declares for reports.
+        environment: see :func:`bench.support.machine.describe_environment`.
+    """
+    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
+    labels: dict[str, Any] = {
+        "title": cell.title,
+        "method": distil.method,
+        "method_version": distil.method_version,
+        "dataset": distil.dataset,
+        "dataset_sha256": distil.sha256,
+        "dataset_note": dataset_note,
+        "n_test": n_test,
+        "profile": distil.profile,
+        "changed": distil.changed,
+        "distil_arch": distil.arch or "",
+        "seed": distil.seed,
+        **declared,
+    }
+    if isinstance(cell, EvaluateCell):
+        labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
+    return Record(
+        id=cell.id,
+        kind="evaluate" if isinstance(cell, EvaluateCell) else "distil",
+        status=status,
+        reason=reason,
+        identity=cast(Identity, cell.identity),
+        labels=cast(Labels, labels),
+        outcome=outcome,
+        seconds=seconds,
+        environment=cast(Environment, environment),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+_T = TypeVar("_T")
+
+
+def _check_needed(data: Mapping[str, Any], kind: str) -> None:
+    """Raise ValueError where a cell that succeeded lacks what its readers rely on."""
+    for table, names in _NEEDED[kind].items():
+        for name in names:
+            # Where a distillation has no architecture, its identity says null.
+            nothing = None if kind == "evaluate" else ...
+            if data[table].get(name, nothing) is nothing:
+                raise ValueError(f"field '{table}.{name}' is missing or of the wrong type")
+
+
+def _convert(data: Any, kind: type[_T]) -> _T:
+    """Return data as a type.
+
+    Raises:
+        ValueError: naming the field that is missing or wrong.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_explain(str(error))) from error
+
+
+def _explain(text: str) -> str:
+    """Return what msgspec finds wrong as a sentence about a field of the record."""
+    what, _, path = text.partition(" - at `$.")
+    missing = re.search(r"missing required field `(\w+)`", what)
+    name = ".".join(filter(None, [path.rstrip("`"), missing[1] if missing else ""]))
+    if missing or ", got `" in what:
+        return f"field '{name}' is missing or of the wrong type"
+    return f"field '{name}' is out of range: {what[0].lower()}{what[1:]}"
 
 
 def _what_to_do(version: int, environment: Any) -> str:
@@ -166,30 +368,3 @@ def _what_to_do(version: int, environment: Any) -> str:
         f"{text}: read it with bench{release or ' of an earlier release'}; this bench has cells of "
         "its own and computes them anew, best in another --store"
     )
-
-
-def _check_fields(data: Mapping[str, Any], types: Mapping[str, Any], prefix: str = "") -> None:
-    for name, kind in types.items():
-        value = data.get(name, ...)
-        if type(value) is kind and kind is not int:
-            continue  # as nearly always; a store has many thousands of records
-        right = isinstance(value, kind) or (kind is float and isinstance(value, int))
-        if not right or isinstance(value, bool):
-            raise ValueError(f"field '{prefix}{name}' is missing or of the wrong type")
-        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
-            raise ValueError(f"field '{prefix}{name}' is out of range")
-
-
-def _check_accuracies(accuracies: Sequence[Any]) -> None:
-    if not accuracies:
-        raise ValueError("result.accuracies is empty")
-    for value in accuracies:
-        if not _is_amount(value) or value > 100:
-            raise ValueError(f"result.accuracies holds {value!r}, which is no percentage")
-
-
-def _is_amount(value: Any) -> bool:
-    if type(value) is float:
-        return 0 <= value < _TOO_LARGE
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and 0 <= value < _TOO_LARGE

@@ -66,10 +66,10 @@ class _Pace:
         self._sums: dict[str, tuple[float, float]] = {}
         for cell in request.cells:
             state = stored.get(cell.id)
-            if cell.seconds and state is not None and state.state == "done" and state.record:
+            if cell.seconds and state is not None and state.record and state.record.outcome:
+                took = state.record.outcome.cost.seconds
                 for kind in (cell.kind, ""):
                     measured, estimated = self._sums.get(kind, (0.0, 0.0))
-                    took = float(state.record.cost["seconds"])
                     self._sums[kind] = (measured + took, estimated + cell.seconds)
 
     def seconds_left(self, cell: RequestedCell, state: CellState | None) -> float | None:

@@ -71,7 +71,7 @@ def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"float": value.hex()}  # exact, and JSON has no word for infinity
     if isinstance(value, _PLAIN):
         return {"plain": value}
-    raise TypeError(f"a state may not hold {type(value).__name__}")
+    raise TypeError(f"a state must not hold {type(value).__name__}")
 
 
 def _refuse_keys(value: Mapping[Any, Any]) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger.cell_state import CellState, read_states
-from bench.ledger.checkpoint import CHECKPOINT
-from bench.ledger.kept import Kept, read_kept
+from bench.ledger.checkpoint import CHECKPOINT, CheckpointSummary, summarise_checkpoint
 from bench.ledger.lock import Holder
 from bench.ledger.remaining import Remaining, remaining, seconds_since
 from bench.ledger.requests import RequestedCell, SavedRequest, load_requests
@@ -41,7 +40,7 @@ class CellStatus:
     method: str
     reason: str = ""
     holder: Holder | None = None
-    checkpoint: Kept | None = None
+    checkpoint: CheckpointSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class _Names:
 def _cell(store: Store, state: CellState, title: str, dataset: str, method: str) -> CellStatus:
     checkpoint = None
     if CHECKPOINT in state.files:
-        checkpoint = read_kept(store.folder(state.id) / CHECKPOINT)
+        checkpoint = summarise_checkpoint(store.folder(state.id) / CHECKPOINT)
     reason = state.record.reason if state.record is not None else None
     return CellStatus(
         state.id, state.state, title, dataset, method, reason or "", state.holder, checkpoint

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
-from bench.ledger.reading import load_record
-from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, load_record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
-from bench.support.files import file_sha256, no_link
+from bench.support.untrusted import file_sha256, open_without_links
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +45,7 @@ class Store:
         """Make the folder, or say why it cannot be used.
 
         Raises:
-            BenchError: if the path is a file or may not be written.
+            BenchError: if the path is a file or cannot be written.
         """
         _refuse_links(self.root)
         try:
@@ -54,23 +53,23 @@ class Store:
         except OSError as error:
             raise BenchError(f"store '{self.root}' cannot be used: {error.strerror}") from error
         if not os.access(self.root / "cells", os.R_OK | os.W_OK | os.X_OK):
-            raise BenchError(f"store '{self.root}' may not be read and written by this user")
+            raise BenchError(f"store '{self.root}' cannot be read and written by this user")
 
     def check_readable(self) -> None:
         """Say clearly if there is no store to read.
 
         Raises:
-            BenchError: if the folder is absent, a file, or may not be read.
+            BenchError: if the folder is absent, a file, or cannot be read.
         """
         cells = self.root / "cells"
         if not os.path.isdir(cells):
             raise BenchError(f"no store at '{self.root}': run `bench run` first, or name --store")
         _refuse_links(self.root)
         if not os.access(cells, os.R_OK | os.X_OK):
-            raise BenchError(f"store '{self.root}' may not be read by this user")
+            raise BenchError(f"store '{self.root}' cannot be read by this user")
 
     def folder(self, cell_id: str) -> Path:
-        """Return the folder of a cell (it may not exist yet).
+        """Return the folder of a cell (it need not exist yet).
 
         Raises:
             BenchError: if the id could not be a folder's plain name, or the folder is a link: what
@@ -100,34 +99,37 @@ class Store:
         """Write what the cell is, before it runs.
 
         Raises:
-            CannotWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store cannot be written.
         """
         path = self.folder(cell_id) / "request.json"
         with writing(path):
-            # It tells people what a cell without a record is; no result rests on it.
+            # It tells people what a cell without a record is; no result depends on it.
             write_json(path, identity, flushed=False)
 
     def write(self, record: Record) -> None:
-        """Write a cell's record; from then on the cell is done.
+        """Validate and write a cell's record; from then on the cell is done.
 
         Raises:
-            CannotWriteError: if the disk is full or the store may not be written.
+            ValueError: the record is not what the schema says; nothing is written.
+            CannotWriteError: if the disk is full or the store cannot be written.
         """
         path = self.folder(record.id) / "record.json"
+        data = record.to_json()
+        Record.from_json(data)
         with writing(path):
-            write_json(path, record.to_json())
+            write_json(path, data)
 
     def log(self, cell_id: str, text: str) -> None:
         """Append to a cell's log.
 
         Raises:
-            CannotWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store cannot be written.
         """
         path = self.folder(cell_id) / "log.txt"
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(
-                path, "a", encoding="utf-8", errors="backslashreplace", opener=no_link
+                path, "a", encoding="utf-8", errors="backslashreplace", opener=open_without_links
             ) as file:
                 file.write(text.rstrip("\n") + "\n")
 
@@ -158,7 +160,7 @@ class Store:
         version of bench wrote is named, and stays where it is.
 
         Raises:
-            BenchError: if there is a record that this user may not read.
+            BenchError: if there is a record that this user cannot read.
         """
         path = self._record(cell_id)
         try:
@@ -193,25 +195,24 @@ class Store:
                 path.replace(path.with_suffix(".damaged"))
         return bool(found)
 
-    def keep_artefact(
+    def write_artefact(
         self, cell_id: str, distilled: DistilledSet, byproducts: Mapping[str, Tensor]
-    ) -> dict[str, str]:
-        """Write a distilled set, and by-products if there are any; return their sha256 by name.
+    ) -> tuple[str, str | None]:
+        """Write a distilled set, and by-products if there are any; return the files' sha256.
 
         Raises:
-            CannotWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store cannot be written.
         """
         from bench.distilled.io import save, save_tensors
 
         path, beside = self.artefact(cell_id), self.byproducts(cell_id)
         with writing(path):
             save(distilled, path)
-        hashes = {"artefact_sha256": file_sha256(path)}
-        if byproducts:
-            with writing(beside):
-                save_tensors(dict(byproducts), {"id": cell_id}, beside)
-            hashes["byproducts_sha256"] = file_sha256(beside)
-        return hashes
+        if not byproducts:
+            return file_sha256(path), None
+        with writing(beside):
+            save_tensors(dict(byproducts), {"id": cell_id}, beside)
+        return file_sha256(path), file_sha256(beside)
 
     def load_artefact(
         self, cell_id: str, device: torch.device

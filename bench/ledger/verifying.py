@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ledger.cell import hash_identity, is_cell_id
-from bench.ledger.reading import load_record
-from bench.ledger.record import OtherSchemaError, Record
+from bench.ledger.record import OtherSchemaError, Record, load_record
 from bench.ledger.store import Store
-from bench.support.files import file_sha256
+from bench.support.untrusted import file_sha256
 
 
 @dataclass
@@ -37,22 +36,24 @@ def verify_store(root: Path) -> Verdict:
     """Check every record and artefact of a store; changes nothing.
 
     Raises:
-        BenchError: if there is no store, or it may not be read.
+        BenchError: if there is no store, or it cannot be read.
     """
     store, verdict = Store(root), Verdict()
     store.check_readable()
     kinds: dict[str, str] = {}
-    judged: dict[str, str] = {}
+    evaluated: dict[str, str] = {}
     for name in sorted(os.listdir(store.root / "cells")):
         for record in _checked_record(store, name, verdict):
             kinds[record.id] = record.kind
             if record.status == "ok" and record.kind == "evaluate":
-                judged[record.id] = record.identity["distil"]
+                evaluated[record.id] = record.identity["distil"]
             elif record.status == "ok":
                 _check_files(store, record, verdict)
-    for id_, distil_id in judged.items():
+    for id_, distil_id in evaluated.items():
         if kinds.get(distil_id, "distil") != "distil":
-            verdict.problems.append(f"cell {id_}: it judges {distil_id}, which is no distilled set")
+            verdict.problems.append(
+                f"cell {id_}: it evaluates {distil_id}, which is no distilled set"
+            )
     return verdict
 
 

@@ -7,8 +7,16 @@ seconds, sizes in bytes, accuracies in percent. Later versions may add fields wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+import msgspec
+
+# Bounds of what a record may hold; a data frame has columns of 64 bits.
+Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**63)]
+Joules = Seconds
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +32,12 @@ class Cost:
         energy_joules: of the whole GPU, or of all CPU packages, other programs included.
     """
 
-    seconds: float
-    cpu_seconds: float | None = None
-    attempts: int | None = None
-    peak_host_bytes: int | None = None
-    peak_device_bytes: int | None = None
-    energy_joules: float | None = None
+    seconds: Seconds
+    cpu_seconds: Seconds | None = None
+    attempts: Count | None = None
+    peak_host_bytes: Count | None = None
+    peak_device_bytes: Count | None = None
+    energy_joules: Joules | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +50,9 @@ class DistilCost(Cost):
         total_steps: its own steps and those of the sets that it depends on.
     """
 
-    shared_seconds: float = 0.0
-    total_seconds: float
-    total_steps: int
+    shared_seconds: Seconds = 0.0
+    total_seconds: Seconds
+    total_steps: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +64,8 @@ class EvaluationCost(Cost):
         distil_steps: ``total_steps`` of the distilled set.
     """
 
-    distil_seconds: float = 0.0
-    distil_steps: int = 0
+    distil_seconds: Seconds = 0.0
+    distil_steps: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,7 @@ class DistilBudget:
         stored_bytes: of its tensors as stored; hard labels do not count.
     """
 
-    stored_bytes: int
+    stored_bytes: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +90,10 @@ class EvaluationBudget:
         training_steps: optimiser steps of one network.
     """
 
-    nominal_ipc: int | None
-    stored_bytes: int
-    distinct_images: int
-    training_steps: int
+    nominal_ipc: Count | None
+    stored_bytes: Count
+    distinct_images: Count
+    training_steps: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +107,7 @@ class DistilResult:
     """
 
     kind: str
-    steps: int
+    steps: Count
     scalars: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -115,10 +123,10 @@ class EvaluationResult:
         learning_rate: of the first epoch.
     """
 
-    accuracies: tuple[float, ...]
+    accuracies: Annotated[tuple[Percentage, ...], msgspec.Meta(min_length=1)]
     final_losses: tuple[float | None, ...]
     selection: str
-    epochs: int
+    epochs: Count
     learning_rate: float
 
 
@@ -126,8 +134,14 @@ Outcome = Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResu
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as plain JSON values; costs that were not measured are left out."""
-    values = asdict(outcome)
-    if isinstance(outcome, Cost):
-        values = {name: value for name, value in values.items() if value is not None}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    """Return an outcome as plain JSON values.
+
+    What is ``None`` because it was not measured, or does not exist, is left out.
+    """
+    values: dict[str, Any] = {}
+    for each in fields(outcome):
+        value = getattr(outcome, each.name)
+        if value is None and each.default is None:
+            continue
+        values[each.name] = list(value) if isinstance(value, tuple) else value
+    return values

@@ -119,8 +119,9 @@ def test_merge_and_verify(store: Store, tmp_path: Path) -> None:
 def test_merge_of_conflicts(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     judged = next(r for r in store.records() if r.kind == "evaluate" and r.status == "ok")
-    other.write(hashed({**evaluate_json(), "result": {"accuracies": [1.0], "selection": "last"}},
-                       distil=judged.identity["distil"]))  # fmt: skip
+    data = evaluate_json(distil=judged.identity["distil"])
+    data["result"]["accuracies"] = [1.0]
+    other.write(hashed(data))
     result = bench("merge", other.root, "--into", store.root)
     assert result.exit_code == 1
     assert "conflict: " in result.output

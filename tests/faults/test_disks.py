@@ -123,7 +123,7 @@ def test_a_read_only_store(benches: Benches, disk: Path) -> None:
     make_read_only(disk)
     ended = benches.run(*benches.grid(disk, "random"))
     assert is_clean_error(ended), ended.err
-    assert f"store '{disk}' may not be read and written by this user" in ended.err
+    assert f"store '{disk}' cannot be read and written by this user" in ended.err
     table = benches.run("table", "--store", str(disk), "--format", "json")
     assert table.code == 0, table.err
     assert '"random"' in table.out

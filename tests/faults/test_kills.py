@@ -139,7 +139,9 @@ class Experiment:
                 self.differences.append(f"{store.name}: {key}")
         assert unexpected_files(store) == []
         self.left_in_shared += len(temporary_files(store))
-        self.continued += sum(r.cost["attempts"] - 1 for r in read_records(store).values())
+        self.continued += sum(
+            r.to_json()["cost"]["attempts"] - 1 for r in read_records(store).values()
+        )
 
 
 def _await_writing(run: Run, store: Path, before: set[Path]) -> None:

@@ -12,7 +12,7 @@ from store_contents import only_record, read_checkpoints, read_records
 EVERYWHERE = {
     "fault-setup": "KeyError: 'no such key'",
     "fault-step": "ValueError: the first line the second line",
-    "fault-state": "TypeError: a state may not hold object",
+    "fault-state": "TypeError: a state must not hold object",
     "fault-result": "AssertionError",
     "fault-exit": "SystemExit: I have had enough",
     "fault-nan": "NotFiniteError: loss is nan at step 5",

@@ -14,7 +14,7 @@ import torch
 from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cell_state import STATES, CellState, read_state, read_states
-from bench.ledger.kept import read_kept
+from bench.ledger.checkpoint import summarise_checkpoint
 from bench.ledger.lock import PATIENCE, cell_lock
 from bench.ledger.remaining import remaining
 from bench.ledger.requests import RequestedCell, SavedRequest, save_request
@@ -94,7 +94,7 @@ def test_a_distilled_set_is_complete_with_its_files(store: Store) -> None:
     ok_distil(store, "a")
     ok_distil(store, "b", artefact=False)
     more = distil_json("c")
-    more["result"] = {"byproducts_sha256": "00"}
+    more["result"]["byproducts_sha256"] = "00"
     store.write(record(more))
     store.artefact("c").write_bytes(b"x")
     store.write(record(evaluate_json("e")))
@@ -207,11 +207,11 @@ def test_where_nothing_was_measured_nothing_is_claimed(store: Store) -> None:
 def test_a_checkpoint_says_how_far_it_is(store: Store) -> None:
     state = {"done": 12, "total": 40, "cost": {"seconds": 3.25}, "method": {"x": torch.zeros(3)}}
     path = checkpoint(store, "d", state)
-    kept = read_kept(path)
+    kept = summarise_checkpoint(path)
     assert kept is not None
     assert (kept.steps, kept.total, kept.seconds) == (12, 40, 3.25)
     assert 0 <= kept.age < 60
-    kept = read_kept(checkpoint(store, "e", {"nets": {}, "cost": {"seconds": 1.0}}))
+    kept = summarise_checkpoint(checkpoint(store, "e", {"nets": {}, "cost": {"seconds": 1.0}}))
     assert kept is not None
     assert (kept.steps, kept.total, kept.seconds) == (None, None, 1.0)
 
@@ -222,9 +222,9 @@ def test_a_checkpoint_says_how_far_it_is(store: Store) -> None:
 )
 def test_a_damaged_checkpoint_says_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    assert read_kept(path) is None
+    assert summarise_checkpoint(path) is None
     path.write_bytes(content)
-    assert read_kept(path) is None
+    assert summarise_checkpoint(path) is None
 
 
 def test_names_come_from_records_requests_and_identities(store: Store) -> None:

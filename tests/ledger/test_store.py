@@ -199,10 +199,10 @@ def test_a_store_that_may_not_be_used(
     """Root may do everything, so what the system answers is made up here."""
     store = filled(tmp_path)
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & refused)
-    with pytest.raises(BenchError, match=r"may not be read and written by this user"):
+    with pytest.raises(BenchError, match=r"cannot be read and written by this user"):
         store.prepare()
     if refused == os.R_OK:
-        with pytest.raises(BenchError, match=f"may not be {words} by this user"):
+        with pytest.raises(BenchError, match=f"cannot be {words} by this user"):
             store.check_readable()
     else:
         store.check_readable()
@@ -229,12 +229,12 @@ def test_a_store_without_permission(tmp_path: Path, mode: int) -> None:
     store = filled(tmp_path / "store")
     (store.root / "cells").chmod(mode)
     try:
-        with pytest.raises(BenchError, match="may not be read and written"):
+        with pytest.raises(BenchError, match="cannot be read and written"):
             store.prepare()
         if mode:
             assert len(list(store.records())) == 3
         else:
-            with pytest.raises(BenchError, match="may not be read"):
+            with pytest.raises(BenchError, match="cannot be read"):
                 store.check_readable()
     finally:
         (store.root / "cells").chmod(0o700)

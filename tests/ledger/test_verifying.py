@@ -61,7 +61,7 @@ def test_a_flipped_bit_in_an_artefact(store: Store, made: Record) -> None:
 
 
 def test_by_products_are_checked_too(store: Store, made: Record) -> None:
-    more = {**distil_json(), "result": {**made.result, "byproducts_sha256": "00" * 32}}
+    more = {**distil_json(), "result": {**made.to_json()["result"], "byproducts_sha256": "00" * 32}}
     put(store, more)
     assert verify_store(store.root).absent == 1
     store.byproducts(made.id).write_bytes(b"x")
@@ -88,7 +88,7 @@ def test_a_record_in_another_cells_place(store: Store, made: Record) -> None:
 def test_an_evaluation_of_what_is_no_distilled_set(store: Store, made: Record) -> None:
     first = put(store, evaluate_json())
     put(store, evaluate_json(distil=first.id))
-    assert f"it judges {first.id}, which is no distilled set" in only_problem(store)
+    assert f"it evaluates {first.id}, which is no distilled set" in only_problem(store)
 
 
 def test_an_artefact_that_is_no_file(store: Store, made: Record) -> None:

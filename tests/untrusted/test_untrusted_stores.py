@@ -15,8 +15,8 @@ from record_builders import distil_json, evaluate_json, record
 
 from bench.executors.slurm_batch import load_batches
 from bench.ledger.cell import hash_identity
+from bench.ledger.checkpoint import summarise_checkpoint
 from bench.ledger.cleaning import find_waste, remove
-from bench.ledger.kept import read_kept
 from bench.ledger.merging import merge_store
 from bench.ledger.requests import load_requests
 from bench.ledger.state_file import save_state
@@ -253,12 +253,12 @@ def test_clean_leaves_cells_that_are_links(sent: Store, tmp_path: Path) -> None:
 def test_a_checkpoint_that_says_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "checkpoint.safetensors"
     save_state({"state": {"done": 3, "cost": {"seconds": 1.5}}}, path)
-    kept = read_kept(path)
+    kept = summarise_checkpoint(path)
     assert kept is not None
     assert (kept.steps, kept.seconds) == (3, 1.5)
     raw = JSON_TEXTS[text]
     for header in (raw, json.dumps({"__metadata__": {"bench": raw.decode("latin1")}}).encode()):
         path.write_bytes(len(header).to_bytes(8, "little") + header)
-        assert read_kept(path) is None
+        assert summarise_checkpoint(path) is None
     path.write_bytes((2**62).to_bytes(8, "little"))
-    assert read_kept(path) is None
+    assert summarise_checkpoint(path) is None
