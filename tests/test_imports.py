@@ -50,7 +50,6 @@ def test_light_commands_import_no_torch(arguments: list[str], tmp_path: Path) ->
     assert "IMPORTED []" in result.stdout, result.stdout + result.stderr
 
 
-@pytest.mark.xfail(strict=False, reason="the redesign of the layers is under way")
 def test_layers() -> None:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
     done = subprocess.run(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bench.report.document import Section, Sheet
 from bench.report.number_formats import MARKS
+from bench.support.document import Section, Sheet
 
 _LETTERS = "abcdefghijklmnoprstuvwxyz"
 _SPECIAL = {

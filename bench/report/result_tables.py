@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.report.aggregate import Block, Row, blocks
-from bench.report.document import Section, Sheet, make_sheet
 from bench.report.method_styles import look
 from bench.report.number_formats import MARKS, count, duration, ipc_name, listing, percent, size
+from bench.support.document import Section, Sheet, make_sheet
 
 ORACLE_MARK = "†"
 _SETTING_COLUMNS = (

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from bench.report.aggregate import Row, collect
 from bench.report.csv_json import to_csv, to_json
-from bench.report.document import Section
 from bench.report.failures import failure_notes
 from bench.report.latex import latex
-from bench.report.markdown import markdown
 from bench.report.published.compare import compare, comparison_sections
 from bench.report.published.read import Published
 from bench.report.result_tables import result_sections
+from bench.support.document import Section
 from bench.support.errors import UnknownNameError
+from bench.support.markdown import markdown
 
 if TYPE_CHECKING:
     from pandas import DataFrame

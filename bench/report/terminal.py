@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.report.aggregate import collect
-from bench.report.document import Sheet
 from bench.report.failures import failure_notes
 from bench.report.result_tables import result_sections
+from bench.support.document import Sheet
 
 if TYPE_CHECKING:
     from pandas import DataFrame

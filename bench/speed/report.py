@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.report.document import Section, Sheet, make_sheet
-from bench.report.markdown import markdown
 from bench.speed.machine import busy_warning
+from bench.support.document import Section, Sheet, make_sheet
+from bench.support.markdown import markdown
 
 if TYPE_CHECKING:
     from rich.console import Console

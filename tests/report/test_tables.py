@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from report_frames import cell, example_failures, example_frame, failures_of, frame_of
 from rich.console import Console
 
-from bench.report.document import Section, make_sheet
 from bench.report.failures import failure_notes
 from bench.report.latex import escape as latex_escape
 from bench.report.latex import latex
-from bench.report.markdown import escape as markdown_escape
 from bench.report.published.read import load_published
 from bench.report.tables import FORMATS, render
 from bench.report.terminal import print_report
+from bench.support.document import Section, make_sheet
 from bench.support.errors import BenchError
+from bench.support.markdown import escape as markdown_escape
 
 NO_FAILURES = failures_of()
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from bench.report.aggregate import Row
-from bench.report.document import Section, make_sheet
 from bench.report.method_styles import look
 from bench.report.number_formats import as_printed, ipc_name, percent, signed
 from bench.report.published.match import Key, differs, match_ours, match_theirs
 from bench.report.published.read import Published
+from bench.support.document import Section, make_sheet
 
 # A difference of more standard errors than this is marked.
 _FAR = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from bench.report.document import Section, Sheet
+from bench.support.document import Section, Sheet
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
