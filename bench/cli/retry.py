@@ -1,4 +1,4 @@
-"""``bench retry``: goes on with what former runs left, without being told again what they were."""
+"""``bench retry``: runs what former runs left, without being given their options again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("wanted", metavar="[REQUEST...]", nargs=-1)
-@click.option("--failed", is_flag=True, help="Only cells that failed, and those that rest on them.")
+@click.argument("beginnings", metavar="[REQUEST...]", nargs=-1)
+@click.option(
+    "--failed", is_flag=True, help="Only cells that failed, and those that depend on them."
+)
 @click.option("--device", help="auto, cpu, cuda or mps.  [default: the request's]")
 @click.option("--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=None,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 @store_option
 @plugin_option
 def retry(
-    wanted: tuple[str, ...], failed: bool, device: str | None, time_budget: str | None,
+    beginnings: tuple[str, ...], failed: bool, device: str | None, time_budget: str | None,
     data_dir: Path | None, store: Path, plugins: tuple[Path, ...], chosen: ExecutorOptions,
 ) -> None:  # fmt: skip
     """Run again what former requests left: failed, interrupted or never reached.
@@ -45,7 +47,7 @@ def retry(
 
     budget = parse_seconds(time_budget) if time_budget is not None else None
     load_plugins(plugins)
-    left = _left(store, choose_requests(store, wanted, _tell), failed)
+    left = _left(store, choose_requests(store, beginnings, _print), failed)
     if not left:
         click.echo(f"nothing to run again in '{store}'")
         return
@@ -59,7 +61,7 @@ def retry(
     for saved, ids in left:
         request, site = _reopened(saved, store, data_dir, device, plugins, chosen.threads)
         session = _open(saved, request, site, control)
-        _tell(f"request {saved.id}: {saved.command}")
+        _print(f"request {saved.id}: {saved.command}")
         ended = compute(session, chosen.execution(), only=ids, measure=chosen.is_here)
         code = max(code, ended)
     sys.exit(code)
@@ -75,16 +77,16 @@ def _left(
     reader = Store(store)
     stored = read_states(reader)
     for line in reader.damaged:
-        _tell(line)
+        _print(line)
     again = ("failed",) if failed else ("failed", "interrupted", "left", "running")
     seen: set[str] = set()
-    found = []
+    left = []
     for saved in requests:
         ids = {i for i, s in states_in_grid(saved.cells, stored.get).items() if s in again} - seen
         seen |= ids
         if ids:
-            found.append((saved, ids))
-    return found
+            left.append((saved, ids))
+    return left
 
 
 def _reopened(
@@ -96,7 +98,7 @@ def _reopened(
 
     changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
     if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):
-        changes["data_dir"] = str(data_folder(data_dir))  # merged from another machine, say
+        changes["data_dir"] = str(data_folder(data_dir))  # the store may come from another machine
     if device is not None:
         changes["device"] = device
     if threads is not None:
@@ -122,7 +124,7 @@ def _open(saved: SavedRequest, request: Request, site: Site, control: Control) -
         ) from error
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     from bench.support.safe_text import printable
 
     click.echo(printable(line), err=True)

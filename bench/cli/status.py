@@ -17,19 +17,19 @@ from bench.cli.options import store_option
 def status(as_json: bool, everything: bool, store: Path) -> None:
     """Say what is done, running where, failed why, left, and the hours left.
 
-    What is left is known of the grids that `bench run` was asked for on this store.
+    What is left is known of the grids that `bench run` was started with on this store.
     """
     from bench.ledger.status import read_status
 
-    found = read_status(store)
+    report = read_status(store)
     if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
+        click.echo(json.dumps(report.to_json(), indent=2))
         return
     from rich.console import Console
 
     from bench.cli.status_screen import print_status
     from bench.support.safe_text import printable
 
-    for line in found.notes:
+    for line in report.notes:
         click.echo(printable(line), err=True)
-    print_status(found, Console(), everything=everything)
+    print_status(report, Console(), everything=everything)

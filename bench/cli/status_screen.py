@@ -26,39 +26,39 @@ _DEPENDS_ON_A_FAILURE = "it needs '"
 _SHOWN = 10
 
 
-def print_status(found: Status, console: Console, *, everything: bool) -> None:
+def print_status(status: Status, console: Console, *, everything: bool) -> None:
     """Print a store's status.
 
     Args:
-        found: what to print.
+        status: what to print.
         console: where to; columns and lines fit its width.
         everything: whether every cell and every finished request gets its line.
     """
     most = None if everything else _SHOWN
-    total = sum(sum(states.values()) for states in found.counts.values())
-    console.print(_text(f"{found.root}: {plural(total, 'cell')}", "bold"))
-    if found.counts:
-        console.print(_counts(found))
-    running, interrupted = found.of("running"), found.of("interrupted")
+    total = sum(sum(states.values()) for states in status.counts.values())
+    console.print(_text(f"{status.root}: {plural(total, 'cell')}", "bold"))
+    if status.counts:
+        console.print(_counts(status))
+    running, interrupted = status.of("running"), status.of("interrupted")
     _part(console, "Running", map(_running, running), len(running), most)
-    failed = list(_failures(found.of("failed"), most))
+    failed = list(_failures(status.of("failed"), most))
     _part(console, "Failed", failed, len(failed), None)
     _part(console, "Interrupted", map(_interrupted, interrupted), len(interrupted), most)
-    _print_requests(found, console, everything)
+    _print_requests(status, console, everything)
 
 
-def _counts(found: Status) -> Table:
-    used = [s for s in STATES if any(counts.get(s) for counts in found.counts.values())]
+def _counts(status: Status) -> Table:
+    used = [s for s in STATES if any(counts.get(s) for counts in status.counts.values())]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("dataset", "method"):
         table.add_column(name, overflow="fold")
     for name in used:
         table.add_column(name, justify="right", style=_STYLES.get(name, ""))
-    for (dataset, method), counts in found.counts.items():
+    for (dataset, method), counts in status.counts.items():
         numbers = (f"{counts[s]:,}" if counts.get(s) else "" for s in used)
         table.add_row(_text(dataset), _text(method), *numbers)
-    if len(found.counts) > 1:
-        sums = (sum(counts.get(s, 0) for counts in found.counts.values()) for s in used)
+    if len(status.counts) > 1:
+        sums = (sum(counts.get(s, 0) for counts in status.counts.values()) for s in used)
         table.add_row("", "all", *(f"{n:,}" for n in sums), style="bold")
     return table
 
@@ -119,20 +119,20 @@ def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
         yield _text(f"{plural(len(cells) - len(own), 'cell')}: depending on one of these", "dim")
 
 
-def _print_requests(found: Status, console: Console, everything: bool) -> None:
-    if not found.requests:
+def _print_requests(status: Status, console: Console, everything: bool) -> None:
+    if not status.requests:
         console.print(_text("\nThere are no requests here: what is left is not known", "dim"))
         return
-    shown = [each for each in found.requests if everything or not each.is_finished]
+    shown = [each for each in status.requests if everything or not each.is_finished]
     console.print(_text("\nRequests", "bold"))
-    running = len(found.of("running"))
+    running = len(status.of("running"))
     for each in shown:
         ago = seconds_since(each.request.asked)
         head = _text(f"{each.request.id}  {each.request.command}")
         head.append("" if ago is None else f"  ({format_seconds(ago)} ago)", "dim")
         console.print(_indented(head, 2))
         console.print(_indented(_remaining(each, running), 4))
-    finished = len(found.requests) - len(shown)
+    finished = len(status.requests) - len(shown)
     if finished:
         console.print(_indented(_text(f"{plural(finished, 'request')} finished", "green"), 2))
     if any(r.counts["failed"] or r.counts["interrupted"] for r in shown):

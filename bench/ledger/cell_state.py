@@ -119,19 +119,19 @@ def states_in_grid(
     for cell_id in last:
         current: str | None = cell_id
         while current in depends_on and states[current] == "done":
-            found = read(current)
-            if found is not None and found.is_complete:
+            stored = read(current)
+            if stored is not None and stored.is_complete:
                 break
-            states[current] = _unfinished(found)
+            states[current] = _unfinished(stored)
             current = depends_on[current]
     return states
 
 
-def _unfinished(found: CellState | None) -> str:
+def _unfinished(stored: CellState | None) -> str:
     """Return the state of a cell that a grid needs and that is not complete."""
-    if found is None or found.state in ("done", "unusable"):  # it is computed anew
+    if stored is None or stored.state in ("done", "unusable"):  # it is computed anew
         return "left"
-    return found.state
+    return stored.state
 
 
 def _state(record: Record | None, holder: Holder | None, files: frozenset[str]) -> str:

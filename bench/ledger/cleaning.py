@@ -60,19 +60,19 @@ def find_waste(root: Path, *, failed: bool = False, artefacts: bool = False) -> 
     """
     store = Store(root)
     states = read_states(store)
-    found = list(_outside_cells(root))
+    waste = list(_outside_cells(root))
     for state in states.values():
         if state.holder is None:
-            found += _of_cell(store.folder(state.id), state, failed)
+            waste += _of_cell(store.folder(state.id), state, failed)
     if failed:
-        found += _slurm_logs(root)
+        waste += _slurm_logs(root)
     if artefacts:
-        found += _artefacts(store, states)
-    return found
+        waste += _artefacts(store, states)
+    return waste
 
 
 def remove(store: Store, waste: Iterable[Waste]) -> int:
-    """Remove what was found; return the bytes that were freed.
+    """Remove waste; return the bytes that were freed.
 
     A cell that a process began to work on meanwhile, or that is done by now, is left alone.
     """
@@ -91,7 +91,7 @@ def remove(store: Store, waste: Iterable[Waste]) -> int:
 
 
 def _is_kept(store: Store, waste: Waste) -> bool:
-    """Whether a cell has come to a result since its folder was found to be of no use."""
+    """Return whether a cell got a result since its folder was listed as waste."""
     whole = waste.path.name == waste.cell
     record = store.read(waste.cell or "")
     return whole and record is not None and record.status == "ok"
@@ -164,7 +164,7 @@ def _slurm_logs(root: Path) -> Iterator[Waste]:
 
 
 def _is_made(checkpoint: Path) -> bool:
-    """Whether the shared work is kept of which this is a checkpoint."""
+    """Return whether the shared work that this is a checkpoint of is done."""
     return checkpoint.with_name(checkpoint.name.replace(CHECKPOINT, "safetensors")).exists()
 
 

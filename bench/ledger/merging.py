@@ -1,7 +1,7 @@
-"""The stores of several machines put into one, by the identity of cells.
+"""Merging of stores from several machines into one, by the identity of cells.
 
 What only one of them has is copied; a result takes the place of a failure. Two results of one cell
-that differ are a conflict: both are told, and the destination keeps its own. The source is only
+that differ are a conflict: both are reported, and the destination keeps its own. The source is only
 read.
 """
 
@@ -51,7 +51,7 @@ def merge_store(source: Path, destination: Path) -> Merged:
 
     Raises:
         BenchError: if there is no store at ``source``, it is the destination itself, or the
-            destination may not be written.
+            destination cannot be written.
     """
     old, new, merged = Store(source), Store(destination), Merged()
     old.check_readable()
@@ -66,7 +66,7 @@ def merge_store(source: Path, destination: Path) -> Merged:
     for path in sorted((source / "shared").glob("*.safetensors")):
         target = destination / "shared" / path.name
         if not os.path.lexists(target) and ".checkpoint" not in path.name:
-            merged.counts["shared"] += _copied(path, target, None, merged)
+            merged.counts["shared"] += _copy(path, target, None, merged)
     for request in load_requests(source, merged.problems.append):
         save_request(destination, request)
     return merged
@@ -89,11 +89,11 @@ def _merge_cell(old: Store, new: Store, cell_id: str, merged: Merged) -> None:
             outcome = _merge_record(old, new, record, merged)
             merged.counts[outcome] += 1
         else:
-            merged.problems.append(f"{_named(record)} is left out: '{new.root}' is computing it")
+            merged.problems.append(f"{_title(record)} is left out: '{new.root}' is computing it")
 
 
 def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str:
-    """Copy a cell or not, while nobody else works on it; return what to count it as."""
+    """Copy a cell if it is needed, while its lock is held; return what to count it as."""
     mine = new.read(record.id)
     if mine is not None and mine.status == "ok":
         if record.status != "ok":
@@ -101,7 +101,7 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
         differs = _difference(mine, record)
         if differs:
             theirs = "; evaluations copied from there used theirs" * (record.kind == "distil")
-            merged.problems.append(f"conflict: {_named(record)}: {differs}{theirs}")
+            merged.problems.append(f"conflict: {_title(record)}: {differs}{theirs}")
             return "conflicts"
         missing = [p for p, _ in new.hashed_files(mine) if not os.path.lexists(p)]
         names = {path.name for path in missing}
@@ -113,9 +113,9 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
     for name in ("request.json", "log.txt"):
         target = new.folder(record.id) / name
         if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
-            _copied(old.folder(record.id) / name, target, None, merged)
+            _copy(old.folder(record.id) / name, target, None, merged)
     # As a file: another version of bench may have added what this one does not know.
-    _copied(
+    _copy(
         old.folder(record.id) / "record.json", new.folder(record.id) / "record.json", None, merged
     )
     if record.status == "ok":
@@ -159,20 +159,20 @@ def _copy_files(
     copied = False
     for path, sha256 in old.hashed_files(record):
         if path.name in names and path.exists():
-            copied |= _copied(path, new.folder(record.id) / path.name, sha256, merged)
+            copied |= _copy(path, new.folder(record.id) / path.name, sha256, merged)
     return copied
 
 
-def _copied(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
+def _copy(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
     """Copy a file, atomically; return whether it was what its record says."""
     try:
         with writing(target), replacing(target) as temporary:
-            found = hashlib.sha256()
+            digest = hashlib.sha256()
             with temporary.open("wb") as file:
                 for block in _blocks(path):
-                    found.update(block)
+                    digest.update(block)
                     file.write(block)
-            if sha256 is not None and found.hexdigest() != sha256:
+            if sha256 is not None and digest.hexdigest() != sha256:
                 raise ValueError("it is not what its record says, by its sha256")
     except ValueError as error:
         merged.problems.append(f"'{path}' is left out: {error}")
@@ -190,5 +190,5 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise ValueError(f"it cannot be read: {error.strerror}") from error
 
 
-def _named(record: Record) -> str:
+def _title(record: Record) -> str:
     return f"{record.labels.get('title', record.kind)} ({record.id})"

@@ -1,4 +1,4 @@
-"""Work that many cells need (an embedding network, expert trajectories), kept by content."""
+"""Shared results: what many cells need (an embedding network, expert trajectories), by content."""
 
 from __future__ import annotations
 
@@ -39,30 +39,29 @@ class SharedFolder:
         self._checkpoint_every, self._note = checkpoint_every, note
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
-        """Return what was kept under an equal key, or ``None``; a damaged file is set aside."""
+        """Return the result of an equal key, or ``None``; a damaged file is set aside."""
         path = self._path(key)
         if not os.path.lexists(path):
             return None
         try:
             return _read(path, key)
         except (BenchError, ValueError) as error:
-            self._note(f"'{path}' is damaged ({error}); set aside, and made again")
-            with suppress(OSError):  # a read-only store, say: it is made anew without being kept
+            self._note(f"'{path}' is damaged ({error}); set aside, and computed again")
+            with suppress(OSError):  # a read-only store: it is computed again without being kept
                 path.replace(path.with_suffix(".damaged"))
             return None
 
     def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        """Keep tensors, atomically.
+        """Write the result of a key, atomically.
 
         Raises:
-            CannotWriteError: if the disk is full or the store may not be written.
+            CannotWriteError: if the disk is full or the store cannot be written.
         """
         from bench.distilled.io import save_tensors
 
-        kept = dict(tensors)
-        header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, kept)}
+        header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, tensors)}
         with writing(self._path(key)):
-            save_tensors(kept, header, self._path(key))
+            save_tensors(dict(tensors), header, self._path(key))
 
     def checkpoint(self, key: Mapping[str, Any]) -> Checkpoint:
         """Return the checkpoint of the computation of a key."""
@@ -78,13 +77,13 @@ def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]
 
     Raises:
         BenchError: it cannot be read.
-        ValueError: it is not what was kept under ``key``.
+        ValueError: it is not the result of ``key``.
     """
     from bench.distilled.io import load_tensors
 
     tensors, header = load_tensors(path)
     if _text(header.get("key")) != _text(key):
-        raise ValueError("it was kept under another key")
+        raise ValueError("it is the result of another key")
     seconds = header.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ValueError("it does not say how long it took to make")

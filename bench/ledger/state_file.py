@@ -35,7 +35,7 @@ def save_state(state: Any, path: Path) -> None:
         OSError: the file cannot be written.
     """
     tensors: dict[str, Tensor] = {}
-    tree = _packed(state, tensors)
+    tree = _pack(state, tensors)
     header = {"format": FORMAT, "tree": tree, "digest": _digest(tree, tensors)}
     save_tensors(tensors, header, path)
 
@@ -52,21 +52,21 @@ def load_state(path: Path, device: torch.device) -> Any:
     try:
         if header.get("digest") != _digest(header.get("tree"), tensors):
             raise BenchError(f"'{path}' is not what was written: its digest differs")
-        return _unpacked(header["tree"], tensors, device)
+        return _unpack(header["tree"], tensors, device)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BenchError(f"'{path}' does not hold a state: {error!r:.200}") from error
 
 
-def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu()
         return {"tensor": name, "host": value.device.type == "cpu"}
     if isinstance(value, Mapping):
         _refuse_keys(value)
-        return {"dict": [[key, _packed(each, tensors)] for key, each in value.items()]}
+        return {"dict": [[key, _pack(each, tensors)] for key, each in value.items()]}
     if isinstance(value, list | tuple):
-        return {"list": [_packed(each, tensors) for each in value]}
+        return {"list": [_pack(each, tensors) for each in value]}
     if isinstance(value, float):
         return {"float": value.hex()}  # exact, and JSON has no word for infinity
     if isinstance(value, _PLAIN):
@@ -80,14 +80,14 @@ def _refuse_keys(value: Mapping[Any, Any]) -> None:
             raise TypeError(f"a state's keys are text or whole numbers, not {key!r}")
 
 
-def _unpacked(tree: Any, tensors: Mapping[str, Tensor], device: torch.device) -> Any:
+def _unpack(tree: Any, tensors: Mapping[str, Tensor], device: torch.device) -> Any:
     if "tensor" in tree:
-        found = tensors[tree["tensor"]]
-        return found if tree["host"] else found.to(device)
+        tensor = tensors[tree["tensor"]]
+        return tensor if tree["host"] else tensor.to(device)
     if "dict" in tree:
-        return {key: _unpacked(each, tensors, device) for key, each in tree["dict"]}
+        return {key: _unpack(each, tensors, device) for key, each in tree["dict"]}
     if "list" in tree:
-        return [_unpacked(each, tensors, device) for each in tree["list"]]
+        return [_unpack(each, tensors, device) for each in tree["list"]]
     return float.fromhex(tree["float"]) if "float" in tree else tree["plain"]
 
 

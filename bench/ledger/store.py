@@ -29,7 +29,7 @@ class Store:
     """A folder of cells.
 
     Args:
-        root: the folder; made when first written to.
+        root: the folder; made by the first write.
 
     Attributes:
         damaged: a line for each record that :meth:`read` could not use.
@@ -183,17 +183,17 @@ class Store:
         Their cell then counts as missing.
 
         Returns:
-            Whether anything was set aside.
+            True if anything was set aside.
         """
         record = self.read(cell_id)
         if record is None or record.status != "ok":
             return False
-        found = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
-        for path in found:
-            self.damaged.append(f"'{path}' is damaged; set aside, and made again")
+        damaged = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
+        for path in damaged:
+            self.damaged.append(f"'{path}' is damaged; set aside, and computed again")
             with suppress(FileNotFoundError):  # another process has just done so
                 path.replace(path.with_suffix(".damaged"))
-        return bool(found)
+        return bool(damaged)
 
     def write_artefact(
         self, cell_id: str, distilled: DistilledSet, byproducts: Mapping[str, Tensor]
@@ -263,7 +263,7 @@ class Store:
             Path(path).replace(aside)
             done = f"set aside as {aside.name}"
         except OSError:
-            # A read-only store, say: the cell still counts as missing.
+            # A read-only store, for instance: the cell still counts as missing.
             done = "it could not be set aside"
         self._name(f"'{path}' is damaged ({error}); {done}")
 

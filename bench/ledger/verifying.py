@@ -1,4 +1,4 @@
-"""Whether a store is what was written: every record and artefact against its hash."""
+"""Verification of a store: every record and artefact against its hash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.support.untrusted import file_sha256
 
 @dataclass
 class Verdict:
-    """What was found.
+    """What a verification found.
 
     Attributes:
         records: records that are valid and those of their cells.
@@ -74,9 +74,9 @@ def _checked_record(store: Store, name: str, verdict: Verdict) -> Iterator[Recor
     except (OSError, ValueError) as error:
         verdict.problems.append(f"'{path}': {error}")
         return
-    found = hash_identity(record.identity)
-    if found != record.id:
-        verdict.problems.append(f"'{path}': its identity is that of cell {found}")
+    own_id = hash_identity(record.identity)
+    if own_id != record.id:
+        verdict.problems.append(f"'{path}': its identity is that of cell {own_id}")
         return
     verdict.records += 1
     yield record
@@ -85,13 +85,13 @@ def _checked_record(store: Store, name: str, verdict: Verdict) -> Iterator[Recor
 def _check_files(store: Store, record: Record, verdict: Verdict) -> None:
     for path, sha256 in store.hashed_files(record):
         try:
-            found = file_sha256(path)
+            actual = file_sha256(path)
         except FileNotFoundError:
             verdict.absent += 1
         except (OSError, ValueError) as error:
             verdict.problems.append(f"'{path}': {error}")
         else:
-            verdict.artefacts += found == sha256
-            if found != sha256:
-                line = f"'{path}': its sha256 is {found[:12]}..., its record says {sha256[:12]}..."
+            verdict.artefacts += actual == sha256
+            if actual != sha256:
+                line = f"'{path}': its sha256 is {actual[:12]}..., its record says {sha256[:12]}..."
                 verdict.problems.append(line)

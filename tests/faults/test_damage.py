@@ -98,7 +98,7 @@ def test_artefact(
         shutil.rmtree(folder(store, needs, "evaluate"))
     ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
     assert ended.code == 0, ended.err
-    assert f"'{damaged}' is damaged; set aside, and made again" in ended.err
+    assert f"'{damaged}' is damaged; set aside, and computed again" in ended.err
     assert damaged.with_suffix(".damaged").exists()
     assert read_contents(store) == read_contents(sound)
 
