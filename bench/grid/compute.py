@@ -15,17 +15,18 @@ from bench.evaluation.evaluate import evaluate, with_distil_cost
 from bench.evaluation.protocols import get_protocol
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
+from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
-from bench.ledger.record import (
+from bench.ledger.record import make_record
+from bench.ledger.record_tables import (
     DistilOutcome,
     EvaluationOutcome,
     Outcome,
     Status,
     StoredDistilResult,
-    make_record,
 )
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
@@ -183,7 +184,7 @@ class _Computation:
         needed = self.cell.dependency
         if needed is None:
             return
-        if self.ledger.set_aside_damaged_artefact(needed.id):
+        if set_aside_damaged_artefact(self.ledger, needed.id):
             ending = compute(needed, self.ledger, self.site, self.control)
             self.control.reporter.finish(needed, ending.status, ending.text, ending.seconds)
         state = read_state(self.ledger, needed.id)
@@ -212,7 +213,7 @@ class _Computation:
             attempt=self._attempt("steps"),
         )
         made.distilled.provenance = {"cell": cell.identity, "id": cell.id}
-        artefact, byproducts = self.ledger.write_artefact(cell.id, made.distilled, made.byproducts)
+        artefact, byproducts = write_artefact(self.ledger, cell.id, made.distilled, made.byproducts)
         result = StoredDistilResult(
             **vars(made.result), artefact_sha256=artefact, byproducts_sha256=byproducts
         )
@@ -221,7 +222,7 @@ class _Computation:
     def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)
         _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
-        distilled, _ = self.ledger.load_artefact(cell.distil.id, self.site.device)
+        distilled, _ = load_artefact(self.ledger, cell.distil.id, self.site.device)
         evaluation = evaluate(
             distilled,
             self._split(cell.distil, "test"),
@@ -242,7 +243,7 @@ class _Computation:
         """Return a finished distilled set as the start of another."""
         if cell is None:
             return None
-        artefact = self.ledger.load_artefact(cell.id, self.site.device)
+        artefact = load_artefact(self.ledger, cell.id, self.site.device)
         return Start(*artefact, *self._total_cost(cell))
 
     def _total_cost(self, cell: DistilCell) -> tuple[float, int]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.ledger.record import EvaluationOutcome, Record
+from bench.ledger.record import Record
+from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from pathlib import Path
 from bench.ledger.cell import hash_identity, is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
-from bench.ledger.record import ARTEFACT, BYPRODUCTS, EvaluationOutcome, Record, load_record
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record, load_record
+from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.requests import load_requests, save_request
 from bench.ledger.store import Store
 from bench.support.atomic_files import replacing, writing

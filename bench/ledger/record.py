@@ -2,124 +2,39 @@
 
 On disk it is a JSON object with the fields of :class:`Record`, except that its outcome stands there
 as three tables, ``result``, ``budget`` and ``cost``; all are empty, but for the seconds of a
-failure, where the cell has no outcome. Types in this module and in :mod:`bench.support.outcomes`
-are the only description of the schema: records are validated against them before they are written
-and after they are read. Times are in seconds, sizes in bytes, accuracies in percent.
+failure, where the cell has no outcome. The types in :mod:`bench.ledger.record_tables` and
+:mod:`bench.support.outcomes` are the only description of the schema: records are validated against
+them before they are written and after they are read. Times are in seconds, sizes in bytes,
+accuracies in percent.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 
-from bench.ledger.cell import CELL_ID, SCHEMA_VERSION, Cell, EvaluateCell
-from bench.support.outcomes import (
-    DistilBudget,
-    DistilCost,
-    DistilResult,
-    EvaluationBudget,
-    EvaluationCost,
-    EvaluationResult,
-    Seconds,
-    plain,
+from bench.ledger.cell import SCHEMA_VERSION, Cell, EvaluateCell
+from bench.ledger.record_tables import (
+    DistilOutcome,
+    Environment,
+    EvaluationOutcome,
+    Identity,
+    Kind,
+    Labels,
+    Outcome,
+    Status,
+    convert,
 )
+from bench.support.outcomes import Seconds, plain
 from bench.support.untrusted import Limit, read_json
 
 # A distilled set's file in its cell's folder, and the tensors for methods that start from it.
 ARTEFACT, BYPRODUCTS = "artefact.safetensors", "byproducts.safetensors"
-Status = Literal["ok", "failed", "skipped"]
-Kind = Literal["distil", "evaluate"]
-Text = Annotated[str, msgspec.Meta(max_length=Limit.RECORD_TEXT_LETTERS)]
-CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # fits a column of a frame
-
-
-class Identity(TypedDict):
-    """What determines the result, see :mod:`bench.ledger.cell`; hashed, it is the cell's id."""
-
-    ipc: Whole | None
-    arch: NotRequired[Text | None]
-    precision: NotRequired[Text]
-    # Of a distillation; its method, dataset, seed and parameters are not read from here.
-    prerequisite: NotRequired[CellId | None]
-    # Of an evaluation.
-    distil: NotRequired[CellId]
-    mode: NotRequired[Text]
-
-
-class Labels(TypedDict):
-    """What people read of a cell. Methods may add labels of their own; none determines a result."""
-
-    method: Text
-    dataset: Text
-    profile: Text
-    seed: Whole
-    title: NotRequired[Text]
-    method_version: NotRequired[Whole]
-    dataset_sha256: NotRequired[Text]
-    dataset_note: NotRequired[Text]
-    n_test: NotRequired[Whole]  # test images of the dataset
-    changed: NotRequired[Text]  # parameters that differ from the profile's
-    distil_arch: NotRequired[Text]  # empty where the method uses none
-    protocol: NotRequired[Text]  # with its version; of an evaluation
-
-
-class Environment(TypedDict):
-    """The machine and the versions, see :func:`bench.support.machine.describe_environment`."""
-
-    device: NotRequired[str]
-    device_name: NotRequired[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredDistilResult(DistilResult):
-    """What a distillation came to, and the files that hold it.
-
-    Attributes:
-        artefact_sha256: of the distilled set's file.
-        byproducts_sha256: of the by-products' file; ``None`` where there are none.
-    """
-
-    artefact_sha256: str
-    byproducts_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class DistilOutcome:
-    """A distillation that succeeded."""
-
-    result: StoredDistilResult
-    budget: DistilBudget
-    cost: DistilCost
-
-    @property
-    def summary(self) -> str:
-        """The outcome in a few words: ``20 steps``."""
-        return f"{self.result.steps} steps"
-
-
-@dataclass(frozen=True)
-class EvaluationOutcome:
-    """An evaluation that succeeded."""
-
-    result: EvaluationResult
-    budget: EvaluationBudget
-    cost: EvaluationCost
-
-    @property
-    def summary(self) -> str:
-        """The outcome in a few words: ``91.5 %``."""
-        accuracies = self.result.accuracies
-        return f"{sum(accuracies) / len(accuracies):.1f} %"
-
-
-Outcome = DistilOutcome | EvaluationOutcome
 _OUTCOMES: dict[str, type[Outcome]] = {"distil": DistilOutcome, "evaluate": EvaluationOutcome}
 _TABLES = tuple(each.name for each in fields(DistilOutcome))
 # What readers of a cell that succeeded rely on, beside what every record has.
@@ -211,7 +126,7 @@ class Record:
             raise ValueError("field 'schema_version' is missing or of the wrong type")
         if version != SCHEMA_VERSION:
             raise OtherSchemaError(_what_to_do(version, data.get("environment")))
-        disk = _convert(data, _Disk)
+        disk = convert(data, _Disk)
         unknown = data.keys() - set(_Disk.__struct_fields__)
         if unknown:
             raise ValueError(f"unknown fields {sorted(unknown)}")
@@ -220,9 +135,9 @@ class Record:
         outcome, seconds = None, None
         if disk.status == "ok":
             _check_needed(data, disk.kind)
-            outcome = _convert({name: data[name] for name in _TABLES}, _OUTCOMES[disk.kind])
+            outcome = convert({name: data[name] for name in _TABLES}, _OUTCOMES[disk.kind])
         else:
-            seconds = _convert(disk.cost, _FailureCost).seconds
+            seconds = convert(disk.cost, _FailureCost).seconds
         # These keep what they hold beyond the schema: the identity is hashed, labels are open.
         return cls(
             id=disk.id, kind=disk.kind, status=disk.status, reason=disk.reason,
@@ -322,9 +237,6 @@ def make_record(
     )
 
 
-_T = TypeVar("_T")
-
-
 def _check_needed(data: Mapping[str, Any], kind: str) -> None:
     """Raise ValueError where a cell that succeeded lacks what its readers rely on."""
     for table, names in _NEEDED[kind].items():
@@ -333,28 +245,6 @@ def _check_needed(data: Mapping[str, Any], kind: str) -> None:
             nothing = None if kind == "evaluate" else ...
             if data[table].get(name, nothing) is nothing:
                 raise ValueError(f"field '{table}.{name}' is missing or of the wrong type")
-
-
-def _convert(data: Any, kind: type[_T]) -> _T:
-    """Return data as a type.
-
-    Raises:
-        ValueError: naming the field that is missing or wrong.
-    """
-    try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(_explain(str(error))) from error
-
-
-def _explain(text: str) -> str:
-    """Return what msgspec finds wrong as a sentence about a field of the record."""
-    what, _, path = text.partition(" - at `$.")
-    missing = re.search(r"missing required field `(\w+)`", what)
-    name = ".".join(filter(None, [path.rstrip("`"), missing[1] if missing else ""]))
-    if missing or ", got `" in what:
-        return f"field '{name}' is missing or of the wrong type"
-    return f"field '{name}' is out of range: {what[0].lower()}{what[1:]}"
 
 
 def _what_to_do(version: int, environment: Any) -> str:

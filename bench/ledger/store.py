@@ -13,13 +13,10 @@ from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, load_record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import file_sha256, open_without_links
+from bench.support.untrusted import open_without_links
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from bench.distilled.base import DistilledSet
+    pass
 
 _FOLDERS = ("cells", "shared", "requests", "report", "slurm")
 DEFAULT_STORE = Path("results/runs")
@@ -177,58 +174,6 @@ class Store:
         except OSError as error:
             raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
 
-    def set_aside_damaged_artefact(self, cell_id: str) -> bool:
-        """Set an artefact or by-products aside that are not what their record says.
-
-        Their cell then counts as missing.
-
-        Returns:
-            True if anything was set aside.
-        """
-        record = self.read(cell_id)
-        if record is None or record.status != "ok":
-            return False
-        damaged = [path for path, sha256 in self.hashed_files(record) if _is_damaged(path, sha256)]
-        for path in damaged:
-            self.damaged.append(f"'{path}' is damaged; set aside, and computed again")
-            with suppress(FileNotFoundError):  # another process has just done so
-                path.replace(path.with_suffix(".damaged"))
-        return bool(damaged)
-
-    def write_artefact(
-        self, cell_id: str, distilled: DistilledSet, byproducts: Mapping[str, Tensor]
-    ) -> tuple[str, str | None]:
-        """Write a distilled set, and by-products if there are any; return the files' sha256.
-
-        Raises:
-            CannotWriteError: if the disk is full or the store cannot be written.
-        """
-        from bench.distilled.io import save, save_tensors
-
-        path, beside = self.artefact(cell_id), self.byproducts(cell_id)
-        with writing(path):
-            save(distilled, path)
-        if not byproducts:
-            return file_sha256(path), None
-        with writing(beside):
-            save_tensors(dict(byproducts), {"id": cell_id}, beside)
-        return file_sha256(path), file_sha256(beside)
-
-    def load_artefact(
-        self, cell_id: str, device: torch.device
-    ) -> tuple[DistilledSet, dict[str, Tensor]]:
-        """Return a distilled set and its by-products, on a device.
-
-        Raises:
-            BenchError: a file is absent or damaged.
-        """
-        from bench.distilled.io import load, load_tensors
-
-        byproducts: dict[str, Tensor] = {}
-        if self.byproducts(cell_id).exists():
-            byproducts, _ = load_tensors(self.byproducts(cell_id), device)
-        return load(self.artefact(cell_id), device), byproducts
-
     def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
         """Return the files that a distillation's record vouches for, with their sha256."""
         folder = self.folder(record.id)
@@ -271,15 +216,6 @@ class Store:
         if (key or text) not in self._named:
             self._named.add(key or text)
             self.damaged.append(text)
-
-
-def _is_damaged(path: Path, sha256: str) -> bool:
-    if not os.path.lexists(path):
-        return False  # missing, which is seen elsewhere
-    try:
-        return file_sha256(path) != sha256
-    except (ValueError, FileNotFoundError, IsADirectoryError):  # no plain file, or a link to none
-        return True
 
 
 def _refuse_links(root: Path) -> None:

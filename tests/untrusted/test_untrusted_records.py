@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger import lock
+from bench.ledger.artefacts import set_aside_damaged_artefact
 from bench.ledger.frames import load_frames
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import Record
@@ -196,7 +197,7 @@ def test_an_artefact_that_is_no_file_is_set_aside(
     store: Store, make: Callable[[Path], Any]
 ) -> None:
     make(store.artefact("d0"))
-    assert store.set_aside_damaged_artefact("d0")
+    assert set_aside_damaged_artefact(store, "d0")
     assert not os.path.lexists(store.artefact("d0"))
     assert (store.folder("d0") / "artefact.damaged").is_symlink() or (
         store.folder("d0") / "artefact.damaged"
