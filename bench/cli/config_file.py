@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.support.errors import BenchError, unknown_message
+from bench.support.untrusted import Limit, read_named
 
 _LISTS = ("method", "dataset", "ipc", "arch", "eval_arch", "mode")
-# Reading takes time that grows with the square of the depth.
-_MOST_BYTES = 2**16
 _SCALARS = {"protocol": str, "seeds": int, "eval_nets": int, "profile": str, "precision": str}
 
 
@@ -22,13 +21,13 @@ def read_config(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise BenchError(f"config '{path}' has more than {_MOST_BYTES:,} bytes")
-        data = tomllib.loads(content.decode("utf-8"))
+        content = read_named(path, Limit.CONFIG_BYTES)
     except OSError as error:
         raise BenchError(f"config '{path}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BenchError(f"config '{path}' cannot be read: {error}") from error
+    try:
+        data = tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BenchError(f"config '{path}' is not valid TOML: {error}") from error
     options: dict[str, Any] = {}

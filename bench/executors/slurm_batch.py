@@ -16,10 +16,8 @@ from pathlib import Path
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
-from bench.support.files import read_plain
-from bench.support.json_files import parse_json
+from bench.support.untrusted import Limit, read_json
 
-_LARGEST = 1 << 24
 Stamp = tuple[int, int]
 
 
@@ -113,7 +111,7 @@ def _file(store: Store, name: str) -> Path:
 def _load(path: Path) -> Batch | None:
     """Read a batch; the names in it go to SLURM's commands, so they must look as ours do."""
     try:
-        data = parse_json(read_plain(path, _LARGEST, follow=False))
+        data = read_json(path, Limit.SLURM_BATCH_BYTES, follow=False)
         cells, job = tuple(map(str, data["cells"])), data["job"]
         stamps = tuple(None if s is None else (int(s[0]), int(s[1])) for s in data["stamps"])
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
