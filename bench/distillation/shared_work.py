@@ -10,8 +10,7 @@ import torch
 from bench.support.attempt import CheckpointKeeper, State
 from bench.support.failure_reasons import UnfitStateError, fitting
 from bench.support.stopping import Stop
-
-_TOO_LONG = 2.0**63
+from bench.support.untrusted import Limit
 
 
 class LongWork:
@@ -33,7 +32,7 @@ class LongWork:
         kept = keeper.load(device or torch.device("cpu")) if keeper is not None else None
         spent = (kept or {}).get("seconds", 0.0)
         # A state that cannot have taken so long was not kept by an attempt.
-        fits = type(spent) in (int, float) and 0 <= spent < _TOO_LONG
+        fits = type(spent) in (int, float) and 0 <= spent < Limit.AMOUNT
         self._kept: State = (kept or {}) if fits else {}
         self._before: float = spent if fits else 0.0
         self._started = time.perf_counter()

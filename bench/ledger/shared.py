@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.support.atomic_files import writing
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_LONGEST = 2.0**63
 
 
 class SharedFolder:
@@ -87,7 +86,7 @@ def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]
     seconds = header.get("seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ValueError("it does not say how long it took to make")
-    if not 0 <= seconds < _LONGEST:
+    if not 0 <= seconds < Limit.AMOUNT:
         raise ValueError("it cannot have taken so long to make")
     # Files of the first release have none.
     if header.get("digest", "") not in ("", _digest(seconds, tensors)):

@@ -15,7 +15,7 @@ from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Tells a worker to abort in the middle of a step. It is not SIGINT or SIGTERM, because their first
-# arrival only asks that the step be the last, and a worker may or may not have had one before.
+# arrival only asks that the step be the last, and a worker might have received one before.
 AT_ONCE = signal.SIGUSR1
 
 

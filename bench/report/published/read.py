@@ -11,10 +11,9 @@ from pathlib import Path
 
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
+from bench.support.untrusted import Limit
 
 _FILE = "paper_numbers.csv"
-_MOST_BYTES = 16 * 2**20
-_MOST_IPC = 10**9
 _COLUMNS = (
     "method", "dataset", "ipc", "train_arch", "eval_arch", "accuracy", "std", "protocol_note",
     "reported_in", "source",
@@ -62,9 +61,11 @@ def load_published(path: Path | None = None) -> list[Published]:
     path = path if path is not None else find_published()
     try:
         with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
-            raise BenchError(f"published numbers '{path}' have more than {_MOST_BYTES:,} bytes")
+            raw = file.read(Limit.PUBLISHED_BYTES + 1)
+        if len(raw) > Limit.PUBLISHED_BYTES:
+            raise BenchError(
+                f"published numbers '{path}' have more than {Limit.PUBLISHED_BYTES:,} bytes"
+            )
         return list(_read(io.StringIO(raw.decode("utf-8"), newline=""), path))
     except OSError as error:
         raise BenchError(f"published numbers '{path}' cannot be read: {error.strerror}") from error
@@ -72,6 +73,8 @@ def load_published(path: Path | None = None) -> list[Published]:
         raise BenchError(f"published numbers '{path}' are not UTF-8 text") from error
     except csv.Error as error:
         raise BenchError(f"published numbers '{path}' are not CSV: {error}") from error
+    except ValueError as error:
+        raise BenchError(f"published numbers '{path}' cannot be read: {error}") from error
 
 
 def find_published() -> Path:
@@ -119,7 +122,7 @@ def _parse(line: Mapping[str, str]) -> Published:
     if std is not None and not 0 <= std <= 100:
         raise ValueError(f"std {line['std']} is no number of percentage points")
     ipc = None if line["ipc"] == "full" else int(line["ipc"])
-    if ipc is not None and not 1 <= ipc <= _MOST_IPC:
+    if ipc is not None and not 1 <= ipc <= Limit.IPC:
         raise ValueError(f"ipc {line['ipc']:.20} is no number of images")
     return Published(
         ipc=ipc,
