@@ -5,15 +5,19 @@ from bench.datasets.real_set import RealSet, denormalise, normalise
 from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
+from bench.distillation import passes
 from bench.distillation.context import Context, Start
+from bench.distillation.learned_images import LearnedImages, init_param
 from bench.distillation.method import (
     Method,
     Paper,
     Prerequisite,
     Profile,
+    Scalars,
     SelectionMethod,
     Task,
 )
+from bench.distillation.running_network import RunningNetwork
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.factored_set import FactoredSet, decode_parts, part_size
 from bench.distilled.generator_set import GeneratorSet
@@ -22,10 +26,8 @@ from bench.distilled.image_set import ImageSet
 from bench.networks.architecture import (
     Architecture,
     build_network,
-    is_per_sample,
     parse_architecture,
 )
-from bench.networks.cpu_kernels import computing, image_gradient
 from bench.networks.functional import FunctionalNetwork
 from bench.networks.fused_operations import average_pool2, norm_relu_pool
 from bench.registry.params import by_ipc, by_task, param
@@ -49,12 +51,15 @@ __all__ = [
     "GeneratorSet",
     "ImageGenerator",
     "ImageSet",
+    "LearnedImages",
     "Method",
     "Paper",
     "Prerequisite",
     "Profile",
     "Progress",
     "RealSet",
+    "RunningNetwork",
+    "Scalars",
     "SelectionMethod",
     "Start",
     "Task",
@@ -63,17 +68,16 @@ __all__ = [
     "build_network",
     "by_ipc",
     "by_task",
-    "computing",
     "decode_parts",
     "denormalise",
     "global_seed",
-    "image_gradient",
-    "is_per_sample",
+    "init_param",
     "norm_relu_pool",
     "normalise",
     "param",
     "parse_architecture",
     "parse_strategy",
     "part_size",
+    "passes",
     "register",
 ]

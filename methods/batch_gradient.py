@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.plugin import Context
-from methods.compute import autocast, even_slices, parallel
+from bench.plugin import Context, passes
 
 
 def batch_gradient(
@@ -19,7 +18,7 @@ def batch_gradient(
         network: in the mode it should be in; its parameters require gradients.
         images: float32 ``(N, C, H, W)``, normalised.
         labels: int64 ``(N,)``.
-        size: of :func:`methods.compute.slice_size`.
+        size: of :func:`bench.distillation.passes.slice_size`.
         ctx: whose device and precision to use.
 
     Returns:
@@ -28,10 +27,12 @@ def batch_gradient(
     weights = list(network.parameters())
 
     def learn(part: slice) -> tuple[Tensor, tuple[Tensor, ...]]:
-        with torch.enable_grad(), autocast(ctx):
+        with torch.enable_grad(), passes.autocast(ctx):
             logits = network(images[part]).float()
         loss = F.cross_entropy(logits, labels[part], reduction="sum") / len(images)
         return logits.detach(), torch.autograd.grad(loss, weights)
 
-    logits, found = zip(*parallel(learn, even_slices(len(images), size), ctx), strict=True)
+    logits, found = zip(
+        *passes.parallel(learn, passes.even_slices(len(images), size), ctx), strict=True
+    )
     return torch.cat(logits), [torch.stack(parts).sum(0) for parts in zip(*found, strict=True)]

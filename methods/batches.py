@@ -27,6 +27,14 @@ class ShuffledBatches:
         self.per_epoch = self._count // self._batch
         self.order = torch.empty(0, dtype=torch.int64, device=ctx.device)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the running epoch's order."""
+        return {"order": self.order}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self.order = state["order"].clone()
+
     def steps(self, epochs: int, limit: int | None) -> int:
         """Return the batches in ``epochs``, or ``limit`` if that is fewer."""
         total = epochs * self.per_epoch

@@ -7,29 +7,25 @@ where this differs from that code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.plugin import (
     DSA,
-    DistilledSet,
-    ImageSet,
-    Method,
+    LearnedImages,
     Paper,
     Profile,
+    Scalars,
     Task,
     by_ipc,
+    init_param,
     param,
 )
-from methods.compute import slice_size
 from methods.dsa_param import dsa_param
 from methods.dynamic_stop import AccuracyWindow, query_accuracy
 from methods.feature_alignment import Round
-from methods.first_images import first_images, init_param, too_few
 from methods.layer_features import LayerFeatures, why_no_blocks
 from methods.network_training import descend
 
@@ -52,7 +48,7 @@ _LITE = {
 }
 
 
-class CAFE(Method):
+class CAFE(LearnedImages["CAFE.Params"]):
     r"""Aligns class means layer by layer, in networks that train on the distilled images.
 
     One step is the life of one network, from a fresh one on. Each of its rounds follows, with SGD
@@ -138,43 +134,29 @@ class CAFE(Method):
     }
 
     @classmethod
-    def skip(cls, task: Task) -> str | None:
+    def skip(cls, task: Task[CAFE.Params]) -> str | None:
         """Return a reason if there are no layers to align or too few images to start from."""
-        assert task.arch is not None
-        return too_few(task) or why_no_blocks(task.arch, task.spec)
+        return super().skip(task) or why_no_blocks(task.arch or "", task.spec)
 
     def setup(self) -> None:
-        """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
-        task, ctx = self.task, self.ctx
-        assert task.arch is not None
-        assert task.ipc is not None
-        self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch
-        self._dsa = DSA.for_dataset(task.spec, task.params.dsa)
-        self._slice = slice_size(task.arch, ctx)
-        self._images = first_images(task.params.init, task.ipc, ctx)
-        self._velocity = torch.zeros_like(self._images)
-        self._classes = torch.arange(task.spec.num_classes, device=ctx.device)
+        """Draw the first images and choose the augmentation."""
+        super().setup()
+        self.dsa = DSA.for_dataset(self.spec, self.params.dsa)
 
-    def steps(self) -> int:
-        """The parameter ``iterations``."""
-        iterations: int = self._params.iterations
-        return iterations
-
-    def step(self, i: int) -> Mapping[str, Tensor]:
+    def step(self, i: int) -> Scalars:
         """Align in one network until its accuracy settles; the losses are its last round's."""
-        params, network = self._params, self._ctx.network(self._arch).train()
-        layers, window = LayerFeatures(network, self._ctx), AccuracyWindow(params.window)
+        params, network = self.params, self.ctx.network(self.arch).train()
+        layers, window = LayerFeatures(network, self.ctx), AccuracyWindow(params.window)
         rate = params.lr_img * 0.5 ** sum(i >= share * params.iterations for share in _HALVE_AFTER)
         for rounds in range(1, params.max_rounds + 1):
-            alignment, discrimination, gradient = self._round(layers).losses(
-                self._images, params.layer_weights, params.discrimination_weight
+            alignment, discrimination, gradient = self.round(layers).losses(
+                self.images, params.layer_weights, params.discrimination_weight
             )
-            self._velocity.mul_(params.momentum).add_(gradient)
-            self._images.sub_(self._velocity, alpha=rate)
-            accuracy = self._accuracy(network)
+            self.move(gradient, lr=rate)
+            accuracy = self.accuracy(network)
             if window.settled(accuracy, params.settled) or rounds == params.max_rounds:
                 break
-            self._train(network)
+            self.train(network)
         return {
             "alignment_loss": alignment,
             "discrimination_loss": discrimination,
@@ -182,45 +164,33 @@ class CAFE(Method):
             "rounds": torch.tensor(float(rounds)),
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the images and their velocity."""
-        return {"images": self._images, "velocity": self._velocity}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the images and their velocity."""
-        self._images.copy_(state["images"])
-        self._velocity.copy_(state["velocity"])
-
-    def result(self) -> DistilledSet:
-        """Return the images as they are, in normalised units."""
-        return ImageSet(self._spec, self._images.flatten(0, 1).clone(), self._labels(), {})
-
-    def _round(self, layers: LayerFeatures) -> Round:
+    def round(self, layers: LayerFeatures) -> Round:
         """Draw real images and one augmentation for each class."""
-        ctx, batch, classes = self._ctx, self._params.batch_real, range(len(self._classes))
-        choosing, augmenting = ctx.generator("real"), ctx.generator("augmentation")
-        draws = [self._dsa.draw(1, self._spec.shape, augmenting, shared=True) for _ in classes]
-        picks = [ctx.real.sample_class(c, batch, choosing) for c in classes]
-        return Round(layers, self._dsa, draws, picks, self._slice, ctx)
+        draws, picks = self.draw_per_class(self.dsa), self.sample_per_class(self.params.batch_real)
+        return Round(layers, self.dsa, draws, picks, self.slice_size, self.ctx)
 
-    def _train(self, network: nn.Module) -> None:
+    def train(self, network: nn.Module) -> None:
         """Train the network on the distilled images until its accuracy has moved."""
-        ctx, params, window = self._ctx, self._params, AccuracyWindow(self._params.window)
+        ctx, params, window = self.ctx, self.params, AccuracyWindow(self.params.window)
         order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
-        images, labels = self._images.flatten(0, 1), self._labels()
+        images = self.images.flatten(0, 1)
         for _ in range(params.max_epochs):
-            shuffled = torch.randperm(len(labels), generator=order, device=ctx.device)
+            shuffled = torch.randperm(len(self.labels), generator=order, device=ctx.device)
             for batch in torch.split(shuffled, params.batch_train):
-                seen, wanted = self._dsa(images[batch], augmenting), labels[batch]
-                descend(network, seen, wanted, lr=params.lr_net, slice_size=self._slice, ctx=ctx)
-            if window.moved(self._accuracy(network), params.moved):
+                descend(
+                    network,
+                    self.dsa(images[batch], augmenting),
+                    self.labels[batch],
+                    lr=params.lr_net,
+                    slice_size=self.slice_size,
+                    ctx=ctx,
+                )
+            if window.moved(self.accuracy(network), params.moved):
                 break
 
-    def _accuracy(self, network: nn.Module) -> float:
-        return query_accuracy(network, self._params.query, self._slice, self._ctx)
-
-    def _labels(self) -> Tensor:
-        return self._classes.repeat_interleave(self._images.shape[1])
+    def accuracy(self, network: nn.Module) -> float:
+        """Return the network's accuracy on a fresh query set, in [0, 1]."""
+        return query_accuracy(network, self.params.query, self.slice_size, self.ctx)
 
 
 class CAFEDSA(CAFE):

@@ -5,7 +5,7 @@ B. Zhao, K. R. Mopuri and H. Bilen, "Dataset Condensation with Gradient Matching
 
 from __future__ import annotations
 
-from bench.plugin import DSA, Paper, Task
+from bench.plugin import DSA, Paper
 from methods.gradient_matching import GradientMatching
 
 
@@ -28,7 +28,6 @@ class DC(GradientMatching):
         "B. Zhao, K. R. Mopuri, H. Bilen",
     )
 
-    @staticmethod
-    def augmentation(task: Task) -> DSA:  # noqa: ARG004
-        """None."""
+    def augmentation(self) -> DSA:
+        """Return the strategy without any operation."""
         return DSA("none")

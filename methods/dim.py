@@ -7,7 +7,6 @@ the paper is silent, the released code (vimar-gu/DiM, pool_match.py) decides.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from bench.plugin import (
     Paper,
     Prerequisite,
     Profile,
+    Scalars,
     Task,
     global_seed,
     param,
@@ -41,7 +41,7 @@ def _gan_profile(name: str) -> dict[str, Any]:
     return {_GAN_PREFIX + k: v for k, v in ConditionalGAN.profiles[name].overrides.items()}
 
 
-class DiM(Method):
+class DiM(Method["DiM.Params"]):
     r"""Continues the conditional GAN with a loss that matches logits of real and drawn images.
 
     Every epoch draws a fresh network :math:`\psi` from a pool. Before each generator step it
@@ -156,21 +156,20 @@ class DiM(Method):
     }
     ipc_agnostic = True
     uses_arch = False
+    state = ("pair", "batches", "matcher")
     modes = ("stream", "frozen")
 
     @classmethod
-    def prerequisite(cls, task: Task) -> Prerequisite | None:
+    def prerequisite(cls, task: Task[DiM.Params]) -> Prerequisite | None:
         """Return the GAN, which the method ``gan`` shares if its parameters are the same."""
         return Prerequisite(ConditionalGAN.name, gan_params(task.params))
 
     def setup(self) -> None:
         """Take over the GAN's networks and optimisers."""
-        task, ctx = self.task, self.ctx
-        params = task.params
-        self._spec, self._params = task.spec, params
-        self._batches = ShuffledBatches(ctx, params.batch)
-        self._pair = _continued(task, ctx)
-        self._matcher = LogitMatcher(
+        params, ctx = self.params, self.ctx
+        self.batches = ShuffledBatches(ctx, params.batch)
+        self.pair = _continued(self.task, ctx)
+        self.matcher = LogitMatcher(
             ctx,
             params.pool,
             params.dsa,
@@ -180,46 +179,32 @@ class DiM(Method):
         )
 
     def steps(self) -> int:
-        """All whole batches of all epochs, or ``max_steps`` if that is fewer."""
-        return self._batches.steps(self._params.epochs, self._params.max_steps)
+        """Return all whole batches of all epochs, or ``max_steps`` if that is fewer."""
+        return self.batches.steps(self.params.epochs, self.params.max_steps)
 
-    def step(self, i: int) -> Mapping[str, Tensor]:
+    def step(self, i: int) -> Scalars:
         """Train the network of the pool, then update the generator and the discriminator."""
-        if i % (self._params.net_life or self._batches.per_epoch) == 0:
-            self._matcher.renew()
-        self._matcher.train()
-        real, labels = self._batches.pick(i)
+        if i % (self.params.net_life or self.batches.per_epoch) == 0:
+            self.matcher.renew()
+        self.matcher.train()
+        real, labels = self.batches.pick(i)
         matched: list[Tensor] = []
 
         def match(fake: Tensor) -> tuple[Tensor, Tensor]:
-            weight: float = self._params.match_weight
-            loss, slope = self._matcher.loss(real, fake)
+            weight: float = self.params.match_weight
+            loss, slope = self.matcher.loss(real, fake)
             matched.append(weight * loss)
             return matched[0], weight * slope
 
         return {
-            "generator_loss": self._pair.generator_step(labels, match),
+            "generator_loss": self.pair.generator_step(labels, match),
             "matching_loss": matched[0],
-            "discriminator_loss": self._pair.discriminator_step(real, labels),
+            "discriminator_loss": self.pair.discriminator_step(real, labels),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the GAN's state, the running epoch's order and the network of the pool."""
-        return {
-            "pair": self._pair.tensors(),
-            "order": self._batches.order,
-            "matcher": self._matcher.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
-        self._pair.load_tensors(state["pair"])
-        self._batches.order = state["order"].clone()
-        self._matcher.load_state_dict(state["matcher"])
 
     def result(self) -> DistilledSet:
         """Return a copy of the generator."""
-        return generator_set(self._spec, self._pair.generator)
+        return generator_set(self.spec, self.pair.generator)
 
 
 def gan_params(params: DiM.Params) -> dict[str, Any]:
@@ -228,7 +213,7 @@ def gan_params(params: DiM.Params) -> dict[str, Any]:
     return {k.removeprefix(_GAN_PREFIX): v for k, v in named if k.startswith(_GAN_PREFIX)}
 
 
-def _continued(task: Task, ctx: Context) -> AdversarialPair:
+def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     """Return the GAN of ``ctx.start`` as it was left, at the learning rate of this stage."""
     assert ctx.start is not None
     assert isinstance(ctx.start.distilled, GeneratorSet)

@@ -6,10 +6,10 @@ B. Zhao and H. Bilen, "Dataset Condensation with Differentiable Siamese Augmenta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from bench.plugin import DSA, Paper, Task
+from bench.plugin import DSA, Paper, init_param
 from methods.dsa_param import dsa_param
-from methods.first_images import init_param
 from methods.gradient_matching import (
     GradientMatching,
     GradientMatchingParams,
@@ -42,7 +42,6 @@ class SiameseMatching(GradientMatching):
         "B. Zhao, H. Bilen",
     )
 
-    @staticmethod
-    def augmentation(task: Task) -> DSA:
+    def augmentation(self) -> DSA:
         """Return the strategy of the parameter ``dsa``, for the dataset."""
-        return DSA.for_dataset(task.spec, task.params.dsa)
+        return DSA.for_dataset(self.spec, cast(SiameseMatching.Params, self.params).dsa)

@@ -7,8 +7,7 @@ from collections import deque
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context
-from methods.compute import autocast, parallel
+from bench.plugin import Context, passes
 
 
 class AccuracyWindow:
@@ -55,10 +54,10 @@ def query_accuracy(network: nn.Module, per_class: int, size: int | None, ctx: Co
 
     @torch.no_grad()
     def hits(part: Tensor) -> Tensor:
-        with autocast(ctx):
+        with passes.autocast(ctx):
             logits: Tensor = network(real.gather(part))
         return (logits.argmax(1) == real.labels[part]).float()
 
-    found = torch.cat(parallel(hits, torch.split(chosen, size or len(chosen)), ctx))
+    found = torch.cat(passes.parallel(hits, torch.split(chosen, size or len(chosen)), ctx))
     by_class = torch.split(found, [len(pick) for pick in picks])
     return float(torch.stack([own.mean() for own in by_class]).mean())

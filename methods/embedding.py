@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context, Profile, SelectionMethod, param
-from methods.compute import embed, parallel
+from bench.plugin import Context, Profile, SelectionMethod, param, passes
 from methods.real_training import train_on_real
 
 _VERSION = 1
@@ -51,10 +50,10 @@ def class_features(network: nn.Module, label: int, ctx: Context) -> Tensor:
 
     @torch.no_grad()
     def features(part: Tensor) -> Tensor:
-        return embed(network, ctx.real.gather(part), ctx)
+        return passes.embed(network, ctx.real.gather(part), ctx)
 
     parts = torch.split(ctx.real.class_indices[label], size)
-    return torch.cat(parallel(features, parts, ctx))
+    return torch.cat(passes.parallel(features, parts, ctx))
 
 
 class EmbeddingSelection(SelectionMethod[EmbeddingParams]):

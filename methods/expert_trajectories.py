@@ -16,8 +16,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import DSA, ZCA, Context
-from methods.compute import slice_size
+from bench.plugin import DSA, ZCA, Context, passes
 from methods.network_training import descend
 from methods.real_training import epoch_batches
 
@@ -83,7 +82,7 @@ class ExpertTrajectories:
         """Pass over the real images once, in the order and augmentation that the key decides."""
         real, recipe = inner.real.whitened(self.zca), self._recipe
         dsa, noise = DSA.for_dataset(real.spec, recipe.dsa), inner.generator("augmentation")
-        size = slice_size(recipe.arch, inner)
+        size = passes.slice_size(recipe.arch, inner)
         batches = epoch_batches(len(real), 1, inner.generator("batches"))
         for batch in islice(batches, recipe.batches):
             images = dsa(real.gather(batch), noise)

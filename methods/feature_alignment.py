@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import DSA, BenchError, Context, Draw, image_gradient
-from methods.compute import class_groups, parallel
+from bench.plugin import DSA, BenchError, Context, Draw, passes
 
 Layers = Callable[[Tensor], list[Tensor]]
 
@@ -136,11 +135,11 @@ class Round:
                 weights = weights_of_layers(layer_weights, len(means))
                 loss = alignment_loss([layer[group] for layer in targets], means, weights)
                 both = loss + (pull[group] * means[-1]).sum()
-            gradient = image_gradient(both, own)
+            gradient = passes.image_gradient(both, own)
             return loss.detach(), gradient
 
         losses, gradients = zip(
-            *parallel(align, self._runs(images.shape[1]), self.ctx), strict=True
+            *passes.parallel(align, self._runs(images.shape[1]), self.ctx), strict=True
         )
         return torch.stack(losses).sum(), discrimination, torch.cat(gradients)
 
@@ -157,8 +156,8 @@ class Round:
             return self._means(images[group].unbind(), group)[0][-1]
 
         most = max(map(len, self.picks))
-        means, features = zip(*parallel(real_means, self._runs(most), self.ctx), strict=True)
-        centres = torch.cat(parallel(centres_of, self._runs(images.shape[1]), self.ctx))
+        means, features = zip(*passes.parallel(real_means, self._runs(most), self.ctx), strict=True)
+        centres = torch.cat(passes.parallel(centres_of, self._runs(images.shape[1]), self.ctx))
         centres.requires_grad_()
         labels = torch.cat([real.labels[pick] for pick in self.picks])
         loss = discrimination_loss(torch.cat(features), labels, centres)
@@ -171,4 +170,4 @@ class Round:
         return class_means(self.layers, seen, self.size)
 
     def _runs(self, per_class: int) -> list[slice]:
-        return class_groups(len(self.picks), per_class, self.size)
+        return passes.class_groups(len(self.picks), per_class, self.size)

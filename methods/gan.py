@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from bench.plugin import (
     Method,
     Paper,
     Profile,
+    Scalars,
     global_seed,
     param,
 )
@@ -27,7 +26,7 @@ from methods.gan_pair import AdversarialPair
 _PAPER_CLASSES = 10
 
 
-class ConditionalGAN(Method):
+class ConditionalGAN(Method["ConditionalGAN.Params"]):
     r"""Trains a class-conditional generator with a Wasserstein critic that also classifies.
 
     A step is one update of the generator and one of the discriminator, on one real batch:
@@ -110,19 +109,18 @@ class ConditionalGAN(Method):
     }
     ipc_agnostic = True
     uses_arch = False
+    state = ("pair", "batches")
     modes = ("stream", "frozen")
 
     def setup(self) -> None:
         """Initialise both networks from the context's seed."""
-        task, ctx = self.task, self.ctx
-        params = task.params
-        self._spec, self._params = task.spec, params
-        self._batches = ShuffledBatches(ctx, params.batch)
-        noise_dim = latent_size(params.noise_dim, task.spec)
+        params, ctx = self.params, self.ctx
+        self.batches = ShuffledBatches(ctx, params.batch)
+        noise_dim = latent_size(params.noise_dim, self.spec)
         with global_seed(ctx.draw_int(2**62, "networks")):
-            generator = ConditionalGenerator(task.spec, params.width, noise_dim)
-            discriminator = Discriminator(task.spec, params.width)
-        self._pair = AdversarialPair(
+            generator = ConditionalGenerator(self.spec, params.width, noise_dim)
+            discriminator = Discriminator(self.spec, params.width)
+        self.pair = AdversarialPair(
             generator.to(ctx.device),
             discriminator.to(ctx.device),
             ctx,
@@ -132,38 +130,29 @@ class ConditionalGAN(Method):
         )
 
     def steps(self) -> int:
-        """All whole batches of all epochs, or ``max_steps`` if that is fewer."""
-        return self._batches.steps(self._params.epochs, self._params.max_steps)
+        """Return all whole batches of all epochs, or ``max_steps`` if that is fewer."""
+        return self.batches.steps(self.params.epochs, self.params.max_steps)
 
-    def step(self, i: int) -> Mapping[str, Tensor]:
+    def step(self, i: int) -> Scalars:
         """Update the generator, then the discriminator."""
-        self._pair.set_lr(self._params.lr * self._decay(i))
-        real, labels = self._batches.pick(i)
+        self.pair.set_lr(self.params.lr * self._decay(i))
+        real, labels = self.batches.pick(i)
         return {
-            "generator_loss": self._pair.generator_step(labels),
-            "discriminator_loss": self._pair.discriminator_step(real, labels),
+            "generator_loss": self.pair.generator_step(labels),
+            "discriminator_loss": self.pair.discriminator_step(real, labels),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return both networks, both optimisers' states and the running epoch's order."""
-        return {"pair": self._pair.tensors(), "order": self._batches.order}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
-        self._pair.load_tensors(state["pair"])
-        self._batches.order = state["order"].clone()
 
     def result(self) -> DistilledSet:
         """Return a copy of the generator."""
-        return generator_set(self._spec, self._pair.generator)
+        return generator_set(self.spec, self.pair.generator)
 
     def byproducts(self) -> dict[str, Tensor]:
         """Return the discriminator and both optimisers' states, from which DiM continues."""
-        return self._pair.byproducts()
+        return self.pair.byproducts()
 
     def _decay(self, i: int) -> float:
         """Return the factor of the learning rate at step ``i``: 1, then linearly towards 0."""
-        falling = (1 - self._params.decay_after) * self.steps()
+        falling = (1 - self.params.decay_after) * self.steps()
         return min(1.0, (self.steps() - i) / falling) if falling else 1.0
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import image_gradient
+from bench.plugin import passes
 from methods.gan_networks import Discriminator
 
 
@@ -74,6 +74,6 @@ def gradient_penalty(
     """
     between = (mix * real + (1 - mix) * fake).requires_grad_()
     source, _ = discriminator(between)
-    slope = image_gradient(source.float().sum(), between, create_graph=True)
+    slope = passes.image_gradient(source.float().sum(), between, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from bench.plugin import Context
-from methods.compute import autocast, even_slices, parallel, parallel_sum, slice_for
+from bench.plugin import Context, passes
 from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
 from methods.gan_networks import ConditionalGenerator, Discriminator
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
@@ -60,7 +59,7 @@ class AdversarialPair:
         Returns:
             The loss, detached.
         """
-        with autocast(self._ctx):
+        with passes.autocast(self._ctx):
             drawn = self.generator.sample(labels, self._ctx.generator("noise"))
         loss, slope = self._opinion(drawn.detach().float(), labels)
         if extra is not None:
@@ -76,13 +75,13 @@ class AdversarialPair:
 
         def judge(part: slice) -> tuple[Tensor, Tensor]:
             images = fake[part].requires_grad_()
-            with torch.enable_grad(), autocast(self._ctx):
+            with torch.enable_grad(), passes.autocast(self._ctx):
                 loss = generator_loss(self.discriminator, images, labels[part])
                 loss = loss * _share(part, fake)
             (slope,) = torch.autograd.grad(loss, images)
             return loss.detach(), slope
 
-        losses, slopes = zip(*parallel(judge, self._slices(fake), self._ctx), strict=True)
+        losses, slopes = zip(*passes.parallel(judge, self._slices(fake), self._ctx), strict=True)
         self.discriminator.requires_grad_(True)
         return torch.stack(losses).sum(), torch.cat(slopes)
 
@@ -116,7 +115,7 @@ class AdversarialPair:
 
         def learn(work: tuple[Callable[[slice], Tensor], slice]) -> list[Tensor]:
             term, part = work
-            with torch.enable_grad(), autocast(self._ctx):
+            with torch.enable_grad(), passes.autocast(self._ctx):
                 loss = term(part)
             # The penalty does not reach the classifier, nor the score's bias.
             found = torch.autograd.grad(loss, weights, materialize_grads=True)
@@ -124,7 +123,7 @@ class AdversarialPair:
 
         work = [(penalise, part) for part in self._slices(few)]
         work += [(tell_apart, part) for part in self._slices(real)]
-        loss, *gradient = parallel_sum(learn, work, self._ctx)
+        loss, *gradient = passes.parallel_sum(learn, work, self._ctx)
         for weight, found in zip(weights, gradient, strict=True):
             weight.grad = found
         _update(self._discriminator_adam)
@@ -150,12 +149,12 @@ class AdversarialPair:
         load_optimiser_tensors(self._generator_adam, _own("generator_adam", tensors))
         load_optimiser_tensors(self._discriminator_adam, _own("discriminator_adam", tensors))
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return everything that later steps depend on, live."""
         return {**_prefixed("generator", self.generator.state_dict()), **self.byproducts()}
 
-    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from :meth:`tensors`."""
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Continue from :meth:`state_dict`."""
         self.generator.load_state_dict(_own("generator", tensors))
         self.load_byproducts(tensors)
 
@@ -164,7 +163,7 @@ class AdversarialPair:
 
         In half the usual slices, as real and generated images pass together.
         """
-        return even_slices(len(images), max(1, slice_for(self._ctx) // 2))
+        return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
 
     def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
         return self._generator_adam, self._discriminator_adam
@@ -176,7 +175,7 @@ class AdversarialPair:
         labels = torch.randint(
             generator.num_classes, (n,), generator=ctx.generator("fake-labels"), device=ctx.device
         )
-        with autocast(ctx):
+        with passes.autocast(ctx):
             return generator.sample(labels, ctx.generator("noise")).float(), labels
 
 

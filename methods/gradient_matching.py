@@ -8,9 +8,8 @@ Algorithm 1 and equations 9 and 10; where the paper is silent, the released code
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +17,16 @@ from torch import Tensor, nn
 
 from bench.plugin import (
     DSA,
-    DistilledSet,
     FunctionalNetwork,
-    ImageSet,
-    Method,
+    LearnedImages,
     Profile,
-    Task,
+    RunningNetwork,
+    Scalars,
     by_ipc,
-    image_gradient,
+    init_param,
     param,
+    passes,
 )
-from methods.compute import autocast, class_groups, parallel, slice_size
-from methods.first_images import first_images, init_param, too_few
 from methods.gradient_distance import gradient_distance
 from methods.network_training import descend, fix_batch_norm
 
@@ -97,7 +94,7 @@ class GradientMatchingParams:
     init: str = init_param("noise")
 
 
-class GradientMatching(Method):
+class GradientMatching(LearnedImages[GradientMatchingParams]):
     r"""Matches, class by class, the gradients that real and distilled images give a network.
 
     One step is one matching step. For each class it draws a batch :math:`T_c` of real images and
@@ -114,15 +111,10 @@ class GradientMatching(Method):
 
     Params = GradientMatchingParams
     profiles = PROFILES
+    state = ("images", "velocity", "network")
 
-    @classmethod
-    def skip(cls, task: Task) -> str | None:
-        """Return a reason if real images to start from are too few."""
-        return too_few(task)
-
-    @staticmethod
     @abstractmethod
-    def augmentation(task: Task) -> DSA:
+    def augmentation(self) -> DSA:
         """Return what images go through: alike when they are matched, each by itself in training.
 
         Raises:
@@ -130,98 +122,62 @@ class GradientMatching(Method):
         """
 
     def setup(self) -> None:
-        """Draw the first images: float32 ``(num_classes, ipc, C, H, W)``, normalised."""
-        task, ctx = self.task, self.ctx
-        assert task.arch is not None
-        assert task.ipc is not None
-        self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch
-        self._dsa = self.augmentation(task)
-        self._batch = min(task.params.batch_real, *task.class_counts)
-        self._images = first_images(task.params.init, task.ipc, ctx)
-        self._velocity = torch.zeros_like(self._images)
-        self._classes = torch.arange(task.spec.num_classes, device=ctx.device)
-        self._slice = slice_size(task.arch, ctx)
-        # With batch normalisation fixed, a pass may hold any of the classes.
-        self._groups = class_groups(task.spec.num_classes, self._batch, self._slice or 1)
-        self._network: nn.Module | None = None
+        """Draw the first images; the first network is initialised by the first step."""
+        super().setup()
+        self.dsa, self.batch = (
+            self.augmentation(),
+            min(self.params.batch_real, *self.task.class_counts),
+        )
+        self.network = RunningNetwork(lambda stream: self.ctx.network(self.arch, stream))
 
     def steps(self) -> int:
-        """``iterations`` networks with ``outer`` steps each."""
-        total: int = self._params.iterations * self._params.outer
-        return total
+        """Return ``outer`` steps for each of ``iterations`` networks."""
+        return self.params.iterations * self.params.outer
 
-    def step(self, i: int) -> Mapping[str, Tensor]:
-        """Match in the running network, then train or leave it; ``loss`` is a mean over classes."""
-        if self._network is None:
-            self._network = self._ctx.network(self._arch)
-        distances, gradients = self._match(self._network)
-        self._velocity.mul_(self._params.momentum).add_(gradients)
-        self._images.sub_(self._velocity, alpha=self._params.lr_img)
-        if (i + 1) % self._params.outer:
-            self._train(self._network)
+    def step(self, i: int) -> Scalars:
+        """Match in the running network, then train or drop it; ``loss`` is a mean over classes."""
+        network = self.network.get()
+        loss = self.match(network)
+        if (i + 1) % self.params.outer:
+            self.train(network)
         else:
-            self._network = None
-        return {"loss": distances.mean()}
+            self.network.drop()
+        return {"loss": loss}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the images, their velocity and the network, if one is left to go on with."""
-        network = None if self._network is None else self._network.state_dict()
-        return {"images": self._images, "velocity": self._velocity, "network": network}
+    def match(self, network: nn.Module) -> Tensor:
+        """Move the images along the gradient of the distances; return their mean, 0-d."""
+        fix_batch_norm(network, self.ctx)
+        frozen = FunctionalNetwork(network, slice_size=self.slice_size)
+        weights = frozen.parameters()
+        draws, picks = self.draw_per_class(self.dsa), self.sample_per_class(self.batch)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
-        self._images.copy_(state["images"])
-        self._velocity.copy_(state["velocity"])
-        self._network = None
-        if state["network"] is not None:
-            # Its initial weights are overwritten: the stream of new networks must not move on.
-            self._network = self._ctx.network(self._arch, stream="restored")
-            self._network.load_state_dict(state["network"])
-
-    def result(self) -> DistilledSet:
-        """Return the images as they are, in normalised units."""
-        return ImageSet(self._spec, self._images.flatten(0, 1).clone(), self._labels(), {})
-
-    def _match(self, network: nn.Module) -> tuple[Tensor, Tensor]:
-        """Return the distances ``(classes,)`` and the gradient of their sum by the images.
-
-        The sum falls apart into its terms: each class's images move only its own.
-        """
-        ctx, choosing, augmenting = self._ctx, *map(self._ctx.generator, ("real", "augmentation"))
-        fix_batch_norm(network, ctx)
-        frozen, count = FunctionalNetwork(network, slice_size=self._slice), len(self._classes)
-        weights, shape = frozen.parameters(), self._spec.shape
-        draws = [self._dsa.draw(1, shape, augmenting, shared=True) for _ in range(count)]
-        picks = [ctx.real.sample_class(c, self._batch, choosing) for c in range(count)]
-
-        def gradients(batches: Iterable[Tensor], group: slice, graph: bool) -> dict[str, Tensor]:
-            pairs = zip(batches, draws[group], strict=True)
-            seen = torch.stack([self._dsa.apply(batch, draw) for batch, draw in pairs])
-            labels = self._classes[group, None].expand(seen.shape[:2])
-            with autocast(ctx):
+        def gradients(batches: Iterable[Tensor], run: slice, graph: bool) -> dict[str, Tensor]:
+            pairs = zip(batches, draws[run], strict=True)
+            seen = torch.stack([self.dsa.apply(batch, draw) for batch, draw in pairs])
+            labels = self.classes[run, None].expand(seen.shape[:2])
+            with passes.autocast(self.ctx):
                 return frozen.per_class_gradients(weights, seen, labels, create_graph=graph)
 
-        def match(group: slice) -> tuple[Tensor, Tensor]:
-            images = self._images[group].detach().requires_grad_()
-            target = gradients(map(ctx.real.gather, picks[group]), group, False)
-            distances = gradient_distance(target, gradients(images, group, True))
-            gradient = image_gradient(distances.sum(), images)
-            return distances.detach(), gradient
+        def distances(run: slice, images: Tensor) -> Tensor:
+            target = gradients(map(self.ctx.real.gather, picks[run]), run, False)
+            return gradient_distance(target, gradients(images, run, True))
 
-        distances, moves = zip(*parallel(match, self._groups, ctx), strict=True)
-        return torch.cat(distances), torch.cat(moves)
+        return self.descend(distances, batch=self.batch, independent=True) / len(self.classes)
 
-    def _train(self, network: nn.Module) -> None:
+    def train(self, network: nn.Module) -> None:
         """Train the network on the distilled images, each augmented by itself."""
-        ctx, params, rate = self._ctx, self._params, self._params.lr_net
+        ctx, params = self.ctx, self.params
         order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
-        images, labels = self._images.flatten(0, 1), self._labels()
+        images = self.images.flatten(0, 1)
         network.train()
         for _ in range(params.inner):
-            shuffled = torch.randperm(len(labels), generator=order, device=ctx.device)
+            shuffled = torch.randperm(len(self.labels), generator=order, device=ctx.device)
             for batch in torch.split(shuffled, params.batch_train):
-                seen = self._dsa(images[batch], augmenting)
-                descend(network, seen, labels[batch], lr=rate, slice_size=self._slice, ctx=ctx)
-
-    def _labels(self) -> Tensor:
-        return self._classes.repeat_interleave(self._images.shape[1])
+                descend(
+                    network,
+                    self.dsa(images[batch], augmenting),
+                    self.labels[batch],
+                    lr=params.lr_net,
+                    slice_size=self.slice_size,
+                    ctx=ctx,
+                )

@@ -8,7 +8,6 @@ Algorithm 1; the values, and what the paper leaves open, are those of the releas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,12 +19,13 @@ from bench.plugin import (
     Method,
     Paper,
     Profile,
+    RunningNetwork,
+    Scalars,
     Task,
     decode_parts,
-    image_gradient,
     normalise,
+    passes,
 )
-from methods.compute import autocast, class_groups, parallel, slice_size
 from methods.idc_network import TrainedNetwork, cutmix
 from methods.idc_params import LITE, SMOKE, IDCParams
 from methods.idc_pixels import TurnwiseSGD, first_grids
@@ -56,7 +56,7 @@ def gradient_gap(
     return torch.stack([size.flatten(1).sum(1) for size in sizes]).sum(0)
 
 
-class IDC(Method):
+class IDC(Method[IDCParams]):
     r"""Matches, class by class, the gradients of decoded and real images in networks in training.
 
     One step is one inner iteration. For each class it decodes the stored images :math:`S_c` to
@@ -70,6 +70,7 @@ class IDC(Method):
     """
 
     Params = IDCParams
+    state = ("grids", "network")
 
     name = "idc"
     label = "IDC"
@@ -95,7 +96,7 @@ class IDC(Method):
     }
 
     @classmethod
-    def skip(cls, task: Task) -> str | None:
+    def skip(cls, task: Task[IDCParams]) -> str | None:
         """Return a reason if an image has fewer pixels along a side than there shall be parts."""
         side = min(task.spec.height, task.spec.width)
         if task.params.factor > side:
@@ -108,84 +109,64 @@ class IDC(Method):
         return params.factor**2
 
     def setup(self) -> None:
-        """Draw the first stored images: float32 ``(num_classes, ipc, C, H, W)`` in [0, 1]."""
-        task, ctx = self.task, self.ctx
-        assert task.arch is not None
-        assert task.ipc is not None
-        self._spec, self._params, self._ctx, self._arch = task.spec, task.params, ctx, task.arch
-        p: IDCParams = task.params
-        self._matching = DSA.for_dataset(task.spec, p.augment, "all")
-        kept = [name for name in self._matching.operations if name != "cutout" or not p.cutmix]
-        self._training = DSA("_".join(kept), "all")
-        self._batch = min(p.batch_real, *task.class_counts)
-        self._grids = TurnwiseSGD(
-            first_grids(p.init, task.ipc, p.factor, ctx), p.lr_img, p.momentum
+        """Draw the first stored images; the first network is initialised by the first step."""
+        p = self.params
+        self.matching = DSA.for_dataset(self.spec, p.augment, "all")
+        names = [name for name in self.matching.operations if name != "cutout" or not p.cutmix]
+        self.training = DSA("_".join(names), "all")
+        self.batch = min(p.batch_real, *self.task.class_counts)
+        self.grids = TurnwiseSGD(
+            first_grids(p.init, self.ipc, p.factor, self.ctx), p.lr_img, p.momentum
         )
-        self._labels = torch.arange(task.spec.num_classes, device=ctx.device)
-        self._slice = slice_size(task.arch, ctx)
-        self._network: TrainedNetwork | None = None
+        self.classes = torch.arange(self.spec.num_classes, device=self.ctx.device)
+        self.slice_size = passes.slice_size(self.arch, self.ctx)
+        self.network = RunningNetwork(self.new_network)
 
     def steps(self) -> int:
-        """``iterations`` networks with ``inner`` steps each."""
-        total: int = self._params.iterations * self._params.inner
-        return total
+        """Return ``inner`` steps for each of ``iterations`` networks."""
+        return self.params.iterations * self.params.inner
 
-    def step(self, i: int) -> Mapping[str, Tensor]:
-        """Match in the running network, then train or leave it; ``loss`` is a mean over classes."""
-        if self._network is None:
-            self._network = self._new_network("network")
-            self._grids.pixels.clamp_(0, 1)
-        distances, gradients = self._match(self._network)
-        self._grids.step(gradients)
-        if (i + 1) % self._params.inner:
-            self._train(self._network)
+    def step(self, i: int) -> Scalars:
+        """Match in the running network, then train or drop it; ``loss`` is a mean over classes."""
+        if not self.network.exists:
+            self.grids.pixels.clamp_(0, 1)
+        network = self.network.get()
+        distances, gradients = self.match(network)
+        self.grids.step(gradients)
+        if (i + 1) % self.params.inner:
+            self.train(network)
         else:
-            self._network = None
+            self.network.drop()
         return {"loss": distances.mean()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the pixels, their velocity and the network, if one is left to go on with."""
-        network = None if self._network is None else self._network.state_dict()
-        grids = {"pixels": self._grids.pixels, "velocity": self._grids.velocity}
-        return {**grids, "network": network}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
-        self._grids.pixels.copy_(state["pixels"])
-        self._grids.velocity.copy_(state["velocity"])
-        self._network = None
-        if state["network"] is not None:
-            # Its initial weights are overwritten: the stream of new networks must not move on.
-            self._network = self._new_network("restored")
-            self._network.load_state_dict(state["network"])
 
     def result(self) -> DistilledSet:
         """Return the stored images as they are; the last steps may have left [0, 1]."""
-        pixels, factor = self._grids.pixels, self._params.factor
-        labels = self._labels.repeat_interleave(pixels.shape[1])
-        return FactoredSet(self._spec, pixels.flatten(0, 1).clone(), labels, factor, {})
+        pixels, factor = self.grids.pixels, self.params.factor
+        labels = self.classes.repeat_interleave(pixels.shape[1])
+        return FactoredSet(self.spec, pixels.flatten(0, 1).clone(), labels, factor, {})
 
-    def _new_network(self, stream: str) -> TrainedNetwork:
-        p = self._params
+    def new_network(self, stream: str) -> TrainedNetwork:
+        """Initialise a network from the named stream."""
+        p = self.params
         return TrainedNetwork(
-            self._ctx.network(self._arch, stream), lr=p.lr_net, momentum=p.momentum_net,
-            weight_decay=p.weight_decay, slice_size=self._slice,
+            self.ctx.network(self.arch, stream), lr=p.lr_net, momentum=p.momentum_net,
+            weight_decay=p.weight_decay, slice_size=self.slice_size,
         )  # fmt: skip
 
-    def _match(self, network: TrainedNetwork) -> tuple[Tensor, Tensor]:
+    def match(self, network: TrainedNetwork) -> tuple[Tensor, Tensor]:
         """Return the distances ``(classes,)`` and each one's gradient by its stored pixels."""
-        ctx, choosing, augmenting = self._ctx, *map(self._ctx.generator, ("real", "augmentation"))
-        classes, shape = range(len(self._labels)), self._spec.shape
-        draws = [self._matching.draw(1, shape, augmenting, shared=True) for _ in classes]
-        picks = [ctx.real.sample_class(c, self._batch, choosing) for c in classes]
-        chosen = [self._choose() for _ in classes]
-        grids = self._grids.in_turn()
+        ctx, choosing, augmenting = self.ctx, *map(self.ctx.generator, ("real", "augmentation"))
+        classes, shape = range(len(self.classes)), self.spec.shape
+        draws = [self.matching.draw(1, shape, augmenting, shared=True) for _ in classes]
+        picks = [ctx.real.sample_class(c, self.batch, choosing) for c in classes]
+        chosen = [self.choose() for _ in classes]
+        grids = self.grids.in_turn()
 
         def gradients(batches: Sequence[Tensor], group: slice, graph: bool) -> dict[str, Tensor]:
             pairs = zip(batches, draws[group], strict=True)
-            seen = torch.stack([self._matching.apply(batch, draw) for batch, draw in pairs])
-            labels = self._labels[group, None].expand(seen.shape[:2])
-            with autocast(ctx):
+            seen = torch.stack([self.matching.apply(batch, draw) for batch, draw in pairs])
+            labels = self.classes[group, None].expand(seen.shape[:2])
+            with passes.autocast(ctx):
                 return network.function.per_class_gradients(
                     network.weights, seen, labels, create_graph=graph
                 )
@@ -194,38 +175,38 @@ class IDC(Method):
             stored = grids[group].detach().requires_grad_()
             target = gradients([ctx.real.gather(pick) for pick in picks[group]], group, False)
             pairs = zip(stored.unbind(), chosen[group], strict=True)
-            decoded = [self._decode(own, choice) for own, choice in pairs]
-            distances = gradient_gap(target, gradients(decoded, group, True), self._params.metric)
-            gradient = image_gradient(distances.sum(), stored)
+            decoded = [self.decode(own, choice) for own, choice in pairs]
+            distances = gradient_gap(target, gradients(decoded, group, True), self.params.metric)
+            gradient = passes.image_gradient(distances.sum(), stored)
             return distances.detach(), gradient
 
         # On a CPU a thread each, elsewhere as many as fit a pass.
         size = 1 if ctx.device.type == "cpu" else _PASS
-        groups = class_groups(len(classes), max(self._batch, len(chosen[0])), size)
-        distances, moves = zip(*parallel(match, groups, ctx), strict=True)
+        groups = passes.class_groups(len(classes), max(self.batch, len(chosen[0])), size)
+        distances, moves = zip(*passes.parallel(match, groups, ctx), strict=True)
         return torch.cat(distances), torch.cat(moves)
 
-    def _choose(self) -> Tensor:
+    def choose(self) -> Tensor:
         """Draw which decoded images of a class take part: int64 indices, all if few enough."""
-        count = self._grids.pixels.shape[1] * self._params.factor**2
-        generator = self._ctx.generator("decoded")
-        order = torch.randperm(count, generator=generator, device=self._ctx.device)
-        return order[: self._params.batch_decoded]
+        count = self.grids.pixels.shape[1] * self.params.factor**2
+        generator = self.ctx.generator("decoded")
+        order = torch.randperm(count, generator=generator, device=self.ctx.device)
+        return order[: self.params.batch_decoded]
 
-    def _decode(self, stored: Tensor, chosen: Tensor) -> Tensor:
+    def decode(self, stored: Tensor, chosen: Tensor) -> Tensor:
         """Return the chosen training images of stored ones ``(ipc, C, H, W)``, normalised."""
-        return normalise(decode_parts(stored, self._params.factor)[chosen], self._spec)
+        return normalise(decode_parts(stored, self.params.factor)[chosen], self.spec)
 
-    def _train(self, network: TrainedNetwork) -> None:
+    def train(self, network: TrainedNetwork) -> None:
         """Train the network on real images that no two batches share, each augmented by itself."""
-        ctx, p, real = self._ctx, self._params, self._ctx.real
+        ctx, p, real = self.ctx, self.params, self.ctx.real
         order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
         # The released code counts images after each batch: whole batches, at least as many.
         count = -(-p.train_images // p.batch_train) * p.batch_train
         shuffled = torch.randperm(len(real), generator=order, device=ctx.device)[:count]
         for first in range(0, len(shuffled), p.batch_train):
             batch = shuffled[first : first + p.batch_train]
-            seen = self._training(real.gather(batch), augmenting)
+            seen = self.training(real.gather(batch), augmenting)
             network.descend(
-                *cutmix(seen, real.labels[batch], self._spec.num_classes, p.cutmix, ctx), ctx
+                *cutmix(seen, real.labels[batch], self.spec.num_classes, p.cutmix, ctx), ctx
             )

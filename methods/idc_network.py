@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.plugin import Context, FunctionalNetwork
-from methods.compute import autocast, parallel
+from bench.plugin import Context, FunctionalNetwork, passes
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 
@@ -64,7 +63,7 @@ class TrainedNetwork:
         lr: learning rate.
         momentum: of SGD.
         weight_decay: of SGD, on all weights.
-        slice_size: of :func:`methods.compute.slice_size`.
+        slice_size: of :func:`bench.distillation.passes.slice_size`.
 
     Attributes:
         function: the network, in ``train()`` mode.
@@ -98,11 +97,11 @@ class TrainedNetwork:
         parts = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
 
         def gradients(part: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-            with autocast(ctx):
+            with passes.autocast(ctx):
                 return self.function.gradients(self.weights, *part)
 
         shares = [len(part) / len(images) for part, _ in parts]
-        found = parallel(gradients, parts, ctx)
+        found = passes.parallel(gradients, parts, ctx)
         for name, weight in self.weights.items():
             weight.grad = sum(
                 (share * one[name] for share, one in zip(shares, found, strict=True)),

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.plugin import by_ipc, by_task, param
+from bench.plugin import by_ipc, by_task, init_param, param
 from methods.dsa_param import dsa_param
-from methods.first_images import init_param
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,15 @@ class TurnwiseSGD:
             x.to(pixels).view(shape) for x in (decay, lr * (decay.cumsum(0) - 1))
         )
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the pixels and their velocity."""
+        return {"pixels": self.pixels, "velocity": self.velocity}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from :meth:`state_dict`."""
+        self.pixels.copy_(state["pixels"])
+        self.velocity.copy_(state["velocity"])
+
     def in_turn(self) -> Tensor:
         """Return where each class will be when its gradient is taken in the coming round."""
         return self.pixels - self._drift * self.velocity

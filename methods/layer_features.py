@@ -8,8 +8,7 @@ from functools import cache
 
 from torch import Tensor, nn
 
-from bench.plugin import BenchError, Context, DatasetSpec, build_network, global_seed
-from methods.compute import embed
+from bench.plugin import BenchError, Context, DatasetSpec, build_network, global_seed, passes
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.SiLU, nn.GELU, nn.Tanh)
 
@@ -69,7 +68,7 @@ class LayerFeatures:
         """
         outputs: list[Tensor] = []
         self._calls.outputs = outputs
-        embedding = embed(self._network, images, self._ctx)
+        embedding = passes.embed(self._network, images, self._ctx)
         return [features.float().flatten(1) for features in (*outputs, embedding)]
 
     def _keep(self, _block: nn.Module, _images: tuple[Tensor, ...], output: Tensor) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import DSA, Context, Draw, normalise
+from bench.plugin import DSA, Context, Draw, normalise, passes
 from methods.batch_gradient import batch_gradient
-from methods.compute import autocast, even_slices, parallel, slice_size
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 # SGD of the pool's networks in DiM's released code; the learning rate is a parameter.
@@ -63,7 +62,7 @@ class LogitMatcher:
         lr: float,
     ) -> None:
         self._ctx, self._pool, self._lr = ctx, tuple(pool), lr
-        self._slices = {arch: slice_size(arch, ctx) for arch in self._pool}
+        self._slices = {arch: passes.slice_size(arch, ctx) for arch in self._pool}
         self._batch = min(batch, len(ctx.real))
         self._train_steps = min(train_steps, len(ctx.real) // self._batch)
         self._siamese = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
@@ -115,7 +114,7 @@ class LogitMatcher:
             (gradient,) = torch.autograd.grad(distance, images)
             return distance.detach(), gradient
 
-        found = parallel(match, even_slices(len(fake), self._slice), self._ctx)
+        found = passes.parallel(match, passes.even_slices(len(fake), self._slice), self._ctx)
         distances, gradients = zip(*found, strict=True)
         self._network.requires_grad_(True)
         return torch.stack(distances).sum(), torch.cat(gradients)
@@ -145,7 +144,7 @@ class LogitMatcher:
     def _see(self, images: Tensor, draw: Draw) -> Tensor:
         """Return the logits of images in [-1, 1] under an augmentation."""
         pixels = normalise((images + 1) / 2, self._ctx.real.spec)
-        with autocast(self._ctx):
+        with passes.autocast(self._ctx):
             logits: Tensor = self._network(self._siamese.apply(pixels, draw))
         return logits.float()
 

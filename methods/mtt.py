@@ -8,9 +8,7 @@ buffer.py and distill.py) decides. What a cell costs is mostly experts: see
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,20 +16,20 @@ from torch import Tensor
 from bench.plugin import (
     DSA,
     BenchError,
+    Context,
     DistilledSet,
     FunctionalNetwork,
     ImageSet,
-    Method,
+    LearnedImages,
     Paper,
     Profile,
-    Task,
+    Scalars,
     by_ipc,
+    init_param,
     param,
 )
-from methods.compute import slice_size
 from methods.dsa_param import dsa_param
 from methods.expert_trajectories import ExpertRecipe, ExpertTrajectories
-from methods.first_images import first_images, init_param, too_few
 from methods.mtt_settings import authors
 from methods.trajectory_loss import InnerStep, TrajectoryLoss
 
@@ -69,7 +67,7 @@ _SMOKE = {
 }
 
 
-class MTT(Method):
+class MTT(LearnedImages["MTT.Params"]):
     r"""Matches where N steps on distilled images and M expert epochs lead.
 
     Each step draws an expert and a start epoch :math:`t`, trains a student from the expert's
@@ -119,6 +117,7 @@ class MTT(Method):
         init: str = init_param("real")
 
     name = "mtt"
+    state = ("images", "velocity", "step_size", "step_size_velocity")
     label = "MTT"
     colour = "#882255"
     marker = "X"
@@ -142,68 +141,42 @@ class MTT(Method):
         ),
     }
 
-    @classmethod
-    def skip(cls, task: Task) -> str | None:
-        """Return a reason if real images to start from are too few."""
-        return too_few(task)
-
     def setup(self) -> None:
         """Draw the first images; experts are trained when they are first drawn."""
-        task, ctx = self.task, self.ctx
-        assert task.arch is not None
-        assert task.ipc is not None
-        params, arch = task.params, task.arch
-        self._params, self._ctx, self._spec = params, ctx, task.spec
+        params, ctx = self.params, self.ctx
         epsilon = _EPSILON if params.zca else None
-        self._experts = ExpertTrajectories(
-            ExpertRecipe(arch, params.expert_lr, params.dsa, params.expert_batches, epsilon), ctx
+        recipe = ExpertRecipe(
+            self.arch, params.expert_lr, params.dsa, params.expert_batches, epsilon
         )
-        self._network = FunctionalNetwork(ctx.network(arch).train())
-        self._dsa = DSA.for_dataset(task.spec, params.dsa)
-        self._loss = TrajectoryLoss(
-            self._network, self._dsa, slice_size(arch, ctx), ctx, exact=params.gradient == "exact"
+        self.experts = ExpertTrajectories(recipe, ctx)
+        self.network = FunctionalNetwork(ctx.network(self.arch).train())
+        self.dsa = DSA.for_dataset(self.spec, params.dsa)
+        self.loss = TrajectoryLoss(
+            self.network, self.dsa, self.slice_size, ctx, exact=params.gradient == "exact"
         )
-        white = replace(ctx, real=ctx.real.whitened(self._experts.zca))
-        self._images = first_images(params.init, task.ipc, white).flatten(0, 1)
-        labels = torch.arange(task.spec.num_classes, device=ctx.device)
-        self._labels = labels.repeat_interleave(task.ipc)
-        self._step_size = torch.tensor(params.step_size, device=ctx.device)
-        self._velocities = [torch.zeros_like(t) for t in (self._images, self._step_size)]
+        super().setup()
+        self.step_size = torch.tensor(params.step_size, device=ctx.device)
+        self.step_size_velocity = torch.zeros_like(self.step_size)
 
-    def steps(self) -> int:
-        """The parameter ``iterations``."""
-        iterations: int = self._params.iterations
-        return iterations
+    def first_images(self, ctx: Context) -> Tensor:
+        """Draw the first images, whitened if the experts' images are."""
+        return super().first_images(replace(ctx, real=ctx.real.whitened(self.experts.zca)))
 
-    def step(self, i: int) -> Mapping[str, Tensor]:  # noqa: ARG002
+    def step(self, i: int) -> Scalars:  # noqa: ARG002
         """Train one student; ``step_size`` is the learning rate that it was trained with."""
-        ctx, params = self._ctx, self._params
+        ctx, params = self.ctx, self.params
         expert = ctx.draw_int(params.experts, "expert")
         epoch = ctx.draw_int(params.max_start_epoch, "start")
         start, target = (
-            self._network.flatten(self._experts.weights(expert, at))
+            self.network.flatten(self.experts.weights(expert, at))
             for at in (epoch, epoch + params.expert_epochs)
         )
-        used = self._step_size.clone()
-        matched = self._loss(self._images, self._labels, used, self._inner_steps(), start, target)
-        pairs = ((self._images, matched.images, params.lr_img),
-                 (self._step_size, matched.step_size, params.lr_lr))  # fmt: skip
-        for (value, gradient, rate), velocity in zip(pairs, self._velocities, strict=True):
-            velocity.mul_(params.momentum).add_(gradient)
-            value.sub_(velocity, alpha=rate)
+        used, images = self.step_size.clone(), self.images.flatten(0, 1)
+        matched = self.loss(images, self.labels, used, self.inner_steps(), start, target)
+        self.move(matched.images.view_as(self.images))
+        self.step_size_velocity.mul_(params.momentum).add_(matched.step_size)
+        self.step_size.sub_(self.step_size_velocity, alpha=params.lr_lr)
         return {"loss": matched.loss, "step_size": used}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is learned and its velocities."""
-        return {"images": self._images, "step_size": self._step_size,
-                "velocities": self._velocities}  # fmt: skip
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what is learned and its velocities."""
-        self._images.copy_(state["images"])
-        self._step_size.copy_(state["step_size"])
-        for mine, saved in zip(self._velocities, state["velocities"], strict=True):
-            mine.copy_(saved)
 
     def result(self) -> DistilledSet:
         """Return images, learning rate and ZCA statistics.
@@ -211,23 +184,23 @@ class MTT(Method):
         Raises:
             BenchError: if the learned learning rate is not positive: nothing can be trained so.
         """
-        rate = float(self._step_size)
+        rate = float(self.step_size)
         if rate <= 0:
             raise BenchError(
                 f"the student's learning rate became {rate:g}: a smaller lr_lr than "
-                f"{self._params.lr_lr:g} is needed (--set mtt.lr_lr=...)"
+                f"{self.params.lr_lr:g} is needed (--set mtt.lr_lr=...)"
             )
-        images, labels, zca = self._images.clone(), self._labels, self._experts.zca
-        return ImageSet(self._spec, images, labels, {}, learning_rate=rate, zca=zca)
+        images, labels, zca = self.images.flatten(0, 1).clone(), self.labels, self.experts.zca
+        return ImageSet(self.spec, images, labels, {}, learning_rate=rate, zca=zca)
 
-    def _inner_steps(self) -> list[InnerStep]:
+    def inner_steps(self) -> list[InnerStep]:
         """Draw a student's batches, pass after pass over the distilled set, and augmentations."""
-        order, noise = map(self._ctx.generator, ("order", "augmentation"))
-        count, batches = len(self._labels), list[Tensor]()
-        while len(batches) < self._params.syn_steps:
+        order, noise = map(self.ctx.generator, ("order", "augmentation"))
+        count, batches = len(self.labels), list[Tensor]()
+        while len(batches) < self.params.syn_steps:
             shuffled = torch.randperm(count, generator=order, device=order.device)
-            batches += torch.split(shuffled, self._params.batch_syn or count)
+            batches += torch.split(shuffled, self.params.batch_syn or count)
         return [
-            InnerStep(batch, self._dsa.draw(len(batch), self._spec.shape, noise))
-            for batch in batches[: self._params.syn_steps]
+            InnerStep(batch, self.dsa.draw(len(batch), self.spec.shape, noise))
+            for batch in batches[: self.params.syn_steps]
         ]

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.plugin import Context
+from bench.plugin import Context, passes
 from methods.batch_gradient import batch_gradient
-from methods.compute import autocast
 
 # Real images per class that batch normalisation sees, in the released code of DC.
 _NORM_BATCH = 16
@@ -30,7 +29,7 @@ def fix_batch_norm(network: nn.Module, ctx: Context) -> None:
     if layers:
         generator, classes = ctx.generator("norms"), range(ctx.real.spec.num_classes)
         picks = [ctx.real.sample_class(c, _NORM_BATCH, generator) for c in classes]
-        with torch.no_grad(), autocast(ctx):
+        with torch.no_grad(), passes.autocast(ctx):
             network(ctx.real.gather(torch.cat(picks)))
     for layer in layers:
         layer.eval()
@@ -52,7 +51,7 @@ def descend(
         images: float32 ``(N, C, H, W)``, normalised.
         labels: int64 ``(N,)``.
         lr: learning rate.
-        slice_size: of :func:`methods.compute.slice_size`.
+        slice_size: of :func:`bench.distillation.passes.slice_size`.
         ctx: whose device and precision to use.
     """
     _, gradient = batch_gradient(network, images, labels, size=slice_size, ctx=ctx)

@@ -15,9 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context
+from bench.plugin import Context, passes
 from methods.batch_gradient import batch_gradient
-from methods.compute import slice_size
 from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 _BATCH = 256
@@ -72,7 +71,7 @@ def train_on_real(
     network = ctx.network(arch).train()
     weights = list(network.parameters())
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
-    size = slice_size(arch, ctx)
+    size = passes.slice_size(arch, ctx)
     count = len(ctx.real) if pool is None else len(pool)
     done = ctx.work.resume(lambda kept: _take_over(kept, network, optimizer, observer))
 

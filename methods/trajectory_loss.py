@@ -38,8 +38,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.plugin import DSA, Context, Draw, FunctionalNetwork
-from methods.compute import autocast, even_slices, parallel_sum
+from bench.plugin import DSA, Context, Draw, FunctionalNetwork, passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +137,11 @@ class TrajectoryLoss:
         """Return the gradient of the mean loss, ``(P,)``."""
 
         def part(rows: slice) -> list[Tensor]:
-            with autocast(self._ctx):
+            with passes.autocast(self._ctx):
                 found = self._part(weights, images[rows], labels[rows], create_graph=False)
             return [found * (len(labels[rows]) / len(labels))]
 
-        return parallel_sum(part, even_slices(len(labels), self._slice), self._ctx)[0]
+        return passes.parallel_sum(part, passes.even_slices(len(labels), self._slice), self._ctx)[0]
 
     def _pull(
         self, weights: Tensor, images: Tensor, labels: Tensor, adjoint: Tensor
@@ -156,15 +155,15 @@ class TrajectoryLoss:
 
         def part(rows: slice) -> list[Tensor]:
             at, shown = weights.clone().requires_grad_(), images[rows].detach().requires_grad_()
-            with torch.enable_grad(), autocast(self._ctx):
+            with torch.enable_grad(), passes.autocast(self._ctx):
                 found = self._part(at, shown, labels[rows], create_graph=True)
                 along = found @ adjoint * (len(shown) / len(labels))
             wanted = (shown, at) if self._exact else (shown,)
             pulled[rows], *curved = torch.autograd.grad(along, wanted)
             return [along.detach(), *curved]
 
-        slices = even_slices(len(labels), self._slice)
-        along, *curved = parallel_sum(part, slices, self._ctx)
+        slices = passes.even_slices(len(labels), self._slice)
+        along, *curved = passes.parallel_sum(part, slices, self._ctx)
         return along, pulled, curved[0] if curved else None
 
     def _part(

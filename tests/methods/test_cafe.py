@@ -99,7 +99,7 @@ def test_a_round_follows_the_gradient_computed_in_float64(arch: str, dsa: str) -
     method = start(tiny_context(), arch=arch, dsa=dsa, max_rounds=1, init="real")
     before = images_of(method)
     alignment, discrimination, gradient = Reference(
-        tiny_context(), arch, method._dsa, before
+        tiny_context(), arch, method.dsa, before
     ).round()
     shown = method.step(0)
     assert shown["alignment_loss"].item() == pytest.approx(alignment, rel=1e-4)
@@ -113,7 +113,7 @@ def test_a_round_follows_the_gradient_computed_in_float64(arch: str, dsa: str) -
 def test_further_rounds_follow_a_network_trained_on_the_images() -> None:
     """Three rounds with momentum 0.5, two epochs of training after the first and the second."""
     method = start(tiny_context(), max_rounds=3, window=9)
-    reference = Reference(tiny_context(), ARCH, method._dsa, images_of(method))
+    reference = Reference(tiny_context(), ARCH, method.dsa, images_of(method))
     velocity = torch.zeros_like(reference.images)
     for rounds in range(3):
         if rounds:
@@ -134,7 +134,7 @@ def scripted(method: CAFE, monkeypatch: pytest.MonkeyPatch, hits: list[int]) -> 
     """
     left: Iterator[float] = iter([count / 64 for count in hits])
     done: list[str] = []
-    losses, descend = method._round, cafe.descend
+    losses, descend = method.round, cafe.descend
 
     def counted_round(layers: object) -> object:
         done.append("r")
@@ -144,7 +144,7 @@ def scripted(method: CAFE, monkeypatch: pytest.MonkeyPatch, hits: list[int]) -> 
         done.append("e")
         descend(*given, **rest)
 
-    monkeypatch.setattr(method, "_round", counted_round)
+    monkeypatch.setattr(method, "round", counted_round)
     monkeypatch.setattr(cafe, "descend", counted_epoch)
     monkeypatch.setattr(cafe, "query_accuracy", lambda *_: next(left))
     method.step(0)
@@ -184,13 +184,13 @@ def test_the_learning_rate_halves_at_the_released_codes_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     method = start(tiny_context(), iterations=10, momentum=0.0, max_rounds=1)
-    one = torch.ones_like(method._images)
+    one = torch.ones_like(method.images)
 
     class Flat:
         def losses(self, *_: object) -> tuple[Tensor, Tensor, Tensor]:
             return torch.zeros(()), torch.zeros(()), one
 
-    monkeypatch.setattr(method, "_round", lambda _: Flat())
+    monkeypatch.setattr(method, "round", lambda _: Flat())
     moves = []
     for i in range(10):
         before = images_of(method)
@@ -202,7 +202,7 @@ def test_the_learning_rate_halves_at_the_released_codes_steps(
 @pytest.mark.parametrize("size", [1, 5, 7, 100])
 def test_slices_change_nothing(size: int) -> None:
     whole, cut = start(tiny_context()), start(tiny_context())
-    whole._slice, cut._slice = None, size
+    whole.slice_size, cut.slice_size = None, size
     shown = [method.step(0) for method in (whole, cut)]
     torch.testing.assert_close(*shown)
     torch.testing.assert_close(images_of(whole), images_of(cut))

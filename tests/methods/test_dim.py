@@ -81,8 +81,8 @@ def test_steps() -> None:
 def test_it_continues_the_gan_with_its_optimisers() -> None:
     method, _ = started()
     assert same(method.result().tensors(), gan_start().distilled.tensors())
-    assert same(method._pair.byproducts(), gan_start().byproducts)
-    rates = [group["lr"] for group in method._pair._generator_adam.param_groups]
+    assert same(method.pair.byproducts(), gan_start().byproducts)
+    rates = [group["lr"] for group in method.pair._generator_adam.param_groups]
     assert rates == [1e-3]
 
 
@@ -107,15 +107,15 @@ def test_matching_loss_is_added_with_its_weight() -> None:
 def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
     without, strong = started(match_weight=0.0)[0], started(match_weight=100.0)[0]
     for method in (without, strong):
-        method._matcher.renew()
-        real, labels = method._batches.pick(0)
+        method.matcher.renew()
+        real, labels = method.batches.pick(0)
 
         def match(fake: Tensor, method: DiM = method, real: Tensor = real) -> tuple[Tensor, Tensor]:
-            loss, slope = method._matcher.loss(real, fake)
-            return loss, method._params.match_weight * slope
+            loss, slope = method.matcher.loss(real, fake)
+            return loss, method.params.match_weight * slope
 
-        method._pair.generator_step(labels, match)
-    a, b = without._pair, strong._pair
+        method.pair.generator_step(labels, match)
+    a, b = without.pair, strong.pair
     assert same(a.discriminator.state_dict(), b.discriminator.state_dict())
     assert not same(dict(a.generator.named_parameters()), dict(b.generator.named_parameters()))
 
@@ -123,9 +123,9 @@ def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
 def test_the_generator_is_given_the_weighted_loss_and_gradient() -> None:
     method, _ = started(match_weight=0.5)
     fake = torch.zeros(8, 1, 8, 8)
-    method._matcher.loss = lambda real, images: (torch.tensor(3.0), real + 4 * (images + 1))
-    method._pair.generator_step = lambda _, extra: extra(fake)
-    real = copy.deepcopy(method._batches).pick(0)[0]
+    method.matcher.loss = lambda real, images: (torch.tensor(3.0), real + 4 * (images + 1))
+    method.pair.generator_step = lambda _, extra: extra(fake)
+    real = copy.deepcopy(method.batches).pick(0)[0]
     loss, gradient = method.step(0)["generator_loss"]
     assert loss == 1.5
     assert torch.equal(gradient, 0.5 * (real + 4))
@@ -137,7 +137,7 @@ def test_a_network_serves_its_life_or_an_epoch() -> None:
         nets = []
         for i in range(8):
             method.step(i)
-            nets.append(method._matcher._network)
+            nets.append(method.matcher._network)
         assert [i for i in range(8) if i == 0 or nets[i] is not nets[i - 1]] == expected
 
 
@@ -153,7 +153,7 @@ def test_resumed_at_any_step_it_ends_the_same(stop: int) -> None:
     second.load_state_dict(state)
     after.load_state_dict(draws)
     run(second, stop, 8)
-    assert same(straight._pair.tensors(), second._pair.tensors())
+    assert same(straight.pair.state_dict(), second.pair.state_dict())
 
 
 def test_global_generator_is_left_alone() -> None:

@@ -58,7 +58,7 @@ def reference_step(ctx: Context, images: Tensor, arch: str, dsa: object) -> tupl
 def test_first_step_follows_the_gradient_computed_in_float64(arch: str) -> None:
     method, other = start(tiny_context(), arch=arch), tiny_context()
     before = images_of(method)
-    loss, gradient = reference_step(other, before, arch, method._dsa)
+    loss, gradient = reference_step(other, before, arch, method.dsa)
     shown = method.step(0)["loss"]
     assert shown.item() == pytest.approx(loss, rel=1e-4)
     moved = (before - images_of(method)) / SMALL["lr_img"]
@@ -70,12 +70,10 @@ def test_first_step_follows_the_gradient_computed_in_float64(arch: str) -> None:
 def test_momentum_carries_on() -> None:
     """With an equal gradient g twice, SGD with momentum m moves by g, then by (1 + m) g."""
     method = start(tiny_context(), momentum=0.5)
-    gradient = torch.ones_like(method._images)
-    method._match = lambda _, images, *rest: (torch.zeros(()), gradient[: len(images)])
     moves = []
-    for i in range(2):
+    for _ in range(2):
         before = images_of(method)
-        method.step(i)
+        method.descend(lambda _, images: images.flatten(1).sum(1))
         moves.append((before - images_of(method)).mean().item() / SMALL["lr_img"])
     assert moves == pytest.approx([1.0, 1.5], rel=1e-4)
 
@@ -83,23 +81,35 @@ def test_momentum_carries_on() -> None:
 @pytest.mark.parametrize("size", [1, 5, 7, 100])
 def test_slices_change_nothing(size: int) -> None:
     whole, cut = start(tiny_context()), start(tiny_context())
-    whole._slice, cut._slice = None, size
+    whole.slice_size, cut.slice_size = None, size
     losses = [method.step(0)["loss"] for method in (whole, cut)]
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(images_of(whole), images_of(cut))
 
 
+def runs_of(method: DM, batch: int) -> list[slice]:
+    """Return the runs of classes that a loss is asked for."""
+    runs: list[slice] = []
+
+    def loss(run: slice, images: Tensor) -> Tensor:
+        runs.append(run)
+        return images.sum()
+
+    method.descend(loss, batch=batch)
+    return runs
+
+
 @pytest.mark.parametrize(("per_class", "sizes"), [(1, [3]), (32, [2, 1]), (48, [1, 1, 1])])
 def test_groups_of_classes_fill_a_slice(per_class: int, sizes: list[int]) -> None:
-    groups = start(tiny_context())._groups(per_class)
+    groups = runs_of(start(tiny_context()), per_class)
     assert [len(range(3)[group]) for group in groups] == sizes
     assert [c for group in groups for c in range(3)[group]] == [0, 1, 2]
 
 
 def test_batch_norm_is_never_cut() -> None:
     method = start(tiny_context(), arch=BATCH_NORM)
-    assert method._slice is None
-    assert method._groups(50) == [slice(0, 3)]
+    assert method.slice_size is None
+    assert runs_of(method, 50) == [slice(0, 3)]
 
 
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])

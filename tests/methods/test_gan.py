@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from bench.distillation.context import Context
+from bench.distillation.passes import _SLICE
 from bench.distilled.generator_set import GeneratorSet
 from bench.support.seeds import make_generator
-from methods.compute import _SLICE
 from methods.gan import ConditionalGAN, latent_size
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
@@ -52,7 +52,7 @@ def test_more_classes_lengthen_the_latent_vector(classes: int, entries: int) -> 
 
 def test_every_epoch_shows_other_images_in_another_order() -> None:
     method, ctx = started()
-    picks = [method._batches.pick(i) for i in range(8)]
+    picks = [method.batches.pick(i) for i in range(8)]
     orders = [torch.cat([p[0] for p in picks[k : k + 4]]).flatten(1) for k in (0, 4)]
     for order in orders:
         assert len(order.unique(dim=0)) == 32
@@ -66,7 +66,7 @@ def test_every_epoch_shows_other_images_in_another_order() -> None:
 def test_generator_step_is_adam_on_the_generator_loss() -> None:
     """The first step of Adam with beta1 = 0 is -lr times the gradient's sign."""
     method, ctx = started(lr=1e-3)
-    pair = method._pair
+    pair = method.pair
     generator, discriminator = copy.deepcopy((pair.generator, pair.discriminator))
     labels = torch.tensor([0, 1, 2, 2, 1])
     noise = copy.deepcopy(ctx.generator("noise").get_state())
@@ -90,10 +90,10 @@ def test_generator_step_is_adam_on_the_generator_loss() -> None:
 
 def test_discriminator_step_leaves_the_generators_weights() -> None:
     method, _ = started()
-    pair = method._pair
+    pair = method.pair
     before = copy.deepcopy(list(pair.generator.parameters()))
     critic = copy.deepcopy(list(pair.discriminator.body.parameters()))
-    loss = pair.discriminator_step(*method._batches.pick(0))
+    loss = pair.discriminator_step(*method.batches.pick(0))
     assert loss.isfinite()
     assert all(map(torch.equal, before, pair.generator.parameters()))
     assert not any(map(torch.equal, critic, pair.discriminator.body.parameters()))
@@ -104,11 +104,11 @@ def test_slices_change_the_steps_by_rounding_only(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def two_steps() -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        pair = (method := started(penalty_batch=5)[0])._pair
-        real, labels = method._batches.pick(0)
+        pair = (method := started(penalty_batch=5)[0]).pair
+        real, labels = method.batches.pick(0)
         losses = [pair.generator_step(labels), pair.discriminator_step(real, labels)]
         found = [pair.discriminator_step(real, labels), *losses]
-        return found, list(pair.tensors().values())
+        return found, list(pair.state_dict().values())
 
     whole = two_steps()
     monkeypatch.setitem(_SLICE, "cpu", 2 * size)
@@ -124,8 +124,8 @@ def test_penalty_may_be_measured_on_fewer_images() -> None:
     losses = {}
     for few in (None, 8, 2):
         method, _ = started(penalty_batch=few)
-        real, labels = method._batches.pick(0)
-        losses[few] = method._pair.discriminator_step(real, labels)
+        real, labels = method.batches.pick(0)
+        losses[few] = method.pair.discriminator_step(real, labels)
     assert torch.equal(losses[None], losses[8])
     assert not torch.equal(losses[None], losses[2])
 
@@ -143,7 +143,7 @@ def test_learning_rate_stays_then_falls(after: float, rates: list[float]) -> Non
     seen = []
     for i in range(8):
         method.step(i)
-        seen += [[g["lr"] for g in o.param_groups] for o in method._pair._optimisers()]
+        seen += [[g["lr"] for g in o.param_groups] for o in method.pair._optimisers()]
     assert seen == [[pytest.approx(0.01 * rate)] for rate in rates for _ in range(2)]
 
 
@@ -159,7 +159,7 @@ def test_resumed_at_any_step_it_ends_the_same(stop: int) -> None:
     second.load_state_dict(state)
     after.load_state_dict(draws)
     run(second, stop, 8)
-    expected, actual = straight._pair.tensors(), second._pair.tensors()
+    expected, actual = straight.pair.state_dict(), second.pair.state_dict()
     assert expected.keys() == actual.keys()
     assert all(torch.equal(expected[k], actual[k]) for k in expected)
 
@@ -189,7 +189,7 @@ def test_result_is_a_copy_that_loads() -> None:
     run(method, 2, 4)
     assert torch.equal(drawn, made.draw(labels, make_generator(2)))
     assert made.storage_bytes == sum(
-        t.numel() * t.element_size() for t in method._pair.generator.state_dict().values()
+        t.numel() * t.element_size() for t in method.pair.generator.state_dict().values()
     )
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation.context import Context
+from bench.distillation.passes import _SLICE
 from bench.support.seeds import make_generator
-from methods.compute import _SLICE
 from methods.gan import ConditionalGAN
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
@@ -54,12 +54,12 @@ def test_the_discriminator_follows_the_whole_loss(
         monkeypatch.setitem(_SLICE, "cpu", slice_size)
     changes = {"penalty_weight": weight, "penalty_batch": few}
     (method, _), (twin, ctx) = started(**changes), started(**changes)
-    real, labels = method._batches.pick(0)
-    given = handed_to(method._pair._discriminator_adam)
-    shown = method._pair.discriminator_step(real, labels)
+    real, labels = method.batches.pick(0)
+    given = handed_to(method.pair._discriminator_adam)
+    shown = method.pair.discriminator_step(real, labels)
 
-    fake, fake_labels = (t.double() if t.is_floating_point() else t for t in twin._pair._draw(8))
-    critic = twin._pair.discriminator.double()
+    fake, fake_labels = (t.double() if t.is_floating_point() else t for t in twin.pair._draw(8))
+    critic = twin.pair.discriminator.double()
     n = few or len(real)
     mix = torch.rand(n, 1, 1, 1, generator=ctx.generator("penalty")).double()
     (true, true_classes), (false, false_classes) = critic(real.double()), critic(fake)
@@ -78,11 +78,11 @@ def test_the_discriminator_follows_the_whole_loss(
 def test_the_generator_follows_its_loss_and_what_is_added() -> None:
     """What is added here is a weighted sum of the images, so its gradient is the weights."""
     (method, _), (twin, ctx) = started(), started()
-    pattern = torch.randn(len(LABELS), *method._spec.shape, generator=make_generator(5))
-    given = handed_to(method._pair._generator_adam)
-    shown = method._pair.generator_step(LABELS, lambda x: ((x * pattern).sum(), pattern))
+    pattern = torch.randn(len(LABELS), *method.spec.shape, generator=make_generator(5))
+    given = handed_to(method.pair._generator_adam)
+    shown = method.pair.generator_step(LABELS, lambda x: ((x * pattern).sum(), pattern))
 
-    generator, critic = copy.deepcopy((twin._pair.generator, twin._pair.discriminator))
+    generator, critic = copy.deepcopy((twin.pair.generator, twin.pair.discriminator))
     latent = generator.latent(LABELS, ctx.generator("noise")).double()
     fake = generator.double()(latent)
     source, classes = critic.double()(fake)
@@ -93,7 +93,7 @@ def test_the_generator_follows_its_loss_and_what_is_added() -> None:
 
 
 def test_both_step_with_the_released_codes_adam() -> None:
-    pair = started(lr=3e-4)[0]._pair
+    pair = started(lr=3e-4)[0].pair
     for optimiser in pair._optimisers():
         (group,) = optimiser.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.0, 0.9), 0)

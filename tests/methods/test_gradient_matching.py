@@ -121,7 +121,7 @@ def test_first_step_follows_the_gradient_computed_in_float64(
 ) -> None:
     method, other = start(tiny_context(), cls, arch=arch), tiny_context()
     before = images_of(method)
-    loss, gradient = reference_step(other, before, arch, method._dsa)
+    loss, gradient = reference_step(other, before, arch, method.dsa)
     shown = method.step(0)["loss"]
     assert shown.item() == pytest.approx(loss, rel=1e-4)
     moved = (before - images_of(method)).double() / 0.1
@@ -140,8 +140,8 @@ def test_networks_train_by_plain_sgd_on_the_distilled_images(arch: str) -> None:
         with torch.no_grad():
             for weight, gradient in zip(net.parameters(), gradients, strict=True):
                 weight -= 0.01 * gradient
-    assert method._network is not None
-    for name, value in method._network.state_dict().items():
+    assert method.network.exists
+    for name, value in method.network.get().state_dict().items():
         torch.testing.assert_close(value.double(), net.state_dict()[name].double())
 
 
@@ -149,8 +149,8 @@ def test_batches_of_training_cover_the_images() -> None:
     """Each epoch's batches are a shuffle of all distilled images, each augmented by itself."""
     method = start(tiny_context(), ipc=3, batch_train=4, inner=1)
     seen = []
-    method._dsa = lambda images, generator: seen.append(images) or images
-    method._train(method._ctx.network(ARCH))
+    method.dsa = lambda images, generator: seen.append(images) or images
+    method.train(method.ctx.network(ARCH))
     assert [len(images) for images in seen] == [4, 4, 1]
     shown, stored = torch.cat(seen).flatten(1), images_of(method).flatten(1)
     assert not torch.equal(shown, stored)
@@ -163,26 +163,24 @@ def test_a_network_serves_its_steps_and_does_not_train_after_the_last(
     method = start(tiny_context(), outer=3)
     nets: list[nn.Module] = []
     trained: list[int] = []
-    match = method._match
-    monkeypatch.setattr(method, "_match", lambda net: nets.append(net) or match(net))
-    monkeypatch.setattr(method, "_train", lambda net: trained.append(len(nets) - 1))
+    match = method.match
+    monkeypatch.setattr(method, "match", lambda net: nets.append(net) or match(net))
+    monkeypatch.setattr(method, "train", lambda net: trained.append(len(nets) - 1))
     for i in range(method.steps()):
         method.step(i)
     assert len(nets) == 6
     assert [i for i in range(1, 6) if nets[i] is not nets[i - 1]] == [3]
     assert trained == [0, 1, 3, 4]
-    assert method.state_dict()["network"] is None
+    assert not method.network.exists
 
 
-def test_momentum_carries_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_momentum_carries_on() -> None:
     """With an equal gradient g twice, SGD with momentum m moves by g, then by (1 + m) g."""
     method = start(tiny_context(), lr_img=0.1, momentum=0.5, inner=0)
-    ones = torch.ones_like(method._images)
-    monkeypatch.setattr(method, "_match", lambda net: (torch.zeros(3), ones))
     moves = []
-    for i in range(2):
+    for _ in range(2):
         before = images_of(method)
-        method.step(i)
+        method.descend(lambda _, images: images.flatten(1).sum(1))
         moves.append((before - images_of(method)).mean().item() / 0.1)
     assert moves == pytest.approx([1.0, 1.5], rel=1e-4)
 
@@ -196,8 +194,8 @@ def test_classes_in_one_pass_as_on_a_gpu_or_alone(
     losses = [alone.step(0)["loss"]]
     monkeypatch.setattr("bench.networks.functional.batches_classes", lambda device: True)
     # The kernels for a CPU know no vmap.
-    monkeypatch.setattr("methods.gradient_matching.autocast", lambda ctx: nullcontext())
-    together._groups = [slice(0, 2), slice(2, 4)]
+    monkeypatch.setattr("bench.distillation.passes.autocast", lambda ctx: nullcontext())
+    together.slice_size = 2 * together.batch
     losses.append(together.step(0)["loss"])
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(images_of(alone), images_of(together), rtol=1e-4, atol=1e-4)

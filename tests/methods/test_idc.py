@@ -54,7 +54,7 @@ def reference_step(
 
     In float64, written class by class from the paper; the parts are cut and enlarged by hand.
     """
-    real, dsa = ctx.real, method._matching
+    real, dsa = ctx.real, method.matching
     network = ctx.network(arch).train().double()
     classes = range(real.spec.num_classes)
     draws = [dsa.draw(1, real.spec.shape, ctx.generator("augmentation"), shared=True)
@@ -107,17 +107,17 @@ def test_a_network_without_convolutions_is_matched_by_its_matrices() -> None:
 
 def test_at_most_so_many_decoded_images_take_part_drawn_anew() -> None:
     method = start(tiny_context(), ipc=3, batch_decoded=5)
-    draws = [method._choose() for _ in range(3)]
+    draws = [method.choose() for _ in range(3)]
     assert all(len(set(draw.tolist())) == 5 for draw in draws)
     assert all(0 <= int(draw.min()) <= int(draw.max()) < 12 for draw in draws)
     assert len({tuple(draw.tolist()) for draw in draws}) > 1
-    assert sorted(start(tiny_context(), ipc=3)._choose().tolist()) == list(range(12))
+    assert sorted(start(tiny_context(), ipc=3).choose().tolist()) == list(range(12))
 
 
 @pytest.mark.parametrize("size", [1, 5, 100])
 def test_slices_change_nothing(size: int) -> None:
     whole, cut = start(tiny_context()), start(tiny_context())
-    whole._slice, cut._slice = None, size
+    whole.slice_size, cut.slice_size = None, size
     for i in range(3):
         losses = [method.step(i)["loss"] for method in (whole, cut)]
         torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-6)
@@ -129,7 +129,7 @@ def test_a_network_serves_its_steps_and_trains_between_them() -> None:
     seen = []
     for i in range(4):
         method.step(i)
-        seen.append(None if method._network is None else method._network)
+        seen.append(method.network.get() if method.network.exists else None)
     assert seen[0] is seen[1]
     assert seen[0] is not None
     assert seen[2] is None
@@ -138,8 +138,8 @@ def test_a_network_serves_its_steps_and_trains_between_them() -> None:
     for i in range(2):
         other.step(i)
     assert seen[0] is not None
-    assert other._network is not None
-    trained, idle = seen[0].weights, other._network.weights
+    assert other.network.exists
+    trained, idle = seen[0].weights, other.network.get().weights
     assert not any(torch.equal(trained[name], idle[name]) for name in trained if "weight" in name)
 
 
@@ -148,13 +148,13 @@ def test_pixels_are_clamped_before_a_network_and_not_after() -> None:
     method.step(0)
     assert not bool(((stored(method) >= 0) & (stored(method) <= 1)).all())
     still = start(tiny_context(), inner=2, lr_img=0.0)
-    wild = 3 * torch.randn(still._grids.pixels.shape, generator=make_generator(1))
-    still._grids.pixels.copy_(wild)
+    wild = 3 * torch.randn(still.grids.pixels.shape, generator=make_generator(1))
+    still.grids.pixels.copy_(wild)
     still.step(0)
-    assert torch.equal(still._grids.pixels, wild.clamp(0, 1))
-    still._grids.pixels.copy_(wild)
+    assert torch.equal(still.grids.pixels, wild.clamp(0, 1))
+    still.grids.pixels.copy_(wild)
     still.step(1)
-    assert torch.equal(still._grids.pixels, wild)
+    assert torch.equal(still.grids.pixels, wild)
 
 
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM, "mlp(width=8)"])
@@ -191,11 +191,11 @@ def test_the_result_stores_ipc_grids_and_shows_four_times_as_many() -> None:
     made = method.result()
     assert isinstance(made, FactoredSet)
     assert made.storage_bytes == 9 * 64 * 4
-    source = made.source("stored", 3, method._ctx.generator("unused"))
-    assert source.images_per_epoch == 9 * IDC.shown_per_stored(method._params) == 36
+    source = made.source("stored", 3, method.ctx.generator("unused"))
+    assert source.images_per_epoch == 9 * IDC.shown_per_stored(method.params) == 36
     one = start(tiny_context(), factor=1)
-    assert torch.equal(one._decode(one._grids.pixels[0], torch.arange(2)),
-                       normalised(one._grids.pixels[0]))  # fmt: skip
+    assert torch.equal(one.decode(one.grids.pixels[0], torch.arange(2)),
+                       normalised(one.grids.pixels[0]))  # fmt: skip
 
 
 def test_bf16_stays_near_fp32() -> None:
@@ -215,14 +215,14 @@ def seen_in_training(**params: object) -> tuple[list[Tensor], list[Tensor], list
     """Return the images and targets of a round of training, and the images as they are stored."""
     ctx, images, targets = tiny_context(), list[Tensor](), list[Tensor]()
     method = start(ctx, **params)
-    network = method._new_network("network")
+    network = method.new_network("network")
 
     def descend(batch: Tensor, wanted: Tensor, _: Context) -> None:
         images.append(batch)
         targets.append(wanted)
 
     network.descend = descend  # type: ignore[method-assign]
-    method._train(network)
+    method.train(network)
     order = torch.randperm(36, generator=tiny_context().generator("order"))
     sizes = [len(batch) for batch in images]
     return images, targets, [ctx.real.gather(pick) for pick in order[: sum(sizes)].split(sizes)]
@@ -257,6 +257,6 @@ def test_a_network_trains_on_augmented_and_mixed_images() -> None:
 )
 def test_cutmix_takes_the_place_of_cutout(cutmix: float, operations: tuple[str, ...]) -> None:
     method = start(tiny_context(), cutmix=cutmix)
-    assert method._training.operations == operations
-    assert method._matching.operations == ("color", "crop", "cutout")
-    assert method._matching.mode == method._training.mode == "all"
+    assert method.training.operations == operations
+    assert method.matching.operations == ("color", "crop", "cutout")
+    assert method.matching.mode == method.training.mode == "all"

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation.context import Context
+from bench.distillation.passes import _SLICE
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
-from methods.compute import _SLICE
 from methods.logit_matching import LogitMatcher, logit_distance
 
 NETS = ("convnet1(width=4)", "convnet2(width=4,norm=batch)")

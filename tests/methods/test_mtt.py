@@ -52,13 +52,13 @@ def first_draws(ctx: Context, method: MTT) -> tuple[Tensor, Tensor, list[InnerSt
     """Draw, as the first step does, an expert's stretch and three batches of 4 of the 6 images."""
     expert, epoch = ctx.draw_int(2, "expert"), ctx.draw_int(2, "start")
     ends = [
-        method._network.flatten(method._experts.weights(expert, at)).double()
+        method.network.flatten(method.experts.weights(expert, at)).double()
         for at in (epoch, epoch + 1)
     ]
     order, noise = ctx.generator("order"), ctx.generator("augmentation")
     passes = [torch.randperm(6, generator=order) for _ in range(2)]
     batches = [passes[0][:4], passes[0][4:], passes[1][:4]]
-    steps = [InnerStep(b, method._dsa.draw(len(b), (1, 8, 8), noise)) for b in batches]
+    steps = [InnerStep(b, method.dsa.draw(len(b), (1, 8, 8), noise)) for b in batches]
     return ends[0], ends[1], steps
 
 
@@ -73,7 +73,7 @@ def test_first_step_follows_the_gradient_computed_in_float64(
     before = made_by(method)
     begins, ends, steps = first_draws(other, method)
     expected = unrolled(
-        other.network(arch).train().double(), method._dsa, before.images.double(), before.labels,
+        other.network(arch).train().double(), method.dsa, before.images.double(), before.labels,
         torch.tensor(before.learning_rate).double(), steps, begins, ends,
         exact=gradient == "exact",
     )  # fmt: skip
@@ -93,11 +93,11 @@ def test_first_step_follows_the_gradient_computed_in_float64(
 def test_momentum_carries_on(cache: SharedFolder) -> None:
     """With an equal gradient g twice, SGD with momentum m moves by g, then by (1 + m) g."""
     method = start(tiny_context(cache=cache), momentum=0.5, lr_lr=1e-3)
-    matched = method._loss(
-        method._images, method._labels, method._step_size, method._inner_steps(),
+    matched = method.loss(
+        method.images.flatten(0, 1), method.labels, method.step_size, method.inner_steps(),
         torch.zeros_like(flat(method)), flat(method),
     )  # fmt: skip
-    method._loss = lambda *_: matched
+    method.loss = lambda *_: matched
     values = [(made_by(method).images, made_by(method).learning_rate)]
     for i in range(2):
         method.step(i)
@@ -110,7 +110,7 @@ def test_momentum_carries_on(cache: SharedFolder) -> None:
 
 
 def flat(method: MTT) -> Tensor:
-    return method._network.flatten(method._experts.weights(0, 0))
+    return method.network.flatten(method.experts.weights(0, 0))
 
 
 def test_matching_lowers_the_loss(cache: SharedFolder) -> None:
@@ -158,7 +158,7 @@ def test_whitening_reaches_images_experts_and_the_result(cache: SharedFolder) ->
 
 def test_a_learning_rate_that_is_lost_is_said(cache: SharedFolder) -> None:
     method = start(tiny_context(cache=cache))
-    method._step_size.fill_(-0.25)
+    method.step_size.fill_(-0.25)
     with pytest.raises(BenchError, match=r"learning rate became -0.25: a smaller lr_lr than 1e-06"):
         method.result()
 

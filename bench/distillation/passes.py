@@ -1,4 +1,8 @@
-"""How a batch is computed: in slices on a CPU, one thread each; in larger ones elsewhere."""
+"""How a batch passes through a network: slices, threads, precision and kernels.
+
+On a CPU a batch is cut into small slices that are computed by one thread each, elsewhere into
+larger ones.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, computing, is_per_sample
+from bench.distillation.context import Context
+from bench.networks.architecture import is_per_sample
+from bench.networks.cpu_kernels import computing
+from bench.networks.cpu_kernels import image_gradient as image_gradient
 
 T = TypeVar("T")
 R = TypeVar("R")

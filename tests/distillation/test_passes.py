@@ -8,7 +8,7 @@ from builders import tiny_context
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods.compute import autocast, even_slices, parallel, parallel_sum, slice_size
+from bench.distillation.passes import autocast, even_slices, parallel, parallel_sum, slice_size
 
 
 @pytest.fixture
