@@ -95,6 +95,7 @@ def results(net: nn.Module, images: Tensor, precision: str) -> list[Tensor]:
 
 def distance(one: Tensor, other: Tensor) -> float:
     """Return the norm of a difference, relative to the norm of ``other`` where that is not tiny."""
+    # A norm below 1e-4 is that of gradients that are zero but for rounding.
     return float((one - other).float().norm() / other.float().norm().clamp_min(1e-4))
 
 
