@@ -25,11 +25,11 @@ from bench.datasets.real_set import RealSet
 from bench.distillation.method import Method
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
-from bench.evaluation.engine import TrainedNets, evaluate
+from bench.evaluation.engine import TrainedNets, train_and_test
 from bench.evaluation.gradients import WholeGradient
-from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.stacked import StackedTraining
-from bench.evaluation.training import Recipe, Training, initial_network
+from bench.evaluation.protocols import get_protocol
+from bench.evaluation.stacked import StackedNets
+from bench.evaluation.training import Networks, OneNetwork, Recipe, Training
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.state_file import load_state, save_state
 from bench.registry.registry import METHODS
@@ -97,16 +97,16 @@ def try_method(name: str, device: torch.device) -> dict[str, Any]:
 def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
     """Return how far networks trained on the GPU are from those trained on the CPU."""
     protocol = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=25)
-    recipe = Recipe(protocol, _HERE.spec, protocol.lr, protocol.epochs)
+    recipe = Recipe.of(_HERE.spec, arch, protocol)
     cpu = torch.device("cpu")
-    expected = [_trained(arch, recipe, [seed], cpu, stacked=False) for seed in _SEEDS]
+    expected = [_trained(recipe, [seed], cpu, stacked=False) for seed in _SEEDS]
     with simulated_gpu() as gpu:
         _placed(device)
-        turn = [_trained(arch, recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
-        stacked = _trained(arch, recipe, _SEEDS, device, stacked=True, gpu=gpu)
-        judged = _judged(arch, protocol, device)
-        continued = [_continued_judging(arch, protocol, device, stacked=s) for s in (False, True)]
-    there = evaluate(_source(cpu), _HERE.spec, arch, protocol, _SEEDS, _HERE, device=cpu)
+        turn = [_trained(recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
+        stacked = _trained(recipe, _SEEDS, device, stacked=True, gpu=gpu)
+        judged = _judged(recipe, device)
+        continued = [_continued_judging(recipe, device, stacked=s) for s in (False, True)]
+    there = train_and_test(_source(cpu), recipe, _SEEDS, _HERE)
     return {
         "off": max(abs(a - b) for (a,), (b,) in zip(expected, turn, strict=True)),
         "stacked_off": max(abs(a - b) for (a,), b in zip(expected, stacked, strict=True)),
@@ -117,37 +117,31 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _judged(arch: str, protocol: Protocol, device: torch.device, **more: Any) -> TrainedNets:
-    real = conformance.small_real_set()
-    source = _source(device)
-    return evaluate(source, real.spec, arch, protocol, _SEEDS, real, device=device, **more)
+def _judged(recipe: Recipe, device: torch.device, **more: Any) -> TrainedNets:
+    return train_and_test(_source(device), recipe, _SEEDS, conformance.small_real_set(), **more)
 
 
-def _continued_judging(
-    arch: str, protocol: Protocol, device: torch.device, *, stacked: bool
-) -> TrainedNets:
+def _continued_judging(recipe: Recipe, device: torch.device, *, stacked: bool) -> TrainedNets:
     """Judge with an end in the middle, and go on from its checkpoint."""
     rule = patch.object(engine, "stacking_pays", lambda *_: stacked)
     with rule, tempfile.TemporaryDirectory() as folder:
         arguments = (Path(folder) / "checkpoint.safetensors", "a cell", 3600.0, print)
         with suppress(Interrupted):
-            _judged(arch, protocol, device, keeper=Checkpoint(*arguments), stop=StopAfter(5))
+            _judged(recipe, device, keeper=Checkpoint(*arguments), stop=StopAfter(5))
             raise AssertionError("it did not end in the middle")
-        return _judged(arch, protocol, device, keeper=Checkpoint(*arguments))
+        return _judged(recipe, device, keeper=Checkpoint(*arguments))
 
 
 def _trained(
-    arch: str, recipe: Recipe, seeds: list[int], device: torch.device, *,
-    stacked: bool, gpu: SimulatedGpu | None = None,
+    recipe: Recipe, seeds: list[int], device: torch.device, *, stacked: bool,
+    gpu: SimulatedGpu | None = None,
 ) -> list[float]:  # fmt: skip
     """Return the last losses."""
-    nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
-    training: StackedTraining | Training
+    nets = [recipe.initial_network(seed, device) for seed in seeds]
+    together: Networks = OneNetwork(nets[0], WholeGradient(nets[0], "fp32"))
     if stacked:
-        training = StackedTraining(nets, _source(device), recipe, seeds)
-    else:
-        gradient = WholeGradient(nets[0], "fp32")
-        training = Training(nets[0], gradient, _source(device), recipe, seeds[0])
+        together = StackedNets(nets)
+    training = Training(together, _source(device), recipe, seeds)
     if gpu is not None:
         gpu.reads.clear()
         gpu.copies.clear()

@@ -10,8 +10,9 @@ from torch import Tensor
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.training import Recipe
 from bench.networks.architecture import build_network
 from bench.networks.cpu_kernels import computing, image_gradient, without_kernels
 from bench.networks.functional import FunctionalNetwork
@@ -71,10 +72,8 @@ def _results(arch: str, spec: DatasetSpec, precision: str, count: int) -> tuple[
     pixels = torch.randint(0, 256, (count, *spec.shape), generator=draws, dtype=torch.uint8)
     real = RealSet(spec, pixels, torch.arange(count) % spec.num_classes, "0" * 64)
     images, labels = real.gather(torch.arange(count)), real.labels
-    trained = evaluate(
-        FixedSource(images, labels, 0), spec, arch, _PROTOCOL, (1,), real,
-        device=_CPU, precision=precision,
-    )  # fmt: skip
+    recipe = Recipe.of(spec, arch, _PROTOCOL, precision=precision)
+    trained = train_and_test(FixedSource(images, labels, 0), recipe, (1,), real)
     with global_seed(1):
         network = FunctionalNetwork(build_network(arch, spec).train())
     images.requires_grad_()

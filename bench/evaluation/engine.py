@@ -4,7 +4,7 @@ On a CPU, networks train side by side on one thread each, and per-sample network
 batch (:mod:`bench.evaluation.gradients`). On CUDA they train as one where they can
 (:mod:`bench.evaluation.stacked`), else, and on other devices, one after the other in whole batches.
 A network's numbers depend on its own seed only: not on the other networks (but for rounding, where
-they train as one), the number of cores, how busy they are, or who watches.
+they train as one), the number of cores, how busy they are, or what observes the training.
 """
 
 from __future__ import annotations
@@ -12,23 +12,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 
 from bench.datasets.real_set import RealSet
-from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import TrainingSource
 from bench.evaluation.accuracy import accuracy
 from bench.evaluation.cores import Crew, crew
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
-from bench.evaluation.outcome import NetOutcome
-from bench.evaluation.protocols import PRECISIONS, Protocol
 from bench.evaluation.snapshots import Snapshots
-from bench.evaluation.stacked import StackedTraining, stacking_pays
-from bench.evaluation.training import Recipe, Training, initial_network
+from bench.evaluation.stacked import StackedNets, stacking_pays
+from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.networks.architecture import is_per_sample
 from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
@@ -36,10 +34,44 @@ from bench.support.failure_reasons import fitting
 from bench.support.glibc_memory import keep_freed_memory
 from bench.support.stopping import Interrupted, Stop
 
+# The name under which the state of networks that train as one is saved.
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class NetOutcome:
+    """The result of one network that was trained and tested.
+
+    Attributes:
+        accuracy: on the test set, in percent.
+        final_loss: of its last step; not finite if it diverged.
+        train_seconds: wall time of its training.
+        test_seconds: wall time of its test.
+    """
+
+    accuracy: float
+    final_loss: float
+    train_seconds: float
+    test_seconds: float
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the outcome that a checkpoint holds.
+
+        Raises:
+            TypeError: it has other fields, or other types.
+            ValueError: no network can have that outcome.
+        """
+        outcome = cls(**{name: float(value) for name, value in state.items()})
+        seconds = (outcome.train_seconds, outcome.test_seconds)
+        if not 0 <= outcome.accuracy <= 100 or not all(0 <= s < math.inf for s in seconds):
+            raise ValueError(f"no network can have the outcome {state!r:.200}")
+        return outcome
+
 
 @dataclass(frozen=True)
 class TrainedNets:
-    """What an evaluation found and what it took; one entry per network where plural.
+    """The results of an evaluation and what it took; one entry per network where plural.
 
     Attributes:
         accuracies: percent of the test set, after the last step.
@@ -58,51 +90,38 @@ class TrainedNets:
     test_seconds: float
 
 
-def evaluate(
+def train_and_test(
     source: TrainingSource,
-    spec: DatasetSpec,
-    arch: str,
-    protocol: Protocol,
+    recipe: Recipe,
     seeds: Sequence[int],
     test: RealSet,
     *,
-    device: torch.device,
-    precision: str = "fp32",
-    learning_rate: float | None = None,
-    epochs: int | None = None,
-    on_epoch: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[int, int], None] = lambda _done, _total: None,
     keeper: StateKeeper | None = None,
     stop: Stop | None = None,
 ) -> TrainedNets:
     """Train one network per seed on ``source`` and test it.
 
     Args:
-        source: gives the images of each epoch, on ``device``.
-        spec: the dataset.
-        arch: an architecture as users write it.
-        protocol: how to train.
+        source: gives the images of each epoch, on the test set's device.
+        recipe: what to train and how.
         seeds: one per network.
-        test: the real test set, on ``device``.
-        device: where to compute.
-        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
-        learning_rate: in place of the protocol's (learned with the distilled set).
-        epochs: in place of the protocol's (asked for by the distilled set).
+        test: the real test set, on the device to compute on.
         on_epoch: called in the calling thread with epochs done and to do, over all networks.
-        keeper: keeps the state now and then, and gives the one to continue from.
+        keeper: saves the state now and then, and holds the one to resume from.
         stop: asked after every step.
 
     Raises:
-        BenchError: for an unknown precision, no seeds, or epochs below 1.
-        Interrupted: ``stop`` said so; the state is with the keeper.
+        BenchError: if there are no seeds.
+        UnfitStateError: the networks refuse the saved state.
+        Interrupted: ``stop`` asked for it; the keeper has the state.
     """
-    rate = protocol.lr if learning_rate is None else learning_rate
-    recipe = Recipe(protocol, spec, rate, protocol.epochs if epochs is None else epochs)
-    _check(precision, seeds, recipe.epochs)
-    snapshots = Snapshots(keeper, stop or Stop(), device)
-    job = _Job(source, arch, recipe, test, device, precision, seeds, on_epoch, snapshots)
+    if not seeds:
+        raise BenchError("an evaluation needs at least 1 network, 0 were asked for")
+    snapshots = Snapshots(keeper, stop or Stop(), test.device)
     started = time.perf_counter()
     try:
-        nets = job.run()
+        nets = _Job(source, recipe, seeds, test, snapshots, on_epoch).run()
     except (Interrupted, KeyboardInterrupt):
         snapshots.write()
         raise
@@ -113,55 +132,35 @@ def evaluate(
     return TrainedNets(
         accuracies=tuple(net.accuracy for net in nets),
         final_losses=tuple(net.final_loss for net in nets),
-        training_steps=recipe.epochs * math.ceil(per_epoch / protocol.batch_size),
+        training_steps=recipe.epochs * math.ceil(per_epoch / recipe.protocol.batch_size),
         images_seen=recipe.epochs * per_epoch,
         train_seconds=wall * share,
         test_seconds=wall * (1 - share),
     )
 
 
-def _check(precision: str, seeds: Sequence[int], epochs: int) -> None:
-    if precision not in PRECISIONS:
-        raise BenchError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
-    if not seeds:
-        raise BenchError("an evaluation needs at least 1 network, 0 were asked for")
-    if epochs < 1:
-        raise BenchError(f"an evaluation needs at least 1 epoch, {epochs} were asked for")
-
-
-# The name under which networks that train as one are kept.
-_ALL = "all"
-
-
+@dataclass
 class _Job:
     """The networks of one evaluation."""
 
-    def __init__(
-        self,
-        source: TrainingSource,
-        arch: str,
-        recipe: Recipe,
-        test: RealSet,
-        device: torch.device,
-        precision: str,
-        seeds: Sequence[int],
-        on_epoch: Callable[[int, int], None] | None,
-        snapshots: Snapshots,
-    ) -> None:
-        self.source, self.recipe, self.test = source, recipe, test
-        self.precision, self.seeds, self.on_epoch = precision, seeds, on_epoch
-        self.device, self.snapshots = device, snapshots
-        self.sliced = device.type == "cpu" and is_per_sample(arch)
-        self.nets = [initial_network(arch, recipe.spec, seed, device) for seed in seeds]
-        self.epochs = [0] * len(seeds)
-        self.reported = 0
+    source: TrainingSource
+    recipe: Recipe
+    seeds: Sequence[int]
+    test: RealSet
+    snapshots: Snapshots
+    on_epoch: Callable[[int, int], None]
+    reported: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.device = self.test.device
+        self.nets = [self.recipe.initial_network(seed, self.device) for seed in self.seeds]
+        self.epochs = [0] * len(self.seeds)
 
     def run(self) -> list[NetOutcome]:
         """Train and test in the arrangement that suits the device."""
         if self.device.type == "cpu":
             return self.on_cores()
-        shape = self.recipe.spec.shape
-        if stacking_pays(self.nets, shape, self.device, self.precision):
+        if stacking_pays(self.nets, self.recipe.spec.shape, self.device, self.recipe.precision):
             return self.stacked()
         return self.in_turn()
 
@@ -178,11 +177,11 @@ class _Job:
 
     def stacked(self) -> list[NetOutcome]:
         """Train as one and test one after the other; in turn if the memory is too small."""
-        kept, started = self.snapshots.begin(_ALL), time.perf_counter()
+        saved, started = self.snapshots.begin(_ALL), time.perf_counter()
         losses: list[float] | None = None
         with suppress(torch.OutOfMemoryError):
-            training = StackedTraining(self.nets, self.source, self.recipe, self.seeds)
-            losses = self._train(_ALL, training, kept, range(len(self.nets)))
+            training = Training(StackedNets(self.nets), self.source, self.recipe, self.seeds)
+            losses = self._train(_ALL, training, saved, range(len(self.nets)))
         if losses is None:
             self.snapshots.forget(_ALL)
             return self.in_turn()
@@ -190,33 +189,35 @@ class _Job:
         return [self._tested(i, loss, seconds, None) for i, loss in enumerate(losses)]
 
     def _one(self, i: int, workers: Crew | None) -> NetOutcome:
-        kept, started = self.snapshots.begin(str(i)), time.perf_counter()
-        if kept is not None and "accuracy" in kept:
+        saved, started = self.snapshots.begin(str(i)), time.perf_counter()
+        if saved is not None and "accuracy" in saved:
             self.epochs[i] = self.recipe.epochs
             with fitting():
-                return NetOutcome.from_state(kept)
-        net = self.nets[i]
-        gradient: Gradient = WholeGradient(net, self.precision)
-        if self.sliced and workers is not None:
-            gradient = SlicedGradient(net, self.precision, workers)
-        training = Training(net, gradient, self.source, self.recipe, self.seeds[i])
-        (loss,) = self._train(str(i), training, kept, [i], workers)
-        found = self._tested(i, loss, time.perf_counter() - started, workers)
-        self.snapshots.end(str(i), dataclasses.asdict(found))
-        return found
+                return NetOutcome.from_state(saved)
+        net = OneNetwork(self.nets[i], self._gradient(i, workers))
+        training = Training(net, self.source, self.recipe, self.seeds[i : i + 1])
+        (loss,) = self._train(str(i), training, saved, [i], workers)
+        outcome = self._tested(i, loss, time.perf_counter() - started, workers)
+        self.snapshots.end(str(i), dataclasses.asdict(outcome))
+        return outcome
+
+    def _gradient(self, i: int, workers: Crew | None) -> Gradient:
+        if workers is not None and is_per_sample(self.recipe.arch):
+            return SlicedGradient(self.nets[i], self.recipe.precision, workers)
+        return WholeGradient(self.nets[i], self.recipe.precision)
 
     def _train(
         self,
         name: str,
-        training: Training | StackedTraining,
-        kept: State | None,
+        training: Training,
+        saved: State | None,
         which: Sequence[int],
         workers: Crew | None = None,
     ) -> list[float]:
-        """Train from the start or from what was kept; return the last losses."""
-        if kept is not None:
+        """Train from the start or from a saved state; return the last losses."""
+        if saved is not None:
             with fitting():
-                training.load_state_dict(kept)
+                training.load_state_dict(saved)
 
         def after_step(epochs: int) -> None:
             for i in which:
@@ -227,19 +228,20 @@ class _Job:
             else:
                 workers.check()
 
-        last = training.run(after_step)
-        return [float(loss) for loss in last.reshape(-1)]  # waits for the device: the time is right
+        # Reading the losses waits for the device, so that the measured time is right.
+        losses: list[float] = training.run(after_step).tolist()
+        return losses
 
     def _tested(
         self, i: int, final_loss: float, train_seconds: float, workers: Crew | None
     ) -> NetOutcome:
         started = time.perf_counter()
-        found = accuracy(self.nets[i], self.test, self.precision, workers)
-        return NetOutcome(found, final_loss, train_seconds, time.perf_counter() - started)
+        percent = accuracy(self.nets[i], self.test, self.recipe.precision, workers)
+        return NetOutcome(percent, final_loss, train_seconds, time.perf_counter() - started)
 
     def _report(self) -> None:
         self.snapshots.tend()
         done = sum(self.epochs)
-        if self.on_epoch is not None and done > self.reported:
+        if done > self.reported:
             self.reported = done
             self.on_epoch(done, len(self.nets) * self.recipe.epochs)

@@ -15,9 +15,9 @@ from torch import Tensor
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.image_set import ImageSet
-from bench.evaluation.engine import TrainedNets
-from bench.evaluation.engine import evaluate as train_and_test
+from bench.evaluation.engine import TrainedNets, train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.training import Recipe
 from bench.networks.architecture import canonical_name
 from bench.support.attempt import Attempt, StateKeeper
 from bench.support.cost_meter import Meter
@@ -97,7 +97,7 @@ def evaluate(
         distilled = _image_set(distilled, labels, test)
     elif labels is not None:
         raise BenchError("labels go with images: a distilled set has its own")
-    recipe = get_protocol(protocol)
+    named = get_protocol(protocol)
     mode = _checked_mode(distilled, mode)
     origin = _origin(distilled) if random_seed is None else random_seed
     arch = canonical_name(arch)
@@ -106,10 +106,15 @@ def evaluate(
         source=_source(distilled, mode, ipc, frozen_seed(origin, ipc), test),
         ipc=ipc,
         test=test,
-        arch=arch,
-        protocol=recipe,
-        seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, recipe)),
-        precision=precision,
+        recipe=Recipe.of(
+            test.spec,
+            arch,
+            named,
+            learning_rate=distilled.learning_rate,
+            epochs=distilled.epochs,
+            precision=precision,
+        ),
+        seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, named)),
         attempt=attempt or Attempt(),
     )
     try:
@@ -173,10 +178,8 @@ class _Job:
     source: TrainingSource
     ipc: int | None
     test: RealSet
-    arch: str
-    protocol: Protocol
+    recipe: Recipe
     seeds: list[int]
-    precision: str
     attempt: Attempt
 
     def run(self) -> Evaluation:
@@ -188,15 +191,9 @@ class _Job:
         metered = _MeteredKeeper(self.attempt.checkpoint, self.test.device)
         trained = train_and_test(
             self.source,
-            self.test.spec,
-            self.arch,
-            self.protocol,
+            self.recipe,
             self.seeds,
             self.test.whitened(self.distilled.zca),
-            device=self.test.device,
-            precision=self.precision,
-            learning_rate=self.learning_rate,
-            epochs=self.epochs,
             on_epoch=lambda done, total: self.attempt.progress(done, total, {}),
             keeper=metered,
             stop=self.attempt.stop,
@@ -204,34 +201,22 @@ class _Job:
         cost = EvaluationCost(**metered.meter.read())
         return Evaluation(self._result(trained), self._budget(trained), cost)
 
-    @property
-    def epochs(self) -> int:
-        """What the distilled set asks for, else the protocol's."""
-        asked = self.distilled.epochs
-        return self.protocol.epochs if asked is None else asked
-
-    @property
-    def learning_rate(self) -> float:
-        """What was learned with the distilled set, else the protocol's."""
-        learned = self.distilled.learning_rate
-        return self.protocol.lr if learned is None else learned
-
     def _result(self, trained: TrainedNets) -> EvaluationResult:
         # JSON has no NaN: a network that diverged has no loss.
         losses = tuple(x if math.isfinite(x) else None for x in trained.final_losses)
         return EvaluationResult(
             accuracies=tuple(trained.accuracies),
             final_losses=losses,
-            selection=self.protocol.selection,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
+            selection=self.recipe.protocol.selection,
+            epochs=self.recipe.epochs,
+            learning_rate=self.recipe.learning_rate,
         )
 
     def _budget(self, trained: TrainedNets) -> EvaluationBudget:
         return EvaluationBudget(
             nominal_ipc=self.ipc,
             stored_bytes=self.source.storage_bytes,
-            distinct_images=self.source.distinct_images(self.epochs),
+            distinct_images=self.source.distinct_images(self.recipe.epochs),
             training_steps=trained.training_steps,
         )
 

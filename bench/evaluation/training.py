@@ -1,102 +1,195 @@
-"""The training of one evaluation network."""
+"""The training of evaluation networks: one, or several that take every step together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from bench.augment.dsa import DSA
+from bench.augment.together import augment_together
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import TrainingSource
+from bench.evaluation import protocols
 from bench.evaluation.gradients import Gradient
-from bench.evaluation.protocols import Protocol
 from bench.networks.architecture import build_network
+from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, global_seed, make_generator
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A protocol as it is applied to one distilled set.
+    """A protocol as it is applied to one distilled set and architecture.
 
     Attributes:
-        protocol: the named recipe.
         spec: the dataset.
+        arch: an architecture as users write it.
+        protocol: the named recipe.
         learning_rate: the protocol's, or the one that was learned with the set.
         epochs: the protocol's, or those that the set asks for.
+        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+
+    Raises:
+        BenchError: for an unknown precision, or fewer than 1 epoch.
     """
 
-    protocol: Protocol
     spec: DatasetSpec
+    arch: str
+    protocol: protocols.Protocol
     learning_rate: float
     epochs: int
+    precision: str
+
+    def __post_init__(self) -> None:
+        if self.precision not in protocols.PRECISIONS:
+            known = ", ".join(protocols.PRECISIONS)
+            raise BenchError(f"precision '{self.precision}' is not one of {known}")
+        if self.epochs < 1:
+            raise BenchError(f"an evaluation needs at least 1 epoch, {self.epochs} were asked for")
+
+    @classmethod
+    def of(
+        cls,
+        spec: DatasetSpec,
+        arch: str,
+        protocol: protocols.Protocol,
+        *,
+        learning_rate: float | None = None,
+        epochs: int | None = None,
+        precision: str = "fp32",
+    ) -> Self:
+        """Return a recipe; what is ``None`` is the protocol's."""
+        rate = protocol.lr if learning_rate is None else learning_rate
+        passes = protocol.epochs if epochs is None else epochs
+        return cls(spec, arch, protocol, rate, passes, precision)
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 0."""
+        return self.protocol.rate(epoch, self.epochs, self.learning_rate)
+
+    def initial_network(self, seed: int, device: torch.device) -> nn.Module:
+        """Build the network that ``seed`` stands for, in ``train()`` mode.
+
+        It is initialised on the CPU, so that every device starts from the same weights.
+        """
+        with global_seed(derive_seed(seed, "init")):
+            return build_network(self.arch, self.spec).to(device).train()
 
 
-def initial_network(arch: str, spec: DatasetSpec, seed: int, device: torch.device) -> nn.Module:
-    """Build the network that ``seed`` stands for, in ``train()`` mode.
+class Networks(Protocol):
+    """Networks that take every step together."""
 
-    It is initialised on the CPU, so that every device starts from the same weights.
+    def weights(self) -> list[Tensor]:
+        """Return the tensors that an optimiser changes."""
+
+    def backward(self, images: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+        """Leave each network's gradient with its weights and return the losses, ``(nets,)``.
+
+        Args:
+            images: of each network, float32 ``(N, C, H, W)``.
+            labels: of each network, int64 ``(N,)`` or float32 ``(N, num_classes)``.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights and running statistics; the tensors are live."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy what :meth:`state_dict` returned."""
+
+    def hand_back(self) -> None:
+        """Give the modules that were handed over their trained weights."""
+
+
+class OneNetwork:
+    """A single network, trained in place.
+
+    Args:
+        net: in ``train()`` mode.
+        gradient: of that network, whole or sliced.
     """
-    with global_seed(derive_seed(seed, "init")):
-        return build_network(arch, spec).to(device).train()
+
+    def __init__(self, net: nn.Module, gradient: Gradient) -> None:
+        self._net, self._gradient = net, gradient
+
+    def weights(self) -> list[Tensor]:
+        """See :class:`Networks`."""
+        return list(self._net.parameters())
+
+    def backward(self, images: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+        """See :class:`Networks`."""
+        return self._gradient(images[0], labels[0]).reshape(1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See :class:`Networks`."""
+        return dict(self._net.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See :class:`Networks`."""
+        self._net.load_state_dict(state)
+
+    def hand_back(self) -> None:
+        """Do nothing: the network is trained in place."""
 
 
 class Training:
-    """Trains a network in place; everything random descends from ``seed``.
+    """Trains networks; everything random about each descends from its own seed.
 
-    It can be stopped after any step and continued: the state says how far its epoch has come, and
-    the epoch's images and order are drawn again from where they were drawn.
+    It can be stopped after any step and resumed: the state holds how far the epoch has come, and
+    the epoch's images and order are drawn again from the generators' states at its start.
 
     Args:
-        net: the network that ``gradient`` fills with gradients.
-        gradient: whole or sliced.
-        source: gives the images of each epoch.
+        nets: one network, or several that are trained as one.
+        source: gives the images of each epoch, on the networks' device.
         recipe: how to train.
-        seed: of this network.
+        seeds: one per network.
+
+    Raises:
+        torch.OutOfMemoryError: if the networks do not fit together, here or in :meth:`run`; the
+            modules that were handed over are then unchanged.
     """
 
     def __init__(
-        self,
-        net: nn.Module,
-        gradient: Gradient,
-        source: TrainingSource,
-        recipe: Recipe,
-        seed: int,
+        self, nets: Networks, source: TrainingSource, recipe: Recipe, seeds: Sequence[int]
     ) -> None:
-        protocol, device = recipe.protocol, next(net.parameters()).device
-        self._net, self._gradient, self._source, self._recipe = net, gradient, source, recipe
-        self._draw, self._order, self._noise = (
-            make_generator(derive_seed(seed, part), device) for part in ("draw", "order", "augment")
+        protocol, weights = recipe.protocol, nets.weights()
+        device = weights[0].device
+        self._nets, self._source, self._recipe = nets, source, recipe
+        self._draws, self._orders, self._noises = (
+            [make_generator(derive_seed(seed, part), device) for seed in seeds]
+            for part in ("draw", "order", "augment")
         )
         self._dsa = DSA.for_dataset(recipe.spec, protocol.augment, protocol.augment_mode)
         self._optimiser = torch.optim.SGD(
-            net.parameters(),
+            weights,
             lr=recipe.learning_rate,
             momentum=protocol.momentum,
             weight_decay=protocol.weight_decay,
+            fused=len(seeds) > 1 or None,
         )
         self._epoch = self._done = 0
-        self._drawn = self._draws()
-        self._loss = torch.zeros((), device=device)
+        self._drawn = self._draw_states()
+        self._losses = torch.zeros(len(seeds), device=device)
 
     def run(self, after_step: Callable[[int], None]) -> Tensor:
         """Train to the end.
 
         Args:
-            after_step: called after every step with the number of epochs completed; whatever it
-                raises ends the training.
+            after_step: called after every step with the number of epochs completed; an exception
+                that it raises ends the training.
 
         Returns:
-            The mean loss of the last batch, a 0-d tensor.
+            Each network's mean loss of the last batch, ``(nets,)``, on the device.
         """
         while self._epoch < self._recipe.epochs:
             self._train_epoch(after_step)
             self._epoch, self._done = self._epoch + 1, 0
         after_step(self._epoch)
-        return self._loss
+        self._nets.hand_back()
+        return self._losses
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later steps depend on; its tensors are live."""
@@ -104,36 +197,50 @@ class Training:
             "epoch": self._epoch,
             "done": self._done,
             "drawn": self._drawn,
-            "noise": self._noise.get_state(),
-            "net": dict(self._net.state_dict()),
+            "noises": [noise.get_state() for noise in self._noises],
+            "nets": self._nets.state_dict(),
             "optimiser": self._optimiser.state_dict()["state"],
-            "loss": self._loss,
+            "losses": self._losses,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
+        """Resume from what :meth:`state_dict` returned."""
         self._epoch, self._done = state["epoch"], state["done"]
-        for generator, kept in zip((self._draw, self._order), state["drawn"], strict=True):
-            generator.set_state(kept.cpu())
-        self._noise.set_state(state["noise"].cpu())
-        self._net.load_state_dict(state["net"])
+        for generators, values in (
+            (self._draws, state["drawn"][0]),
+            (self._orders, state["drawn"][1]),
+            (self._noises, state["noises"]),
+        ):
+            for generator, value in zip(generators, values, strict=True):
+                generator.set_state(value.cpu())
+        self._nets.load_state_dict(state["nets"])
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
-        self._loss = state["loss"]
+        self._losses = state["losses"]
 
     def _train_epoch(self, after_step: Callable[[int], None]) -> None:
-        recipe, protocol = self._recipe, self._recipe.protocol
-        rate = protocol.rate(self._epoch, recipe.epochs, recipe.learning_rate)
-        self._optimiser.param_groups[0]["lr"] = rate
-        self._drawn = self._draws()
-        images, labels = self._source.epoch(self._draw)
-        shuffled = torch.randperm(len(labels), generator=self._order, device=labels.device)
-        for batch in torch.split(shuffled, protocol.batch_size)[self._done :]:
-            self._loss = self._gradient(self._dsa(images[batch], self._noise), labels[batch])
+        self._optimiser.param_groups[0]["lr"] = self._recipe.rate(self._epoch)
+        self._drawn = self._draw_states()
+        for images, labels in self._batches():
+            augmented = augment_together(self._dsa, images, self._noises)
+            self._losses = self._nets.backward(augmented, labels)
             self._optimiser.step()
             self._done += 1
             after_step(self._epoch)
 
-    def _draws(self) -> list[Tensor]:
-        """Return what the images and the order of the coming epoch are drawn from."""
-        return [self._draw.get_state(), self._order.get_state()]
+    def _batches(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+        """Yield what is left of an epoch: images and labels of each network, in its own order."""
+        epochs = [self._source.epoch(draw) for draw in self._draws]
+        orders = [
+            torch.randperm(len(labels), generator=order, device=labels.device)
+            for (_, labels), order in zip(epochs, self._orders, strict=True)
+        ]
+        size = self._recipe.protocol.batch_size
+        batches = zip(*(torch.split(order, size) for order in orders), strict=True)
+        for chosen in itertools.islice(batches, self._done, None):
+            pairs = list(zip(epochs, chosen, strict=True))
+            yield [x[part] for (x, _), part in pairs], [y[part] for (_, y), part in pairs]
+
+    def _draw_states(self) -> list[list[Tensor]]:
+        """Return the states that the images and the orders of the coming epoch are drawn from."""
+        return [[g.get_state() for g in each] for each in (self._draws, self._orders)]

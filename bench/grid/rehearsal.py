@@ -17,8 +17,9 @@ from bench.distillation.context import Context, Start
 from bench.distillation.method import Method, Task
 from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import Protocol
+from bench.evaluation.training import Recipe
 
 
 def begin_method(
@@ -96,10 +97,8 @@ def training_seconds(
     """
     source = FixedSource(real.gather(index), real.labels[index], 0)
     few = dataclasses.replace(real, images=real.images[:2], labels=real.labels[:2])
-    trained = evaluate(
-        source, real.spec, arch, protocol, range(nets), few,
-        device=real.device, precision=precision, epochs=epochs,
-    )  # fmt: skip
+    recipe = Recipe.of(real.spec, arch, protocol, epochs=epochs, precision=precision)
+    trained = train_and_test(source, recipe, range(nets), few)
     return trained.train_seconds
 
 

@@ -16,13 +16,12 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
-from bench.evaluation import engine
 from bench.evaluation.accuracy import accuracy
 from bench.evaluation.cores import crew
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import Recipe, Training, initial_network
+from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, make_generator
 
@@ -62,14 +61,16 @@ def test_set() -> RealSet:
     return real_set(70, 2)
 
 
-def run(source, test_set, seeds=(1, 2), protocol=PROTOCOL, arch=ARCH, **options):
-    return evaluate(source, SPEC, arch, protocol, seeds, test_set, device=CPU, **options)
+def run(source, test_set, seeds=(1, 2), protocol=PROTOCOL, arch=ARCH, on_epoch=None, **options):
+    recipe = Recipe.of(SPEC, arch, protocol, **options)
+    more = {} if on_epoch is None else {"on_epoch": on_epoch}
+    return train_and_test(source, recipe, seeds, test_set, **more)
 
 
 def plain_loop(source, protocol, seed, arch=ARCH, lr=0.01, epochs=8):
     """The recipe, written out: losses of every step and the final network."""
     torch.set_num_threads(1)
-    net = initial_network(arch, SPEC, seed, CPU)
+    net = Recipe.of(SPEC, arch, protocol).initial_network(seed, CPU)
     order = make_generator(derive_seed(seed, "order"))
     noise = make_generator(derive_seed(seed, "augment"))
     dsa = DSA.for_dataset(SPEC, protocol.augment, protocol.augment_mode)
@@ -91,7 +92,8 @@ def plain_loop(source, protocol, seed, arch=ARCH, lr=0.01, epochs=8):
 
 def engine_loop(source, protocol, seed, cores=2):
     """The engine's own training, with every loss recorded."""
-    net = initial_network(ARCH, SPEC, seed, CPU)
+    recipe = Recipe.of(SPEC, ARCH, protocol)
+    net = recipe.initial_network(seed, CPU)
     losses = []
     with crew(cores) as workers:
         sliced = SlicedGradient(net, "fp32", workers)
@@ -100,8 +102,7 @@ def engine_loop(source, protocol, seed, cores=2):
             losses.append(sliced(images, labels))
             return losses[-1]
 
-        recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
-        training = Training(net, gradient, source, recipe, seed)
+        training = Training(OneNetwork(net, gradient), source, recipe, [seed])
         workers.map([lambda: training.run(lambda epochs: None)])
     return [float(loss) for loss in losses], net
 
@@ -295,5 +296,5 @@ def test_a_gpu_agrees_with_the_cpu(source, test_set):
         test_set, images=test_set.images.to(gpu), labels=test_set.labels.to(gpu)
     )
     plain = dataclasses.replace(PROTOCOL, augment="")
-    found = engine.evaluate(there, SPEC, ARCH, plain, (1, 2), test_there, device=gpu)
+    found = train_and_test(there, Recipe.of(SPEC, ARCH, plain), (1, 2), test_there)
     assert all(60 < a <= 100 for a in found.accuracies)

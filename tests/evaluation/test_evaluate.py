@@ -20,7 +20,7 @@ def test_test_images_are_whitened_with_the_sets_own_statistics(
     seen = []
 
     def watch(*args, **named):
-        seen.append(args[5])  # the test set
+        seen.append(args[3])  # the test set
         return evaluate(*args, **named)
 
     evaluate = bench.evaluation.evaluate.train_and_test
@@ -35,7 +35,7 @@ def test_test_images_are_whitened_with_the_sets_own_statistics(
     assert torch.allclose(white.zca.unwhiten(white.gather(index)), pixels, atol=1e-4)
 
 
-class Judged:
+class Trainings:
     """Remembers what networks were trained on, and how."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,9 +49,9 @@ class Judged:
 
 
 def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypatch) -> None:
-    judged = Judged(monkeypatch)
+    trainings = Trainings(monkeypatch)
     frame, _ = run_digits(tmp_path, data_dir, ["toy-own-pace", "toy-first"], 1)
-    paces = {(named["learning_rate"], named["epochs"]) for _, named in judged.calls}
+    paces = {(recipe.learning_rate, recipe.epochs) for (_, recipe, *_), _ in trainings.calls}
     assert paces == {(0.125, 3), (0.01, 40)}
     steps = frame.set_index("method")["training_steps"]
     assert (steps["toy-own-pace"], steps["toy-first"]) == (3, 40)
@@ -65,16 +65,16 @@ def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypa
 def test_every_judge_of_a_frozen_set_sees_the_same_images(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
-    judged = Judged(monkeypatch)
+    trainings = Trainings(monkeypatch)
     few = {"gan": {"max_steps": 1}}
     archs = ["convnet1(width=4)", "mlp(width=4)"]
     run_digits(tmp_path, data_dir, "gan", 1, mode="frozen", eval_arch=archs, overrides=few)
-    first, second = (args[0].epoch(make_generator(0)) for args, _ in judged.calls)
+    first, second = (args[0].epoch(make_generator(0)) for args, _ in trainings.calls)
     assert torch.equal(first[0], second[0])
-    assert judged.calls[0][0][2] != judged.calls[1][0][2]
+    assert trainings.calls[0][0][1].arch != trainings.calls[1][0][1].arch
     other = tmp_path / "other"
     run_digits(other, data_dir, "gan", 1, mode="frozen", overrides=few, seeds=2)
-    draws = [args[0].epoch(make_generator(0))[0] for args, _ in judged.calls[2:]]
+    draws = [args[0].epoch(make_generator(0))[0] for args, _ in trainings.calls[2:]]
     assert torch.equal(draws[0], first[0])
     assert not torch.equal(draws[1], first[0])
 

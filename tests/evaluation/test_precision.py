@@ -9,8 +9,9 @@ import torch
 
 from bench.datasets.library import ensure, open_split
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.training import Recipe
 from bench.support.seeds import make_generator
 
 CPU = torch.device("cpu")
@@ -26,10 +27,10 @@ def test_bf16_is_within_its_tolerance_of_fp32_on_real_digits(tmp_path: Path) -> 
     source = FixedSource(real.gather(index), real.labels[index], 0)
 
     def accuracies(precision: str) -> tuple[float, ...]:
-        return evaluate(
-            source, real.spec, "convnet3(width=32)", get_protocol("default"), [1, 2, 3, 4], test,
-            device=CPU, precision=precision, epochs=60,
-        ).accuracies  # fmt: skip
+        recipe = Recipe.of(
+            real.spec, "convnet3(width=32)", get_protocol("default"), epochs=60, precision=precision
+        )
+        return train_and_test(source, recipe, [1, 2, 3, 4], test).accuracies
 
     full, half = accuracies("fp32"), accuracies("bf16")
     assert mean(full) > 85, "a network that has learned nothing shows nothing"

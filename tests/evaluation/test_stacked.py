@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,13 +15,12 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import _Job
+from bench.evaluation import engine
+from bench.evaluation.engine import TrainedNets, train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.snapshots import Snapshots
-from bench.evaluation.stacked import StackedNets, StackedTraining, stacking_pays
-from bench.evaluation.training import Recipe, initial_network
+from bench.evaluation.stacked import StackedNets, stacking_pays
+from bench.evaluation.training import Recipe, Training
 from bench.support.seeds import derive_seed, global_seed, make_generator
-from bench.support.stopping import Stop
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -39,6 +39,10 @@ class DrawnSource(FixedSource):
         return self.images + noise / 4, self.labels
 
 
+def initial_network(arch: str, seed: int, device: torch.device = CPU) -> nn.Module:
+    return Recipe.of(SPEC, arch, PROTOCOL).initial_network(seed, device)
+
+
 def source(kind: type[FixedSource] = FixedSource, *, soft: bool = False) -> FixedSource:
     g = make_generator(1)
     labels = torch.arange(30) % 4
@@ -51,7 +55,7 @@ def plain(
     given: FixedSource, protocol: Protocol, seed: int, arch: str
 ) -> tuple[list[Tensor], nn.Module]:
     """The recipe for one network, written out: the loss of every step and the network."""
-    net = initial_network(arch, SPEC, seed, CPU)
+    net = initial_network(arch, seed)
     draw, order, noise = (
         make_generator(derive_seed(seed, part)) for part in ("draw", "order", "augment")
     )
@@ -79,7 +83,7 @@ def together(
     seeds: tuple[int, ...] = SEEDS,
 ) -> tuple[Tensor, list[nn.Module]]:
     """Train at once; return the losses of every step, ``(steps, nets)``, and the networks."""
-    nets, losses = [initial_network(arch, SPEC, seed, CPU) for seed in seeds], []
+    nets, losses = [initial_network(arch, seed) for seed in seeds], []
     compute = StackedNets.losses
 
     def recorded(self: StackedNets, *args: object) -> Tensor:
@@ -87,8 +91,8 @@ def together(
         return losses[-1]
 
     monkeypatch.setattr(StackedNets, "losses", recorded)
-    recipe = Recipe(protocol, SPEC, protocol.lr, protocol.epochs)
-    last = StackedTraining(nets, given, recipe, seeds).run(lambda epochs: None)
+    recipe = Recipe.of(SPEC, arch, protocol)
+    last = Training(StackedNets(nets), given, recipe, seeds).run(lambda epochs: None)
     monkeypatch.undo()
     assert torch.equal(last, losses[-1])
     return torch.stack(losses).detach(), nets
@@ -133,16 +137,16 @@ def test_a_network_does_not_depend_on_the_others(arch, monkeypatch):
 
 
 def test_progress_is_told_after_every_step_and_can_end_the_training():
-    nets, seen = [initial_network(ARCHES[0], SPEC, seed, CPU) for seed in SEEDS], []
-    recipe = Recipe(PROTOCOL, SPEC, 0.01, 2)
-    StackedTraining(nets, source(), recipe, SEEDS).run(seen.append)
+    nets, seen = [initial_network(ARCHES[0], seed) for seed in SEEDS], []
+    recipe = Recipe.of(SPEC, ARCHES[0], PROTOCOL, epochs=2)
+    Training(StackedNets(nets), source(), recipe, SEEDS).run(seen.append)
     assert seen == [0, 0, 0, 1, 1, 1, 2]
 
     def stop(epochs: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        StackedTraining(nets, source(), recipe, SEEDS).run(stop)
+        Training(StackedNets(nets), source(), recipe, SEEDS).run(stop)
 
 
 class Reads(TorchDispatchMode):
@@ -162,10 +166,10 @@ class Reads(TorchDispatchMode):
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_no_step_reads_what_the_device_computes(arch):
-    nets = [initial_network(arch, SPEC, seed, CPU) for seed in SEEDS]
-    recipe = Recipe(PROTOCOL, SPEC, 0.01, 3)
+    nets = StackedNets([initial_network(arch, seed) for seed in SEEDS])
+    recipe = Recipe.of(SPEC, arch, PROTOCOL, epochs=3)
     with Reads() as reads:
-        last = StackedTraining(nets, source(DrawnSource), recipe, SEEDS).run(lambda epochs: None)
+        last = Training(nets, source(DrawnSource), recipe, SEEDS).run(lambda epochs: None)
         assert reads.total > 1000
         assert not reads.waits
         bool(last.sum() > 0)
@@ -182,14 +186,14 @@ def test_a_rate_of_zero_leaves_the_weights(monkeypatch):
     protocol = dataclasses.replace(PROTOCOL, milestones=(0.0,), gamma=0.0)
     _, nets = together(source(), protocol, ARCHES[0], monkeypatch)
     for seed, net in zip(SEEDS, nets, strict=True):
-        start = initial_network(ARCHES[0], SPEC, seed, CPU)
+        start = initial_network(ARCHES[0], seed)
         pairs = zip(net.parameters(), start.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_several_networks_are_stacked_on_cuda_in_fp32(arch):
-    net = initial_network(arch, SPEC, 1, CPU)
+    net = initial_network(arch, 1)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     assert stacking_pays([net] * 3, SPEC.shape, CUDA, "fp32")
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
@@ -222,24 +226,22 @@ def test_what_vmap_cannot_batch_is_not_stacked(kind):
         assert not stacking_pays([kind(), kind()], SPEC.shape, CUDA, "fp32")
 
 
-def job(epochs_seen: list[int] | None = None) -> _Job:
+def evaluated(on_epoch: Callable[[int, int], None] = lambda done, total: None) -> TrainedNets:
     g = make_generator(2)
     pixels = torch.randint(256, (50, *SPEC.shape), generator=g).to(torch.uint8)
     test = RealSet(SPEC, pixels, torch.arange(50) % 4, "0" * 64)
-    recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
-    seen = [] if epochs_seen is None else epochs_seen
-    return _Job(
-        source(), ARCHES[0], recipe, test, CPU, "fp32", SEEDS,
-        lambda done, total: seen.append(done), Snapshots(None, Stop(), CPU),
-    )  # fmt: skip
+    recipe = Recipe.of(SPEC, ARCHES[0], PROTOCOL)
+    return train_and_test(source(), recipe, SEEDS, test, on_epoch=on_epoch)
 
 
-def test_the_engine_finds_the_same_stacked_and_in_turn():
+def test_the_engine_finds_the_same_stacked_and_in_turn(monkeypatch):
     seen: list[int] = []
-    stacked, in_turn = job(seen).stacked(), job().in_turn()
-    for one, other in zip(stacked, in_turn, strict=True):
-        assert one.final_loss == pytest.approx(other.final_loss, rel=1e-3)
-        assert one.accuracy == pytest.approx(other.accuracy, abs=2.0)
+    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.stacked)
+    stacked = evaluated(lambda done, total: seen.append(done))
+    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.in_turn)
+    in_turn = evaluated()
+    assert stacked.final_losses == pytest.approx(in_turn.final_losses, rel=1e-3)
+    assert stacked.accuracies == pytest.approx(in_turn.accuracies, abs=2.0)
     assert seen == [3 * epochs for epochs in range(1, PROTOCOL.epochs + 1)]
 
 
@@ -247,23 +249,25 @@ def test_the_engine_trains_in_turn_where_memory_is_short(monkeypatch):
     def too_large(self: StackedNets, *args: object) -> Tensor:
         raise torch.OutOfMemoryError("none left")
 
-    expected = job().in_turn()
+    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.in_turn)
+    expected = evaluated()
+    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.stacked)
     monkeypatch.setattr(StackedNets, "losses", too_large)
-    found = job().stacked()
-    assert [net.final_loss for net in found] == [net.final_loss for net in expected]
+    assert evaluated().final_losses == expected.final_losses
 
 
 @pytest.mark.gpu
 def test_a_gpu_is_never_waited_for():
     here = source()
     on_gpu = FixedSource(here.images.to(CUDA), here.labels.to(CUDA), 0)
-    nets = [initial_network(ARCHES[0], SPEC, seed, CUDA) for seed in SEEDS]
+    nets = StackedNets([initial_network(ARCHES[0], seed, CUDA) for seed in SEEDS])
+    recipe = Recipe.of(SPEC, ARCHES[0], PROTOCOL, epochs=4)
 
     def watch(epochs: int) -> None:
         torch.cuda.set_sync_debug_mode("error" if epochs < 4 else "default")
 
     try:
-        StackedTraining(nets, on_gpu, Recipe(PROTOCOL, SPEC, 0.01, 4), SEEDS).run(watch)
+        Training(nets, on_gpu, recipe, SEEDS).run(watch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -273,11 +277,11 @@ def test_a_gpu_is_never_waited_for():
 def test_a_gpu_agrees_with_itself_in_turn(arch):
     losses, here = [], source()
     on_gpu = FixedSource(here.images.to(CUDA), here.labels.to(CUDA), 0)
-    recipe = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
+    recipe = Recipe.of(SPEC, arch, PROTOCOL)
     for groups in ([SEEDS], [(seed,) for seed in SEEDS]):
         found = []
         for seeds in groups:
-            nets = [initial_network(arch, SPEC, seed, CUDA) for seed in seeds]
-            found += StackedTraining(nets, on_gpu, recipe, seeds).run(lambda epochs: None).tolist()
+            nets = StackedNets([initial_network(arch, seed, CUDA) for seed in seeds])
+            found += Training(nets, on_gpu, recipe, seeds).run(lambda epochs: None).tolist()
         losses.append(found)
     assert losses[0] == pytest.approx(losses[1], rel=0.02)

@@ -11,15 +11,15 @@ from fakes import StopAfter
 from test_engine import ARCH, CPU, SPEC, real_set
 
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.stacked import StackedTraining
-from bench.evaluation.training import Recipe, Training, initial_network
+from bench.evaluation.stacked import StackedNets
+from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.support.stopping import Interrupted
 
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)
-RECIPE = Recipe(PROTOCOL, SPEC, PROTOCOL.lr, PROTOCOL.epochs)
+RECIPE = Recipe.of(SPEC, ARCH, PROTOCOL)
 STEPS = 9  # 3 batches of an epoch: 20, 20 and 10
 SEEDS = (5, 6)
 
@@ -64,13 +64,13 @@ def source(kind: type[FixedSource] = DrawnSource) -> FixedSource:
 
 
 def single() -> tuple[list[torch.nn.Module], Training]:
-    net = initial_network(ARCH, SPEC, 5, CPU)
-    return [net], Training(net, WholeGradient(net, "fp32"), source(), RECIPE, 5)
+    net = RECIPE.initial_network(5, CPU)
+    return [net], Training(OneNetwork(net, WholeGradient(net, "fp32")), source(), RECIPE, [5])
 
 
-def stacked() -> tuple[list[torch.nn.Module], StackedTraining]:
-    nets = [initial_network(ARCH, SPEC, seed, CPU) for seed in SEEDS]
-    return nets, StackedTraining(nets, source(), RECIPE, SEEDS)
+def stacked() -> tuple[list[torch.nn.Module], Training]:
+    nets = [RECIPE.initial_network(seed, CPU) for seed in SEEDS]
+    return nets, Training(StackedNets(nets), source(), RECIPE, SEEDS)
 
 
 @pytest.mark.parametrize("make", [single, stacked])
@@ -106,15 +106,15 @@ def test_stopped_after_any_step_and_continued(make: Any, tmp_path: Any) -> None:
 @pytest.mark.parametrize("looks", [1, 7, 20, 29])
 def test_an_evaluation_goes_on_where_it_was_told_to_end(looks: int, tmp_path: Any) -> None:
     test = real_set(40, 2)
-    arguments = (source(), SPEC, ARCH, PROTOCOL, (1, 2, 3), test)
-    expected = evaluate(*arguments, device=CPU)
+    arguments = (source(), RECIPE, (1, 2, 3), test)
+    expected = train_and_test(*arguments)
     keeper = Memory(tmp_path, due=False)
     seen: list[int] = []
     with pytest.raises(Interrupted):
-        evaluate(*arguments, device=CPU, keeper=keeper, stop=StopAfter(looks))
+        train_and_test(*arguments, keeper=keeper, stop=StopAfter(looks))
     assert keeper.saved == 1
-    again = evaluate(
-        *arguments, device=CPU, keeper=keeper, on_epoch=lambda done, total: seen.append(done)
+    again = train_and_test(
+        *arguments, keeper=keeper, on_epoch=lambda done, total: seen.append(done)
     )
     assert again.accuracies == expected.accuracies
     assert again.final_losses == expected.final_losses
@@ -124,8 +124,6 @@ def test_a_network_that_is_done_is_not_trained_again(tmp_path: Any) -> None:
     keeper = Memory(tmp_path)
     done = {"accuracy": 12.5, "final_loss": 0.25, "train_seconds": 1.0, "test_seconds": 1.0}
     keeper.save({"1": done})
-    found = evaluate(
-        source(), SPEC, ARCH, PROTOCOL, (1, 2), real_set(40, 2), device=CPU, keeper=keeper
-    )
+    found = train_and_test(source(), RECIPE, (1, 2), real_set(40, 2), keeper=keeper)
     assert found.accuracies[1] == 12.5
     assert found.final_losses[1] == 0.25

@@ -21,7 +21,7 @@ from bench.distillation.context import Start
 from bench.distilled.image_set import ImageSet
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import Recipe, Training, initial_network
+from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.grid.site import CHECKPOINT_EVERY
 from bench.ledger.checkpoint import Checkpoint
 from methods.dim import DiM
@@ -70,14 +70,15 @@ def mtt(real: RealSet) -> State:
 
 def _evaluation(real: RealSet, arch: str) -> State:
     """Return what five networks hand over after their first step."""
-    protocol, device = get_protocol("default"), torch.device("cpu")
+    device = torch.device("cpu")
     images, labels = real.gather(torch.arange(2)), real.labels[:2]
     source = ImageSet(real.spec, images, labels, {}).source("stored", None, torch.Generator())
-    recipe = Recipe(protocol, real.spec, protocol.lr, 1)
+    recipe = Recipe.of(real.spec, arch, get_protocol("default"), epochs=1)
     found: State = {}
     for name in map(str, range(5)):
-        net = initial_network(arch, real.spec, int(name), device)
-        training = Training(net, WholeGradient(net, "fp32"), source, recipe, int(name))
+        net = recipe.initial_network(int(name), device)
+        alone = OneNetwork(net, WholeGradient(net, "fp32"))
+        training = Training(alone, source, recipe, [int(name)])
         training.run(lambda epochs: None)
         found[name] = training.state_dict()
     return {"nets": found}

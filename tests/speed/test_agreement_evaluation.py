@@ -13,8 +13,9 @@ from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import evaluate
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.training import Recipe
 from bench.networks.architecture import build_network
 from bench.registry.registry import ARCHITECTURES
 from bench.speed.flops import count
@@ -37,7 +38,8 @@ def engine_losses(arch: str, protocol: Protocol, epochs: int, real: RealSet = RE
     """Return the last loss of each of two networks."""
     source = FixedSource(real.gather(SHOWN), real.labels[SHOWN], 0)
     few = dataclasses.replace(real, images=real.images[:4], labels=real.labels[:4])
-    made = evaluate(source, real.spec, arch, protocol, (5, 6), few, device=CPU, epochs=epochs)
+    recipe = Recipe.of(real.spec, arch, protocol, epochs=epochs)
+    made = train_and_test(source, recipe, (5, 6), few)
     assert made.training_steps == epochs * math.ceil(len(SHOWN) / protocol.batch_size)
     return list(made.final_losses)
 

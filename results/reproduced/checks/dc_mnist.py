@@ -20,7 +20,8 @@ from torch import Tensor
 from bench.datasets.library import data_dir, open_split
 from bench.distilled.io import load
 from bench.evaluation.accuracy import accuracy
-from bench.evaluation.training import initial_network
+from bench.evaluation.protocols import get_protocol
+from bench.evaluation.training import Recipe
 from bench.support.seeds import derive_seed, make_generator
 
 EPOCHS, PIXELS, SCALE, DEGREES = 1000, 4, 0.2, 45.0
@@ -60,7 +61,8 @@ def judge(artefact: Path, networks: int) -> list[float]:
     found = []
     for k in range(networks):
         seed = derive_seed("evaluate", "mnist", "convnet3", 0, k)
-        net = initial_network("convnet3", distilled.spec, seed, CPU)
+        recipe = Recipe.of(distilled.spec, "convnet3", get_protocol("default"))
+        net = recipe.initial_network(seed, CPU)
         optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
         schedule = torch.optim.lr_scheduler.StepLR(optimiser, EPOCHS // 2 + 1)
         draws = make_generator(derive_seed(seed, "augment"))
