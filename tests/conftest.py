@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from processes.bench_processes import TOYS, BenchProcesses, unregister_toys
 
 from bench.registry.plugin_files import load_plugin_file
-from bench.registry.registry import METHODS
 
 # Tests are made of tiny operations: threads would wait for each other longer than they work.
 torch.set_num_threads(1)
@@ -41,13 +42,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        # /proc, and file descriptors of processes.
+        if "processes" in getattr(item, "fixturenames", ()) and sys.platform != "linux":
+            item.add_marker(pytest.mark.skip(reason="needs Linux"))
 
 
 @pytest.fixture
 def toys() -> Iterator[None]:
-    """The toy methods are registered as long as the test lasts."""
-    load_plugin_file(Path(__file__).with_name("toys.py"))
+    """Registers the toys as long as the test lasts."""
+    load_plugin_file(TOYS)
     yield
-    for name in METHODS.names():
-        if name.startswith("toy-"):
-            METHODS.unregister(name)
+    unregister_toys()
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[BenchProcesses]:
+    """Starts ``bench`` in other processes; none may be left in the end."""
+    with BenchProcesses(tmp_path_factory.mktemp("streams"), data_dir) as processes:
+        yield processes
+        assert processes.alive() == {}

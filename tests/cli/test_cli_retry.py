@@ -12,7 +12,7 @@ from bench.cli import main
 from bench.ledger.store import Store
 from bench.registry.registry import METHODS
 
-TOYS = str(Path(__file__).parents[1] / "toys.py")
+TOYS = str(Path(__file__).parents[1] / "toy_plugin.py")
 GRID = ["--dataset", "digits", "--profile", "smoke", "--arch", "convnet1(width=4)",
         "--eval-nets", "1", "--ipc", "1,2"]  # fmt: skip
 

@@ -91,7 +91,7 @@ def test_set_and_config(run, tmp_path: Path) -> None:
 
 
 def test_a_failed_cell_gives_exit_code_one(run) -> None:
-    toys = Path(__file__).parents[1] / "toys.py"
+    toys = Path(__file__).parents[1] / "toy_plugin.py"
     result = run("--plugin", str(toys), "--method", "toy-fails,random", "--ipc", "1")
     assert result.exit_code == 1
     assert "the toy broke" in result.output

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from toys import ToyDrift, ToyFirst
+from processes.bench_processes import unregister_toys
+from toy_plugin import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
 from bench.plugin import GeneratorSet, Prerequisite, Profile, Task
@@ -14,8 +15,7 @@ from bench.registry.params import as_dict, resolve
 from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
 
 # Imported for their classes, not as a plugin: nothing else should see them.
-for toy in [name for name in METHODS.names() if name.startswith("toy-")]:
-    METHODS.unregister(toy)
+unregister_toys()
 
 # A family whose members are not listed (timm) has its own tests.
 LISTED = [name for name in ARCHITECTURES.names() if ARCHITECTURES.get(name).members]

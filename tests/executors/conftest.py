@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes.toy_sessions import TOYS, ToyRuns
+from processes.bench_processes import TOYS, BenchProcesses, unregister_toys
+from processes.toy_runs import ToyRuns
 from processes.wait_until import wait_until
 
 from bench.registry.plugin_files import load_plugin_file
-from bench.registry.registry import METHODS
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +25,15 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def toys(tmp_path: Path, data_dir: Path, toy_folder: Path) -> Iterator[ToyRuns]:
+def toys(
+    tmp_path: Path, data_dir: Path, toy_folder: Path, processes: BenchProcesses
+) -> Iterator[ToyRuns]:
     """Runs of the toys, which are registered as long as the test lasts."""
     load_plugin_file(TOYS)
-    runs = ToyRuns(tmp_path, data_dir, toy_folder)
+    runs = ToyRuns(tmp_path, data_dir, toy_folder, processes)
     yield runs
     runs.close()
-    for name in METHODS.names():
-        if name.startswith("toy-"):
-            METHODS.unregister(name)
+    unregister_toys()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from processes.toy_sessions import ToyRuns
+from processes.toy_runs import ToyRuns
 
 from bench.executors import base
 from bench.executors.base import Executor
@@ -28,7 +28,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_death_is_a_failure(toys: ToyRuns) -> None:
-    session, seen = toys.open("store", "toy-walks")
+    session, seen = toys.open("store", "toy-drift")
     (made,) = session.grid.distil
     Idle(session.runner).ended(made, 1.0, "it died")
     assert seen.ended == {made.id: ("failed", "it died")}
@@ -41,11 +41,11 @@ def test_a_death_is_a_failure(toys: ToyRuns) -> None:
 def test_what_another_run_did_meanwhile_stays(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, seen = toys.open("store", "toy-walks")
+    session, seen = toys.open("store", "toy-drift")
     (made,) = session.grid.distil
 
     def finish(_: Path) -> None:
-        toys.open("store", "toy-walks")[0].run()
+        toys.open("store", "toy-drift")[0].run()
 
     monkeypatch.setattr(base, "await_end", finish)
     Idle(session.runner).ended(made, 1.0, "it died")
@@ -56,7 +56,7 @@ def test_what_another_run_did_meanwhile_stays(
 
 
 def test_what_another_run_is_doing_is_left_to_it(toys: ToyRuns) -> None:
-    session, seen = toys.open("store", "toy-walks")
+    session, seen = toys.open("store", "toy-drift")
     (made,) = session.grid.distil
     with cell_lock(session.runner.store.folder(made.id)):
         Idle(session.runner).ended(made, 1.0, "it died")
@@ -68,7 +68,7 @@ def test_every_evaluation_of_a_set_survives_the_loss_of_its_task(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ray raises in each task that waited for a lost one; each is given to it once more."""
-    session, seen = toys.open("store", "toy-walks", eval_archs=["convnet1(width=4)", "mlp"])
+    session, seen = toys.open("store", "toy-drift", eval_archs=["convnet1(width=4)", "mlp"])
     session.run()
     seen.ended.clear()
     executor, submitted = object.__new__(RayExecutor), list[Cell]()

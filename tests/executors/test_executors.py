@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from processes.toy_sessions import ToyRuns
+from processes.toy_runs import STEPS, ToyRuns
 from store_contents import read_results
 
 RAY = pytest.param("ray", marks=pytest.mark.ray)
 SLURM = pytest.param("slurm", marks=pytest.mark.slurm)
-FAULTS = ("toy-walks", "toy-raises", "toy-nan", "toy-allocates")
+FAULTS = ("toy-drift", "toy-step-error", "toy-nan", "toy-torch-memory")
 
 
 @pytest.mark.parametrize("execution", ["local 1", "local 2", RAY, SLURM], indirect=True)
@@ -25,7 +25,7 @@ def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: To
     assert seen_there.texts("failed") == seen_here.texts("failed")
     assert read_results(toys.folder / "there") == read_results(toys.folder / "here")
     assert not toys.locks("there")
-    again, seen_again = toys.open("there", "toy-walks", ipcs=[1, 2])
+    again, seen_again = toys.open("there", "toy-drift", ipcs=[1, 2])
     again.run(execute=execution())
     assert [status for status, _ in seen_again.ended.values()] == ["cached"] * 4
 
@@ -34,20 +34,26 @@ def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: To
 def test_a_process_that_dies_takes_no_other_cell_along(
     execution: Callable[[], Any], toys: ToyRuns, request: pytest.FixtureRequest
 ) -> None:
-    session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-walks")
+    session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-drift")
     outcome = session.run(execute=execution())
     assert outcome.counts == {"ok": 4, "failed": 2}
     rests_on_it, dies = sorted(seen.texts("failed"), key=lambda reason: "it needs" not in reason)
     assert " 3 " in dies
     assert rests_on_it == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
     # It went on from its checkpoint: two steps, then the third and the fourth.
-    assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [0, 1, 2, 2, 3]
+    assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [
+        0,
+        1,
+        2,
+        2,
+        *range(3, STEPS),
+    ]
     assert not toys.locks("store")
     if "local" in request.node.name:
         logs = (toys.folder / "store").glob("cells/*/log.txt")
         assert any("these are my last words" in log.read_text() for log in logs)
     # The mark of its death is there, so that here it lives.
-    here, _ = toys.open("here", "toy-dies-once", "toy-walks")
+    here, _ = toys.open("here", "toy-dies-once", "toy-drift")
     here.run()
     found = read_results(toys.folder / "store")
     for cell, record in read_results(toys.folder / "here").items():

@@ -12,8 +12,9 @@ from typing import ClassVar
 
 import pytest
 import torch
-from processes.toy_sessions import TOYS, ToyRuns, assert_goes_on
-from processes.wait_until import PATIENCE, wait_until
+from processes.bench_processes import TOYS
+from processes.toy_runs import ToyRuns
+from processes.wait_until import wait_until
 
 import bench.executors.local
 import bench.executors.local_process
@@ -30,36 +31,34 @@ from bench.support.stopping import Stop
 
 
 def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
-    toys.hold(1)
-    run = toys.start("store", "toy-walks", workers="2")
-    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    toys.hold("step 1")
+    run = toys.start("store", "toy-drift", workers="2")
+    wait_until("a step is done", lambda: ("toy-drift-1", 1) in toys.steps())
     assert len(toys.processes()) == 2, "who was started, and a worker"
-    run.terminate()
-    toys.release_once_told()
-    said, _ = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 128 + signal.SIGTERM, said
-    assert "stopped by SIGTERM" in said
-    assert_goes_on(toys, "store")
+    run.send(signal.SIGTERM)
+    toys.release_after_stop()
+    ended = run.wait()
+    assert ended.code == 128 + signal.SIGTERM, ended.err
+    assert "stopped by SIGTERM" in ended.err
+    toys.assert_resumes("store")
 
 
 def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None:
-    toys.hold(1)
-    run = toys.start("store", "toy-walks", workers="1")
-    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
+    toys.hold("step 1")
+    run = toys.start("store", "toy-drift", workers="1")
+    wait_until("a step is done", lambda: ("toy-drift-1", 1) in toys.steps())
     run.kill()
-    run.communicate(timeout=PATIENCE)
-    toys.release_once_told()
-    assert_goes_on(toys, "store")
+    toys.release_after_stop()
+    toys.assert_resumes("store")
 
 
 def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
-    toys.hold(0)
-    run = toys.start("store", "toy-walks", workers="1")
+    toys.hold("step 0")
+    run = toys.start("store", "toy-drift", workers="1")
     wait_until("a step has begun", lambda: toys.steps())
-    run.send_signal(signal.SIGINT)
-    run.send_signal(signal.SIGTERM)  # before or after the worker is told of the first
-    run.communicate(timeout=PATIENCE)
-    assert run.returncode != 0
+    run.send(signal.SIGINT)
+    run.send(signal.SIGTERM)  # before or after the worker is told of the first
+    assert run.wait().code != 0
     wait_until("all processes have ended", lambda: not toys.processes())
     assert not toys.locks("store")
 
@@ -100,17 +99,17 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
 
 
 def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns, given: list[Cell]) -> None:
-    session, _ = toys.open("store", "toy-walks", "random", stop=Stop(3600))
-    long = next(c for c in session.grid.distil if c.method == "toy-walks")
+    session, _ = toys.open("store", "toy-drift", "random", stop=Stop(3600))
+    long = next(c for c in session.grid.distil if c.method == "toy-drift")
     session.run({long.id: 1e6}, local_execution(1))
-    assert [cell.title.split()[0] for cell in given] == ["random"] * 2 + ["toy-walks"] * 2
+    assert [cell.title.split()[0] for cell in given] == ["random"] * 2 + ["toy-drift"] * 2
 
 
 @pytest.mark.parametrize("workers", [1, 3, 20])
 def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
     workers: int, toys: ToyRuns, given: list[Cell]
 ) -> None:
-    session, _ = toys.open("store", "toy-walks", "dim", ipcs=[1, 2])
+    session, _ = toys.open("store", "toy-drift", "dim", ipcs=[1, 2])
     rested = []
     finish = session.runner.finish
 
@@ -130,18 +129,18 @@ def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
 
 def test_a_spent_budget_stops_workers(toys: ToyRuns, beside: Callable[..., None]) -> None:
     stop = Stop(3600)
-    session, seen = toys.open("store", "toy-walks", stop=stop)
+    session, seen = toys.open("store", "toy-drift", stop=stop)
     seen.start = lambda cell: stop.request("the time budget is spent", 0)  # type: ignore[method-assign]
-    toys.hold(0)
-    beside("the worker is told to end", toys.told, toys.release)
+    toys.hold("step 0")
+    beside("the worker is told to end", toys.stopping, toys.release)
     outcome = session.run(execute=local_execution(1))
     assert outcome.counts == {"stopped": 1}
     assert "the time budget is spent: the next call does the rest" in seen.notes
-    assert_goes_on(toys, "store")
+    toys.assert_resumes("store")
 
 
 def test_what_a_worker_cannot_open_ends_the_run(toys: ToyRuns, tmp_path: Path) -> None:
-    session, _ = toys.open("store", "toy-walks")
+    session, _ = toys.open("store", "toy-drift")
     gone = tmp_path / "gone.py"
     site = session.runner.site
     site.site = replace(site.site, plugins=(str(TOYS), str(gone)))
@@ -152,7 +151,7 @@ def test_what_a_worker_cannot_open_ends_the_run(toys: ToyRuns, tmp_path: Path) -
 def test_workers_that_do_not_start_end_the_run(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, _ = toys.open("store", "toy-walks")
+    session, _ = toys.open("store", "toy-drift")
     monkeypatch.setattr(bench.executors.local_process, "_path", lambda: "/nowhere")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BenchError, match=r"do not start.* exit code 1; --workers 0 does without"):
@@ -160,16 +159,16 @@ def test_workers_that_do_not_start_end_the_run(
 
 
 def test_the_smoke_protocol_is_computed_in_this_process(toys: ToyRuns, given: list[Cell]) -> None:
-    session, _ = toys.open("store", "toy-walks")
+    session, _ = toys.open("store", "toy-drift")
     session.run(execute=local_execution())
     assert not given
-    longer, _ = toys.open("store", "toy-walks", protocol="quick")
+    longer, _ = toys.open("store", "toy-drift", protocol="quick")
     longer.run(execute=local_execution())
     assert given == [cell for cell in plan(longer.grid) if cell.kind == "evaluate"]
 
 
 def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns, given: list[Cell]) -> None:
-    by_hand = type("ByHand", (METHODS.get("toy-walks"),), {"name": "toy-by-hand"})
+    by_hand = type("ByHand", (METHODS.get("toy-drift"),), {"name": "toy-by-hand"})
     METHODS.register("toy-by-hand", by_hand, "__main__")
     here, seen = toys.open("store", "toy-by-hand", protocol="quick")
     with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
@@ -196,7 +195,7 @@ def test_a_worker_sees_one_gpu(
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    site = toys.open("store", "toy-walks")[0].site
+    site = toys.open("store", "toy-drift")[0].site
     slots = divide(site, torch.device(device), workers)
     assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == expected
     devices = {Site.from_json(slot.site_text).device for slot in slots}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes.toy_sessions import ToyRuns, assert_goes_on
-from processes.wait_until import PATIENCE, wait_until
+from processes.toy_runs import ToyRuns
+from processes.wait_until import wait_until
 from store_contents import read_results
 
 from bench.support.errors import BenchError
@@ -40,43 +40,43 @@ def cluster(toy_folder: Path) -> Iterator[Any]:
 def test_a_cluster_that_was_started_here_ends_with_the_run(
     toys: ToyRuns, number: signal.Signals
 ) -> None:
-    toys.hold(1)
-    run = toys.start("store", "toy-walks", executor="ray")
-    wait_until("a step is done", lambda: ("toy-walks-1", 1) in toys.steps())
-    run.send_signal(number)
+    toys.hold("step 1")
+    run = toys.start("store", "toy-drift", fresh=True, executor="ray")
+    wait_until("a step is done", lambda: ("toy-drift-1", 1) in toys.steps())
+    run.send(number)
     if number == signal.SIGTERM:
-        toys.release_once_told()
-    said, _ = run.communicate(timeout=PATIENCE)
+        toys.release_after_stop()
+    ended = run.wait()
     wait_until("all processes have ended", lambda: not toys.processes())
     if number == signal.SIGTERM:
-        assert run.returncode == 128 + number, said
-        assert said.splitlines()[-1].startswith("stopped by SIGTERM")
-        assert_goes_on(toys, "store")
+        assert ended.code == 128 + number, ended.err
+        assert ended.err.splitlines()[-1].startswith("stopped by SIGTERM")
+        toys.assert_resumes("store")
 
 
 def test_a_run_that_is_told_to_stop_continues(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
-    toys.hold(1)
+    toys.hold("step 1")
     stop = Stop()
-    session, seen = toys.open("store", "toy-walks", stop=stop)
+    session, seen = toys.open("store", "toy-drift", stop=stop)
 
     def tell() -> None:
         stop.request("SIGTERM", 143)
-        toys.release_once_told()
+        toys.release_after_stop()
 
-    beside("a step is done", lambda: ("toy-walks-1", 1) in toys.steps(), tell)
+    beside("a step is done", lambda: ("toy-drift-1", 1) in toys.steps(), tell)
     with pytest.raises(Interrupted, match="SIGTERM"):
         session.run(execute=ray_execution(cluster.address))
     assert [status for status, _ in seen.ended.values()] == ["stopped"]
-    assert_goes_on(toys, "store")
+    toys.assert_resumes("store")
 
 
 def test_cells_that_no_node_can_hold_wait_until_the_run_is_stopped(
     cluster: Any, toys: ToyRuns
 ) -> None:
     stop = Stop()
-    session, seen = toys.open("store", "toy-walks", stop=stop)
+    session, seen = toys.open("store", "toy-drift", stop=stop)
 
     def note(text: str) -> None:
         assert "no node of the Ray cluster has 64 CPUs and 0 GPUs" in text
@@ -91,7 +91,7 @@ def test_cells_that_no_node_can_hold_wait_until_the_run_is_stopped(
 def test_a_store_that_a_node_cannot_see_is_named(
     cluster: Any, toys: ToyRuns, tmp_path: Path
 ) -> None:
-    session, _ = toys.open("store", "toy-walks")
+    session, _ = toys.open("store", "toy-drift")
     site = session.runner.site
     site.site = replace(site.site, store=str(tmp_path / "elsewhere"))
     with pytest.raises(BenchError, match=r"cannot see the store '.*elsewhere': .* share"):
@@ -113,8 +113,8 @@ def test_no_more_cells_run_than_there_are_cpus(
 
     seen: list[int] = []
     monkeypatch.setattr(ray_box, "Box", SlowBox)
-    toys.hold(0)
-    session, _ = toys.open("store", "toy-walks", ipcs=[1, 2, 3, 4])
+    toys.hold("step 0")
+    session, _ = toys.open("store", "toy-drift", ipcs=[1, 2, 3, 4])
     beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)
     session.run(execute=ray_execution(cluster.address))
     assert seen == [2]
@@ -130,9 +130,9 @@ def runs(process: str) -> bool:
 def test_a_lost_node_loses_nothing(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
-    toys.hold(0)
+    toys.hold("step 0")
     ipcs = [1, 2, 3]
-    session, seen = toys.open("store", "toy-walks", ipcs=ipcs)
+    session, seen = toys.open("store", "toy-drift", ipcs=ipcs)
     node = cluster.list_all_nodes()[1]
 
     def lose() -> None:
@@ -144,7 +144,7 @@ def test_a_lost_node_loses_nothing(
     outcome = session.run(execute=ray_execution(cluster.address))
     assert outcome.counts == {"ok": 2 * len(ipcs)}
     assert any("its process died; it goes on in another" in note for note in seen.notes)
-    here, _ = toys.open("here", "toy-walks", ipcs=ipcs)
+    here, _ = toys.open("here", "toy-drift", ipcs=ipcs)
     here.run()
     assert read_results(toys.folder / "store") == read_results(toys.folder / "here")
 
@@ -158,6 +158,6 @@ def test_a_lost_node_loses_nothing(
     ],
 )
 def test_an_address_without_a_cluster_is_named(address: str, said: str, toys: ToyRuns) -> None:
-    session, _ = toys.open("store", "toy-walks")
+    session, _ = toys.open("store", "toy-drift")
     with pytest.raises(BenchError, match=said):
         session.run(execute=ray_execution(address))

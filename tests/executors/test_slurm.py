@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from processes.toy_sessions import ToyRuns
+from processes.toy_runs import ToyRuns
 from processes.wait_until import PATIENCE
 from recording_reporter import RecordingReporter
 from slurm_cluster import SlurmCluster, running_cluster
@@ -71,8 +71,8 @@ def go(session: Session, *options: str, detach: bool = False, judge: bool = Fals
 def opened(
     toys: ToyRuns, stop: Stop, iterations: int, *ipcs: int
 ) -> tuple[Session, RecordingReporter]:
-    overrides = {"toy-walks": {"iterations": iterations}}
-    return toys.open("store", "toy-walks", stop=stop, ipcs=ipcs or (1,), overrides=overrides)
+    overrides = {"toy-drift": {"iterations": iterations}}
+    return toys.open("store", "toy-drift", stop=stop, ipcs=ipcs or (1,), overrides=overrides)
 
 
 def jobs(cluster: SlurmCluster) -> list[str]:
@@ -90,7 +90,7 @@ def wait_for_steps(cluster: SlurmCluster, toys: ToyRuns, count: int) -> None:
 
 
 def assert_each_step_once(toys: ToyRuns, count: int, *ipcs: int) -> None:
-    assert toys.steps() == [(f"toy-walks-{ipc}", i) for ipc in ipcs or (1,) for i in range(count)]
+    assert toys.steps() == [(f"toy-drift-{ipc}", i) for ipc in ipcs or (1,) for i in range(count)]
 
 
 def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, toys, stop, begin) -> None:
@@ -102,7 +102,7 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, toys, stop, begin) 
     assert run.result(PATIENCE).counts == {"ok": 1}
     assert_each_step_once(toys, 8)
     toys.pause(0)
-    here, _ = toys.open("here", "toy-walks", overrides={"toy-walks": {"iterations": 8}})
+    here, _ = toys.open("here", "toy-drift", overrides={"toy-drift": {"iterations": 8}})
     here.run()
     assert read_results(toys.folder / "store").items() <= read_results(toys.folder / "here").items()
 
@@ -141,7 +141,7 @@ def test_a_cancelled_job_stops_its_cell_and_what_rests_on_it(cluster, toys, stop
     toys.pause(0)
     assert run.result(PATIENCE).counts == {"ok": 2, "stopped": 2}
     texts = seen.texts("stopped")
-    assert texts[0].startswith("it rests on 'toy-walks on digits ipc 1 seed 0', which was stopped")
+    assert texts[0].startswith("it rests on 'toy-drift on digits ipc 1 seed 0', which was stopped")
     assert texts[1].startswith("its SLURM job was cancelled; the next run submits it again")
     assert len(toys.steps()) < 60
     assert go(opened(toys, stop, 30, 1)[0]).counts == {"ok": 1}

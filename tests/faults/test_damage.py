@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes.bench_processes import Benches
-from processes.event_log import Diary
+from processes.bench_processes import BenchProcesses
+from processes.event_log import EventLog
 from store_contents import only_record, read_contents
 
-GRID = "fault-twin,dim,herding"
+GRID = "toy-byproducts,dim,herding"
 SETTINGS = (
     "--set", "dim.gan_width=4", "--set", "dim.gan_max_steps=2", "--set", "dim.gan_batch=8",
     "--set", "dim.max_steps=1", "--set", "dim.net_steps=1", "--set", "dim.batch=8",
@@ -38,9 +38,9 @@ harm = pytest.mark.parametrize("harm", HARM)
 
 
 @pytest.fixture(scope="module")
-def sound(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sound(processes: BenchProcesses, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("sound") / "store"
-    assert benches.run(*benches.grid(store, GRID, *SETTINGS)).code == 0
+    assert processes.run(*processes.grid(store, GRID, *SETTINGS)).code == 0
     return store
 
 
@@ -55,22 +55,22 @@ def folder(store: Path, method: str, kind: str = "distil") -> Path:
 
 @harm
 @pytest.mark.parametrize("kind", ["distil", "evaluate"])
-def test_record(benches: Benches, sound: Path, store: Path, kind: str, harm: str) -> None:
-    path = folder(store, "fault-twin", kind) / "record.json"
+def test_record(processes: BenchProcesses, sound: Path, store: Path, kind: str, harm: str) -> None:
+    path = folder(store, "toy-byproducts", kind) / "record.json"
     if kind == "distil":  # something must need it: what is judged is not made again
-        shutil.rmtree(folder(store, "fault-twin", "evaluate"))
+        shutil.rmtree(folder(store, "toy-byproducts", "evaluate"))
     HARM[harm](path)
-    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    ended = processes.run(*processes.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     assert path.with_name("record.damaged.json").exists()
     assert read_contents(store) == read_contents(sound)
 
 
-def test_record_that_nothing_needs(benches: Benches, sound: Path, store: Path) -> None:
-    path = folder(store, "fault-twin") / "record.json"
+def test_record_that_nothing_needs(processes: BenchProcesses, sound: Path, store: Path) -> None:
+    path = folder(store, "toy-byproducts") / "record.json"
     truncated(path)
-    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    ended = processes.run(*processes.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     left = read_contents(sound)
@@ -82,13 +82,19 @@ def test_record_that_nothing_needs(benches: Benches, sound: Path, store: Path) -
 @pytest.mark.parametrize(
     ("method", "needs", "name"),
     [
-        ("fault-twin", "fault-twin", "artefact"),
+        ("toy-byproducts", "toy-byproducts", "artefact"),
         ("gan", "dim", "artefact"),
         ("gan", "dim", "byproducts"),
     ],
 )
 def test_artefact(
-    benches: Benches, sound: Path, store: Path, method: str, needs: str, name: str, harm: str
+    processes: BenchProcesses,
+    sound: Path,
+    store: Path,
+    method: str,
+    needs: str,
+    name: str,
+    harm: str,
 ) -> None:
     damaged = folder(store, method) / f"{name}.safetensors"
     HARM[harm](damaged)
@@ -96,7 +102,7 @@ def test_artefact(
     shutil.rmtree(folder(store, needs, kind))
     if kind == "distil":
         shutil.rmtree(folder(store, needs, "evaluate"))
-    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    ended = processes.run(*processes.grid(store, GRID, *SETTINGS))
     assert ended.code == 0, ended.err
     assert f"'{damaged}' is damaged; set aside, and computed again" in ended.err
     assert damaged.with_suffix(".damaged").exists()
@@ -104,45 +110,46 @@ def test_artefact(
 
 
 @harm
-def test_shared_work(benches: Benches, sound: Path, store: Path, harm: str) -> None:
+def test_shared_work(processes: BenchProcesses, sound: Path, store: Path, harm: str) -> None:
     (path,) = (store / "shared").glob("*.safetensors")
     HARM[harm](path)
     for kind in ("evaluate", "distil"):
         shutil.rmtree(folder(store, "herding", kind))
-    ended = benches.run(*benches.grid(store, GRID, *SETTINGS))
+    ended = processes.run(*processes.grid(store, GRID, *SETTINGS))
     assert ended.code == 0
     assert f"'{path}' is damaged" in ended.err
     assert path.with_suffix(".damaged").exists()
     assert read_contents(store) == read_contents(sound)
 
 
-WITH_CHECKPOINT = ("fault-twin", "--eval-arch", "fault-net", "--checkpoint-every", "0")
+WITH_CHECKPOINT = ("toy-byproducts", "--eval-arch", "toy-net", "--checkpoint-every", "0")
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(processes: BenchProcesses, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("uninterrupted") / "store"
-    assert benches.run(*benches.grid(store, *WITH_CHECKPOINT)).code == 0
+    assert processes.run(*processes.grid(store, *WITH_CHECKPOINT)).code == 0
     return store
 
 
 @harm
-@pytest.mark.parametrize("place", ["fault-twin 1 step 3", "fault-net step 20"])
+@pytest.mark.parametrize("place", ["toy-byproducts 1 step 3", "toy-net step 20"])
 def test_checkpoint(
-    benches: Benches, uninterrupted: Path, tmp_path: Path, place: str, harm: str
+    processes: BenchProcesses, uninterrupted: Path, tmp_path: Path, place: str, harm: str
 ) -> None:
-    store, diary = tmp_path / "store", Diary(tmp_path)
-    arguments = benches.grid(store, *WITH_CHECKPOINT)
-    run = benches.start(*arguments, **diary.env(place))
-    run.until(lambda: place in diary.lines())
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    arguments = processes.grid(store, *WITH_CHECKPOINT)
+    log.hold(place)
+    run = processes.start(*arguments, **log.env())
+    run.until(lambda: place in log.events())
     # Not killed: when a running evaluation writes its checkpoint, nobody can know.
     run.send(signal.SIGTERM)
     run.until(lambda: "stopping after this step" in run.err)
-    diary.open(place)
+    log.release(place)
     assert run.wait().code == 143
     (path,) = store.glob("cells/*/checkpoint.safetensors")
     HARM[harm](path)
-    ended = benches.run(*arguments)
+    ended = processes.run(*arguments)
     assert ended.code == 0, ended.err
     assert f"'{path}'" in ended.err
     assert "set aside, the cell starts from the beginning" in ended.err

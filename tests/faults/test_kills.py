@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from processes.bench_processes import Benches, Run
+from processes.bench_processes import BenchProcess, BenchProcesses
+from processes.event_log import EventLog
 from store_contents import (
     read_contents,
     read_records,
@@ -26,8 +27,8 @@ from store_contents import (
 # One shot; slow steps; with by-products too; a prerequisite and its generator; shared work.
 METHODS = {
     "random": (),
-    "fault-slow": (),
-    "fault-twin": (),
+    "toy-drift": (),
+    "toy-byproducts": (),
     "gan": ("width=4", "max_steps=4", "batch=8"),
     "dim": (
         "gan_width=4", "gan_max_steps=4", "gan_batch=8", "max_steps=3", "net_steps=1", "batch=8",
@@ -35,7 +36,7 @@ METHODS = {
     ),
     "herding": ("embedding_epochs=2",),
 }  # fmt: skip
-PAUSE = "0.03"
+PAUSE = 0.03
 # How often a kill waits for a file that is being written.
 WRITING = 0.4
 
@@ -45,14 +46,14 @@ class Experiment:
     """Runs a grid into one store after another, killing most of the processes.
 
     Args:
-        benches: starts processes.
+        processes: starts processes.
         folder: for the stores.
         seed: of the instants.
         methods: of the grid; each with its settings of ``METHODS``.
         fresh_every: of so many kills one is of a fresh process; 0 for none.
     """
 
-    benches: Benches
+    processes: BenchProcesses
     folder: Path
     seed: int
     methods: Sequence[str] = tuple(METHODS)
@@ -68,6 +69,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._log = EventLog(self.folder / "log")
+        self._log.pause(PAUSE)
         self._last: dict[bool, float] = {}
         found = []
         for fresh in (True, False) if self.fresh_every else (False,):
@@ -111,7 +114,7 @@ class Experiment:
                 self.kills += 1
                 self.kills_of_fresh += fresh
                 self.kills_in_writing += bool(set(temporary_files(store)) - before)
-                assert _orphans(self.benches) == {}
+                assert _orphans(self.processes) == {}
                 return False
         ended = run.wait(600)
         assert ended.code == 0, ended.err
@@ -122,14 +125,14 @@ class Experiment:
         span = self._last[fresh] / self._random.choice((1, 3))
         return self._random.uniform(0.0, span)
 
-    def _start(self, store: Path, fresh: bool) -> Run:
+    def _start(self, store: Path, fresh: bool) -> BenchProcess:
         settings = [
             part for m in self.methods for value in METHODS[m] for part in ("--set", f"{m}.{value}")
         ]
-        arguments = self.benches.grid(
+        arguments = self.processes.grid(
             store, ",".join(self.methods), "--checkpoint-every", "0", "--json", *settings
         )
-        return self.benches.start(*arguments, fresh=fresh, FAULT_PAUSE=PAUSE)
+        return self.processes.start(*arguments, fresh=fresh, **self._log.env())
 
     def _compare(self, store: Path) -> None:
         """Note every difference from the uninterrupted run, and whatever should not be there."""
@@ -144,7 +147,7 @@ class Experiment:
         )
 
 
-def _await_writing(run: Run, store: Path, before: set[Path]) -> None:
+def _await_writing(run: BenchProcess, store: Path, before: set[Path]) -> None:
     """Wait until a file is being written, for at most a second."""
     until = time.monotonic() + 1.0
     while time.monotonic() < until and not run.ends_within(0.001):
@@ -152,20 +155,22 @@ def _await_writing(run: Run, store: Path, before: set[Path]) -> None:
             return
 
 
-def _orphans(benches: Benches) -> dict[int, str]:
+def _orphans(processes: BenchProcesses) -> dict[int, str]:
     """Return what still runs though its parent is gone; children may take a moment to notice."""
     until = time.monotonic() + 120.0
-    while benches.alive() and time.monotonic() < until:
+    while processes.alive() and time.monotonic() < until:
         time.sleep(0.05)
-    return benches.alive()
+    return processes.alive()
 
 
 def _seed() -> int:
     return int(os.environ.get("BENCH_KILLS_SEED", "0")) or random.SystemRandom().randrange(10**6)
 
 
-def test_a_few_kills(benches: Benches, tmp_path: Path) -> None:
-    experiment = Experiment(benches, tmp_path, _seed(), ("fault-twin", "herding"), fresh_every=0)
+def test_a_few_kills(processes: BenchProcesses, tmp_path: Path) -> None:
+    experiment = Experiment(
+        processes, tmp_path, _seed(), ("toy-byproducts", "herding"), fresh_every=0
+    )
     experiment.run(kills=3)
     print(experiment.report())
     assert experiment.differences == []
@@ -173,9 +178,9 @@ def test_a_few_kills(benches: Benches, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hundred_kills(
-    benches: Benches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    processes: BenchProcesses, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    experiment = Experiment(benches, tmp_path, _seed())
+    experiment = Experiment(processes, tmp_path, _seed())
     experiment.run(kills=100)
     with capsys.disabled():
         print(f"\n{experiment.report()}")

@@ -6,29 +6,32 @@ import resource
 from pathlib import Path
 
 import pytest
-from processes.bench_processes import Benches, Ended
+from processes.bench_processes import BenchProcesses, Ended
+from processes.event_log import EventLog
 from store_contents import only_record, read_checkpoints, read_records
 
 EVERYWHERE = {
-    "fault-setup": "KeyError: 'no such key'",
-    "fault-step": "ValueError: the first line the second line",
-    "fault-state": "TypeError: a state must not hold object",
-    "fault-result": "AssertionError",
-    "fault-exit": "SystemExit: I have had enough",
-    "fault-nan": "NotFiniteError: loss is nan at step 5",
-    "fault-inf": "NotFiniteError: loss is inf at step 5",
+    "toy-setup-error": "KeyError: 'no such key'",
+    "toy-step-error": "ValueError: the first line the second line",
+    "toy-state-error": "TypeError: a state must not hold object",
+    "toy-result-error": "AssertionError",
+    "toy-exits": "SystemExit: I have had enough",
+    "toy-nan": "NotFiniteError: loss is nan at step 5",
+    "toy-inf": "NotFiniteError: loss is inf at step 5",
 }
 # Their step 2 raises, their step 5 is the first bad one, the other never gets that far.
-KEPT = {"fault-step": 2, "fault-nan": 5, "fault-inf": 5, "fault-result": 8}
+KEPT = {"toy-step-error": 2, "toy-nan": 5, "toy-inf": 5, "toy-result-error": 8}
 ROOM = 3 * 2**30
 
 
 @pytest.fixture(scope="module")
-def broken(benches: Benches, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+def broken(
+    processes: BenchProcesses, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Ended, Path]:
     """Run every broken method, and one that works after them."""
     store = tmp_path_factory.mktemp("broken") / "store"
-    methods = ",".join([*EVERYWHERE, "fault-slow"])
-    ended = benches.run(*benches.grid(store, methods, "--checkpoint-every", "0"))
+    methods = ",".join([*EVERYWHERE, "toy-drift"])
+    ended = processes.run(*processes.grid(store, methods, "--checkpoint-every", "0"))
     return ended, store
 
 
@@ -37,7 +40,7 @@ def test_others_go_on(broken: tuple[Ended, Path]) -> None:
     assert ended.code == 1
     assert "Traceback" not in ended.out + ended.err
     for kind in ("distil", "evaluate"):
-        assert only_record(store, "fault-slow", kind).status == "ok"
+        assert only_record(store, "toy-drift", kind).status == "ok"
 
 
 @pytest.mark.parametrize("method", EVERYWHERE)
@@ -76,12 +79,12 @@ def test_no_lock_stays(broken: tuple[Ended, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "size"), [("fault-torch-memory", "4 TiB"), ("fault-numpy-memory", "4.00 TiB")]
+    ("method", "size"), [("toy-torch-memory", "4 TiB"), ("toy-numpy-memory", "4.00 TiB")]
 )
-def test_out_of_memory(benches: Benches, tmp_path: Path, method: str, size: str) -> None:
+def test_out_of_memory(processes: BenchProcesses, tmp_path: Path, method: str, size: str) -> None:
     # What this process has mapped, twice over: enough for torch, not for a terabyte.
-    arguments = benches.grid(tmp_path, f"{method},random")
-    ended = benches.run(*arguments, memory=_mapped() + ROOM)
+    arguments = processes.grid(tmp_path, f"{method},random")
+    ended = processes.run(*arguments, memory=_mapped() + ROOM)
     assert ended.code == 1, ended.err
     reason = only_record(tmp_path, method, "distil").reason
     assert reason is not None
@@ -96,13 +99,14 @@ def _mapped() -> int:
     return pages * resource.getpagesize()
 
 
-def test_a_checkpoint_that_the_plugin_refuses(benches: Benches, tmp_path: Path) -> None:
-    arguments = benches.grid(tmp_path, "fault-load", "--checkpoint-every", "0")
-    first = benches.run(*arguments, FAULT_STOP="1")
+def test_a_checkpoint_that_the_plugin_refuses(processes: BenchProcesses, tmp_path: Path) -> None:
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    arguments = processes.grid(store, "toy-load-error", "--checkpoint-every", "0")
+    first = processes.run(*arguments, **log.env())
     assert first.code == 1
     assert "RuntimeError: stopped here" in first.err
-    second = benches.run(*arguments)
+    second = processes.run(*arguments, **log.env())
     assert "older version of this plugin" in second.err
     assert "starts from the beginning" in second.err
     assert second.code == 0, second.err
-    assert {record.status for record in read_records(tmp_path).values()} == {"ok"}
+    assert {record.status for record in read_records(store).values()} == {"ok"}

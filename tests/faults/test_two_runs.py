@@ -5,66 +5,72 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from processes.bench_processes import Benches
-from processes.event_log import Diary
+from processes.bench_processes import BenchProcesses
+from processes.event_log import EventLog
 from store_contents import read_contents, read_records, unexpected_files
 
 IPCS = (1, 2, 3)
-GRID = ("fault-slow,fault-twin", "--ipc", ",".join(map(str, IPCS)))
+GRID = ("toy-drift,toy-byproducts", "--ipc", ",".join(map(str, IPCS)))
 
 
 def expected() -> Counter[str]:
     lines = [*(f"step {i}" for i in range(8)), "done"]
     return Counter(
         f"{method} {ipc} {line}"
-        for method in ("fault-slow", "fault-twin")
+        for method in ("toy-drift", "toy-byproducts")
         for ipc in IPCS
         for line in lines
     )
 
 
-def test_at_once(benches: Benches, tmp_path: Path) -> None:
-    store, diary = tmp_path / "store", Diary(tmp_path)
-    arguments, runs = benches.grid(store, *GRID), []
+def test_at_once(processes: BenchProcesses, tmp_path: Path) -> None:
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    arguments, runs = processes.grid(store, *GRID), []
     # The second meets the first at work, and both go on side by side.
-    begun = ("fault-slow 1 step 0", "fault-slow 2 step 0")
+    begun = ("toy-drift 1 step 0", "toy-drift 2 step 0")
+    log.pause(0.02)
     for place in begun:
-        run = benches.start(*arguments, **diary.env(place), FAULT_PAUSE="0.02")
-        run.until(lambda place=place: place in diary.lines())
+        log.hold(place)
+        run = processes.start(*arguments, **log.env())
+        run.until(lambda place=place: place in log.events())
         runs.append(run)
     for place in begun:
-        diary.open(place)
+        log.release(place)
     ended = [run.wait() for run in runs]
     assert [e.code for e in ended] == [0, 0], [e.err for e in ended]
-    assert Counter(diary.lines()) == expected()
+    assert Counter(log.events()) == expected()
     assert len(read_records(store)) == 4 * len(IPCS)
     assert unexpected_files(store) == []
     alone = tmp_path / "alone"
-    assert benches.run(*benches.grid(alone, *GRID)).code == 0
+    assert processes.run(*processes.grid(alone, *GRID)).code == 0
     assert read_contents(store) == read_contents(alone)
     # Each evaluation was done by one of them, whoever came first.
     judged = [line for e in ended for line in e.err.splitlines() if " smoke, seed 0: ok " in line]
     assert len(judged) == 2 * len(IPCS)
 
 
-def test_a_dead_worker(benches: Benches, tmp_path: Path) -> None:
-    store, diary = tmp_path / "store", Diary(tmp_path)
-    arguments = benches.grid(store, *GRID, "--checkpoint-every", "0")
-    place, passed = "fault-slow 1 step 5", "fault-twin 1 step 0"
-    first = benches.start(*arguments, **diary.env(place))
-    first.until(lambda: place in diary.lines())
-    second = benches.start(*arguments, **diary.env(passed), FAULT_PAUSE="0.02")
+def test_a_dead_worker(processes: BenchProcesses, tmp_path: Path) -> None:
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    arguments = processes.grid(store, *GRID, "--checkpoint-every", "0")
+    place, passed = "toy-drift 1 step 5", "toy-byproducts 1 step 0"
+    log.hold(place)
+    first = processes.start(*arguments, **log.env())
+    first.until(lambda: place in log.events())
+    log.hold(passed)
+    second = processes.start(*arguments, **log.env())
+    log.pause(0.02)
     # The second passes over what the first holds, and does all the rest.
-    second.until(lambda: passed in diary.lines())
-    assert "fault-slow 1 step 6" not in diary.lines()
+    second.until(lambda: passed in log.events())
+    assert "toy-drift 1 step 6" not in log.events()
     assert (held := list(store.rglob("lock"))), held
     first.kill()
-    diary.open(passed)
+    log.release(place)
+    log.release(passed)
     ended = second.wait()
     assert ended.code == 0
-    third = benches.run(*arguments, **diary.env())
+    third = processes.run(*arguments, **log.env())
     assert third.code == 0
     assert len(read_records(store)) == 4 * len(IPCS)
     # The step in which it died is the only one that was begun twice.
-    assert Counter(diary.lines()) - expected() == Counter({"fault-slow 1 step 5": 1})
+    assert Counter(log.events()) - expected() == Counter({"toy-drift 1 step 5": 1})
     assert unexpected_files(store) == []

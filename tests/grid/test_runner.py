@@ -168,7 +168,7 @@ def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
     assert record["budget"]["nominal_ipc"] == 2
     assert record["budget"]["distinct_images"] == 20
     assert record["budget"]["stored_bytes"] == 20 * 16 * 16 * 4
-    assert record["cost"]["distil_steps"] == 2
+    assert record["cost"]["distil_steps"] == 8
     assert record["result"]["selection"] == "last"
     assert len(record["labels"]["dataset_sha256"]) == 64
     assert record["environment"]["packages"]["torch"]

@@ -1,4 +1,4 @@
-"""``bench`` as other processes: started fresh or forked, waited for, killed, looked for."""
+"""``bench`` in other processes: started fresh or forked, waited for, killed, searched for."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from types import TracebackType
 
 from processes.wait_until import PATIENCE
 
-FAULTY = Path(__file__).parents[1] / "faults/faulty_methods.py"
-_NURSERY = Path(__file__).with_name("fork_server.py")
-_MARK = "BENCH_FAULTS_MARK"
+from bench.registry.registry import ARCHITECTURES, METHODS
+
+TOYS = Path(__file__).parents[1] / "toy_plugin.py"
+_FORK_SERVER = Path(__file__).with_name("fork_server.py")
+_MARK = "BENCH_TEST_MARK"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Ended:
     err: str
 
 
-class Run:
+class BenchProcess:
     """A running ``bench``.
 
     Args:
@@ -43,6 +45,7 @@ class Run:
     def __init__(self, pid: int, out: Path, reap: Callable[[], int]) -> None:
         self.pid, self._out, self._reap = pid, out, reap
         self._end = os.pidfd_open(pid)
+        self._ended: Ended | None = None
 
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -59,23 +62,28 @@ class Run:
 
     def kill(self) -> Ended:
         """End it by SIGKILL, if it has not ended by itself."""
-        self.send(signal.SIGKILL)
+        if self._ended is None:
+            self.send(signal.SIGKILL)
         return self.wait()
 
     def wait(self, seconds: float = PATIENCE) -> Ended:
+        """Wait for its end; kill it and fail if it takes longer than ``seconds``."""
+        if self._ended is not None:
+            return self._ended
         if not self.ends_within(seconds):
             self.send(signal.SIGKILL)
             self._reap()
             raise AssertionError(f"still running after {seconds} s: {self.err}")
         os.close(self._end)
-        return Ended(self._reap(), self._out.read_text(), self.err)
+        self._ended = Ended(self._reap(), self._out.read_text(), self.err)
+        return self._ended
 
     @property
     def err(self) -> str:
         return self._out.with_suffix(".err").read_text()
 
 
-class Benches:
+class BenchProcesses:
     """Starts ``bench`` processes.
 
     Args:
@@ -85,17 +93,19 @@ class Benches:
 
     def __init__(self, folder: Path, data: Path) -> None:
         self._folder, self._data, self._count = folder, data, 0
-        self.mark = secrets.token_hex(8)
+        self._mark = f"{_MARK}={secrets.token_hex(8)}"
+        # Each test says where toys log.
+        outer = {name: value for name, value in os.environ.items() if name != "TOY_FOLDER"}
         self._env = {
-            **os.environ, _MARK: self.mark, "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
+            **outer, **dict([self._mark.split("=")]), "OMP_NUM_THREADS": "1", "NO_COLOR": "1",
             "COLUMNS": "200",
         }  # fmt: skip
-        self._nursery = subprocess.Popen(
-            [sys.executable, str(_NURSERY)],
+        self._fork_server = subprocess.Popen(
+            [sys.executable, str(_FORK_SERVER)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._env,
         )  # fmt: skip
 
-    def __enter__(self) -> Benches:
+    def __enter__(self) -> BenchProcesses:
         return self
 
     def __exit__(
@@ -104,7 +114,7 @@ class Benches:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._nursery.communicate()
+        self._fork_server.communicate()
 
     def start(
         self,
@@ -112,7 +122,7 @@ class Benches:
         fresh: bool = False,
         memory: int | None = None,
         **env: str,
-    ) -> Run:
+    ) -> BenchProcess:
         """Start ``bench ARGUMENTS``.
 
         Args:
@@ -130,12 +140,12 @@ class Benches:
                     [sys.executable, "-m", "bench", *arguments],
                     stdin=subprocess.DEVNULL, stdout=o, stderr=e, env={**self._env, **env},
                 )  # fmt: skip
-            return Run(process.pid, out, process.wait)
+            return BenchProcess(process.pid, out, process.wait)
         err = out.with_suffix(".err")
         err.touch()
         request = {"arguments": arguments, "out": str(out), "err": str(err), "env": env}
         pid = self._ask({**request, "memory": memory})
-        return Run(pid, out, lambda: self._ask({"wait": pid}))
+        return BenchProcess(pid, out, lambda: self._ask({"wait": pid}))
 
     def run(self, *arguments: str, **more: object) -> Ended:
         """Start ``bench ARGUMENTS`` and wait for its end."""
@@ -145,22 +155,30 @@ class Benches:
         """Return the arguments of a small run; a later option takes the place of an earlier."""
         return [
             "run", "--method", method, "--dataset", "digits", "--ipc", "1", "--profile", "smoke",
-            "--arch", "convnet1(width=4)", "--device", "cpu", "--plugin", str(FAULTY),
+            "--arch", "convnet1(width=4)", "--device", "cpu", "--plugin", str(TOYS),
             "--data-dir", str(self._data), "--store", str(store), *more,
         ]  # fmt: skip
 
     def alive(self) -> dict[int, str]:
-        """Return the processes that descend from here, but for the one that forks."""
-        found = dict(_processes(f"{_MARK}={self.mark}".encode()))
-        found.pop(self._nursery.pid, None)
-        return found
+        """Return the commands of all processes that descend from here, without the fork server."""
+        alive = dict(_processes(self._mark.encode()))
+        alive.pop(self._fork_server.pid, None)
+        return alive
 
     def _ask(self, request: Mapping[str, object]) -> int:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps(request) + "\n")
-        self._nursery.stdin.flush()
-        return int(self._nursery.stdout.readline())
+        assert self._fork_server.stdin is not None
+        assert self._fork_server.stdout is not None
+        self._fork_server.stdin.write(json.dumps(request) + "\n")
+        self._fork_server.stdin.flush()
+        return int(self._fork_server.stdout.readline())
+
+
+def unregister_toys() -> None:
+    """Remove what loading ``toy_plugin.py`` into this process has registered."""
+    for registry in (METHODS, ARCHITECTURES):
+        for name in registry.names():
+            if name.startswith("toy-"):
+                registry.unregister(name)
 
 
 def _processes(variable: bytes) -> Iterator[tuple[int, str]]:
@@ -169,5 +187,5 @@ def _processes(variable: bytes) -> Iterator[tuple[int, str]]:
             if variable in (folder / "environ").read_bytes().split(b"\0"):
                 command = (folder / "cmdline").read_bytes()
                 yield int(folder.name), command.replace(b"\0", b" ").decode()
-        except OSError:  # ended just now, or somebody else's
+        except OSError:  # it has just ended, or belongs to another user
             continue

@@ -1,31 +1,69 @@
-"""The diary of the faulty methods as a test reads it, and the gates at which they wait for it."""
+"""The events that toys log, as a test reads them, and the holds by which it makes toys wait."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from processes.wait_until import wait_until
 
-class Diary:
-    """What was begun, a line each, by all processes that were started with :meth:`env`.
+
+class EventLog:
+    """The events of all processes whose ``TOY_FOLDER`` is the folder (see ``toy_plugin.py``).
 
     Args:
-        folder: for the diary and its gates.
+        folder: for the log; made if it is not there, and emptied if it is.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "diary"
+        self._log = folder
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink()
 
-    def env(self, *gates: str) -> dict[str, str]:
-        """Return the variables of a process that keeps the diary.
+    def env(self) -> dict[str, str]:
+        """Return the environment variables of a process that logs here."""
+        return {"TOY_FOLDER": str(self._log)}
 
-        Args:
-            gates: lines after which it waits until the test calls :meth:`open`.
-        """
-        return {"FAULT_DIARY": str(self._path), "FAULT_HANG": ",".join(gates)}
+    def events(self) -> list[str]:
+        """Return what happened, in order: ``toy-drift 1 step 3``."""
+        return [event for _, event in self._lines()]
 
-    def lines(self) -> list[str]:
-        return self._path.read_text().splitlines() if self._path.exists() else []
+    def steps(self) -> list[tuple[str, int]]:
+        """Return the steps of methods that began, as ``method-ipc`` and number, sorted."""
+        matches = (re.fullmatch(r"(.+) (\d+) step (\d+)", event) for event in self.events())
+        return sorted((f"{m[1]}-{m[2]}", int(m[3])) for m in matches if m)
 
-    def open(self, gate: str) -> None:
-        """Let go on who waits there, or comes there later."""
-        Path(f"{self._path} {gate}").touch()
+    def workers(self) -> set[str]:
+        """Return the processes that have logged an event."""
+        return {process for process, _ in self._lines()}
+
+    def stopping(self) -> set[str]:
+        """Return the processes that were asked to stop while they were held."""
+        path = self._log / "stopping"
+        return set(path.read_text().split()) if path.exists() else set()
+
+    def hold(self, event: str) -> None:
+        """Make toys wait after an event, or after ``step 3`` of all cells, until it is released."""
+        (self._log / f"hold {event}").touch()
+
+    def release(self, event: str = "*") -> None:
+        """Release an event; without an argument all."""
+        for held in self._log.glob(f"hold {event}"):
+            held.unlink()
+
+    def release_after_stop(self) -> None:
+        """Release all events after a held process was asked to stop."""
+        wait_until("a process is asked to stop", self.stopping)
+        self.release()
+
+    def pause(self, seconds: float) -> None:
+        """Make every step take so much longer from now on."""
+        new = self._log / "pause.new"
+        new.write_text(str(seconds))
+        new.replace(self._log / "pause")
+
+    def _lines(self) -> list[tuple[str, str]]:
+        path = self._log / "events"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines]
