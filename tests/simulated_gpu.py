@@ -144,6 +144,8 @@ class _Factories(TorchFunctionMode):
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
             device = kwargs.pop("device")
             return func(*args, **kwargs).to(device)
+        if func is torch.Tensor.tolist and isinstance(args[0], OnGpu):
+            return args[0].cpu().tolist()  # counted as a copy, on which the host waits
         return func(*args, **kwargs)
 
 
