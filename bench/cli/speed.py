@@ -1,4 +1,4 @@
-"""``bench speed``: how fast this machine does each stage, beside plain loops."""
+"""``bench speed``: how fast this machine does each stage of the work."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from bench.cli.options import CommaList, load_plugins, plugin_option
 @click.command()
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--precision", type=CommaList(), default="fp32,bf16", show_default=True,
-              help="Of this package's side; the plain loop is always fp32.")  # fmt: skip
+              help="How networks compute.")  # fmt: skip
 @click.option("--stage", type=CommaList(), help="Some stages only, by name.  [default: all]")
 @click.option("--repeats", type=int, default=5, show_default=True, help="Timed runs, 5 or more.")
 @click.option("--seconds", type=float, default=3.0, show_default=True,
               help="About how long each run takes; one unit of work at least.")  # fmt: skip
-@click.option("--plain-process", default="same", show_default=True,
-              help="same: the plain loop runs in this process. own: in a fresh one.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the tables to a Markdown file too.")  # fmt: skip
 @plugin_option
 def speed(
     device: str, precision: list[str], stage: list[str] | None, repeats: int, seconds: float,
-    plain_process: str, as_json: bool, output: Path | None, plugins: tuple[Path, ...],
+    as_json: bool, output: Path | None, plugins: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Measure each stage of the work in images per second.
 
-    Each is set beside a plain eager loop as the papers' code has it, in turn, and beside the best
-    that this device does. Takes ten minutes or so, and means something on a quiet machine only.
+    Each is compared with the best that this device does. It takes about five minutes, and the
+    figures hold on a quiet machine only. In a checkout of bench, tests/speed/compare.py compares
+    with plain loops as the papers' code has them.
     """
     load_plugins(plugins)
     from bench.speed.machine import busy_warning, load_average
@@ -42,9 +41,7 @@ def speed(
     from bench.speed.stages import STAGES
     from bench.support.machine import pick_device
 
-    plan = Plan(
-        pick_device(device), precision, stage or tuple(STAGES), repeats, seconds, plain_process
-    )
+    plan = Plan(pick_device(device), precision, stage or tuple(STAGES), repeats, seconds)
     if output is not None:
         _check_writable(output)
     warning = busy_warning(load_average())

@@ -40,7 +40,7 @@ def peak_bytes(device: torch.device, precision: str) -> int | None:
 
 
 def _evaluate(device: torch.device, precision: str) -> None:
-    STAGES[STAGE].ours(made_up_set(device), precision)(_EPOCHS)
+    STAGES[STAGE].work(made_up_set(device), precision)(_EPOCHS)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from bench.speed.machine import page_faults
-from bench.support.glibc_memory import keep_freed_memory, return_freed_memory
+from bench.support.glibc_memory import keep_freed_memory
 
 # Does so many units of work and returns the seconds that they took.
 Runner = Callable[[int], float]
@@ -110,19 +110,17 @@ def ratios(timing: Timing, plain: Timing) -> list[float]:
     return [ours / theirs for ours, theirs in pairs]
 
 
-def observer(run: Runner, threads: int, *, keep_memory: bool) -> Observer:
-    """Return what runs ``run`` and counts page faults, under the conditions of a side.
+def observer(run: Runner, threads: int) -> Observer:
+    """Return an observer of ``run`` that counts page faults too.
 
     Args:
         run: does units of work.
         threads: torch's, of operations.
-        keep_memory: whether freed memory is kept, as this package has it, or goes back to the
-            system as in a program that says nothing about it.
     """
 
     def observe(units: int) -> Observation:
         torch.set_num_threads(threads)
-        (keep_freed_memory if keep_memory else return_freed_memory)()
+        keep_freed_memory()
         before = page_faults()
         seconds = run(units)
         return Observation(seconds, page_faults() - before)

@@ -17,21 +17,14 @@ _COLUMNS = (
     ("Stage", False), ("Side", False), ("Images/s", True), ("Spread", True),
     ("Ratio", True), ("Spread of ratio", True), ("Of peak", True),
 )  # fmt: skip
-_ONE_PROCESS = (
-    "Both sides ran in one process, in turn; for the plain loop the C library's memory was set "
-    "back to its defaults. Memory that a process has once used is never quite given back: the "
-    "plain loop is somewhat faster here than in a process of its own, and the ratios are "
-    "understated (compare page_faults_per_image, --json, with --plain-process own)."
-)
-_TWO_PROCESSES = (
-    "The plain loop ran in a fresh process of its own, with the C library's defaults; the two "
-    "processes worked in turn, one waiting for the other."
+_COMPARED = (
+    "The plain loop is always fp32 and eager, as the papers' code: ours in bf16 is compared with "
+    "that same loop. It runs in a process of its own, with the C library's defaults; the two "
+    "processes work in turn, one waiting for the other. Ratio: ours to the plain loop, pair by "
+    "pair of neighbouring repeats."
 )
 _NOTES = (
-    "The plain loop is always fp32 and eager, as the papers' code: ours in bf16 is compared with "
-    "that same loop.",
-    "Images a second: median of {repeats} repeats, and their least and greatest. Ratio: ours to "
-    "the plain loop, pair by pair of neighbouring repeats.",
+    "Images a second: median of {repeats} repeats, and their least and greatest.",
     "Of peak: the floating-point operations of convolutions and products that the work needs "
     "(counted, a multiply-add being two), as a share of this device's measured peak in the "
     "side's precision. Winograd's convolutions do with fewer of them, so a share may exceed 100%.",
@@ -46,10 +39,9 @@ def speed_section(record: Record) -> Section:
         f"{', '.join(f'{k} {v}' for k, v in machine['packages'].items())}, "
         f"Python {machine['python']}; {record['date']}; {record['command']}"
     )
-    process = _TWO_PROCESSES if record["plain_process"] == "own" else _ONE_PROCESS
     notes = [note.format(repeats=record["repeats"]) for note in _NOTES]
-    if machine["device"] == "cpu":
-        notes.append(process)
+    if _compared(record):
+        notes.append(_COMPARED)
     busy = busy_warning(record["load_average"]["start"])
     notes += [f"{s['stage']} was skipped: {s['reason']}." for s in record["skipped"]]
     notes += [f"{busy[0].upper()}{busy[1:]}."] if busy else []
@@ -82,22 +74,33 @@ def print_speed(record: Record, console: Console) -> None:
         console.print(Text(f"  {note}", style="dim"))
 
 
+def _compared(record: Record) -> bool:
+    """Return whether the record compares with plain loops."""
+    return any(side["ratio"] is not None for stage in record["stages"] for side in stage["sides"])
+
+
 def _stages(record: Record) -> Sheet:
-    rows = []
+    rows, columns = [], list(_COLUMNS)
+    if not _compared(record):
+        columns = [column for column in columns if "atio" not in column[0]]
     for stage in record["stages"]:
         for i, side in enumerate(stage["sides"]):
             rate, ratio, share = side["images_per_second"], side["ratio"], side["fraction_of_peak"]
             ours = side["side"] == "ours"
+            compared = ("", "")
+            if ratio is not None and ours:
+                compared = (
+                    f"{ratio['median']:.2f}x", f"{ratio['min']:.2f} to {ratio['max']:.2f}"
+                )  # fmt: skip
             rows.append((
                 stage["title"] if i == 0 else "",
                 f"{side['side']} {side['precision']}",
                 _count(rate["median"]),
                 f"{_count(rate['min'])} to {_count(rate['max'])}",
-                f"{ratio['median']:.2f}x" if ours else "",
-                f"{ratio['min']:.2f} to {ratio['max']:.2f}" if ours else "",
+                *(compared if len(columns) == len(_COLUMNS) else ()),
                 "" if share is None else f"{100 * share:.0f}%",
             ))  # fmt: skip
-    return make_sheet("Stages (32x32x3 images of 10 classes, ConvNet-3)", _COLUMNS, rows)
+    return make_sheet("Stages (32x32x3 images of 10 classes, ConvNet-3)", columns, rows)
 
 
 def _peaks(record: Record) -> Sheet:

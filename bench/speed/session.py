@@ -1,11 +1,15 @@
-"""The measurement as a whole: which stages, on what, and the record that comes of it."""
+"""A measurement as a whole: which stages, on which device, and the record of it.
+
+``bench speed`` measures this package alone. ``tests/speed/compare.py`` hands in plain loops, which
+then take turns with it.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +18,6 @@ import torch
 from bench.datasets.real_set import RealSet
 from bench.evaluation.protocols import PRECISIONS
 from bench.registry.registry import METHODS
-from bench.speed.elsewhere import plain_elsewhere
 from bench.speed.footprint import STAGE as FOOTPRINT_STAGE
 from bench.speed.footprint import peak_bytes
 from bench.speed.machine import describe_machine, load_average
@@ -24,11 +27,13 @@ from bench.speed.stages import STAGES, Stage, made_up_set
 from bench.support.errors import BenchError, UnknownNameError
 from bench.support.glibc_memory import keep_freed_memory
 
-SCHEMA = 1
+SCHEMA = 2
 LEAST_REPEATS = 5
-_SAME, _OWN = "same", "own"
-PLAIN_PROCESSES = (_SAME, _OWN)
 _PEAK_SECONDS = 2.0
+
+
+# Provides the observer of a rival of a stage: name, device, threads.
+Rival = Callable[[str, torch.device, int], AbstractContextManager[Observer]]
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,11 @@ class Plan:
 
     Attributes:
         device: where.
-        precisions: of this package's side; the plain loop is always fp32.
+        precisions: of this package's side; a plain loop is always fp32.
         stages: names of :data:`bench.speed.stages.STAGES`.
         repeats: timed runs of each side.
         seconds: about how long each should take.
-        plain_process: ``same`` runs the plain loop in this process, with the C library's memory set
-            back; ``own`` in a fresh one, which waits while this one works.
+        plain: provides plain loops to compare with; ``None`` measures this package alone.
 
     Raises:
         BenchError: if there is nothing of that name, or too few repeats.
@@ -53,12 +57,11 @@ class Plan:
     stages: Sequence[str] = tuple(STAGES)
     repeats: int = LEAST_REPEATS
     seconds: float = 3.0
-    plain_process: str = _SAME
+    plain: Rival | None = None
 
     def __post_init__(self) -> None:
         _check_names("stage", self.stages, STAGES)
         _check_names("precision", self.precisions, PRECISIONS)
-        _check_names("process of the plain loop", [self.plain_process], PLAIN_PROCESSES)
         if self.repeats < LEAST_REPEATS:
             raise BenchError(f"{self.repeats} repeats are too few: at least {LEAST_REPEATS}")
         if self.seconds < 0:
@@ -71,12 +74,12 @@ def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, A
     Args:
         plan: what to measure.
         command: how the user asked for it, for the record.
-        say: is told what is being done.
+        say: receives what is being done.
 
     Returns:
-        ``schema`` (1), ``command``, ``date`` (UTC), ``environment`` (versions, device, threads),
-        ``load_average`` (at ``start`` and ``end``; ``None`` where unknown), ``plain_process``,
-        ``repeats``; ``peak``: for each precision ``flops_per_second``, the ``operation`` that
+        ``schema`` (2), ``command``, ``date`` (UTC), ``environment`` (versions, device, threads),
+        ``load_average`` (at ``start`` and ``end``; ``None`` where unknown), ``repeats``;
+        ``peak``: for each precision ``flops_per_second``, the ``operation`` that
         reached it, and ``all``; ``stages``, see :func:`_stage`; ``skipped``: ``stage`` and
         ``reason``; ``memory``: ``stage``, ``precision`` and ``peak_bytes``.
     """
@@ -86,7 +89,6 @@ def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, A
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "environment": describe_machine(plan.device),
         "load_average": {"start": load_average()},
-        "plain_process": plan.plain_process,
         "repeats": plan.repeats,
     }
     keep_freed_memory()  # before any thread exists, so that all of them share one arena
@@ -96,8 +98,8 @@ def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, A
         peaks[precision] = measure_peak(plan.device, precision, min(_PEAK_SECONDS, plan.seconds))
     record["peak"] = {precision: asdict(peak) for precision, peak in peaks.items()}
     real = made_up_set(plan.device)
-    found, record["skipped"] = _applicable(plan)
-    record["stages"] = [_stage(stage, plan, real, peaks, say) for stage in found]
+    stages, record["skipped"] = _applicable(plan)
+    record["stages"] = [_stage(stage, plan, real, peaks, say) for stage in stages]
     record["memory"] = _memory(plan, say)
     record["load_average"]["end"] = load_average()
     return record
@@ -122,47 +124,34 @@ def _stage(
 
     Returns:
         ``stage``, ``title``, ``images_per_unit``, ``flops_per_image`` (or ``None``), and ``sides``,
-        the plain loop first; for each ``side``, ``precision``, ``units`` of a repeat, ``seconds``
-        of each repeat, ``images_per_second`` and ``ratio`` to the plain loop (``median``, ``min``,
-        ``max``; ratios pair by pair), ``fraction_of_peak`` of its precision (or ``None``) and
-        ``page_faults_per_image`` (median).
+        a plain loop first if there is one; for each ``side``, ``precision``, ``units`` of a repeat,
+        ``seconds`` of each repeat, ``images_per_second`` and ``ratio`` to the plain loop (each with
+        ``median``, ``min``, ``max``; ratios pair by pair; ``None`` without a plain loop),
+        ``fraction_of_peak`` of its precision (or ``None``) and ``page_faults_per_image`` (median).
     """
-    say(f"{stage.name}: counting")
-    # Counted on a CPU, whatever the device: the same operations.
-    each = stage.flops(made_up_set(torch.device("cpu"))) if stage.flops else None
-    with _sides(stage, plan, real) as sides:
+    threads = torch.get_num_threads()
+    rival = nullcontext() if plan.plain is None else plan.plain(stage.name, plan.device, threads)
+    with rival as plain:
+        sides = [] if plain is None else [Side("plain", "fp32", plain)]
+        for precision in plan.precisions if stage.has_bf16 else ("fp32",):
+            sides.append(Side("ours", precision, observer(stage.work(real, precision), threads)))
         timings = alternate(sides, plan.repeats, plan.seconds, lambda t: say(f"{stage.name}: {t}"))
     gc.collect()
+    reference = timings[0] if plan.plain is not None else None
     return {
         "stage": stage.name,
         "title": stage.title,
         "images_per_unit": stage.images,
-        "flops_per_image": each,
-        "sides": [_side(timing, timings[0], stage.images, each, peaks) for timing in timings],
+        "flops_per_image": stage.flops,
+        "sides": [_side(timing, reference, stage, peaks) for timing in timings],
     }
 
 
-@contextlib.contextmanager
-def _sides(stage: Stage, plan: Plan, real: RealSet) -> Iterator[list[Side]]:
-    threads = torch.get_num_threads()
-    with contextlib.ExitStack() as stack:
-        plain: Observer
-        if plan.plain_process == _OWN:
-            plain = stack.enter_context(plain_elsewhere(stage.name, plan.device, threads))
-        else:
-            plain = observer(stage.plain(real), threads, keep_memory=False)
-        sides = [Side("plain", "fp32", plain)]
-        for precision in plan.precisions if stage.has_bf16 else ("fp32",):
-            run = stage.ours(real, precision)
-            sides.append(Side("ours", precision, observer(run, threads, keep_memory=True)))
-        yield sides
-
-
 def _side(
-    timing: Timing, plain: Timing, images: int, flops: float | None, peaks: dict[str, Peak]
+    timing: Timing, plain: Timing | None, stage: Stage, peaks: dict[str, Peak]
 ) -> dict[str, Any]:
-    rates = Spread.of([rate * images for rate in timing.rates])
-    faults = Spread.of([run.page_faults / (timing.units * images) for run in timing.runs])
+    rates = Spread.of([rate * stage.images for rate in timing.rates])
+    faults = Spread.of([run.page_faults / (timing.units * stage.images) for run in timing.runs])
     peak = peaks[timing.side.precision].flops_per_second
     return {
         "side": timing.side.name,
@@ -170,8 +159,8 @@ def _side(
         "units": timing.units,
         "seconds": [run.seconds for run in timing.runs],
         "images_per_second": asdict(rates),
-        "ratio": asdict(Spread.of(ratios(timing, plain))),
-        "fraction_of_peak": None if flops is None else rates.median * flops / peak,
+        "ratio": None if plain is None else asdict(Spread.of(ratios(timing, plain))),
+        "fraction_of_peak": None if stage.flops is None else rates.median * stage.flops / peak,
         "page_faults_per_image": faults.median,
     }
 

@@ -14,14 +14,6 @@ _KEEP = (
     (_TOP_PAD, 1 << 26),
     (_ARENA_MAX, 1),
 )
-# In a process that never called mallopt, glibc raises the first threshold from 128 KiB to the
-# largest freed block of up to 32 MiB, and sets the second to twice the first. A call of mallopt
-# ends that permanently, so the final values are set instead.
-_RETURN = (
-    (_MMAP_THRESHOLD, 32 << 20),
-    (_TRIM_THRESHOLD, 64 << 20),
-    (_TOP_PAD, 128 << 10),
-)
 
 
 def keep_freed_memory() -> bool:
@@ -32,33 +24,10 @@ def keep_freed_memory() -> bool:
     at batch 256 (one core: 151 images/s before, 268 after this call). Results do not change. The
     process keeps up to its peak memory until it ends. Does nothing without glibc.
     """
-    return _set_options(_KEEP)
-
-
-def return_freed_memory() -> bool:
-    """Undo :func:`keep_freed_memory` as far as glibc allows, to measure code without it.
-
-    Memory that is free goes back to the system, and large blocks do so again when they are freed.
-    It is not quite a fresh process: memory between blocks that live on is reused without being
-    cleared. A ConvNet-3 training step at batch 100 and 256 then takes 39,000 and 262,000 page
-    faults; in a fresh process 80,000 to 109,000 and 347,000; with freed memory kept 4,000 and
-    11,000.
-
-    Returns:
-        Whether glibc accepted the settings.
-    """
-    accepted = _set_options(_RETURN)
-    trim = _libc("malloc_trim")
-    if trim is not None:
-        trim(0)
-    return accepted
-
-
-def _set_options(options: tuple[tuple[int, int], ...]) -> bool:
     mallopt = _libc("mallopt")
     if mallopt is None:
         return False
-    accepted = [mallopt(option, value) for option, value in options]
+    accepted = [mallopt(option, value) for option, value in _KEEP]
     return all(accepted)
 
 
@@ -68,6 +37,6 @@ def _libc(name: str) -> Callable[..., int] | None:
         return None
     try:
         function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
-    except (AttributeError, OSError):  # musl has neither function
+    except (AttributeError, OSError):  # musl has no such function
         return None
     return function

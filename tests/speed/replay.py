@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
+from plain.augment import Drawn
 from torch.utils.data import Sampler
 
 from bench.augment.dsa import Draw
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
-from bench.speed.plain.augment import Drawn
 from bench.support.seeds import derive_seed, make_generator
 
 

@@ -7,6 +7,9 @@ import math
 
 import pytest
 import torch
+from plain.evaluation import train_plain
+from plain.flops import count
+from plain.networks import PlainConvNet
 from replay import EpochOrders, small_real_set
 from small_networks import small_architecture
 from torch import nn
@@ -18,9 +21,6 @@ from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.training import Recipe
 from bench.networks.architecture import build_network
 from bench.registry.registry import ARCHITECTURES
-from bench.speed.flops import count
-from bench.speed.plain.evaluation import train_plain
-from bench.speed.plain.networks import PlainConvNet
 from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, global_seed, make_generator
 

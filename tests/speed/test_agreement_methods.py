@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 import torch
 from builders import begin
+from plain.dim import PlainDiM
+from plain.dm import PlainDM
+from plain.gan import PlainGAN
+from plain.networks import PlainConvNet
 from replay import plain_draw, small_real_set
 
 from bench.augment.dsa import DSA
@@ -15,10 +19,6 @@ from bench.distillation.method import Method
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.registry.registry import METHODS
-from bench.speed.plain.dim import PlainDiM
-from bench.speed.plain.dm import PlainDM
-from bench.speed.plain.gan import PlainGAN
-from bench.speed.plain.networks import PlainConvNet
 
 REAL = small_real_set()
 WIDTH, ARCH = 8, "convnet3(width=8)"

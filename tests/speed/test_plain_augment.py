@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from plain.augment import OPERATIONS, PlainDSA, apply
 from replay import plain_draw
 
 from bench.augment.dsa import DSA
-from bench.speed.plain.augment import OPERATIONS, PlainDSA, apply
 from bench.support.seeds import make_generator
 
 IMAGES = torch.randn(6, 3, 32, 32, generator=make_generator(1))

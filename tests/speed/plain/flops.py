@@ -17,12 +17,12 @@ from torch.utils.flop_counter import flop_registry
 
 from bench.datasets.real_set import RealSet
 from bench.evaluation.protocols import get_protocol
-from bench.speed.plain.dim import PlainDiM
-from bench.speed.plain.dm import PlainDM
-from bench.speed.plain.evaluation import train_plain
-from bench.speed.plain.gan import PlainGAN
-from bench.speed.plain.networks import PlainConvNet
 from bench.support.seeds import global_seed, make_generator
+from plain.dim import PlainDiM
+from plain.dm import PlainDM
+from plain.evaluation import train_plain
+from plain.gan import PlainGAN
+from plain.networks import PlainConvNet
 
 _FEW = 4
 _NET_STEPS = 16

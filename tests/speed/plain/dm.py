@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from bench.datasets.real_set import RealSet
-from bench.speed.plain.augment import OPERATIONS, Drawn, PlainDSA, apply
-from bench.speed.plain.networks import PlainConvNet
 from bench.support.seeds import global_seed
+from plain.augment import OPERATIONS, Drawn, PlainDSA, apply
+from plain.networks import PlainConvNet
 
 
 class PlainDM:

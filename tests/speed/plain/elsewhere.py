@@ -1,4 +1,4 @@
-"""A plain loop in a process of its own, where nobody has touched the C library's memory."""
+"""A plain loop in a process of its own, with the C library's memory as it is by default."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 
 from bench.speed.machine import page_faults
 from bench.speed.measuring import Observation, Observer
-from bench.speed.stages import STAGES, made_up_set
+from bench.speed.stages import made_up_set
 from bench.support.errors import BenchError
+from plain.stages import PLAIN
 
 
 @contextmanager
@@ -33,10 +34,10 @@ def plain_elsewhere(stage: str, device: torch.device, threads: int) -> Iterator[
     def observe(units: int) -> Observation:
         try:
             here.send(units)
-            found: Observation = here.recv()
+            seen: Observation = here.recv()
         except (EOFError, BrokenPipeError):
             raise BenchError(f"the process of the plain loop of '{stage}' ended early") from None
-        return found
+        return seen
 
     try:
         yield observe
@@ -47,7 +48,7 @@ def plain_elsewhere(stage: str, device: torch.device, threads: int) -> Iterator[
 
 def _serve(pipe: Connection, stage: str, device: str, threads: int) -> None:
     torch.set_num_threads(threads)
-    run = STAGES[stage].plain(made_up_set(torch.device(device)))
+    run = PLAIN[stage](made_up_set(torch.device(device)))
     while True:
         try:
             units = pipe.recv()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from bench.evaluation.protocols import Protocol
-from bench.speed.plain.augment import PlainDSA
+from plain.augment import PlainDSA
 
 
 def train_plain(

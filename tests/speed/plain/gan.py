@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench.datasets.real_set import RealSet
-from bench.speed.plain.networks import PlainDiscriminator, PlainGenerator
 from bench.support.seeds import global_seed
+from plain.networks import PlainDiscriminator, PlainGenerator
 
 _BETAS = (0.0, 0.9)
 _PENALTY = 10.0
@@ -87,7 +87,7 @@ class PlainGAN:
         self._adam_g.step()
         return float(loss.item())
 
-    def extra_loss(self, real: Tensor, fake: Tensor) -> Tensor | float:  # noqa: ARG002
+    def extra_loss(self, real: Tensor, fake: Tensor) -> Tensor | float:
         """Return what the generator's loss has besides; nothing for the GAN alone."""
         return 0.0
 

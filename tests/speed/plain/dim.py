@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.datasets.real_set import RealSet, normalise
-from bench.speed.plain.augment import Drawn, PlainDSA, apply
-from bench.speed.plain.gan import PlainGAN
-from bench.speed.plain.networks import PlainConvNet
 from bench.support.seeds import global_seed
+from plain.augment import Drawn, PlainDSA, apply
+from plain.gan import PlainGAN
+from plain.networks import PlainConvNet
 
 _WEIGHT = 0.01
 
