@@ -118,7 +118,7 @@ class TimmNetwork(nn.Module):
 
 
 def _create(name: str, size: tuple[int, int] | None = None, **settings: int) -> nn.Module:
-    """Create a model without chance; only those made for one size are told the images' size."""
+    """Create a model without dropout; pass the images' size to those made for one size only."""
     timm = _timm()
     if size is not None and timm.get_pretrained_cfg(name).fixed_input_size:
         settings["img_size"] = size  # type: ignore[assignment]
@@ -202,10 +202,12 @@ def _refusal(spec: DatasetSpec, params: TimmParams, error: Exception) -> str:
     own = _timm().get_pretrained_cfg(params.model).input_size[-1]
     words = f"{type(error).__name__}: {error}".rstrip(": ")
     resized = f" resized to {params.resize}" if params.resize else ""
-    told = (
+    refusal = (
         f"timm:{params.model} cannot take the {spec.height}x{spec.width} images of {spec.name}"
         f"{resized} ({words})"
     )
     if own == params.resize:
-        return told
-    return f"{told}; timm:{params.model}(resize={own}) shows it images of the size it was made for"
+        return refusal
+    return (
+        f"{refusal}; timm:{params.model}(resize={own}) shows it images of the size it was made for"
+    )

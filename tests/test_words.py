@@ -13,7 +13,7 @@ PACKAGES = ("bench", "methods", "architectures")
 # of a comment, so that phrases are found across lines.
 AVOIDED = {
     "whoever": ("whoever", "the noun: a process, the caller"),
-    "for ever": ("for ever", "indefinitely, without a limit"),
+    "for ever": ("for ever(?!y)", "indefinitely, without a limit"),
     "rests on": ("rest(s|ed|ing)? on", "depends on"),
     "Do so.": (r"do so\.", "the verb itself"),
     "may not": ("may not", "must not, cannot, or might not"),

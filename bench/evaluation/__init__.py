@@ -1,1 +1,1 @@
-"""Judging distilled sets: train networks on them by a named protocol and test these."""
+"""Evaluation of distilled sets: train networks on them by a named protocol, and test these."""

@@ -1,4 +1,4 @@
-"""Accuracy on the real test set."""
+"""The accuracy of a network on the real test set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLICE = {"cpu": 32, "cuda": 2048}
 
 
 def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> float:
-    """Return the percentage of test images that a network classifies right.
+    """Return the percentage of test images that a network classifies correctly.
 
     The network is left in ``eval()`` mode. Images are normalised exactly like training images.
 
@@ -22,10 +22,10 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = 
         net: on the test set's device.
         test: real images, never augmented.
         precision: ``fp32`` or ``bf16`` (autocast).
-        crew: counts the two halves of the set at once where a core is idle.
+        crew: counts both halves of the set at the same time if a core is idle.
 
     Raises:
-        Stopped: if the crew is told to.
+        Stopped: another task of the crew failed, or the user interrupted.
     """
     net.eval()
     index = torch.arange(len(test), device=test.device)

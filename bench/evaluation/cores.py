@@ -1,8 +1,8 @@
-"""Cores shared by networks that train at the same time, one thread each.
+"""The cores that networks share while they train at the same time, one thread each.
 
 A network is small: two threads inside one operation win little when the machine is idle and lose
 much when it is not, because they wait for each other at every operation. One thread per network
-waits for nobody. When networks run out before cores do, an idle core takes over half a batch: on
+never waits. When networks run out before cores do, an idle core takes over half a batch: on
 two cores five networks train at 0.95 of the rate of four (ConvNet-3, IPC 10; 0.94 at IPC 1), which
 is all that networks of other cells could add.
 """
@@ -19,8 +19,8 @@ import torch
 
 T = TypeVar("T")
 
-# How long the calling thread sleeps before it looks for progress to report, in seconds.
-_LOOK_EVERY = 0.2
+# Seconds between two reports of progress by the calling thread.
+_REPORT_EVERY = 0.2
 
 
 class Stopped(Exception):  # noqa: N818
@@ -44,18 +44,18 @@ class Crew:
     def both(self, first: Callable[[], None], second: Callable[[], None]) -> None:
         """Call both: at the same time if a core is idle, else one after the other.
 
-        Which of the two happens must not change any number.
+        Results must not depend on which of the two happens.
         """
         if not self._idle.acquire(blocking=False):
             first()
             second()
             return
         try:
-            helped = self._helpers.submit(second)
+            future = self._helpers.submit(second)
             try:
                 first()
             finally:
-                helped.result()
+                future.result()
         finally:
             self._idle.release()
 
@@ -65,25 +65,25 @@ class Crew:
             raise Stopped
 
     def map(
-        self, tasks: Sequence[Callable[[], T]], look: Callable[[], None] = lambda: None
+        self, tasks: Sequence[Callable[[], T]], report: Callable[[], None] = lambda: None
     ) -> list[T]:
         """Run tasks, ``size`` at a time, and return their results in order.
 
         Args:
             tasks: they should call :meth:`check` often.
-            look: called now and then in the calling thread, and once at the end.
+            report: called at intervals in the calling thread, and once at the end.
 
         Raises:
-            Exception: the first that a task or ``look`` raised, after all tasks have ended.
+            Exception: the first that a task or ``report`` raised, after all tasks have ended.
         """
         futures = [self._leaders.submit(self._lead, task) for task in tasks]
         waiting = set(futures)
         try:
             while waiting:
-                done, waiting = wait(waiting, _LOOK_EVERY, FIRST_COMPLETED)
+                done, waiting = wait(waiting, _REPORT_EVERY, FIRST_COMPLETED)
                 for future in done:
                     future.result()
-                look()
+                report()
         except BaseException:
             self._stop.set()
             wait(futures)
@@ -103,13 +103,13 @@ class Crew:
 
 @contextmanager
 def crew(size: int) -> Iterator[Crew]:
-    """Provide a crew and put torch's own thread count back afterwards."""
+    """Provide a crew, and restore torch's own thread count afterwards."""
     before = torch.get_num_threads()
-    made = Crew(size)
+    workers = Crew(size)
     try:
-        yield made
+        yield workers
     finally:
-        made.close()
+        workers.close()
         torch.set_num_threads(before)  # a worker's count leaks into threads that start later
 
 

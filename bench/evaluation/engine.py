@@ -123,7 +123,7 @@ def train_and_test(
     try:
         nets = _Job(source, recipe, seeds, test, snapshots, on_epoch).run()
     except (Interrupted, KeyboardInterrupt):
-        snapshots.write()
+        snapshots.save()
         raise
     wall = time.perf_counter() - started
     training = sum(net.train_seconds for net in nets)
@@ -240,7 +240,7 @@ class _Job:
         return NetOutcome(percent, final_loss, train_seconds, time.perf_counter() - started)
 
     def _report(self) -> None:
-        self.snapshots.tend()
+        self.snapshots.poll()
         done = sum(self.epochs)
         if done > self.reported:
             self.reported = done

@@ -1,4 +1,4 @@
-"""The gradient of one batch, whole or in slices.
+"""Gradients of one batch, computed whole or in slices.
 
 With per-sample normalisation the gradient of a batch is the sum of its slices' gradients. Slices
 keep memory small and let two cores share a batch.
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from bench.evaluation.cores import Crew
 from bench.networks.cpu_kernels import computing
 
-# Images per slice, at most; a batch of up to half as many is not divided. Seen for ConvNet-3 at IPC
-# 50 on two cores: 823 images/s at 32, 887 at 64, 850 at 128.
+# Images per slice, at most; a batch of up to half as many is not divided. Measured for ConvNet-3 at
+# IPC 50 on two cores: 823 images/s at 32, 887 at 64, 850 at 128.
 SLICE = 64
 
 

@@ -1,7 +1,7 @@
 """Protocols: how a network is trained on a distilled set before it is tested.
 
-A protocol is named, versioned and immutable once released: whoever needs another recipe adds a
-name or raises the version, so that a number in an old table keeps its meaning.
+A protocol is named, versioned and immutable once released. Another recipe gets another name or a
+higher version, so that a number in an old table keeps its meaning.
 """
 
 from __future__ import annotations

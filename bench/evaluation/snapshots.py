@@ -1,4 +1,4 @@
-"""What is kept of an evaluation while it runs, gathered from the threads of its networks."""
+"""States of the networks of an evaluation, collected from their threads for checkpoints."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from bench.support.stopping import Stop
 class Snapshots:
     """The latest state of each network that trains, and the outcome of each that is done.
 
-    A network's thread hands over a copy of its state after a step, when it is asked to; the
-    calling thread writes all of them once all have answered. Networks do not depend on each other,
+    A network's thread hands over a copy of its state after a step, when one is requested;
+    the calling thread saves all of them once each has one. Networks do not depend on each other,
     so their states need not be of the same step.
 
     Args:
-        keeper: where to write; ``None`` keeps nothing.
+        keeper: where to save; ``None`` saves nothing.
         stop: asked after every step.
         device: where states are loaded to.
     """
 
     def __init__(self, keeper: StateKeeper | None, stop: Stop, device: torch.device) -> None:
         self._keeper, self._stop = keeper, stop
-        found = keeper.load(device) if keeper is not None else None
-        self._latest: dict[str, State] = dict(found or {})
+        saved = keeper.load(device) if keeper is not None else None
+        self._latest: dict[str, State] = dict(saved or {})
         self._running: set[str] = set()
-        self._asked: set[str] = set()
-        self._asking = False
+        self._requested: set[str] = set()
+        self._requesting = False
 
     def begin(self, name: str) -> State | None:
-        """Return the state or the outcome of a network that was kept, or ``None``."""
+        """Return the saved state or outcome of a network, or ``None``."""
         self._running.add(name)
         return self._latest.get(name)
 
     def after_step(self, name: str, state: Callable[[], State]) -> None:
-        """Hand over a copy of a network's state if it is wanted.
+        """Hand over a copy of a network's state if one is requested.
 
         Args:
             name: of the network.
@@ -49,37 +49,37 @@ class Snapshots:
             Interrupted: it is time to end.
         """
         stop = self._stop.requested  # asked once: a signal may come at any moment
-        if stop or name in self._asked:
+        if stop or name in self._requested:
             self._latest[name] = _copied(state())
-            self._asked.discard(name)
+            self._requested.discard(name)
         if stop:
             self._stop.check()
 
     def end(self, name: str, outcome: State) -> None:
-        """Hand over what a network that is done has come to."""
+        """Hand over the outcome of a network that is trained and tested."""
         self._latest[name] = outcome
         self._running.discard(name)
-        self._asked.discard(name)
+        self._requested.discard(name)
 
     def forget(self, name: str) -> None:
-        """Expect nothing more of what was given up, and keep nothing of it."""
+        """Discard the state of a training that was abandoned, and expect no more of it."""
         self._latest.pop(name, None)
         self._running.discard(name)
 
-    def tend(self) -> None:
-        """Ask for states when the next checkpoint is due, and write them when all are there."""
+    def poll(self) -> None:
+        """Request states when the next checkpoint is due, and save them when all are there."""
         if self._keeper is None:
             return
-        # Those that run: one may have ended in another thread at the moment it was asked.
-        if self._asking and not self._asked & self._running:
-            self.write()
-            self._asking = False
-        elif not self._asking and self._keeper.due():
-            self._asked = set(self._running)
-            self._asking = True
+        # Only of networks that still run: one may have ended just as its state was requested.
+        if self._requesting and not self._requested & self._running:
+            self.save()
+            self._requesting = False
+        elif not self._requesting and self._keeper.due():
+            self._requested = set(self._running)
+            self._requesting = True
 
-    def write(self) -> None:
-        """Write what there is."""
+    def save(self) -> None:
+        """Save all states and outcomes that there are."""
         if self._keeper is not None and self._latest:
             self._keeper.save(dict(self._latest))
 

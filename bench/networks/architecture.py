@@ -1,4 +1,4 @@
-"""Architectures by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
+"""Architectures, found by name: ``convnet3``, ``convnet3(width=64,norm=batch)``, ``resnet18_ap``.
 
 A family is one class, registered under each of its members' names: ``ConvNet`` is ``convnet1``
 to ``convnet6``, ``ResNet`` is ``resnet10``, ``resnet18`` and their ``_ap`` variants. A family with
@@ -71,7 +71,7 @@ class Architecture(ABC):
     @classmethod
     @abstractmethod
     def per_sample(cls, params: Any) -> bool:
-        """Whether each sample's output is independent of the others in its batch.
+        """Return whether each sample's output is independent of the others in its batch.
 
         True for instance, group, layer or no normalisation; false for batch normalisation. If
         true, a batch may be computed in slices.
@@ -120,7 +120,7 @@ def build_network(text: str, spec: DatasetSpec) -> nn.Module:
 
 
 def is_per_sample(text: str) -> bool:
-    """Whether a batch of this architecture may be computed in slices."""
+    """Return whether a batch of this architecture may be computed in slices."""
     family, _, params = parse_architecture(text)
     return family.per_sample(params)
 

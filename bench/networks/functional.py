@@ -31,7 +31,7 @@ Parameters = Mapping[str, Tensor]
 
 
 def batches_classes(device: torch.device) -> bool:
-    """Whether the gradients of many classes are computed in one pass under ``vmap``.
+    """Return whether the gradients of many classes are computed in one pass under ``vmap``.
 
     On a GPU, which a small batch leaves idle (expected, not measured). On a CPU ``vmap`` took twice
     as long as a loop (ConvNet-3, 10 classes of 10 images, gradients of gradients too). Not under

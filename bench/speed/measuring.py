@@ -1,4 +1,4 @@
-"""Timing rivals in turn, so that a machine's moods meet all of them alike."""
+"""Timings of rivals that take turns, so that changes of the machine's load affect all alike."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def alternate(
         sides: the rivals.
         repeats: timed runs of each.
         seconds: about how long each run should take; one unit at least.
-        say: is told what is being done.
+        say: receives what is being done.
     """
     timings = []
     for side in sides:

@@ -73,7 +73,7 @@ def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, A
 
     Args:
         plan: what to measure.
-        command: how the user asked for it, for the record.
+        command: the command line, for the record.
         say: receives what is being done.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What is kept of an evaluation: every network's latest state, once all that run have answered."""
+"""Snapshots save every network's latest state, once each that runs has handed one over."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def started(*names: str, stop: Stop | None = None) -> tuple[Snapshots, Memory]:
     snapshots = Snapshots(memory, stop or Stop(), CPU)
     for name in names:
         assert snapshots.begin(name) is None
-    snapshots.tend()
+    snapshots.poll()
     return snapshots, memory
 
 
 def test_written_once_all_have_answered() -> None:
     snapshots, memory = started("a", "b")
     snapshots.after_step("a", lambda: {"step": 1})
-    snapshots.tend()
+    snapshots.poll()
     assert memory.saved == []
     snapshots.after_step("b", lambda: {"step": 2})
-    snapshots.tend()
+    snapshots.poll()
     assert memory.saved == [{"a": {"step": 1}, "b": {"step": 2}}]
 
 
@@ -60,7 +60,7 @@ def test_a_state_is_a_copy_and_is_made_only_when_asked_for() -> None:
     snapshots.after_step("a", lambda: {"nested": [live]})
     live += 1
     snapshots.after_step("a", lambda: pytest.fail("nobody asked"))
-    snapshots.tend()
+    snapshots.poll()
     assert memory.saved[0]["a"]["nested"][0].tolist() == [0, 0]
 
 
@@ -68,16 +68,16 @@ def test_an_outcome_is_an_answer() -> None:
     snapshots, memory = started("a", "b")
     snapshots.end("a", {"accuracy": 50.0})
     snapshots.after_step("b", lambda: {"step": 1})
-    snapshots.tend()
+    snapshots.poll()
     assert memory.saved == [{"a": {"accuracy": 50.0}, "b": {"step": 1}}]
 
 
 def test_one_that_ended_when_it_was_asked_is_not_waited_for() -> None:
     snapshots, memory = started("a", "b")
     snapshots.end("a", {"accuracy": 50.0})
-    snapshots._asked.add("a")  # the caller looked at who runs just before that
+    snapshots._requested.add("a")  # requested at the moment when it ended
     snapshots.after_step("b", lambda: {"step": 1})
-    snapshots.tend()
+    snapshots.poll()
     assert len(memory.saved) == 1
 
 
@@ -86,10 +86,10 @@ def test_what_was_given_up_is_not_waited_for_nor_kept() -> None:
     snapshots.after_step("all", lambda: {"step": 1})
     snapshots.forget("all")
     snapshots.begin("0")
-    snapshots.tend()  # nothing to write: the next one is asked for
-    snapshots.tend()
+    snapshots.poll()  # nothing to write: the next one is asked for
+    snapshots.poll()
     snapshots.after_step("0", lambda: {"step": 1})
-    snapshots.tend()
+    snapshots.poll()
     assert memory.saved == [{"0": {"step": 1}}]
 
 
@@ -99,7 +99,7 @@ def test_told_to_stop_it_hands_over_and_ends() -> None:
     stop.request("SIGTERM", 143)
     with pytest.raises(Interrupted):
         snapshots.after_step("a", lambda: {"step": 7})
-    snapshots.write()
+    snapshots.save()
     assert memory.saved == [{"a": {"step": 7}}]
 
 
@@ -108,5 +108,5 @@ def test_what_was_kept_is_given_back_and_kept_again() -> None:
     snapshots = Snapshots(memory, Stop(), CPU)
     assert snapshots.begin("a") == {"accuracy": 50.0}
     assert snapshots.begin("b") is None
-    snapshots.write()
+    snapshots.save()
     assert memory.saved == [{"a": {"accuracy": 50.0}}]

@@ -15,7 +15,7 @@ _SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 def fits(x: Tensor) -> bool:
-    """Whether the kernel takes these maps ``(N, C, H, W)``: float32 or bfloat16, even sides."""
+    """Return whether the kernel takes maps ``(N, C, H, W)``: float32 or bfloat16, even sides."""
     return x.dtype in _SUFFIX and x.dim() == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
 
 

@@ -44,32 +44,32 @@ def convolve(maps: Maps, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
     return result
 
 
-_wanted = threading.local()
+_requested = threading.local()
 
 
 def image_gradient(total: Tensor, images: Tensor, *, create_graph: bool = False) -> Tensor:
     """Return ``torch.autograd.grad(total, images)``, without work for gradients on weights.
 
-    PyTorch does not tell operations written in Python, which convolutions are on a CPU, whose
-    gradients are asked for: they would compute those on the weights, too, wherever weights require
-    a gradient. The result is the same.
+    On a CPU convolutions are operations written in Python here. PyTorch does not pass on to those
+    which gradients are requested: they would compute the ones on weights too, wherever weights
+    require a gradient. The result is the same.
 
     Args:
         total: 0-d.
         images: what ``total`` was computed from by networks; must not lie behind their weights.
         create_graph: whether the result can be differentiated, by weights as well.
     """
-    before = _weights_wanted()
-    _wanted.weights = False
+    before = _weights_requested()
+    _requested.weights = False
     try:
         (found,) = torch.autograd.grad(total, images, create_graph=create_graph)
     finally:
-        _wanted.weights = before
+        _requested.weights = before
     return found
 
 
-def _weights_wanted() -> bool:
-    return getattr(_wanted, "weights", True)
+def _weights_requested() -> bool:
+    return getattr(_requested, "weights", True)
 
 
 def _computed(operation: Callable[..., Tensor], *args: Any) -> Tensor:
@@ -106,7 +106,7 @@ class _Outputs(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         _, on_x, on_weight, on_bias = ctx.needs_input_grad
-        kept = _weights_wanted()
+        kept = _weights_requested()
         return (
             None,
             _OnInput.apply(ctx.maps, slope, weight, x.shape) if on_x else None,
@@ -134,7 +134,7 @@ class _OnInput(torch.autograd.Function):
     def backward(ctx: Any, onto: Tensor) -> tuple[Tensor | None, ...]:
         slope, weight = ctx.saved_tensors
         _, on_slope, on_weight, _ = ctx.needs_input_grad
-        on_weight = on_weight and _weights_wanted()
+        on_weight = on_weight and _weights_requested()
         return (
             None,
             _Outputs.apply(ctx.maps, onto, weight, None) if on_slope else None,

@@ -1,4 +1,4 @@
-"""PyTorch's own convolution as maps, for what no kernel does faster: the second derivatives are."""
+"""PyTorch's own convolution as maps: no faster itself, but its second derivatives are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST = 2**26
 
 
 def fits(x: Tensor, weight: Tensor, stride: tuple[int, int]) -> bool:
-    """Whether a convolution of ``(N, C, H, W)`` is large enough for maps of its own."""
+    """Return whether a convolution of ``(N, C, H, W)`` is large enough for maps of its own."""
     return x.numel() * weight[:, 0].numel() >= _LEAST * stride[0] * stride[1]
 
 

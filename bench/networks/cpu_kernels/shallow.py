@@ -24,7 +24,7 @@ _LEAST_OUTPUTS = 64
 
 
 def fits(weight: Tensor) -> bool:
-    """Whether a convolution of stride 1 with kernels ``(K, C, height, width)`` is faster so."""
+    """Return whether kernels ``(K, C, height, width)`` of stride 1 are faster this way."""
     return weight[0].numel() <= _MOST_VALUES and len(weight) >= _LEAST_OUTPUTS
 
 

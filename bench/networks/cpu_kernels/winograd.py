@@ -24,7 +24,7 @@ from bench.networks.cpu_kernels.library import pointers, sizes
 
 @dataclass(frozen=True)
 class _Scheme:
-    """How a dtype is done.
+    """The variant of the algorithm for a dtype.
 
     Attributes:
         name: of the kernels.
@@ -58,7 +58,7 @@ _SCHEMES = {
 
 
 def fits(x: Tensor, weight: Tensor, padding: tuple[int, int], dtype: torch.dtype) -> bool:
-    """Whether a convolution of stride 1 is faster this way.
+    """Return whether a convolution of stride 1 is faster this way.
 
     Args:
         x: ``(N, C, H, W)``.
