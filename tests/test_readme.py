@@ -24,7 +24,8 @@ def test_one_command_installs_and_runs_the_main_job() -> None:
 
 
 def test_one_command_installs_and_tests() -> None:
-    assert command("test").endswith("pip install -e '.[test]' && pytest")
+    ending = "pip install -e '.[test]' && pytest -n auto --dist worksteal"
+    assert command("test").endswith(ending)
 
 
 def test_every_command_and_option_shown_exists() -> None:
