@@ -7,7 +7,7 @@ through the ledger and returns the frame that the command line tabulates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,14 @@ from bench.datasets.library import ensure, open_split
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
-from bench.grid.expand import Request
 from bench.grid.reporter import Control, Reporter
+from bench.grid.request import Request
 from bench.grid.runner import Execute
-from bench.grid.session import open_session
+from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.plugin_files import load_plugin_file
+from bench.registry.registry import METHODS
 from bench.support.machine import pick_device
 from bench.support.stopping import Stop
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from bench.datasets.real_set import RealSet
 
-__all__ = ["Dataset", "distil", "evaluate", "load_dataset", "run"]
+__all__ = ["Dataset", "distil", "evaluate", "load_dataset", "open_run", "run"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def run(
     """Distil and evaluate a grid; what the store already holds is not computed again.
 
     Args:
-        method: registered names.
+        method: registered names, or ``all``.
         dataset: registered or imported names; missing data is fetched.
         ipc: images per class.
         arch: what to distil with.
@@ -126,8 +127,9 @@ def run(
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
         threads: of each process that computes; default: the cores, divided among them.
-        execute: who computes: :func:`bench.executors.local.local_execution`, or ``ray_execution``
-            or ``slurm_execution`` beside it; default: this process, one cell after the other.
+        execute: what computes the cells: :func:`bench.executors.local.local_execution`, or
+            ``ray_execution`` or ``slurm_execution`` beside it; default: this process, one cell
+            after the other.
 
     Returns:
         One row per evaluation, see :data:`bench.ledger.frames.FRAME_COLUMNS`. Cells that failed are
@@ -138,8 +140,6 @@ def run(
             store can no longer be written.
         Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
-    for path in plugins:
-        load_plugin_file(Path(path))
     request = Request(
         methods=_listed(method),
         datasets=_listed(dataset),
@@ -159,9 +159,35 @@ def run(
         str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
         deterministic,
     )  # fmt: skip
-    session = open_session(request, site, Control(reporter or Reporter(), Stop(time_budget)))
+    session = open_run(request, site, Control(reporter or Reporter(), Stop(time_budget)))
     session.run(execute=execute)
     return session.frames()[0]
+
+
+def open_run(
+    request: Request,
+    site: Site,
+    control: Control | None = None,
+    progress: Progress = no_progress,
+) -> Session:
+    """Load plugins, check a request, fetch its datasets and expand it; computes nothing.
+
+    ``bench run``, ``bench retry`` and :func:`run` all begin here.
+
+    Args:
+        request: what the user asks for; the method ``all`` means every one that is registered.
+        site: where and how to compute it.
+        control: receives the events of the run, and may stop it.
+        progress: receives the bytes of a download.
+
+    Raises:
+        BenchError: for anything wrong with the plugins, the request, the data or the store.
+    """
+    for path in site.plugins:
+        load_plugin_file(Path(path))
+    if list(request.methods) == ["all"]:
+        request = replace(request, methods=METHODS.names())
+    return open_session(request, site, control, progress)
 
 
 def _whole(value: Any) -> Any:

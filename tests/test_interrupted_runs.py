@@ -13,8 +13,8 @@ from run_digits import SMALL, accuracies
 
 import bench
 from bench.evaluation import engine
-from bench.grid.expand import Request
 from bench.grid.reporter import Control
+from bench.grid.request import Request
 from bench.grid.session import open_session
 from bench.grid.site import Site
 from bench.ledger.state_file import load_state

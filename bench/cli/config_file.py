@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.grid.option import Option, options_of
+from bench.grid.request import Request
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
 
-_LISTS = ("method", "dataset", "ipc", "arch", "eval_arch", "mode")
-_SCALARS = {"protocol": str, "seeds": int, "eval_nets": int, "profile": str, "precision": str}
-
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read options from TOML; a list option may be a list or a single value.
+    """Read options of a request from TOML; a list option may be a list or a single value.
 
     Raises:
         BenchError: if the file cannot be read or holds an unknown key or a wrong type.
     """
+    options = {option.name: option for option in options_of(Request)}
+    values: dict[str, Any] = {}
+    for raw, value in _read_toml(path).items():
+        key = raw.replace("-", "_")
+        if key not in options:
+            raise BenchError(unknown_message(f"key in config '{path}'", raw, list(options)))
+        values[key] = _read_value(options[key], raw, value, path)
+    return values
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
@@ -27,29 +37,19 @@ def read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise BenchError(f"config '{path}' cannot be read: {error}") from error
     try:
-        data = tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BenchError(f"config '{path}' is not valid TOML: {error}") from error
-    options: dict[str, Any] = {}
-    for raw, value in data.items():
-        key = raw.replace("-", "_")
-        if key in _LISTS:
-            values = value if isinstance(value, list) else [value]
-            options[key] = [str(v) for v in values]
-        elif key == "set":
-            options[key] = _settings(value, path)
-        elif key in _SCALARS and type(value) is _SCALARS[key]:
-            options[key] = value
-        elif key in _SCALARS:
-            raise BenchError(f"config '{path}': {raw} = {value!r} is not {_SCALARS[key].__name__}")
-        else:
-            known = [*_LISTS, *_SCALARS, "set"]
-            raise BenchError(unknown_message(f"key in config '{path}'", raw, known))
-    return options
 
 
-def _settings(value: Any, path: Path) -> dict[str, Any]:
-    """Check the tables of ``[set.METHOD]``."""
-    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-        raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
+def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
+    """Return a value of the option's type; the elements of a list are read like texts."""
+    if option.is_mapping:
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
+        return value
+    if option.is_list:
+        return [str(each) for each in (value if isinstance(value, list) else [value])]
+    if type(value) is not option.type:
+        raise BenchError(f"config '{path}': {raw} = {value!r} is not {option.type.__name__}")
     return value

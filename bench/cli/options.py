@@ -51,22 +51,6 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def parse_ipcs(values: list[str]) -> list[int]:
-    """Turn ``["1", "10"]`` into whole numbers.
-
-    Raises:
-        BenchError: naming the value that is no whole number from 1 up.
-    """
-    ipcs = []
-    for value in values:
-        try:
-            ipcs.append(int(value))
-        except ValueError:
-            message = f"IPC '{value}' is not allowed: it must be a whole number from 1 up"
-            raise BenchError(message) from None
-    return ipcs
-
-
 def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Turn ``("dm.iterations=200",)`` into ``{"dm": {"iterations": "200"}}``.
 
@@ -128,4 +112,12 @@ def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--plugin", "plugins", type=click.Path(path_type=Path), multiple=True,
         help="A Python file with a method, architecture or dataset of your own; repeatable.",
+    )(command)  # fmt: skip
+
+
+def time_budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--time-budget``; the command gets seconds, or ``None``."""
+    return click.option(
+        "--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.",
+        callback=lambda _context, _option, text: None if text is None else parse_seconds(text),
     )(command)  # fmt: skip

@@ -1,70 +1,67 @@
-"""``bench retry``: runs what former runs left, without being given their options again."""
+"""``bench retry``: continues what earlier runs left, without their options being given again."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.executor_options import executor_options
-from bench.cli.options import load_plugins, parse_seconds, plugin_option, store_option
+from bench.cli.field_options import build, field_options, take_values
+from bench.cli.options import plugin_option, store_option, time_budget_option
+from bench.executors.choose import ExecutorOptions
+from bench.grid.site import Site
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
-    from bench.executors.choose import ExecutorOptions
-    from bench.grid.expand import Request
     from bench.grid.reporter import Control
+    from bench.grid.request import Request
     from bench.grid.session import Session
-    from bench.grid.site import Site
     from bench.ledger.requests import SavedRequest
 
 
 @click.command()
 @click.argument("beginnings", metavar="[REQUEST...]", nargs=-1)
-@click.option(
-    "--failed", is_flag=True, help="Only cells that failed, and those that depend on them."
-)
-@click.option("--device", help="auto, cpu, cuda or mps.  [default: the request's]")
-@click.option("--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=None,
-              help="Folder of packed datasets.  [default: the request's]")  # fmt: skip
-@executor_options
+@click.option("--failed", is_flag=True,
+              help="Only cells that failed, and those that depend on them.")  # fmt: skip
+@field_options(Site, "data_dir", "device", "threads", otherwise="the request's")
+@time_budget_option
+@field_options(ExecutorOptions)
 @store_option
 @plugin_option
 def retry(
-    beginnings: tuple[str, ...], failed: bool, device: str | None, time_budget: str | None,
-    data_dir: Path | None, store: Path, plugins: tuple[Path, ...], chosen: ExecutorOptions,
+    beginnings: tuple[str, ...], failed: bool, time_budget: float | None, store: Path,
+    plugins: tuple[Path, ...], **given: Any,
 ) -> None:  # fmt: skip
-    """Run again what former requests left: failed, interrupted or never reached.
+    """Run again what earlier requests left: failed, interrupted or never reached.
 
     REQUEST is an id, or its beginning, as `bench status` shows it; without one, all of the store's.
     A failed cell keeps its log, and its checkpoint if it has one. Exit codes as of `bench run`.
     """
     from bench.ledger.requests import choose_requests
 
-    budget = parse_seconds(time_budget) if time_budget is not None else None
-    load_plugins(plugins)
+    executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
+    executor.check()
+    changes = {**take_values(Site, given), "store": str(store), "plugins": tuple(map(str, plugins))}
     left = _left(store, choose_requests(store, beginnings, _print), failed)
     if not left:
         click.echo(f"nothing to run again in '{store}'")
         return
     from bench.cli.live import make_reporter
-    from bench.cli.run import compute
+    from bench.cli.run import run_and_report
     from bench.grid.reporter import Control
     from bench.support.stopping import Stop
 
-    control = Control(make_reporter(quiet=False), Stop(budget))
-    code = 0
+    control = Control(make_reporter(quiet=False), Stop(time_budget))
+    codes = []
     for saved, ids in left:
-        request, site = _reopened(saved, store, data_dir, device, plugins, chosen.threads)
-        session = _open(saved, request, site, control)
+        session = _open(saved, *_reopened(saved, changes), control)
         _print(f"request {saved.id}: {saved.command}")
-        ended = compute(session, chosen.execution(), only=ids, measure=chosen.is_here)
-        code = max(code, ended)
-    sys.exit(code)
+        execute = executor.execution()
+        codes.append(run_and_report(session, execute, only=ids, measure=executor.is_here))
+    sys.exit(max(codes))
 
 
 def _left(
@@ -89,37 +86,31 @@ def _left(
     return left
 
 
-def _reopened(
-    saved: SavedRequest, store: Path, data_dir: Path | None, device: str | None,
-    plugins: tuple[Path, ...], threads: int | None,
-) -> tuple[Request, Site]:  # fmt: skip
+def _reopened(saved: SavedRequest, changes: dict[str, Any]) -> tuple[Request, Site]:
+    """Return a saved request and its site, with the values that this command changes."""
     from bench.datasets.library import data_dir as data_folder
     from bench.grid.saved_request import reopen_request
 
-    changes: dict[str, object] = {"store": str(store), "plugins": tuple(map(str, plugins))}
-    if data_dir is not None or not os.path.isdir(str(saved.spec.get("data_dir"))):
-        changes["data_dir"] = str(data_folder(data_dir))  # the store may come from another machine
-    if device is not None:
-        changes["device"] = device
-    if threads is not None:
-        changes["threads"] = threads
+    if "data_dir" not in changes and not os.path.isdir(str(saved.spec.get("data_dir"))):
+        # The request may have been merged from another machine.
+        changes = {**changes, "data_dir": str(data_folder())}
     return reopen_request(saved, **changes)
 
 
 def _open(saved: SavedRequest, request: Request, site: Site, control: Control) -> Session:
+    from bench.api import open_run
     from bench.cli.data import progress_bars
-    from bench.grid.session import open_session
 
     try:
         with progress_bars() as progress:
-            return open_session(request, site, control, progress)
+            return open_run(request, site, control, progress)
     except UnknownNameError as error:
         files = saved.spec.get("plugins")
         if not isinstance(files, list) or not files:
             raise
         again = " ".join(f"--plugin {path}" for path in files)
         raise BenchError(
-            f"{error} It was asked with a plugin; no store says which code to run, so name it "
+            f"{error} The request used a plugin; no store says which code to run, so name it "
             f"again: {again}"
         ) from error
 

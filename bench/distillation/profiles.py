@@ -38,17 +38,19 @@ def resolve_profile(
     return resolve(method.Params, values, owner=method.name, ipc=ipc, dataset=dataset)
 
 
-def label_profile(
-    method: type[Method], params: Any, asked: str, ipc: int | None, dataset: str = ""
-) -> tuple[str, str]:
+def label_profile(named: Mapping[str, Any], params: Any, asked: str) -> tuple[str, str]:
     """Name the profile that ``params`` really are, and what was changed from it.
+
+    Args:
+        named: the method's parameters under every profile, for the same IPC and dataset.
+        params: its parameters in a cell.
+        asked: the profile that the user named.
 
     Returns:
         ``("any", "")`` if every profile of the method has these parameters, the asked profile's
         name if it has them, else ``"custom"`` with the changes from the asked one
         (``"lite: iterations=200"``), so that a table cannot pass one for the other.
     """
-    named = {p: resolve_profile(method, p, {}, ipc, dataset) for p in PROFILES}
     equal = [p for p in PROFILES if named[p] == params]
     if len(equal) == len(PROFILES):
         return "any", ""

@@ -1,10 +1,11 @@
-"""Which executor computes a run, from the options that a user gave."""
+"""The executor of a run, chosen by the options that a user gave."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from bench.grid.option import option
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,27 +21,38 @@ EXECUTORS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ExecutorOptions:
-    """What a user said about where cells are computed; ``None`` and the like for nothing.
+    """Which executor computes the cells, and how.
 
-    Attributes:
-        executor: ``local``, ``ray`` or ``slurm``.
-        workers: processes of ``local``; 0 computes in this one.
-        threads: of each process that computes.
-        address: of a running Ray cluster.
-        gpus_per_cell: of Ray's, fractions allowed.
-        cpus_per_cell: of Ray's.
-        slurm: ``KEY=VALUE`` texts.
-        detach: submit to SLURM and return.
+    Results are bit-identical wherever cells are computed, as long as the kind of machine and the
+    threads of a process (``--threads``) stay the same.
     """
 
-    executor: str = "local"
-    workers: int | None = None
-    threads: int | None = None
-    address: str | None = None
-    gpus_per_cell: float | None = None
-    cpus_per_cell: float | None = None
-    slurm: tuple[str, ...] = ()
-    detach: bool = False
+    executor: str = option(
+        "--executor", "local, ray or slurm: what computes the cells.", default="local"
+    )
+    workers: int | None = option(
+        "--workers", "local: this many processes; 0 computes in this one.", default=None, min=0,
+        metavar="N", otherwise="one, or one per GPU; 0 for the smoke profile",
+    )  # fmt: skip
+    address: str | None = option(
+        "--address", "ray: a running cluster, or auto.", default=None, metavar="HOST:PORT",
+        otherwise="one is started here",
+    )  # fmt: skip
+    gpus_per_cell: float | None = option(
+        "--gpus-per-cell", "ray: GPUs of a cell; may be a fraction.", default=None, min=0,
+        metavar="N", otherwise="1 where there are GPUs",
+    )  # fmt: skip
+    cpus_per_cell: float | None = option(
+        "--cpus-per-cell", "ray: cores of a cell.", default=None, min=0, above_min=True,
+        metavar="N", otherwise="1",
+    )  # fmt: skip
+    slurm: tuple[str, ...] = option(
+        "--slurm", "slurm: time=8h, partition=gpu, cpus_per_task=4, gpus_per_task=1, limit=64, or "
+        "an option of sbatch; repeatable.", default=(), metavar="KEY=VALUE",
+    )  # fmt: skip
+    detach: bool = option(
+        "--detach", "slurm: submit and return; the same command watches.", default=False
+    )
 
     @property
     def is_here(self) -> bool:
@@ -56,11 +68,11 @@ class ExecutorOptions:
         if self.executor not in EXECUTORS:
             raise UnknownNameError("executor", self.executor, EXECUTORS)
         for name, options in EXECUTORS.items():
-            for option in options:
-                value = getattr(self, option)
+            for each in options:
+                value = getattr(self, each)
                 given = value not in (None, ()) and value is not False  # 0 workers are some
                 if name != self.executor and given:
-                    flag = option.replace("_", "-")
+                    flag = each.replace("_", "-")
                     raise BenchError(
                         f"--{flag} goes with --executor {name}, not with {self.executor}"
                     )
@@ -85,8 +97,3 @@ class ExecutorOptions:
         from bench.executors.local import local_execution
 
         return local_execution(self.workers)
-
-
-def take_options(given: dict[str, Any]) -> ExecutorOptions:
-    """Take the options out of those of a command."""
-    return ExecutorOptions(**{f.name: given.pop(f.name) for f in fields(ExecutorOptions)})

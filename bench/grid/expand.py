@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from bench.datasets.library import DatasetInfo
 from bench.distillation.method import Method, Task
-from bench.distillation.profiles import (
-    PROFILE_PROTOCOL,
-    check_profile,
-    label_profile,
-    resolve_profile,
-)
-from bench.distillation.tasks import load_method, make_task, prerequisite_task
-from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
+from bench.distillation.profiles import PROFILES, label_profile, resolve_profile
+from bench.distillation.tasks import load_method, prerequisite_task
+from bench.grid.request import Request
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import canonical_name
 from bench.registry.params import as_dict
-from bench.registry.registry import METHODS
-from bench.support.errors import BenchError, unknown_message
+from bench.support.errors import BenchError
 from bench.support.failure_reasons import explain, shorten
 
-# Ways to judge a generator; an image set has one way only, whatever --mode says.
-MODES = ("stream", "frozen")
-# A configuration that someone sent must not ask for ever.
-_MOST_SEEDS, _MOST_NETS, _MOST_CELLS = 10_000, 10_000, 1_000_000
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for; see ``bench run --help`` for each field."""
-
-    methods: Sequence[str]
-    datasets: Sequence[str]
-    ipcs: Sequence[int] = (1, 10, 50)
-    archs: Sequence[str] = ("convnet3",)
-    eval_archs: Sequence[str] = ()
-    protocol: str | None = None
-    modes: Sequence[str] = ()
-    seeds: int = 1
-    eval_nets: int | None = None
-    profile: str = "paper"
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    precision: str = "fp32"
+# A configuration from someone else must not ask for endless work.
+_MOST_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -75,95 +49,113 @@ def build_grid(request: Request, find: Callable[[str], DatasetInfo]) -> Grid:
     Raises:
         BenchError: for an unknown name, an IPC out of range, a wrong parameter.
     """
-    check_request(request)
-    methods = {name: load_method(name) for name in request.methods}
-    archs = list(dict.fromkeys(canonical_name(a) for a in request.archs))
-    eval_archs = list(dict.fromkeys(canonical_name(a) for a in request.eval_archs))
-    protocol = get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
-    builder = _Builder(request, protocol, eval_archs)
-    for name in request.methods:
-        for ipc in _distil_ipcs(methods[name], request):
-            _params(request, methods[name], ipc)
+    request.check()
+    builder = _Builder(request)
+    # A download may take an hour; a wrong parameter is reported before it starts.
+    builder.check_parameters()
     for dataset in dict.fromkeys(request.datasets):
         info = find(dataset)
         _check_ipcs(request, info)
-        for method, arch, seed in product(methods.values(), archs, range(request.seeds)):
-            builder.add(method, info, arch, seed)
+        builder.add(info)
     return builder.grid()
 
 
-def check_request(request: Request) -> None:
-    """Check what needs no dataset.
+@dataclass(frozen=True)
+class _Parameters:
+    """A method's resolved parameters, and the profile that they really are."""
 
-    Raises:
-        BenchError: naming the value that is wrong and what is allowed.
-    """
-    _check_not_empty(request)
-    for name in request.methods:
-        METHODS.entry(name)
-    check_profile(request.profile)
-    get_protocol(request.protocol or PROFILE_PROTOCOL[request.profile])
-    for ipc in request.ipcs:
-        _check_at_least_one("IPC", ipc)
-    _check_at_least_one("--seeds", request.seeds)
-    _check_at_most("--seeds", request.seeds, _MOST_SEEDS)
-    if request.eval_nets is not None:
-        _check_at_least_one("--eval-nets", request.eval_nets)
-        _check_at_most("--eval-nets", request.eval_nets, _MOST_NETS)
-    _check_known("mode", request.modes, MODES)
-    _check_known("precision", [request.precision], PRECISIONS)
-    _check_known("method in --set", request.overrides, request.methods)
+    values: Any
+    profile: str
+    changed: str
 
 
-def _check_not_empty(request: Request) -> None:
-    needed = {"method": request.methods, "dataset": request.datasets, "IPC": request.ipcs,
-              "architecture": request.archs}  # fmt: skip
-    for what, values in needed.items():
-        if not values:
-            raise BenchError(f"no {what} was named")
+@dataclass(frozen=True)
+class _Recipe:
+    """A distillation on one dataset, for every seed: a cell that lacks its seed."""
+
+    method: type[Method]
+    task: Task
+    parameters: _Parameters
+    prerequisite: _Recipe | None
+
+    def cell(self, info: DatasetInfo, seed: int, precision: str) -> DistilCell:
+        """Return the cell of one seed index."""
+        before = self.prerequisite
+        return DistilCell(
+            self.method.name, self.method.version, as_dict(self.task.params),
+            self.task.spec.name, info.sha256, self.task.ipc, self.task.arch, seed, precision,
+            self.parameters.profile, self.parameters.changed,
+            None if before is None else before.cell(info, seed, precision),
+        )  # fmt: skip
+
+    def why_skipped(self) -> str | None:
+        """Return why the method declines the task; a rule that fails is a reason too."""
+        try:
+            reason = self.method.skip(self.task)
+            return None if reason is None else shorten(reason)
+        except Exception as error:  # a plugin's rule may raise anything
+            return f"skip() of {self.method.name} failed: {explain(error)}"
 
 
-def _check_at_least_one(what: str, value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise BenchError(f"{what} {value!r} is not allowed: it must be a whole number from 1 up")
+class _Resolver:
+    """Resolves each method's parameters once per profile, overrides, IPC and dataset."""
+
+    def __init__(self) -> None:
+        self._resolved: dict[tuple[object, ...], Any] = {}
+
+    def resolve(
+        self,
+        method: type[Method],
+        profile: str,
+        overrides: Mapping[str, Any],
+        ipc: int | None,
+        dataset: str,
+    ) -> Any:
+        """Return the parameters, an instance of the method's ``Params``."""
+        key = (method, profile, repr(sorted(overrides.items())), ipc, dataset)
+        if key not in self._resolved:
+            self._resolved[key] = resolve_profile(method, profile, overrides, ipc, dataset)
+        return self._resolved[key]
+
+    def named(self, method: type[Method], ipc: int | None, dataset: str) -> dict[str, Any]:
+        """Return the parameters of every profile."""
+        return {p: self.resolve(method, p, {}, ipc, dataset) for p in PROFILES}
 
 
-def _check_at_most(what: str, value: int, most: int) -> None:
-    if value > most:
-        raise BenchError(f"{what} {value:,} is not allowed: at most {most:,} are")
-
-
-def _check_known(what: str, values: Iterable[str], allowed: Sequence[str]) -> None:
-    for value in values:
-        if value not in allowed:
-            raise BenchError(unknown_message(what, value, allowed))
-
-
-@dataclass
 class _Builder:
-    request: Request
-    protocol: Protocol
-    eval_archs: Sequence[str]
-    _distil: dict[str, DistilCell] = field(default_factory=dict)
-    _evaluate: dict[str, EvaluateCell] = field(default_factory=dict)
-    _skipped: dict[str, Skip] = field(default_factory=dict)
+    """Collects the cells of a request, each once."""
 
-    def add(self, method: type[Method], info: DatasetInfo, arch: str, seed: int) -> None:
-        """Add one method's cells on one dataset."""
-        for ipc in _distil_ipcs(method, self.request):
-            overrides = self.request.overrides.get(method.name, {})
-            task = make_task(method, info, ipc, arch, overrides, self.request.profile)
-            distil = self._distil_cell(method, task, info, seed)
-            reason = _why_skipped(method, task)
-            if reason is None:
-                self._add_distil(distil)
-            for cell in self._evaluations(method, distil, arch, ipc):
-                if len(self._evaluate) + len(self._skipped) >= _MOST_CELLS:
-                    raise BenchError(f"the request asks for more than {_MOST_CELLS:,} cells")
-                if reason is None:
-                    self._evaluate.setdefault(cell.id, cell)
-                else:
-                    self._skipped.setdefault(cell.id, Skip(cell, reason))
+    def __init__(self, request: Request) -> None:
+        self._request, self._protocol = request, request.chosen_protocol()
+        self._methods = [load_method(name) for name in dict.fromkeys(request.methods)]
+        self._archs = _canonical(request.archs)
+        self._eval_archs = _canonical(request.eval_archs)
+        self._resolver = _Resolver()
+        self._distil: dict[str, DistilCell] = {}
+        self._evaluate: dict[str, EvaluateCell] = {}
+        self._skipped: dict[str, Skip] = {}
+
+    def check_parameters(self) -> None:
+        """Resolve every method's parameters, for every dataset by its name.
+
+        Raises:
+            BenchError: naming the parameter that is wrong.
+        """
+        for method, dataset in product(self._methods, dict.fromkeys(self._request.datasets)):
+            for ipc in self._distil_ipcs(method):
+                self._own_parameters(method, ipc, dataset)
+
+    def add(self, info: DatasetInfo) -> None:
+        """Add every method's cells on one dataset."""
+        seeds = range(self._request.seeds)
+        for method in self._methods:
+            ipcs = self._distil_ipcs(method)
+            recipes = {
+                (arch, ipc): self._recipe(method, info, arch, ipc)
+                for arch, ipc in product(self._archs, ipcs)
+            }
+            for arch, seed, ipc in product(self._archs, seeds, ipcs):
+                self._add_cells(recipes[arch, ipc], info, arch, ipc, seed)
 
     def grid(self) -> Grid:
         """Return what was added."""
@@ -173,18 +165,44 @@ class _Builder:
             tuple(self._skipped.values()),
         )
 
-    def _distil_cell(
-        self, method: type[Method], task: Task, info: DatasetInfo, seed: int
-    ) -> DistilCell:
+    def _distil_ipcs(self, method: type[Method]) -> list[int | None]:
+        return [None] if method.ipc_agnostic else list(dict.fromkeys(self._request.ipcs))
+
+    def _own_parameters(self, method: type[Method], ipc: int | None, dataset: str) -> Any:
+        """Return the parameters of a method that the request names."""
+        overrides = self._request.overrides.get(method.name, {})
+        return self._resolver.resolve(method, self._request.profile, overrides, ipc, dataset)
+
+    def _recipe(
+        self, method: type[Method], info: DatasetInfo, arch: str, ipc: int | None
+    ) -> _Recipe:
+        params = self._own_parameters(method, ipc, info.spec.name)
+        used = arch if method.uses_arch else None
+        return self._complete(method, Task(info.spec, info.class_counts, ipc, used, params))
+
+    def _complete(self, method: type[Method], task: Task) -> _Recipe:
+        """Return the recipe of a task, with those of what it starts from."""
         needed = prerequisite_task(method, task)
-        before = self._distil_cell(*needed, info, seed) if needed is not None else None
-        label, changed = label_profile(
-            method, task.params, self.request.profile, task.ipc, info.spec.name
-        )
-        return DistilCell(
-            method.name, method.version, as_dict(task.params), info.spec.name, info.sha256,
-            task.ipc, task.arch, seed, self.request.precision, label, changed, before,
-        )  # fmt: skip
+        before = None if needed is None else self._complete(*needed)
+        named = self._resolver.named(method, task.ipc, task.spec.name)
+        profile, changed = label_profile(named, task.params, self._request.profile)
+        return _Recipe(method, task, _Parameters(task.params, profile, changed), before)
+
+    def _add_cells(
+        self, recipe: _Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int
+    ) -> None:
+        """Add a distillation and its evaluations, or the reason why the method declines."""
+        distil = recipe.cell(info, seed, self._request.precision)
+        reason = recipe.why_skipped()
+        if reason is None:
+            self._add_distil(distil)
+        for cell in self._evaluations(recipe.method, distil, arch, ipc):
+            if len(self._evaluate) + len(self._skipped) >= _MOST_CELLS:
+                raise BenchError(f"the request asks for more than {_MOST_CELLS:,} cells")
+            if reason is None:
+                self._evaluate.setdefault(cell.id, cell)
+            else:
+                self._skipped.setdefault(cell.id, Skip(cell, reason))
 
     def _add_distil(self, cell: DistilCell) -> None:
         if cell.prerequisite is not None:
@@ -194,39 +212,27 @@ class _Builder:
     def _evaluations(
         self, method: type[Method], distil: DistilCell, arch: str, ipc: int | None
     ) -> list[EvaluateCell]:
+        request, protocol = self._request, self._protocol
+        ipcs: Sequence[int | None] = [ipc]
         if method.judged_whole:
-            ipcs: Sequence[int | None] = [None]
-        else:
-            ipcs = [ipc] if ipc is not None else list(dict.fromkeys(self.request.ipcs))
-        modes = [m for m in method.modes if m in (self.request.modes or method.modes)]
-        protocol, nets = self.protocol, self.request.eval_nets or self.protocol.nets
+            ipcs = [None]
+        elif ipc is None:
+            ipcs = list(dict.fromkeys(request.ipcs))
+        modes = [m for m in method.modes if m in (request.modes or method.modes)]
+        nets = request.eval_nets or protocol.nets
         return [
             EvaluateCell(
-                distil, each, mode, judge, protocol.name, protocol.version, nets,
-                self.request.precision,
+                distil, each, mode, eval_arch, protocol.name, protocol.version, nets,
+                request.precision,
             )
-            for each, mode, judge in product(
-                ipcs, modes or method.modes[:1], self.eval_archs or [arch]
+            for each, mode, eval_arch in product(
+                ipcs, modes or method.modes[:1], self._eval_archs or [arch]
             )
         ]  # fmt: skip
 
 
-def _why_skipped(method: type[Method], task: Task) -> str | None:
-    """Return why a method declines a task; that its rule fails is a reason, and ends nothing."""
-    try:
-        reason = method.skip(task)
-        return None if reason is None else shorten(reason)
-    except Exception as error:  # a plugin's
-        return f"skip() of {method.name} failed: {explain(error)}"
-
-
-def _params(request: Request, method: type[Method], ipc: int | None, dataset: str = "") -> Any:
-    overrides = request.overrides.get(method.name, {})
-    return resolve_profile(method, request.profile, overrides, ipc, dataset)
-
-
-def _distil_ipcs(method: type[Method], request: Request) -> list[int | None]:
-    return [None] if method.ipc_agnostic else list(dict.fromkeys(request.ipcs))
+def _canonical(archs: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(canonical_name(arch) for arch in archs))
 
 
 def _check_ipcs(request: Request, info: DatasetInfo) -> None:

@@ -1,4 +1,4 @@
-"""A saved request as a run again: what the store kept, checked like anything from a file."""
+"""Saved requests that run again: what a store holds is checked like any other file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from bench.grid.expand import Request
+from bench.grid.option import check_options
+from bench.grid.request import Request
 from bench.grid.site import Site
 from bench.ledger.requests import SavedRequest
 from bench.support.errors import BenchError
@@ -32,8 +33,7 @@ def reopen_request(saved: SavedRequest, **changes: Any) -> tuple[Request, Site]:
         site = Site.from_values(values)
         msgspec.convert(asdict(request), Request)  # raises where a field has another type
         msgspec.convert(asdict(site), Site)
-        if site.checkpoint_every < 0:
-            raise ValueError("checkpoint_every is below 0")
+        check_options(site)
         if request.seeds > len(saved.cells):  # each seed has at least one cell of its own
             raise ValueError(f"{request.seeds} seeds do not go with {len(saved.cells)} cells")
     except (BenchError, TypeError, ValueError) as error:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.source import Progress, no_progress
 from bench.grid.estimate import estimate
-from bench.grid.expand import Grid, Request, build_grid
+from bench.grid.expand import Grid, build_grid
 from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import Control
+from bench.grid.request import Request
 from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import EvaluateCell

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.datasets.data_folder import data_dir as data_folder
+from bench.grid.option import option
+from bench.ledger.store import DEFAULT_STORE
 from bench.support.errors import BenchError
 from bench.support.machine import command_line, pick_device, use_threads
 from bench.support.machine import use_deterministic_algorithms as make_deterministic
@@ -35,13 +38,31 @@ class Site:
         command: the command line that asked; records name it.
     """
 
-    store: str
-    data_dir: str
-    device: str = "auto"
-    plugins: tuple[str, ...] = ()
-    checkpoint_every: float = CHECKPOINT_EVERY
-    threads: int | None = None
-    deterministic: bool = False
+    store: str = option(
+        "--store", "Folder that keeps every cell's record and artefact.", default=DEFAULT_STORE,
+        metavar="PATH",
+    )  # fmt: skip
+    data_dir: str = option(
+        "--data-dir", "Folder of packed datasets.", default_factory=lambda: str(data_folder()),
+        metavar="PATH", otherwise="BENCH_DATA, else the user's data folder", envvar="BENCH_DATA",
+    )  # fmt: skip
+    device: str = option("--device", "auto, cpu, cuda or mps.", default="auto")
+    plugins: tuple[str, ...] = option(
+        "--plugin", "A Python file with a method, architecture or dataset of your own; repeatable.",
+        default=(), metavar="PATH",
+    )  # fmt: skip
+    checkpoint_every: float = option(
+        "--checkpoint-every", "How often a running cell is saved.", default=CHECKPOINT_EVERY,
+        min=0, metavar="SECONDS",
+    )  # fmt: skip
+    threads: int | None = option(
+        "--threads", "Threads of each process that computes; results are bit-identical for the "
+        "same number.", default=None, min=1, metavar="N",
+        otherwise="the cores, divided among the processes",
+    )  # fmt: skip
+    deterministic: bool = option(
+        "--deterministic", "The same bits every time on a GPU; slower.", default=False
+    )
     command: str = field(default_factory=command_line)
 
     def to_json(self) -> str:
@@ -77,7 +98,7 @@ class Site:
         return replace(
             self,
             store=str(Path(self.store).resolve()),
-            data_dir=str(Path(self.data_dir).resolve()),
+            data_dir=str(Path(self.data_dir).expanduser().resolve()),
             plugins=tuple(str(Path(p).resolve()) for p in self.plugins),
         )
 
@@ -97,7 +118,7 @@ class OpenSite:
     """
 
     def __init__(self, site: Site) -> None:
-        self.site, self.data_dir = site, Path(site.data_dir)
+        self.site, self.data_dir = site, Path(site.data_dir).expanduser()
         self.device: torch.device = pick_device(site.device)
         if site.threads is not None:
             use_threads(site.threads)

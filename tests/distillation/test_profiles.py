@@ -51,7 +51,8 @@ class NoSmoke(Toy):
 
 def label(asked: str, ipc: int | None = 5, method: type[Method] = Toy, **overrides: Any) -> Any:
     params = resolve_profile(method, asked, overrides, ipc)
-    return label_profile(method, params, asked, ipc)
+    named = {p: resolve_profile(method, p, {}, ipc) for p in PROFILES}
+    return label_profile(named, params, asked)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

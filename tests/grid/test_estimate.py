@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.cli.live import format_seconds
 from bench.evaluation.protocols import get_protocol
-from bench.grid.expand import Request
 from bench.grid.order import plan
+from bench.grid.request import Request
 from bench.grid.session import Session, open_session
 from bench.grid.site import Site
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bench.datasets.library import DatasetInfo
 from bench.datasets.spec import DatasetSpec
-from bench.grid.expand import Request, build_grid
+from bench.grid.expand import build_grid
 from bench.grid.order import plan
+from bench.grid.request import Request
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 
@@ -119,7 +120,7 @@ def test_ids_do_not_depend_on_order_or_company(ipcs: list[int], methods: list[st
     ("changes", "words"),
     [
         ({"methods": ["rnadom"]}, ["unknown method 'rnadom'", "Did you mean 'random'?", "herding"]),
-        ({"methods": []}, ["no method"]),
+        ({"methods": []}, ["name at least one --method", "random"]),
         ({"archs": ["convnet"]}, ["unknown architecture 'convnet'", "convnet3"]),
         ({"archs": ["convnet3(widht=3)"]}, ["widht", "width"]),
         ({"protocol": "defualt"}, ["unknown protocol", "Did you mean 'default'?"]),

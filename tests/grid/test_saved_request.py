@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.grid.expand import Request
+from bench.grid.request import Request
 from bench.grid.saved_request import reopen_request
 from bench.grid.site import Site
 from bench.ledger.requests import RequestedCell, SavedRequest

@@ -16,7 +16,8 @@ from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context
 from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from bench.grid.expand import Request, build_grid
+from bench.grid.expand import build_grid
+from bench.grid.request import Request
 from bench.ledger.shared import SharedFolder
 from bench.support.errors import BenchError
 from methods.mtt import MTT

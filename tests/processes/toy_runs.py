@@ -11,8 +11,8 @@ from processes.wait_until import PATIENCE, wait_until
 from recording_reporter import RecordingReporter
 from store_contents import read_results
 
-from bench.grid.expand import Request
 from bench.grid.reporter import Control
+from bench.grid.request import Request
 from bench.grid.session import Session, open_session
 from bench.grid.site import Site
 from bench.support.stopping import Stop

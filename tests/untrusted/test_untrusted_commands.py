@@ -21,7 +21,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load_tensors, save, save_tensors
-from bench.grid.expand import Request
+from bench.grid.request import Request
 from bench.grid.site import Site
 from bench.ledger.store import Store
 

@@ -1,0 +1,59 @@
+"""The plan of a run: ``bench run --dry-run`` prints its cells and how long they would take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from bench.cli.live import format_seconds
+from bench.grid.order import plan
+from bench.grid.session import Session
+
+
+def print_plan(session: Session, *, as_json: bool) -> None:
+    """Print every cell of a session, its state and its estimated seconds."""
+    estimates, missing = session.estimate(), set(session.missing())
+    rows = _rows(session, estimates, missing)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    unknown = missing - estimates.keys()
+    for row in rows:
+        about = _about(row, unmeasured=row["id"] in unknown)
+        click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
+    left_out = f", without {len(unknown)} that could not be measured" if unknown else ""
+    total = format_seconds(sum(estimates.values()))
+    click.echo(
+        f"{len(rows)} cells, {len(missing)} missing, about {total} to run "
+        f"on {session.device.type} (one-step methods not counted){left_out}"
+    )
+
+
+def _rows(
+    session: Session, estimates: Mapping[str, float], missing: set[str]
+) -> list[dict[str, Any]]:
+    """Return one JSON object per cell; the skipped ones come last."""
+    rows: list[dict[str, Any]] = []
+    for cell in plan(session.grid):
+        state = "missing" if cell.id in missing else "cached"
+        seconds: float | None = round(estimates.get(cell.id, 0.0), 1)
+        if state == "missing" and cell.id not in estimates:
+            seconds = None
+        rows.append(
+            {"id": cell.id, "cell": cell.title, "state": state, "estimated_seconds": seconds}
+        )
+    for skip in session.grid.skipped:
+        rows.append(
+            {"id": skip.cell.id, "cell": skip.cell.title, "state": "skipped", "reason": skip.reason}
+        )
+    return rows
+
+
+def _about(row: Mapping[str, Any], *, unmeasured: bool) -> str:
+    """Return what is said of a cell besides its state."""
+    if seconds := row.get("estimated_seconds"):
+        return f"about {format_seconds(seconds)}"
+    return "could not be measured" if unmeasured else str(row.get("reason", ""))

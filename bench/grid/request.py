@@ -1,0 +1,81 @@
+"""The request: what a user asks for, as values that are checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.distillation.profiles import PROFILE_PROTOCOL, check_profile
+from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
+from bench.grid.option import check_options, option
+from bench.registry.registry import METHODS
+from bench.support.errors import BenchError, unknown_message
+
+# Ways to evaluate a generator; an image set has one way only, whatever --mode says.
+MODES = ("stream", "frozen")
+# Limits on a configuration from someone else, which must not ask for endless work.
+_MOST_SEEDS = _MOST_NETS = 10_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for: every combination of its lists, distilled and evaluated."""
+
+    methods: Sequence[str] = option(
+        "--method", "Methods, e.g. random,dm,dim; or all.", short="-m"
+    )  # fmt: skip
+    datasets: Sequence[str] = option("--dataset", "Datasets, e.g. digits,mnist.", short="-d")
+    ipcs: Sequence[int] = option(
+        "--ipc", "Images per class.", default=(1, 10, 50), min=1, label="IPC"
+    )
+    archs: Sequence[str] = option("--arch", "Distil with.", default=("convnet3",))
+    eval_archs: Sequence[str] = option(
+        "--eval-arch", "Evaluate with.", default=(), otherwise="as --arch"
+    )
+    protocol: str | None = option(
+        "--protocol", "How to evaluate.", default=None, otherwise="the profile's"
+    )
+    modes: Sequence[str] = option(
+        "--mode", "For generators: stream,frozen.", default=(), otherwise="both", choices=MODES
+    )
+    seeds: int = option("--seeds", "Distillations per cell.", default=1, min=1, max=_MOST_SEEDS)
+    eval_nets: int | None = option(
+        "--eval-nets", "Networks per distilled set.", default=None, otherwise="the protocol's",
+        min=1, max=_MOST_NETS,
+    )  # fmt: skip
+    profile: str = option("--profile", "paper, lite or smoke.", default="paper")
+    overrides: Mapping[str, Mapping[str, Any]] = option(
+        "--set", "Set a method's parameter; repeatable.", default_factory=dict,
+        metavar="METHOD.KEY=VALUE",
+    )  # fmt: skip
+    precision: str = option("--precision", "fp32 or bf16.", default="fp32", choices=PRECISIONS)
+
+    def check(self) -> None:
+        """Check everything that needs no dataset.
+
+        Raises:
+            BenchError: naming the value that is wrong and what is allowed.
+        """
+        self._check_not_empty()
+        for name in self.methods:
+            METHODS.entry(name)
+        check_profile(self.profile)
+        self.chosen_protocol()
+        check_options(self)
+        for name in self.overrides:
+            if name not in self.methods:
+                raise BenchError(unknown_message("method in --set", name, self.methods))
+
+    def chosen_protocol(self) -> Protocol:
+        """Return the protocol that is named, or else the profile's."""
+        return get_protocol(self.protocol or PROFILE_PROTOCOL[self.profile])
+
+    def _check_not_empty(self) -> None:
+        if not self.methods:
+            raise BenchError(f"name at least one --method: {', '.join(METHODS.names())}, or all")
+        if not self.datasets:
+            raise BenchError("name at least one --dataset; `bench list datasets` shows what exists")
+        for what, values in (("IPC", self.ipcs), ("architecture", self.archs)):
+            if not values:
+                raise BenchError(f"no {what} was named")
