@@ -42,7 +42,7 @@ def take_values(cls: type, options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in taken.items() if value is not None and value != ()}
 
 
-def build(cls: Callable[..., T], values: Mapping[str, Any]) -> T:
+def build(cls: type[T], values: Mapping[str, Any]) -> T:
     """Return an instance of a dataclass from its options by name.
 
     A list of whole numbers is read from texts; what is none stays, and the checks refuse it.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.distillation.method import Method
 from bench.registry.params import as_dict, resolve
 from bench.support.errors import BenchError, unknown_message
+
+if TYPE_CHECKING:
+    from bench.distillation.method import Method
 
 PROFILES = ("paper", "lite", "smoke")
 # The protocol that a profile's sets are evaluated with unless --protocol says otherwise.

@@ -60,7 +60,7 @@ def next_cell(left: Sequence[Cell], estimates: Mapping[str, float], seconds: flo
         seconds: what is left of the time budget; ``None`` without one.
 
     Returns:
-        The first cell that fits into the time left and rests on none of the others. If there is
+        The first cell that fits into the time left and depends on none of the others. If there is
         none, the first of all: a cell longer than every budget is done in several.
     """
     if seconds is not None:
