@@ -22,6 +22,7 @@ from bench.grid.request import Request
 from bench.grid.runner import Execute
 from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
+from bench.ledger.frames import evaluation_frame
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.plugin_files import load_plugin_file
 from bench.registry.registry import METHODS
@@ -161,7 +162,7 @@ def run(
     )  # fmt: skip
     session = open_run(request, site, Control(reporter or Reporter(), Stop(time_budget)))
     session.run(execute=execute)
-    return session.frames()[0]
+    return evaluation_frame(session.rows().evaluations)
 
 
 def open_run(

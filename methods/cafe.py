@@ -106,6 +106,7 @@ class CAFE(LearnedImages["CAFE.Params"]):
     label = "CAFE"
     colour = "#DDCC77"
     marker = "h"
+    table_order = 110
     published_protocol = "cafe"
     paper = Paper(
         "CAFE: Learning to Condense Dataset by Aligning Features",
@@ -207,3 +208,4 @@ class CAFEDSA(CAFE):
     published_protocol = ""
     colour = "#AA4499"
     marker = "8"
+    table_order = 120

@@ -19,8 +19,8 @@ class DC(GradientMatching):
     label = "DC"
     colour = "#009E73"
     marker = "<"
+    table_order = 70
     published_protocol = "plain"
-    published_protocols = {"mnist": "dc-mnist"}
     paper = Paper(
         "Dataset Condensation with Gradient Matching",
         2021,

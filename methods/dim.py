@@ -119,8 +119,8 @@ class DiM(Method["DiM.Params"]):
     label = "DiM"
     colour = "#D55E00"
     marker = "*"
+    table_order = 150
     published_protocol = "dim"
-    published_best_on_test = True
     paper = Paper(
         "DiM: Distilling Dataset into Generative Model",
         2023,

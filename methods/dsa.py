@@ -35,6 +35,7 @@ class SiameseMatching(GradientMatching):
     label = "DSA"
     colour = "#332288"
     marker = ">"
+    table_order = 80
     paper = Paper(
         "Dataset Condensation with Differentiable Siamese Augmentation",
         2021,

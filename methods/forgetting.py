@@ -107,6 +107,7 @@ class Forgetting(SelectionMethod["Forgetting.Params"]):
     label = "Forgetting"
     colour = "#A6761D"
     marker = "8"
+    table_order = 50
     paper = Paper(
         "An Empirical Study of Example Forgetting during Deep Neural Network Learning",
         2019,

@@ -74,6 +74,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
     label = "GAN"
     colour = "#56B4E9"
     marker = "P"
+    table_order = 140
     paper = Paper(
         "DiM: Distilling Dataset into Generative Model (its GAN alone)",
         2023,

@@ -51,6 +51,7 @@ class Herding(EmbeddingSelection):
     label = "Herding"
     colour = "#E69F00"
     marker = "s"
+    table_order = 20
     paper = Paper(
         "Herding Dynamical Weights to Learn", 2009, "doi:10.1145/1553374.1553517", "M. Welling"
     )

@@ -76,6 +76,7 @@ class IDC(Method[IDCParams]):
     label = "IDC"
     colour = "#44AA99"
     marker = "p"
+    table_order = 100
     published_protocol = "idc"
     paper = Paper(
         "Dataset Condensation via Efficient Synthetic-Data Parameterization",

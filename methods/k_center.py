@@ -48,6 +48,7 @@ class KCenter(EmbeddingSelection):
     label = "K-Center"
     colour = "#CC79A7"
     marker = "^"
+    table_order = 30
     paper = Paper(
         "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
         2018,

@@ -91,6 +91,7 @@ class KMeans(SelectionMethod["KMeans.Params"]):
     label = "K-means"
     colour = "#66A61E"
     marker = "d"
+    table_order = 40
     paper = Paper(
         "DC-BENCH: Dataset Condensation Benchmark",
         2022,

@@ -121,7 +121,7 @@ class MTT(LearnedImages["MTT.Params"]):
     label = "MTT"
     colour = "#882255"
     marker = "X"
-    published_best_on_test = True
+    table_order = 130
     paper = Paper(
         "Dataset Distillation by Matching Training Trajectories",
         2022,

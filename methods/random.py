@@ -19,6 +19,7 @@ class Random(SelectionMethod):
     label = "Random"
     colour = "#7F7F7F"
     marker = "o"
+    table_order = 10
     uses_arch = False
 
     def select(self) -> Tensor:

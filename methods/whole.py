@@ -27,6 +27,7 @@ class Whole(SelectionMethod["Whole.Params"]):
     label = "Whole dataset"
     colour = "#000000"
     marker = "_"
+    table_order = 990
     profiles = {
         "lite": Profile(
             {"epochs": 5},

@@ -17,6 +17,7 @@ from bench.grid.reporter import Control
 from bench.grid.request import Request
 from bench.grid.session import open_session
 from bench.grid.site import Site
+from bench.ledger.frames import evaluation_frame
 from bench.ledger.state_file import load_state
 from bench.support.stopping import Interrupted, Stop
 
@@ -44,7 +45,7 @@ def go_on(store: Path, data_dir: Path, view: StopsAt, *methods: str, **params: A
     site = Site(str(store), str(data_dir), "cpu", checkpoint_every=0.0)
     session = open_session(request, site, Control(view, view.stop))
     session.run()
-    return session.frames()[0]
+    return evaluation_frame(session.rows().evaluations)
 
 
 DRIFT = {"toy-drift": {"iterations": 20}}

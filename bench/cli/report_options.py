@@ -1,4 +1,4 @@
-"""What the commands that read a store have in common."""
+"""Options of the commands that read a store, and the rows that they select."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from bench.ledger.rows import Rows
 
 _HELP = {
     "dataset": "Only these datasets.",
     "method": "Only these methods.",
     "ipc": "Only these numbers of images per class.",
-    "eval_arch": "Only what these architectures judged.",
+    "eval_arch": "Only results evaluated with these architectures.",
     "profile": "Only these profiles (and methods that all profiles share).",
     "protocol": "Only these protocols, with or without their version.",
 }
@@ -32,20 +32,18 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return store_option(command)
 
 
-def read_store(
-    store: Path, wanted: Mapping[str, Sequence[str] | None]
-) -> tuple[DataFrame, DataFrame]:
-    """Return the results and the failures that the filters keep.
+def read_store(store: Path, filters: Mapping[str, Sequence[str] | None]) -> Rows:
+    """Return the evaluations and the failures that the filters select.
 
     Raises:
-        BenchError: if there is no store, it holds no result, or the filters leave none.
+        BenchError: if there is no store, it holds no result, or the filters select none.
     """
-    from bench.ledger.frames import load_frames
-    from bench.report.failures import failure_notes
+    from bench.ledger.rows import load_rows
     from bench.report.filters import select
+    from bench.report.tables import failure_notes
 
-    frame, failures = load_frames(store, note=lambda line: click.echo(printable(line), err=True))
-    if frame.empty:
-        missing = "".join(f"\n  {note}" for note in failure_notes(failures))
+    rows = load_rows(store, note=lambda line: click.echo(printable(line), err=True))
+    if not rows.evaluations:
+        missing = "".join(f"\n  {note}" for note in failure_notes(rows.failures))
         raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")
-    return select(frame, failures, wanted)
+    return select(rows, filters)

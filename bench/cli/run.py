@@ -19,6 +19,7 @@ from bench.grid.site import Site
 if TYPE_CHECKING:
     from bench.grid.runner import Execute
     from bench.grid.session import Session
+    from bench.ledger.rows import Rows
 
 _LONG = 24 * 3600.0
 
@@ -111,24 +112,24 @@ def _estimates(session: Session) -> dict[str, float]:
 
 
 def _report(session: Session, as_json: bool, store: Path) -> None:
-    frame, failures = session.frames()
+    rows = session.rows()
     from bench.report.tables import render
 
     if as_json:
-        click.echo(render(frame, failures, format="json"))
+        click.echo(render(*rows, format="json"))
         return
     from rich.console import Console
 
     from bench.report.terminal import print_report
     from bench.support.atomic_files import writing
 
-    print_report(frame, failures, Console())
+    print_report(*rows, Console())
     with writing(store / "report"):
-        written = write_outputs(frame, failures, store / "report")
+        written = write_outputs(rows, store / "report")
     click.echo("written: " + ", ".join(str(p) for p in written))
 
 
-def write_outputs(frame: Any, failures: Any, folder: Path) -> list[Path]:
+def write_outputs(rows: Rows, folder: Path) -> list[Path]:
     """Write the table (Markdown, CSV) and the accuracy and cost plots of a run."""
     from bench.report.plots import plot_accuracy, plot_cost
     from bench.report.tables import render
@@ -138,8 +139,9 @@ def write_outputs(frame: Any, failures: Any, folder: Path) -> list[Path]:
     for name in ("md", "csv"):
         path = folder / f"table.{name}"
         with replacing(path) as temporary:
-            temporary.write_text(render(frame, failures, format=name), encoding="utf-8")
+            temporary.write_text(render(*rows, format=name), encoding="utf-8")
         written.append(path)
-    if len(frame):
-        written += [*plot_accuracy(frame, folder), *plot_cost(frame, folder)]
+    if rows.evaluations:
+        written += plot_accuracy(rows.evaluations, folder)
+        written += plot_cost(rows.evaluations, folder)
     return written

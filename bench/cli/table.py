@@ -1,4 +1,4 @@
-"""``bench table``: the results of a store, in any format."""
+"""``bench table``: the results of a store in any format."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from bench.report.tables import FORMATS, render
 @click.command()
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True,
               help="md, latex: to read; csv, json: every column, nothing rounded.")  # fmt: skip
-@click.option("--published", is_flag=True, help="Set the papers' numbers beside ours.")
+@click.option("--published", is_flag=True, help="Show the papers' numbers beside ours.")
 @click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
               help="Published numbers of your own; implies --published.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to a file.")
 @report_options
 def table(
     format_: str, published: bool, published_file: Path | None, output: Path | None,
-    store: Path, **wanted: list[str] | None,
+    store: Path, **filters: list[str] | None,
 ) -> None:  # fmt: skip
-    """Print the table of what a store holds.
+    """Print the results in a store as tables.
 
     Results of different protocols, profiles, precisions or data are never averaged.
     """
     from bench.report.published.read import load_published
 
-    frame, failures = read_store(store, wanted)
+    rows = read_store(store, filters)
     numbers = load_published(published_file) if published or published_file else None
-    text = render(frame, failures, format=format_, published=numbers)
+    text = render(rows.evaluations, rows.failures, format=format_, published=numbers)
     if output is None:
         click.echo(text, nl=False)
         return

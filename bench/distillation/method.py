@@ -109,9 +109,7 @@ class Method(ABC, Generic[P]):
         marker: of its points, one of matplotlib's; one of a spare set if empty.
         published_protocol: the protocol of this benchmark that follows the one behind the method's
             published numbers; ``default`` if empty.
-        published_protocols: exceptions from it, by dataset.
-        published_best_on_test: whether the authors print the best of several evaluations on the
-            test set.
+        table_order: its place in tables and legends, smaller first; optional.
 
     Attributes:
         task: what is asked for.
@@ -135,8 +133,7 @@ class Method(ABC, Generic[P]):
     colour: ClassVar[str] = ""
     marker: ClassVar[str] = ""
     published_protocol: ClassVar[str] = ""
-    published_protocols: ClassVar[Mapping[str, str]] = {}
-    published_best_on_test: ClassVar[bool] = False
+    table_order: ClassVar[int | None] = None
 
     def __init__(self, task: Task[P], ctx: Context) -> None:
         self.task, self.ctx = task, ctx

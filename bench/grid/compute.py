@@ -31,6 +31,7 @@ from bench.ledger.record_tables import (
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
 from bench.networks.cpu_kernels import describe_kernels
+from bench.registry.presentation import declared_by
 from bench.support.attempt import Attempt
 from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
@@ -105,6 +106,7 @@ def write_record(
         CannotWriteError: the disk is full, or the store cannot be written.
     """
     facts = info(cell.dataset, site.data_dir)
+    method = (cell.distil if isinstance(cell, EvaluateCell) else cell).method
     environment = describe_environment(
         site.device, kernels=describe_kernels, command=site.site.command
     )
@@ -116,7 +118,7 @@ def write_record(
         seconds=seconds,
         dataset_note=facts.spec.note if facts else "",
         n_test=facts.n_test if facts else 0,
-        declared={},
+        declared=declared_by(method).to_labels(),
         environment=environment,
     )
     ledger.write(record)

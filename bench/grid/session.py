@@ -18,13 +18,12 @@ from bench.grid.request import Request
 from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import EvaluateCell
-from bench.ledger.frames import load_frames
 from bench.ledger.requests import make_request, save_request
+from bench.ledger.rows import Rows, load_rows
 from bench.ledger.store import Store
 from bench.support.errors import CannotWriteError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
 
 
@@ -93,11 +92,11 @@ class Session:
         except CannotWriteError as error:  # the run itself does not need it
             self.runner.reporter.note(f"{error}; going on")
 
-    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return this request's results and failures; see :mod:`bench.ledger.frames`."""
+    def rows(self) -> Rows:
+        """Return this request's results and failures; see :mod:`bench.ledger.rows`."""
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
-        return load_frames(self.runner.store.root, ids)
+        return load_rows(self.runner.store.root, ids)
 
 
 def open_session(

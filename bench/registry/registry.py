@@ -7,18 +7,16 @@ them wins silently.
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from bench.registry.class_source import read_class
 from bench.support.errors import BenchError, UnknownNameError
 
 T = TypeVar("T")
@@ -52,8 +50,19 @@ class Entry:
         if module in sys.modules:
             doc = getattr(getattr(sys.modules[module], attribute, None), "__doc__", None)
         else:
-            doc = _docstring(module, attribute)
+            doc = read_class(module, attribute).docstring
         return _MARKUP.sub("", (doc or "").strip().split("\n")[0])
+
+    def declared(self, attribute: str) -> Any:
+        """Return a class attribute of the plugin, read from source, without an import.
+
+        The value must be a literal in the class or in a base class of the same module; ``None``
+        otherwise.
+        """
+        module, _, name = self.target.partition(":")
+        if module in sys.modules:
+            return getattr(getattr(sys.modules[module], name, None), attribute, None)
+        return read_class(module, name).literals.get(attribute)
 
 
 class Registry(Generic[T]):
@@ -207,19 +216,6 @@ REGISTRIES: dict[str, Registry[type[Any]]] = {
     "dataset": DATASETS,
 }
 """Every registry by its kind."""
-
-
-def _docstring(module: str, attribute: str) -> str | None:
-    try:
-        spec = importlib.util.find_spec(module)
-        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-        body = ast.parse(source).body
-    except Exception:  # to find a module, Python runs its package, where anything can go wrong
-        return None
-    for node in body:
-        if isinstance(node, ast.ClassDef) and node.name == attribute:
-            return ast.get_docstring(node)
-    return None
 
 
 def _origin(point: EntryPoint) -> str:

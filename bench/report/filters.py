@@ -1,63 +1,60 @@
-"""Keep only what was asked for, and say so if the store has none of it."""
+"""Filters over rows, by dataset, method, IPC, architecture, profile and protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
+from bench.ledger.rows import Evaluation, Failure, Rows
 from bench.support.errors import BenchError, UnknownNameError
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
 
 FILTERS = ("dataset", "method", "ipc", "eval_arch", "profile", "protocol")
 
 
-def select(
-    frame: DataFrame, failures: DataFrame, wanted: Mapping[str, Sequence[str] | None]
-) -> tuple[DataFrame, DataFrame]:
-    """Return the rows of both frames that carry one of the wanted values in each column.
+def select(rows: Rows, values: Mapping[str, Sequence[str] | None]) -> Rows:
+    """Return the rows that have one of the given values in each column.
 
     A method whose profiles all agree (profile ``any``) belongs to every profile. A protocol may
     be named without its version.
 
     Args:
-        frame: evaluation cells.
-        failures: cells without a result; a column that they lack does not filter them.
-        wanted: per column of :data:`FILTERS` the values to keep; ``None`` keeps all.
+        rows: evaluations and failures; a column that failures lack does not filter them.
+        values: the values to select, by column of :data:`FILTERS`; ``None`` selects all.
 
     Raises:
-        UnknownNameError: if neither frame has a wanted value.
-        BenchError: if each value occurs, but no result has them together.
+        UnknownNameError: if no row has a value.
+        BenchError: if each value occurs, but no evaluation has them together.
     """
-    kept, failed = frame, failures
-    for column, values in wanted.items():
-        if not values:
-            continue
-        known = {v for f in (frame, failures) if column in f for v in _texts(f[column]).dropna()}
-        names = {name for value in values for name in _matches(column, value, known)}
-        kept = kept[_texts(kept[column]).isin(names)]
-        if column in failed:
-            failed = failed[_texts(failed[column]).isin(names)]
-    if kept.empty and not frame.empty:
-        told = ", ".join(f"{_named(c)} {' or '.join(v)}" for c, v in wanted.items() if v)
-        raise BenchError(f"the store has no result with {told} together")
-    return kept, failed
+    evaluations: Iterable[Evaluation] = rows.evaluations
+    failures: Iterable[Failure] = rows.failures
+    given = {column: choices for column, choices in values.items() if choices}
+    for column, choices in given.items():
+        every: list[Evaluation | Failure] = [*rows.evaluations, *rows.failures]
+        known = {text for row in every if (text := _text(row, column)) is not None}
+        names = {name for choice in choices for name in _matches(column, choice, known)}
+        evaluations = [row for row in evaluations if _text(row, column) in names]
+        if column in Failure.__dataclass_fields__:
+            failures = [row for row in failures if _text(row, column) in names]
+    selected = Rows(list(evaluations), list(failures))
+    if rows.evaluations and not selected.evaluations:
+        filters = ", ".join(f"{_option(c)} {' or '.join(v)}" for c, v in given.items())
+        raise BenchError(f"the store has no result with {filters} together")
+    return selected
 
 
-def _named(column: str) -> str:
+def _option(column: str) -> str:
     return column.replace("_", "-")
 
 
-def _texts(values: Series) -> Series:
-    """Return a column as users write its values; what is missing stays missing."""
-    return values.astype("string")
+def _text(row: Evaluation | Failure, column: str) -> str | None:
+    """Return a row's value as users write it; ``None`` if it has none."""
+    value = getattr(row, column, None)
+    return None if value is None else str(value)
 
 
 def _matches(column: str, value: str, known: set[str]) -> set[str]:
-    found = {value} & known
+    matching = {value} & known
     if column == "protocol":
-        found |= {name for name in known if name.rsplit("-v", 1)[0] == value}
-    if not found:
-        raise UnknownNameError(f"{_named(column)} in the store", value, known)
-    return found | ({"any"} & known if column == "profile" else set())
+        matching |= {name for name in known if name.rsplit("-v", 1)[0] == value}
+    if not matching:
+        raise UnknownNameError(f"{_option(column)} in the store", value, known)
+    return matching | ({"any"} & known if column == "profile" else set())

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers, sizes, times and counts as people read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def percent(mean: float, std: float | None) -> str:
 
 
 def as_printed(mean: float, std: float | None) -> str:
-    """Return another's number with the decimals it came with, one at least."""
+    """Return a published number with the decimals that it was printed with, at least one."""
     values = [mean] if std is None else [mean, std]
     return " ± ".join(f"{v:.1f}" if round(v, 1) == v else f"{v:g}" for v in values)
 
@@ -63,11 +63,16 @@ def ipc_name(ipc: int | None) -> str:
     return "all" if ipc is None else str(ipc)
 
 
+def ipc_order(ipc: int | None) -> float:
+    """Return the sort key of an IPC: the whole set comes last."""
+    return float("inf") if ipc is None else ipc
+
+
 def plural(number: int, noun: str) -> str:
     """Return ``1 net`` or ``5 nets``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listing(values: Iterable[object]) -> str:
-    """Return the distinct values, comma-separated, in the order they came."""
+    """Return the distinct values, comma-separated, in the order of their first appearance."""
     return ", ".join(dict.fromkeys(str(v) for v in values))

@@ -1,34 +1,76 @@
-"""The sections of results: a grid as papers print it, and a listing of the budgets."""
+"""Sections of results: a grid as papers print it, and a table of budgets."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from bench.report.aggregate import Block, Row, blocks
-from bench.report.method_styles import look
-from bench.report.number_formats import MARKS, count, duration, ipc_name, listing, percent, size
+from bench.ledger.rows import Conditions
+from bench.report.aggregate import Row, blocks
+from bench.report.number_formats import (
+    MARKS,
+    count,
+    duration,
+    ipc_name,
+    ipc_order,
+    listing,
+    percent,
+    size,
+)
 from bench.support.document import Section, Sheet, make_sheet
 
 ORACLE_MARK = "†"
-_SETTING_COLUMNS = (
-    ("Method", False), ("Mode", False), ("Profile", False), ("Changed", False),
-    ("Distilled with", False),
-)  # fmt: skip
-_BUDGET_COLUMNS = (
-    *_SETTING_COLUMNS, ("Protocol", False), ("IPC", True), ("Accuracy (%)", True),
-    ("n", True), ("± over", False), ("Stored", True), ("Distinct images", True),
-    ("Training steps", True), ("New distil steps", True), ("New distil time", True),
-)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the budgets: its header, and the text that it has for a result.
+
+    Attributes:
+        header: over the column.
+        text: returns the text, given a result and the marks for what its ± ranges over.
+        numeric: whether it is set flush right.
+    """
+
+    header: str
+    text: Callable[[Row, Mapping[str, str]], str]
+    numeric: bool = True
+
+
+_SETTING = (
+    Column("Method", lambda row, _: row.style.label, numeric=False),
+    Column("Mode", lambda row, _: row.mode, numeric=False),
+    Column("Profile", lambda row, _: row.profile, numeric=False),
+    Column("Changed", lambda row, _: row.changed, numeric=False),
+    Column("Distilled with", lambda row, _: row.arch, numeric=False),
+)
+_BUDGETS = (
+    *_SETTING,
+    Column("Protocol", lambda row, _: row.protocol, numeric=False),
+    Column("IPC", lambda row, _: ipc_name(row.ipc)),
+    Column("Accuracy (%)", lambda row, marks: accuracy_cell(row, marks)),
+    Column("n", lambda row, _: str(row.n)),
+    Column("± over", lambda row, _: row.varies, numeric=False),
+    Column("Stored", lambda row, _: size(row.stored_bytes)),
+    Column("Distinct images", lambda row, _: count(row.distinct_images)),
+    Column("Training steps", lambda row, _: count(row.training_steps)),
+    Column("New distil steps", lambda row, _: new_steps(row)),
+    Column("New distil time", lambda row, _: new_time(row)),
+)
 
 
 def result_sections(rows: Sequence[Row]) -> list[Section]:
-    """Return one section per block: its grid, its budgets and what a reader must know."""
-    found = blocks(rows)
-    return [block_section(block, members, list(found)) for block, members in found.items()]
+    """Return a section for each set of conditions: grid, budgets and what a reader must know."""
+    sorted_rows = blocks(rows)
+    return [
+        block_section(block, members, list(sorted_rows)) for block, members in sorted_rows.items()
+    ]
 
 
-def block_section(block: Block, rows: Sequence[Row], all_blocks: Sequence[Block]) -> Section:
+def block_section(
+    block: Conditions, rows: Sequence[Row], all_blocks: Sequence[Conditions]
+) -> Section:
     """Return the section of one block."""
     marks = spread_marks(rows)
     return Section(
@@ -39,14 +81,14 @@ def block_section(block: Block, rows: Sequence[Row], all_blocks: Sequence[Block]
     )
 
 
-def block_title(block: Block, all_blocks: Sequence[Block]) -> str:
-    """Return the dataset and the judging architecture, and the data's hash if names clash."""
+def block_title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
+    """Return dataset, evaluating architecture and protocol, and the data's hash if names clash."""
     twins = {b.dataset_sha256 for b in all_blocks if b.dataset == block.dataset}
     name = f"{block.dataset} [{block.dataset_sha256[:8]}]" if len(twins) > 1 else block.dataset
-    return f"{name}, judged with {block.eval_arch}, protocol {block.protocol}"
+    return f"{name}, evaluated with {block.eval_arch}, protocol {block.protocol}"
 
 
-def block_lead(block: Block) -> str:
+def block_lead(block: Conditions) -> str:
     """Return how the accuracies were measured, in a sentence."""
     return (
         f"Test accuracy in percent on {count(block.n_test)} test images; "
@@ -54,33 +96,28 @@ def block_lead(block: Block) -> str:
     )
 
 
-def grid_sheet(rows: Sequence[Row], marks: dict[str, str]) -> Sheet:
+def grid_sheet(rows: Sequence[Row], marks: Mapping[str, str]) -> Sheet:
     """Return the grid: a row per method, mode and profile, a column per IPC."""
-    ipcs = sorted({row.ipc for row in rows}, key=lambda i: float("inf") if i is None else i)
+    ipcs = sorted({row.ipc for row in rows}, key=ipc_order)
     lines: dict[tuple[str, ...], dict[int | None, str]] = {}
     for row in rows:
-        lines.setdefault(_setting(row), {})[row.ipc] = accuracy_cell(row, marks)
-    columns = list(_SETTING_COLUMNS)
+        setting = tuple(column.text(row, marks) for column in _SETTING)
+        lines.setdefault(setting, {})[row.ipc] = accuracy_cell(row, marks)
+    columns = [(column.header, column.numeric) for column in _SETTING]
     columns += [("All images" if ipc is None else f"IPC {ipc}", True) for ipc in ipcs]
-    body = [(*line, *(found.get(ipc, "") for ipc in ipcs)) for line, found in lines.items()]
-    return make_sheet("Accuracy", columns, body).without(_silent(rows))
+    body = [(*line, *(cells.get(ipc, "") for ipc in ipcs)) for line, cells in lines.items()]
+    return make_sheet("Accuracy", columns, body).without(_uninformative(rows))
 
 
-def budget_sheet(rows: Sequence[Row], marks: dict[str, str]) -> Sheet:
-    """Return the listing: a row per result, with all that it was given."""
-    body = [
-        (
-            *_setting(row), row.protocol, ipc_name(row.ipc), accuracy_cell(row, marks), str(row.n),
-            row.varies, size(row.stored_bytes), count(row.distinct_images),
-            count(row.training_steps), new_steps(row), new_time(row),
-        )
-        for row in rows
-    ]  # fmt: skip
-    sheet = make_sheet("Budgets", _BUDGET_COLUMNS, body, wide=True, notes=_cost_notes(rows))
-    return sheet.without(_silent(rows))
+def budget_sheet(rows: Sequence[Row], marks: Mapping[str, str]) -> Sheet:
+    """Return the budgets: a row per result, with all that it was given."""
+    columns = [(column.header, column.numeric) for column in _BUDGETS]
+    body = [[column.text(row, marks) for column in _BUDGETS] for row in rows]
+    sheet = make_sheet("Budgets", columns, body, wide=True, notes=_cost_notes(rows))
+    return sheet.without(_uninformative(rows))
 
 
-def accuracy_cell(row: Row, marks: dict[str, str]) -> str:
+def accuracy_cell(row: Row, marks: Mapping[str, str]) -> str:
     """Return ``48.3 ± 0.4`` with the marks that its notes explain."""
     oracle = ORACLE_MARK if row.selection == "test-oracle" else ""
     return f"{percent(row.mean, row.std)}{oracle}{marks.get(row.varies, '')}"
@@ -102,14 +139,14 @@ def spread_marks(rows: Sequence[Row]) -> dict[str, str]:
     return {v: MARKS[i % len(MARKS)] for i, v in enumerate(ranked[1:])} | {ranked[0]: ""}
 
 
-def block_notes(block: Block, rows: Sequence[Row], marks: dict[str, str]) -> list[str]:
+def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]) -> list[str]:
     """Return what a reader must know before quoting a number of the block."""
     counts = {row.varies: row.n for row in rows}
     usual = next(varies for varies, mark in marks.items() if not mark)
-    told = f"{usual} (n = {counts[usual]}){' unless marked' if len(marks) > 1 else ''}."
+    unmarked = f"{usual} (n = {counts[usual]}){' unless marked' if len(marks) > 1 else ''}."
     spread = "± is the sample standard deviation over all nets of all seeds pooled"
     notes = [
-        f"{spread}: {told}" if max(counts.values()) > 1 else f"No spread is known: {told}",
+        f"{spread}: {unmarked}" if max(counts.values()) > 1 else f"No spread is known: {unmarked}",
         *(f"{mark} {v} (n = {counts[v]})." for v, mark in marks.items() if mark),
     ]
     if block.selection == "test-oracle":
@@ -140,11 +177,7 @@ def _cost_notes(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def _setting(row: Row) -> tuple[str, str, str, str, str]:
-    return look(row.method).label, row.mode, row.profile, row.changed, row.arch
-
-
-def _silent(rows: Sequence[Row]) -> set[str]:
+def _uninformative(rows: Sequence[Row]) -> set[str]:
     """Return the setting's columns that would say nothing in these rows."""
     changed = any(row.changed for row in rows)
     other_arch = any(row.arch not in ("", row.eval_arch) for row in rows)

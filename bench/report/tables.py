@@ -1,14 +1,14 @@
-"""One report, any format."""
+"""A whole report in any format: results, published numbers beside them, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import Row, collect
 from bench.report.csv_json import to_csv, to_json
-from bench.report.failures import failure_notes
 from bench.report.latex import latex
+from bench.report.number_formats import ipc_name, ipc_order, listing, plural
 from bench.report.published.compare import compare, comparison_sections
 from bench.report.published.read import Published
 from bench.report.result_tables import result_sections
@@ -16,24 +16,21 @@ from bench.support.document import Section
 from bench.support.errors import UnknownNameError
 from bench.support.markdown import markdown
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 FORMATS = ("md", "csv", "latex", "json")
 
 
 def render(
-    frame: DataFrame,
-    failures: DataFrame,
+    evaluations: Sequence[Evaluation],
+    failures: Sequence[Failure],
     *,
     format: str,
     published: Sequence[Published] | None = None,
 ) -> str:
-    """Return the report as text.
+    """Return a report as text.
 
     Args:
-        frame: one row per evaluation cell, as ``bench.ledger.frames.load_frame`` returns it.
-        failures: one row per cell that has no result (``load_failures``).
+        evaluations: the successful evaluations (:func:`bench.ledger.rows.load_rows`).
+        failures: the cells that have no result.
         format: ``md`` and ``latex`` to read, ``csv`` and ``json`` to compute with.
         published: the papers' numbers to set beside ours; ``None`` leaves the comparison out.
 
@@ -42,7 +39,7 @@ def render(
     """
     if format not in FORMATS:
         raise UnknownNameError("table format", format, FORMATS)
-    rows = collect(frame)
+    rows = collect(evaluations)
     if format in ("csv", "json"):
         write = to_csv if format == "csv" else to_json
         return write(rows, failures, None if published is None else compare(rows, published))
@@ -51,7 +48,7 @@ def render(
 
 
 def report_sections(
-    rows: Sequence[Row], failures: DataFrame, published: Sequence[Published] | None
+    rows: Sequence[Row], failures: Sequence[Failure], published: Sequence[Published] | None
 ) -> list[Section]:
     """Return every section of a report for people: results, comparison, what is missing."""
     sections = result_sections(rows)
@@ -61,3 +58,31 @@ def report_sections(
     if missing:
         sections.append(Section("Not in the tables", notes=missing))
     return sections
+
+
+def failure_notes(failures: Sequence[Failure]) -> list[str]:
+    """Return a sentence per dataset, method and reason that names all cells it is about."""
+    groups: dict[tuple[str, str, str, str, str], list[Failure]] = {}
+    for one in failures:
+        reason = one.reason or "no reason given"
+        key = (one.dataset, one.method, one.profile, one.status, reason)
+        groups.setdefault(key, []).append(one)
+    return [_sentence(members, key[-1]) for key, members in sorted(groups.items())]
+
+
+def _sentence(members: Sequence[Failure], reason: str) -> str:
+    first = members[0]
+    ipcs = sorted({one.ipc for one in members}, key=ipc_order)
+    parts = [
+        f"IPC {listing(ipc_name(ipc) for ipc in ipcs)}",
+        listing(sorted({one.mode for one in members if one.mode})),
+        listing(sorted({one.eval_arch for one in members if one.eval_arch})),
+        f"profile {first.profile}",
+        f"seed {listing(sorted({one.seed for one in members}))}",
+    ]
+    where = "; ".join(part for part in parts if part)
+    cells = plural(len(members), "cell")
+    return (
+        f"{first.method} on {first.dataset} ({where}): {cells} {first.status}: "
+        f"{reason.rstrip('.')}."
+    )

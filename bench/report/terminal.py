@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import collect
-from bench.report.failures import failure_notes
 from bench.report.result_tables import result_sections
+from bench.report.tables import failure_notes
 from bench.support.document import Sheet
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
     from rich.console import Console
     from rich.table import Table
 
@@ -18,22 +19,25 @@ _SHORT = {
     "Accuracy (%)": "Accuracy", "Distinct images": "Shown", "Training steps": "Steps",
     "New distil steps": "Distil steps", "New distil time": "Distil time",
 }  # fmt: skip
-# The title names the protocol and a note what the spread is over; the rest goes if it must.
+# The title names the protocol, and a note says what the spread is over. The columns of the second
+# list are left out, the first one first, until the table fits.
 _NEVER = ("Protocol", "± over")
 _DROP_ORDER = ("Distinct images", "Training steps", "Stored", "New distil steps", "New distil time")
 
 
-def print_report(frame: DataFrame, failures: DataFrame, console: Console) -> None:
+def print_report(
+    evaluations: Sequence[Evaluation], failures: Sequence[Failure], console: Console
+) -> None:
     """Print the results, and what failed or was skipped.
 
     Args:
-        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``); may be empty.
-        failures: one row per cell without a result (``load_failures``); may be empty.
-        console: where to; columns are left out until the rest fits its width.
+        evaluations: the successful evaluations; may be empty.
+        failures: the cells without a result; may be empty.
+        console: receives the text; columns are left out until the rest fits its width.
     """
     from rich.text import Text
 
-    for section in result_sections(collect(frame)):
+    for section in result_sections(collect(evaluations)):
         console.print()
         console.print(Text(section.title, style="bold"))
         sheet = next(s for s in section.sheets if s.wide)

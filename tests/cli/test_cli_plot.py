@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from report_frames import example_frame, frame_of, write_store
+from report_rows import example_evaluations, write_store
 
 from bench.cli import main
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    frame = example_frame()
-    return write_store(tmp_path_factory.mktemp("store"), frame[frame.method == "dim"])
+    evaluations = [row for row in example_evaluations() if row.method == "dim"]
+    return write_store(tmp_path_factory.mktemp("store"), evaluations)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -46,10 +46,9 @@ def test_cross_arch_of_a_store_with_one_judge(store: Path, tmp_path: Path) -> No
 
 
 def test_cross_arch_of_several_judges(tmp_path: Path) -> None:
-    frame = example_frame()
-    mine = frame[(frame.method == "dm") & (frame.dataset == "svhn")]
-    other = mine.assign(eval_arch="resnet18", cell_id=mine.cell_id + "-other")
-    store = write_store(tmp_path / "s", pd.concat([mine, other]))
+    mine = [row for row in example_evaluations() if (row.method, row.dataset) == ("dm", "svhn")]
+    other = [replace(row, eval_arch="resnet18", cell_id=f"{row.cell_id}-other") for row in mine]
+    store = write_store(tmp_path / "s", [*mine, *other])
     result = run("cross-arch", "--store", store, "-o", tmp_path / "p", "--method", "dm")
     assert result.exit_code == 0, result.output
     assert [Path(line).name for line in result.output.split()] == [
@@ -58,9 +57,7 @@ def test_cross_arch_of_several_judges(tmp_path: Path) -> None:
 
 
 def test_empty_store(tmp_path: Path) -> None:
-    result = run(
-        "accuracy", "--store", write_store(tmp_path / "s", frame_of()), "-o", tmp_path / "p"
-    )
+    result = run("accuracy", "--store", write_store(tmp_path / "s", []), "-o", tmp_path / "p")
     assert result.exit_code == 2
     assert "run `bench run` first" in result.output
     assert not (tmp_path / "p").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from report_frames import example_failures, example_frame, failures_of, frame_of, write_store
+from report_rows import example_evaluations, example_failures, write_store
 
 from bench.cli import main
 from bench.report.tables import render
@@ -17,7 +17,7 @@ from bench.report.tables import render
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("store"), example_frame(), example_failures())
+    return write_store(tmp_path_factory.mktemp("store"), example_evaluations(), example_failures())
 
 
 def run(*arguments: str | Path) -> Result:
@@ -27,7 +27,7 @@ def run(*arguments: str | Path) -> Result:
 def test_prints_what_the_store_holds(store: Path) -> None:
     result = run("--store", store)
     assert result.exit_code == 0, result.output
-    assert result.output == render(example_frame(), example_failures(), format="md")
+    assert result.output == render(example_evaluations(), example_failures(), format="md")
 
 
 def test_filters_and_json(store: Path) -> None:
@@ -66,13 +66,13 @@ def test_output_that_cannot_be_written(store: Path, tmp_path: Path) -> None:
 
 
 def test_empty_store(tmp_path: Path) -> None:
-    result = run("--store", write_store(tmp_path, frame_of()))
+    result = run("--store", write_store(tmp_path, []))
     assert result.exit_code == 2
     assert f"no results in '{tmp_path}'; run `bench run` first" in result.output
 
 
 def test_store_of_failures_only_says_why(tmp_path: Path) -> None:
-    result = run("--store", write_store(tmp_path, frame_of(), example_failures()))
+    result = run("--store", write_store(tmp_path, [], example_failures()))
     assert result.exit_code == 2
     assert "run `bench run` first" in result.output
     assert "loss is NaN at step 412" in result.output
@@ -91,16 +91,15 @@ def test_unknown_filter_value(store: Path) -> None:
 
 
 def test_table_imports_no_torch(tmp_path: Path) -> None:
-    frame = example_frame().iloc[:4]
-    store = write_store(tmp_path, frame, failures_of())
+    store = write_store(tmp_path, example_evaluations()[:4])
     code = (
         "import sys\nfrom bench.cli import main\n"
         f"main(['table', '--store', {str(store)!r}, '--published'], standalone_mode=False)\n"
         "assert 'bench.cli.table' in sys.modules\n"
-        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                             check=False)  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "cifar10, judged with convnet3" in result.stdout
+    assert "cifar10, evaluated with convnet3" in result.stdout

@@ -50,7 +50,7 @@ def test_an_evaluation_is_a_row(store: Store) -> None:
         "method": "dm", "method_version": 1,
         "profile": "lite", "changed": "", "ipc": 10, "mode": "stored",
         "arch": "convnet3", "eval_arch": "resnet18", "protocol": "quick-v1", "selection": "last",
-        "precision": "fp32", "seed": 0, "accuracies": [61.5, 63.25], "nets": 2, "distil_id": "d0",
+        "precision": "fp32", "seed": 0, "accuracies": (61.5, 63.25), "nets": 2, "distil_id": "d0",
         "cell_id": "e0", "distil_steps": 20, "distil_seconds": 3.5, "eval_seconds": 4.0,
         "stored_bytes": 640, "distinct_images": 100, "training_steps": 300, "device": "cpu",
         "artefact": str(store.artefact("d0")),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_frames import cell, example_frame, frame_of
+from report_rows import evaluation, example_evaluations
 
-from bench.report.aggregate import KEYS, aggregate, blocks, collect
-from bench.report.plot_style import find_series
+from bench.ledger.rows import Evaluation, Setting
+from bench.report.aggregate import RESULT_COLUMNS, blocks, collect, result_fields
+from bench.report.plots.style import find_series
 from bench.report.result_tables import result_sections
 
 accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
@@ -19,10 +22,10 @@ accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
 @given(st.lists(accuracies, min_size=1, max_size=5))
 def test_mean_and_spread_are_those_of_all_nets(per_seed: list[list[float]]) -> None:
     cells = [
-        cell(seed=i, accuracies=found, cell_id=f"e{i}", distil_id=f"d{i}")
+        evaluation(seed=i, accuracies=found, cell_id=f"e{i}", distil_id=f"d{i}")
         for i, found in enumerate(per_seed)
     ]
-    (row,) = collect(frame_of(*cells))
+    (row,) = collect(cells)
     pooled = np.concatenate([np.asarray(found) for found in per_seed])
     assert row.n == len(pooled)
     assert row.seeds == len(per_seed)
@@ -42,14 +45,16 @@ def test_mean_and_spread_are_those_of_all_nets(per_seed: list[list[float]]) -> N
     ],
 )
 def test_varies_says_what_the_spread_is_over(per_seed: list[list[float]], text: str) -> None:
-    cells = [cell(seed=i, accuracies=found, cell_id=f"e{i}") for i, found in enumerate(per_seed)]
-    assert collect(frame_of(*cells))[0].varies == text
+    cells = [
+        evaluation(seed=i, accuracies=found, cell_id=f"e{i}") for i, found in enumerate(per_seed)
+    ]
+    assert collect(cells)[0].varies == text
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [field.name for field in fields(Setting)])
 def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
     other = {"n_test": 26032, "ipc": 50, "method_version": 2}.get(key, "something-else")
-    rows = collect(frame_of(cell(), cell(**{key: other}, seed=1, cell_id="e1")))
+    rows = collect([evaluation(), evaluation(**{key: other}, seed=1, cell_id="e1")])
     assert len(rows) == 2
     assert sorted(row.n for row in rows) == [2, 2]
 
@@ -57,12 +62,12 @@ def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
 def test_an_older_version_says_so_wherever_a_newer_one_stands_beside_it() -> None:
     """Else two results would have one place in a table, and one line in a plot two points."""
     versions = [
-        cell(method=method, method_version=version, changed=changed, cell_id=f"{method}{i}")
+        evaluation(method=method, method_version=version, changed=changed, cell_id=f"{method}{i}")
         for i, (method, version, changed) in enumerate(
             [("dm", 1, ""), ("dm", 1, "lite: lr_img=2"), ("dm", 2, ""), ("dc", 1, "")]
         )
     ]
-    rows = collect(frame_of(*versions))
+    rows = collect(versions)
     assert [(r.method, r.method_version, r.changed) for r in rows] == [
         ("dc", 1, ""), ("dm", 1, "version 1"), ("dm", 1, "lite: lr_img=2, version 1"),
         ("dm", 2, ""),
@@ -70,18 +75,21 @@ def test_an_older_version_says_so_wherever_a_newer_one_stands_beside_it() -> Non
     (section,) = result_sections(rows)
     assert len(section.sheets[0].rows) == 4
     assert len(find_series(rows, rows)) == 4
-    assert [r.changed for r in collect(frame_of(versions[0], versions[3]))] == ["", ""]
+    assert [r.changed for r in collect([versions[0], versions[3]])] == ["", ""]
 
 
-def test_a_seed_judged_twice_counts_once_with_the_most_nets() -> None:
-    small, large = cell(accuracies=[10.0, 20.0]), cell(accuracies=[10.0, 20.0, 30.0], cell_id="e1")
-    for frame in (frame_of(small, large), frame_of(large, small)):
-        (row,) = collect(frame)
+def test_a_seed_evaluated_twice_counts_once_with_the_most_nets() -> None:
+    small, large = (
+        evaluation(accuracies=[10.0, 20.0]),
+        evaluation(accuracies=[10.0, 20.0, 30.0], cell_id="e1"),
+    )
+    for evaluations in ([small, large], [large, small]):
+        (row,) = collect(evaluations)
         assert (row.n, row.mean, row.cell_ids) == (3, 20.0, ("e1",))
 
 
-def generator(ipc: int, mode: str, seed: int = 0, **changes: object) -> dict[str, object]:
-    return cell(**{
+def generator(ipc: int, mode: str, seed: int = 0, **changes: object) -> Evaluation:
+    return evaluation(**{
         "method": "dim", "ipc": ipc, "mode": mode, "seed": seed, "distil_id": f"g{seed}",
         "cell_id": f"{ipc}{mode}{seed}{changes.get('eval_arch', '')}", "distil_steps": 1200,
         "distil_seconds": 100.0 + 50 * seed, **changes,
@@ -91,7 +99,7 @@ def generator(ipc: int, mode: str, seed: int = 0, **changes: object) -> dict[str
 def test_one_artefact_is_paid_for_once() -> None:
     cells = [generator(i, m, s) for i in (50, 1, 10) for m in ("frozen", "stream") for s in (1, 0)]
     cells += [generator(1, "stream", s, eval_arch="resnet18") for s in (0, 1)]
-    rows = collect(frame_of(*cells))
+    rows = collect(cells)
     assert [(r.eval_arch, r.ipc, r.mode) for r in rows[:2]] == [
         ("convnet3", 1, "stream"), ("convnet3", 1, "frozen"),
     ]  # fmt: skip
@@ -102,14 +110,14 @@ def test_one_artefact_is_paid_for_once() -> None:
 
 
 def test_every_artefact_of_its_own_is_paid_for() -> None:
-    cells = [cell(method="dm", ipc=i, distil_id=f"d{i}", cell_id=f"e{i}", distil_steps=7)
+    cells = [evaluation(method="dm", ipc=i, distil_id=f"d{i}", cell_id=f"e{i}", distil_steps=7)
              for i in (1, 10)]  # fmt: skip
-    assert [r.new_distil_steps for r in collect(frame_of(*cells))] == [7.0, 7.0]
+    assert [r.new_distil_steps for r in collect(cells)] == [7.0, 7.0]
 
 
 def test_only_the_seeds_not_yet_paid_for_are_charged() -> None:
     cells = [generator(1, "stream", 0), generator(10, "stream", 0), generator(10, "stream", 1)]
-    first, second = collect(frame_of(*cells))
+    first, second = collect(cells)
     assert (first.new_distil_steps, second.new_distil_steps) == (1200.0, 600.0)
     assert not second.shared
 
@@ -117,14 +125,13 @@ def test_only_the_seeds_not_yet_paid_for_are_charged() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_cells_does_not_matter(random: object) -> None:
-    frame = example_frame()
-    order = list(range(len(frame)))
-    random.shuffle(order)
-    assert collect(frame.iloc[order]) == collect(frame)
+    shuffled = example_evaluations()
+    random.shuffle(shuffled)
+    assert collect(shuffled) == collect(example_evaluations())
 
 
 def test_order_is_that_of_papers() -> None:
-    rows = collect(example_frame())
+    rows = collect(example_evaluations())
     cifar = [r for r in rows if r.dataset == "cifar10"]
     assert list(dict.fromkeys(r.method for r in cifar)) == [
         "random", "herding", "dm", "gan", "dim", "whole",
@@ -133,14 +140,15 @@ def test_order_is_that_of_papers() -> None:
     assert [b.dataset for b in blocks(rows)] == ["cifar10", "svhn"]
 
 
-def test_aggregate_is_a_frame_with_a_column_per_field() -> None:
-    table = aggregate(example_frame())
-    assert len(table) == len(collect(example_frame())) == 43
-    assert table["ipc"].isna().sum() == 1
-    assert str(table["ipc"].dtype) == "Int64"
-    assert table.loc[table.method == "dim", "shared"].sum() == 10
+def test_a_result_has_a_value_for_each_column() -> None:
+    rows = collect(example_evaluations())
+    assert len(rows) == 43
+    assert [row.ipc for row in rows].count(None) == 1
+    values = [result_fields(row) for row in rows]
+    assert all(tuple(each) == RESULT_COLUMNS for each in values)
+    assert sum(each["shared"] for each in values if each["method"] == "dim") == 10
+    assert RESULT_COLUMNS[:2] == ("dataset", "dataset_note")
 
 
-def test_an_empty_frame_has_no_results() -> None:
-    assert collect(frame_of()) == []
-    assert list(aggregate(frame_of()).columns)[:2] == ["dataset", "dataset_note"]
+def test_no_evaluations_are_no_results() -> None:
+    assert collect([]) == []

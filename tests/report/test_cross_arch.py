@@ -7,44 +7,42 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from pandas import DataFrame
 from PIL import Image
-from report_frames import cell, frame_of
+from report_rows import evaluation
 
-from bench.report import cross_arch
+from bench.ledger.rows import Evaluation
 from bench.report.aggregate import collect
-from bench.report.plot_style import plot_style
 from bench.report.plots import PLOTS, plot_cross_arch
+from bench.report.plots.cross_arch import cross_arch_figure
+from bench.report.plots.style import plot_style
 from bench.support.errors import BenchError
 
 
-def judged(
-    method: str, ipc: int | None, eval_arch: str, mean: float, **rest: Any
-) -> dict[str, Any]:
+def evaluated(method: str, ipc: int | None, eval_arch: str, mean: float, **rest: Any) -> Evaluation:
     name = f"{method}-{ipc}-{sorted(rest.items())}"
-    return cell(
+    return evaluation(
         method=method, ipc=ipc, eval_arch=eval_arch, accuracies=[mean - 1, mean + 1],
         distil_id=name, cell_id=f"{name}-{eval_arch}", **rest,
     )  # fmt: skip
 
 
 @pytest.fixture
-def grid() -> DataFrame:
+def grid() -> list[Evaluation]:
     dm = {"profile": "lite", "arch": "convnet3"}
-    return frame_of(
-        judged("random", 10, "mlp", 20),
-        judged("random", 10, "vgg11", 21),
-        judged("random", 10, "convnet3", 22),
-        *(judged("dm", ipc, "convnet3", 30 + ipc, **dm) for ipc in (10, 1)),
-        judged("dm", 10, "vgg11", 33, **dm),
-        judged("whole", None, "convnet3", 84),
-        judged("random", 10, "convnet3", 70, dataset="mnist"),
-    )  # fmt: skip
+    return [
+        evaluated("random", 10, "mlp", 20),
+        evaluated("random", 10, "vgg11", 21),
+        evaluated("random", 10, "convnet3", 22),
+        *(evaluated("dm", ipc, "convnet3", 30 + ipc, **dm) for ipc in (10, 1)),
+        evaluated("dm", 10, "vgg11", 33, **dm),
+        evaluated("whole", None, "convnet3", 84),
+        evaluated("random", 10, "convnet3", 70, dataset="mnist"),
+    ]  # fmt: skip
 
 
-def axes_of(frame: DataFrame) -> list[Axes]:
+def axes_of(evaluations: list[Evaluation]) -> list[Axes]:
     with plot_style():
-        return cross_arch._figure(collect(frame)).axes
+        return cross_arch_figure(collect(evaluations)).axes
 
 
 def cells_of(axes: Axes) -> list[list[str]]:
@@ -55,9 +53,9 @@ def cells_of(axes: Axes) -> list[list[str]]:
     return [[placed[y, x] for x in range(across)] for y in range(lines)]
 
 
-def test_architectures_stand_across_and_methods_and_ipcs_down(grid: DataFrame) -> None:
+def test_architectures_stand_across_and_methods_and_ipcs_down(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
-    assert axes.get_title(loc="left") == "cifar10, judged with several architectures"
+    assert axes.get_title(loc="left") == "cifar10, evaluated with several networks"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["convnet3", "mlp", "vgg11"]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "Random, IPC 10", "DM, IPC 10", "Whole dataset",
@@ -69,7 +67,7 @@ def test_architectures_stand_across_and_methods_and_ipcs_down(grid: DataFrame) -
     ]
 
 
-def test_colours_are_the_means_and_leave_the_whole_set_out(grid: DataFrame) -> None:
+def test_colours_are_the_means_and_leave_the_whole_set_out(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
     (image,) = axes.images
     shown = np.ma.filled(image.get_array(), np.nan)
@@ -80,7 +78,7 @@ def test_colours_are_the_means_and_leave_the_whole_set_out(grid: DataFrame) -> N
     assert 40 < high < 84
 
 
-def test_what_the_judge_was_distilled_with_is_framed(grid: DataFrame) -> None:
+def test_the_architecture_distilled_with_is_framed(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
     centres = [
         tuple(np.round(patch.get_center())) for patch in axes.patches if type(patch) is Rectangle
@@ -88,10 +86,10 @@ def test_what_the_judge_was_distilled_with_is_framed(grid: DataFrame) -> None:
     assert centres == [(0, 1)]
 
 
-def test_a_panel_for_each_protocol_with_two_architectures(grid: DataFrame) -> None:
-    other = [judged("random", 1, arch, 15, protocol="plain-v1") for arch in ("mlp", "vit")]
-    lone = judged("random", 1, "mlp", 15, protocol="default-v1")
-    both = frame_of(*grid.to_dict("records"), *other, lone)
+def test_a_panel_for_each_protocol_with_two_architectures(grid: list[Evaluation]) -> None:
+    other = [evaluated("random", 1, arch, 15, protocol="plain-v1") for arch in ("mlp", "vit")]
+    lone = evaluated("random", 1, "mlp", 15, protocol="default-v1")
+    both = [*grid, *other, lone]
     first, second = axes_of(both)
     assert "quick-v1" in first.texts[-1].get_text()
     assert "plain-v1" in second.texts[-1].get_text()
@@ -99,9 +97,11 @@ def test_a_panel_for_each_protocol_with_two_architectures(grid: DataFrame) -> No
 
 
 def test_modes_and_architectures_distilled_with_are_lines_of_their_own() -> None:
-    dims = [judged("dim", 1, a, 30, mode=m) for a in ("mlp", "vit") for m in ("frozen", "stream")]
-    dms = [judged("dm", 1, a, 30, arch=b) for a in ("mlp", "vit") for b in ("vit", "convnet3")]
-    (axes,) = axes_of(frame_of(*dims, *dms))
+    dims = [
+        evaluated("dim", 1, a, 30, mode=m) for a in ("mlp", "vit") for m in ("frozen", "stream")
+    ]
+    dms = [evaluated("dm", 1, a, 30, arch=b) for a in ("mlp", "vit") for b in ("vit", "convnet3")]
+    (axes,) = axes_of([*dims, *dms])
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "DM (with convnet3), IPC 1", "DM (with vit), IPC 1",
         "DiM (stream), IPC 1", "DiM (frozen), IPC 1",
@@ -110,8 +110,8 @@ def test_modes_and_architectures_distilled_with_are_lines_of_their_own() -> None
 
 def test_names_are_in_order_of_family_and_size() -> None:
     names = ["vit", "resnet101", "resnet18", "vgg11", "convnet3", "resnet18_ap"]
-    rows = collect(frame_of(*(judged("dm", 1, name, 30, arch="vgg11") for name in names)))
-    assert cross_arch._archs(rows) == [
+    (axes,) = axes_of([evaluated("dm", 1, name, 30, arch="vgg11") for name in names])
+    assert [t.get_text() for t in axes.get_xticklabels()] == [
         "vgg11", "convnet3", "resnet18", "resnet18_ap", "resnet101", "vit",
     ]  # fmt: skip
 
@@ -125,16 +125,17 @@ def test_names_are_in_order_of_family_and_size() -> None:
     ],
 )
 def test_long_names_are_broken_under_their_cells(name: str, lines: list[str]) -> None:
-    assert cross_arch._broken(name).splitlines() == lines
+    (axes,) = axes_of([evaluated("dm", 1, arch, 30, arch="mlp") for arch in ("mlp", name)])
+    assert axes.get_xticklabels()[1].get_text().splitlines() == lines
 
 
 def test_one_architecture_is_no_transfer() -> None:
-    frame = frame_of(judged("dm", 1, "mlp", 30), judged("dm", 10, "vgg11", 40))
+    evaluations = [evaluated("dm", 1, "mlp", 30), evaluated("dm", 10, "vgg11", 40)]
     with pytest.raises(BenchError, match="--eval-arch NAME,NAME"):
-        axes_of(frame)
+        axes_of(evaluations)
 
 
-def test_files_are_there_and_the_same_twice(grid: DataFrame, tmp_path: Path) -> None:
+def test_files_are_there_and_the_same_twice(grid: list[Evaluation], tmp_path: Path) -> None:
     first, second = (plot_cross_arch(grid, tmp_path / name) for name in "ab")
     assert PLOTS["cross-arch"] is plot_cross_arch
     assert [path.name for path in first] == ["cross-arch.png", "cross-arch.svg"]

@@ -6,11 +6,11 @@ import io
 import os
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from report_frames import cell, example_failures, example_frame, frame_of
+from report_rows import evaluation, example_evaluations, example_failures
 from rich.console import Console
 
+from bench.ledger.rows import Evaluation
 from bench.report.published.read import Published
 from bench.report.tables import render
 from bench.report.terminal import print_report
@@ -24,14 +24,17 @@ NUMBERS = [
 ]
 
 
-def small_frame() -> pd.DataFrame:
-    frame = example_frame()
-    some = frame[(frame.dataset == "svhn") & frame.method.isin(["random", "dm", "dim"])]
-    odd = cell(
+def small_example() -> list[Evaluation]:
+    some = [
+        row
+        for row in example_evaluations()
+        if row.dataset == "svhn" and row.method in ("random", "dm", "dim") and row.ipc != 10
+    ]
+    odd = evaluation(
         method="my_method", profile="custom", changed="w=50% & a_b|c", arch="resnet18",
         selection="test-oracle", accuracies=[51.0], cell_id="odd", distil_id="odd",
     )  # fmt: skip
-    return pd.concat([some[some.ipc != 10], frame_of(odd)])
+    return [*some, odd]
 
 
 def check(name: str, text: str) -> None:
@@ -43,20 +46,19 @@ def check(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("format", list(SUFFIX))
 def test_table(format: str) -> None:
-    check(f"table.{SUFFIX[format]}", render(small_frame(), example_failures(), format=format))
+    check(f"table.{SUFFIX[format]}", render(small_example(), example_failures(), format=format))
 
 
 @pytest.mark.parametrize("format", list(SUFFIX))
 def test_table_beside_published_numbers(format: str) -> None:
-    frame = small_frame()
-    some = frame[frame.method.isin(["random", "dm"])]
-    text = render(some, example_failures().iloc[:0], format=format, published=NUMBERS)
+    some = [row for row in small_example() if row.method in ("random", "dm")]
+    text = render(some, [], format=format, published=NUMBERS)
     check(f"published.{SUFFIX[format]}", text)
 
 
 def test_terminal() -> None:
     out = io.StringIO()
     console = Console(file=out, width=120, color_system=None)
-    print_report(small_frame(), example_failures(), console)
+    print_report(small_example(), example_failures(), console)
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     check("terminal.txt", "\n".join(lines) + "\n")

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
-from report_frames import cell, example_frame, frame_of
+from report_rows import evaluation, example_evaluations
 
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
-from bench.report import accuracy, cost
-from bench.report.aggregate import collect
-from bench.report.gallery import montage, with_artefacts
-from bench.report.method_styles import look
-from bench.report.plot_style import find_series, plot_style
+from bench.ledger.rows import Evaluation
+from bench.report.aggregate import Row, collect
 from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
+from bench.report.plots.accuracy import accuracy_figure, tick_labels
+from bench.report.plots.cost import cost_figure
+from bench.report.plots.gallery import montage, with_artefacts
+from bench.report.plots.style import find_series, plot_style
 from bench.support.errors import BenchError
 
-BUILT_IN = ("random", "herding", "k-center", "dm", "gan", "dim", "whole", "dc", "dsa", "mtt")
+METHODS = ("random", "herding", "k-center", "dm", "gan", "dim", "a-method-of-someone-elses")
 
 
 @pytest.fixture(scope="module")
-def small() -> object:
-    frame = example_frame()
-    return frame[frame.method.isin(["random", "dim", "whole"]) & (frame.dataset == "cifar10")]
+def small() -> list[Evaluation]:
+    methods = ("random", "dim", "whole")
+    return [
+        row for row in example_evaluations() if row.method in methods and row.dataset == "cifar10"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "cost"])
-def test_files_are_there_and_the_same_twice(kind: str, small: object, tmp_path: Path) -> None:
+def test_files_are_there_and_the_same_twice(
+    kind: str, small: list[Evaluation], tmp_path: Path
+) -> None:
     first = PLOTS[kind](small, tmp_path / "a")
     second = PLOTS[kind](small, tmp_path / "b")
     assert [path.name for path in first] == [f"{kind}.png", f"{kind}.svg"]
@@ -43,24 +49,23 @@ def test_files_are_there_and_the_same_twice(kind: str, small: object, tmp_path: 
     assert "<dc:date>" not in first[1].read_text()
 
 
-@pytest.mark.parametrize("kind", [accuracy, cost])
+@pytest.mark.parametrize("draw", [accuracy_figure, cost_figure])
 @pytest.mark.parametrize("changed", ["", "lite: iterations=1234, a_long_parameter=0.00001"])
 @pytest.mark.parametrize("datasets", [1, 4])
 def test_the_legend_lies_in_the_figure_and_on_no_panel(
-    datasets: int, changed: str, kind: ModuleType
+    datasets: int, changed: str, draw: Callable[[Sequence[Row]], Figure]
 ) -> None:
-    names = (*BUILT_IN[:6], "a-method-of-someone-elses")
     cells = [
-        cell(method=name, dataset=f"set{k}", changed=changed and f"{changed}{i}", ipc=ipc,
+        evaluation(method=name, dataset=f"set{k}", changed=changed and f"{changed}{i}", ipc=ipc,
              cell_id=f"{name}{k}{i}{ipc}", distil_id=f"{name}{k}{i}{ipc}")
-        for name in names for k in range(datasets) for i in range(2) for ipc in (1, 10)
+        for name in METHODS for k in range(datasets) for i in range(2) for ipc in (1, 10)
     ]  # fmt: skip
     with plot_style():
-        figure = kind._figure(collect(frame_of(*cells)))
+        figure = draw(collect(cells))
         figure.draw_without_rendering()
         (legend,) = figure.legends
         box = legend.get_window_extent()
-        assert len(legend.get_texts()) >= len(names) * (2 if changed else 1)
+        assert len(legend.get_texts()) >= len(METHODS) * (2 if changed else 1)
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.width
         assert box.y0 >= 0
@@ -70,10 +75,10 @@ def test_the_legend_lies_in_the_figure_and_on_no_panel(
                 assert axes.get_window_extent().height >= 1.5 * figure.dpi
 
 
-def test_accuracy_panel_draws_the_means_and_spreads(small: object) -> None:
+def test_accuracy_panel_draws_the_means_and_spreads(small: list[Evaluation]) -> None:
     rows = collect(small)
     with plot_style():
-        (axes,) = accuracy._figure(rows).axes
+        (axes,) = accuracy_figure(rows).axes
     drawn = {c.get_label(): c for c in axes.containers}
     assert list(drawn) == ["Random", "DiM (stream)", "DiM (frozen)"]
     line, _, (bars,) = drawn["DiM (stream)"]
@@ -82,55 +87,54 @@ def test_accuracy_panel_draws_the_means_and_spreads(small: object) -> None:
     heights = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
     assert heights == pytest.approx([2 * r.std for r in stream if r.std is not None])
     assert axes.get_xscale() == "log"
-    assert axes.get_title(loc="left") == "cifar10, judged with convnet3"
+    assert axes.get_title(loc="left") == "cifar10, evaluated with convnet3"
     texts = " ".join(text.get_text() for text in axes.texts)
     assert "profile lite" in texts
     assert "quick-v1" in texts
 
 
 def test_a_datasets_note_stands_under_its_title() -> None:
-    rows = collect(frame_of(cell(dataset_note="went through JPEG, which softens it " * 3)))
+    rows = collect([evaluation(dataset_note="went through JPEG, which softens it " * 3)])
     with plot_style():
-        (axes,) = accuracy._figure(rows).axes
+        (axes,) = accuracy_figure(rows).axes
     lines = axes.texts[0].get_text().splitlines()
     assert len(lines) >= 3
     assert max(map(len, lines)) <= 60
     assert "JPEG" in axes.texts[0].get_text()
 
 
-def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(small: object) -> None:
+def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(
+    small: list[Evaluation],
+) -> None:
     rows = collect(small)
     with plot_style():
-        left, right = cost._figure(rows).axes
+        left, right = cost_figure(rows).axes
     assert "on cpu" in left.get_xlabel()
-    times = {c[0].get_xdata()[0] for c in left.containers if c[0].get_color() == look("dim").colour}
+    colour = next(row.style.colour for row in rows if row.method == "dim")
+    times = {c[0].get_xdata()[0] for c in left.containers if c[0].get_color() == colour}
     assert times == {next(r.distil_seconds for r in rows if r.method == "dim")}
     heights = [sorted(float(c[0].get_ydata()[0]) for c in a.containers) for a in (left, right)]
     assert heights[0] == heights[1] == sorted(r.mean for r in rows if r.ipc is not None)
 
 
 def test_only_whole_can_be_drawn(tmp_path: Path) -> None:
-    frame = frame_of(cell(method="whole", ipc=None, distil_seconds=0.0))
-    assert len(plot_accuracy(frame, tmp_path)) == len(plot_cost(frame, tmp_path)) == 2
+    evaluations = [evaluation(method="whole", ipc=None, distil_seconds=0.0)]
+    assert len(plot_accuracy(evaluations, tmp_path)) == len(plot_cost(evaluations, tmp_path)) == 2
 
 
 def test_ticks_that_would_collide_lose_their_label() -> None:
-    assert accuracy.tick_labels([1, 10, 50]) == ["1", "10", "50"]
-    assert accuracy.tick_labels([1, 10, 11, 50]) == ["1", "10", "", "50"]
-    assert accuracy.tick_labels([10]) == ["10"]
-
-
-def test_a_method_keeps_its_look() -> None:
-    assert len({look(name).colour for name in BUILT_IN}) == len(BUILT_IN)
-    assert look("my-method") == look("my-method")
-    assert look("my-method").label == "my-method"
-    assert look("my-method").colour == "#CC6677"  # the same in every process
+    assert tick_labels([1, 10, 50]) == ["1", "10", "50"]
+    assert tick_labels([1, 10, 11, 50]) == ["1", "10", "", "50"]
+    assert tick_labels([10]) == ["10"]
 
 
 def test_labels_tell_profiles_apart_only_if_there_are_several() -> None:
-    lite, paper = cell(method="dm", profile="lite"), cell(method="dm", profile="paper", cell_id="e")
-    alone = collect(frame_of(lite))
-    both = collect(frame_of(lite, paper))
+    lite, paper = (
+        evaluation(method="dm", profile="lite"),
+        evaluation(method="dm", profile="paper", cell_id="e"),
+    )
+    alone = collect([lite])
+    both = collect([lite, paper])
     assert [s.label for s in find_series(alone, alone)] == ["DM"]
     found = find_series(both, both)
     assert [s.label for s in found] == ["DM (paper)", "DM (lite)"]
@@ -138,7 +142,7 @@ def test_labels_tell_profiles_apart_only_if_there_are_several() -> None:
 
 
 def test_labels_name_the_architecture_distilled_with_if_it_varies() -> None:
-    rows = collect(frame_of(*(cell(method="dm", arch=a, cell_id=a) for a in ("convnet3", "vgg11"))))
+    rows = collect([evaluation(method="dm", arch=a, cell_id=a) for a in ("convnet3", "vgg11")])
     assert [s.label for s in find_series(rows, rows)] == [
         "DM (with convnet3)", "DM (with vgg11)",
     ]  # fmt: skip
@@ -153,21 +157,21 @@ def test_montage_places_every_image() -> None:
     assert canvas[4, 0, 0] == canvas[0, 4, 0] == 1.0
 
 
-def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3) -> dict[str, object]:
+def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3) -> Evaluation:
     spec = DatasetSpec("toy", classes, 1, 8, 8, (0.5,), (0.5,), flip=False)
     labels = torch.arange(classes).repeat_interleave(ipc)
     images = torch.full((len(labels), 1, 8, 8), 128, dtype=torch.uint8)
     path = root / f"{method}-{ipc}.safetensors"
     save(ImageSet(spec, images, labels, {}), path)
     name = f"{method}{ipc}"
-    return cell(dataset="toy", method=method, ipc=ipc, distil_id=name, cell_id=name,
+    return evaluation(dataset="toy", method=method, ipc=ipc, distil_id=name, cell_id=name,
                 artefact=str(path))  # fmt: skip
 
 
 def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
     cells = [gallery_cell(tmp_path, m, i) for m in ("random", "dm") for i in (1, 12)]
-    frame = frame_of(*cells, cell(dataset="toy", method="whole", ipc=None, artefact="absent"))
-    first, second = (plot_gallery(frame, tmp_path / name) for name in "ab")
+    shown = [*cells, evaluation(dataset="toy", method="whole", ipc=None, artefact="absent")]
+    first, second = (plot_gallery(shown, tmp_path / name) for name in "ab")
     assert [path.name for path in first] == [
         "gallery-toy-ipc1.png", "gallery-toy-ipc1.svg",
         "gallery-toy-ipc12.png", "gallery-toy-ipc12.svg",
@@ -179,18 +183,18 @@ def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
     gone = {"artefact": str(tmp_path / "gone"), "dataset": "toy", "method": "dm"}
     cells = [
         gallery_cell(tmp_path, "random", 1),
-        *(cell(**gone, ipc=i, distil_id="d1", cell_id=f"e{i}") for i in (1, 10)),
-        cell(dataset="toy", method="whole", ipc=None, artefact="absent"),
+        *(evaluation(**gone, ipc=i, distil_id="d1", cell_id=f"e{i}") for i in (1, 10)),
+        evaluation(dataset="toy", method="whole", ipc=None, artefact="absent"),
     ]
-    kept, told = with_artefacts(frame_of(*cells))
-    assert kept.method.tolist() == ["random", "whole"]
-    assert told == ["not shown, as its artefact is not here: dm on toy (d1)"]
+    kept, lines = with_artefacts(cells)
+    assert [row.method for row in kept] == ["random", "whole"]
+    assert lines == ["not shown, as its artefact is not here: dm on toy (d1)"]
     assert len(plot_gallery(kept, tmp_path)) == 2
     for rest in (cells[1:], cells[3:]):
         with pytest.raises(BenchError, match="no artefact of these results is here"):
-            with_artefacts(frame_of(*rest))
+            with_artefacts(rest)
 
 
 def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"gone\.safetensors"):
-        plot_gallery(frame_of(cell(artefact=str(tmp_path / "gone.safetensors"))), tmp_path)
+        plot_gallery([evaluation(artefact=str(tmp_path / "gone.safetensors"))], tmp_path)

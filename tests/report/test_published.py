@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from report_frames import cell, example_frame, frame_of
+from report_rows import evaluation, example_evaluations
 
 from bench.report.aggregate import collect
 from bench.report.published import read as published
@@ -20,7 +20,7 @@ HEADER = "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,rep
 
 
 def compared(**changes: object) -> list[Comparison]:
-    return compare(collect(frame_of(cell(**changes))), load_published())
+    return compare(collect([evaluation(**changes)]), load_published())
 
 
 def test_every_row_of_the_file_is_read() -> None:
@@ -103,7 +103,10 @@ def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
 def test_of_judges_but_convnets_sources_leave_norm_and_width_open(judge: str) -> None:
     (pair,) = compared(method="dim", mode="stream", protocol="dim-v1", eval_arch=judge)
     assert pair.paper.accuracy == 75.1
-    assert pair.differs == (BEST, f"judge {judge}, where theirs may have another norm or width")
+    assert pair.differs == (
+        BEST,
+        f"evaluated with {judge}, where theirs may have another norm or width",
+    )
     assert not compared(method="dim", eval_arch="convnet3(width=64)")
 
 
@@ -120,7 +123,7 @@ def test_a_method_is_compared_under_the_protocol_that_its_authors_used(
         {"cafe-dsa": "CAFE+DSA"}.get(method, method), "cifar10", 10, "-", "ConvNet-3", 50.0, None,
         "", "Table 1", "here",
     )  # fmt: skip
-    row = collect(frame_of(cell(method=method, protocol=protocol)))[0]
+    row = collect([evaluation(method=method, protocol=protocol)])[0]
     assert differs(row, number) == expected
 
 
@@ -139,21 +142,21 @@ def test_coresets_of_dcs_table_are_compared_under_plain() -> None:
 
 
 def test_a_standard_error_counts_the_seeds_where_they_vary_more() -> None:
-    (one,) = collect(frame_of(cell(accuracies=[50.0, 52.0, 54.0, 52.0])))
+    (one,) = collect([evaluation(accuracies=[50.0, 52.0, 54.0, 52.0])])
     assert standard_error(one) == pytest.approx(one.std / 2)
-    two = collect(frame_of(
-        cell(accuracies=[50.0, 50.2], seed=0, cell_id="a", distil_id="x"),
-        cell(accuracies=[54.0, 54.2], seed=1, cell_id="b", distil_id="y"),
-    ))[0]  # fmt: skip
+    two = collect([
+        evaluation(accuracies=[50.0, 50.2], seed=0, cell_id="a", distil_id="x"),
+        evaluation(accuracies=[54.0, 54.2], seed=1, cell_id="b", distil_id="y"),
+    ])[0]  # fmt: skip
     assert standard_error(two) == pytest.approx(2.0)  # means 50.1 and 54.1
-    assert standard_error(collect(frame_of(cell(accuracies=[50.0])))[0]) is None
+    assert standard_error(collect([evaluation(accuracies=[50.0])])[0]) is None
 
 
 def test_far_differences_are_marked_and_explained_or_called_a_defect() -> None:
     def against(accuracy: float, std: float | None, **changes: object) -> Comparison:
         paper = Published("DM", "CIFAR10", 10, "-", "ConvNet-3", accuracy, std, "", "T", "s")
         (row,) = collect(
-            frame_of(cell(method="dm", protocol="default-v1", accuracies=[50.0, 51.0], **changes))
+            [evaluation(method="dm", protocol="default-v1", accuracies=[50.0, 51.0], **changes)]
         )
         (pair,) = compare([row], [paper])
         return pair
@@ -173,8 +176,8 @@ def test_far_differences_are_marked_and_explained_or_called_a_defect() -> None:
 
 
 def test_section_numbers_its_sources_and_quotes_them() -> None:
-    (section,) = comparison_sections(compare(collect(example_frame()), load_published()))
-    assert section.title == "Beside published numbers: cifar10, judged with convnet3"
+    (section,) = comparison_sections(compare(collect(example_evaluations()), load_published()))
+    assert section.title == "Beside published numbers: cifar10, evaluated with convnet3"
     sheet = section.sheets[0]
     quoted = {row[sheet.headers.index("Source")] for row in sheet.rows}
     assert len([note for note in section.notes if note.startswith("(")]) == len(quoted)

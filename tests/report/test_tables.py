@@ -10,20 +10,19 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_frames import cell, example_failures, example_frame, failures_of, frame_of
+from report_rows import evaluation, example_evaluations, example_failures, failure
 from rich.console import Console
 
-from bench.report.failures import failure_notes
 from bench.report.latex import escape as latex_escape
 from bench.report.latex import latex
 from bench.report.published.read import load_published
-from bench.report.tables import FORMATS, render
+from bench.report.tables import FORMATS, failure_notes, render
 from bench.report.terminal import print_report
 from bench.support.document import Section, make_sheet
 from bench.support.errors import BenchError
 from bench.support.markdown import escape as markdown_escape
 
-NO_FAILURES = failures_of()
+NO_FAILURES = []
 
 
 def sheet_rows(markdown: str, caption: str) -> list[list[str]]:
@@ -35,7 +34,7 @@ def sheet_rows(markdown: str, caption: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_names_profile_and_protocol(format: str) -> None:
-    text = render(example_frame(), example_failures(), format=format)
+    text = render(example_evaluations(), example_failures(), format=format)
     assert "lite" in text
     assert "quick-v1" in text
     assert "loss is NaN at step 412" in text
@@ -43,7 +42,7 @@ def test_every_format_names_profile_and_protocol(format: str) -> None:
 
 
 def test_grid_is_as_papers_print_it() -> None:
-    grid = sheet_rows(render(example_frame(), NO_FAILURES, format="md"), "Accuracy")
+    grid = sheet_rows(render(example_evaluations(), NO_FAILURES, format="md"), "Accuracy")
     assert grid[0] == ["Method", "Mode", "Profile", "IPC 1", "IPC 10", "IPC 50", "All images"]
     assert [row[:3] for row in grid[1:]] == [
         ["Random", "stored", "any"], ["Herding", "stored", "any"], ["DM", "stored", "lite"],
@@ -55,7 +54,7 @@ def test_grid_is_as_papers_print_it() -> None:
 
 
 def test_second_ipc_of_a_generator_costs_nothing() -> None:
-    budgets = sheet_rows(render(example_frame(), NO_FAILURES, format="md"), "Budgets")
+    budgets = sheet_rows(render(example_evaluations(), NO_FAILURES, format="md"), "Budgets")
     columns = [budgets[0].index(name) for name in ("IPC", "New distil steps", "New distil time")]
     dim = [[row[i] for i in columns] for row in budgets if row[0] == "DiM"]
     assert dim[0] == ["1", "12,000", "1 h 14 min"]
@@ -68,32 +67,30 @@ def test_second_ipc_of_a_generator_costs_nothing() -> None:
      {"selection": "test-oracle"}, {"dataset_sha256": "f" * 64}, {"n_test": 100}],
 )  # fmt: skip
 def test_lite_and_other_numbers_stand_apart(changes: dict[str, object]) -> None:
-    lite = cell(profile="lite", accuracies=[20.0, 20.0])
-    other = cell(**{"profile": "lite", **changes}, accuracies=[80.0, 80.0], cell_id="e1")
-    text = render(frame_of(lite, other), NO_FAILURES, format="md")
+    lite = evaluation(profile="lite", accuracies=[20.0, 20.0])
+    other = evaluation(**{"profile": "lite", **changes}, accuracies=[80.0, 80.0], cell_id="e1")
+    text = render([lite, other], NO_FAILURES, format="md")
     assert "20.0 ± 0.0" in text
     assert "80.0 ± 0.0" in text
     assert "50.0" not in text
 
 
 def test_two_data_of_one_name_are_told_apart() -> None:
-    frame = frame_of(cell(), cell(dataset_sha256="f" * 64, cell_id="e1"))
+    frame = [evaluation(), evaluation(dataset_sha256="f" * 64, cell_id="e1")]
     assert re.findall(r"cifar10 \\\[(\w+)\\\]", render(frame, NO_FAILURES, format="md")) == [
         "cccccccc", "ffffffff",
     ]  # fmt: skip
 
 
 def test_oracle_selection_is_marked_at_every_number() -> None:
-    frame = frame_of(cell(selection="test-oracle"))
+    frame = [evaluation(selection="test-oracle")]
     text = render(frame, NO_FAILURES, format="md")
     assert text.count("26.5 ± 0.7†") == 2
     assert "† The epoch was chosen on the test set" in text
 
 
 def test_one_net_has_no_spread() -> None:
-    grid = sheet_rows(
-        render(frame_of(cell(accuracies=[26.0])), NO_FAILURES, format="md"), "Accuracy"
-    )
+    grid = sheet_rows(render([evaluation(accuracies=[26.0])], NO_FAILURES, format="md"), "Accuracy")
     assert grid[1][-1] == "26.0"
 
 
@@ -103,7 +100,7 @@ SPECIALS = r"50% & a_b #1 $x {y} ~ ^ \ | * ` <b> [c]"
 def test_markdown_escapes_what_would_be_markup() -> None:
     escaped = markdown_escape(SPECIALS)
     assert re.search(r"(?<!\\)[|*`<>_&\[\]]", escaped) is None
-    text = render(frame_of(cell(method=SPECIALS)), NO_FAILURES, format="md")
+    text = render([evaluation(method=SPECIALS)], NO_FAILURES, format="md")
     header, rule, row = text.split("**Accuracy**")[1].strip().splitlines()[:3]
     bars = [len(re.findall(r"(?<!\\)\|", line)) for line in (header, rule, row)]
     assert len(set(bars)) == 1
@@ -123,7 +120,7 @@ def test_latex_sets_the_signs_of_our_own() -> None:
 
 @pytest.mark.parametrize("published", [None, load_published()], ids=["alone", "published"])
 def test_latex_is_balanced_and_rows_fit_their_columns(published: list[object] | None) -> None:
-    text = render(example_frame(), example_failures(), format="latex", published=published)
+    text = render(example_evaluations(), example_failures(), format="latex", published=published)
     for name in ("table", "tabular", "longtable"):
         assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}")
     assert ("longtable" in text.split("\n", 1)[1]) == (published is not None)
@@ -153,7 +150,7 @@ def test_a_sheet_refuses_a_row_of_another_length() -> None:
 
 
 def test_csv_is_the_long_form_unrounded() -> None:
-    text = render(example_frame(), example_failures(), format="csv")
+    text = render(example_evaluations(), example_failures(), format="csv")
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 44
     first = lines[0]
@@ -168,7 +165,7 @@ def test_csv_is_the_long_form_unrounded() -> None:
 
 
 def test_csv_repeats_a_result_for_each_source() -> None:
-    text = render(frame_of(cell()), NO_FAILURES, format="csv", published=load_published())
+    text = render([evaluation()], NO_FAILURES, format="csv", published=load_published())
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 7
     assert {line["mean"] for line in lines} == {"26.5"}
@@ -177,7 +174,7 @@ def test_csv_repeats_a_result_for_each_source() -> None:
 
 
 def test_json_holds_what_the_table_holds() -> None:
-    data = json.loads(render(example_frame(), example_failures(), format="json"))
+    data = json.loads(render(example_evaluations(), example_failures(), format="json"))
     assert len(data["results"]) == 43
     assert len(data["failures"]) == 1
     assert "published" not in data["results"][0]
@@ -186,7 +183,7 @@ def test_json_holds_what_the_table_holds() -> None:
 
 
 def test_json_lists_each_source_under_its_result() -> None:
-    frame = frame_of(cell(), cell(dataset="digits", cell_id="e1"))
+    frame = [evaluation(), evaluation(dataset="digits", cell_id="e1")]
     data = json.loads(render(frame, NO_FAILURES, format="json", published=load_published()))
     assert [len(result["published"]) for result in data["results"]] == [7, 0]
     assert data["results"][0]["published"][0]["difference"] == pytest.approx(-4.5)
@@ -194,20 +191,20 @@ def test_json_lists_each_source_under_its_result() -> None:
 
 def test_an_unknown_format_is_named() -> None:
     with pytest.raises(BenchError, match="unknown table format 'html'"):
-        render(example_frame(), NO_FAILURES, format="html")
+        render(example_evaluations(), NO_FAILURES, format="html")
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_failures_alone_are_still_reported(format: str) -> None:
-    assert "loss is NaN" in render(frame_of(), example_failures(), format=format)
+    assert "loss is NaN" in render([], example_failures(), format=format)
 
 
 def test_failures_of_one_reason_share_a_sentence() -> None:
-    base = {"dataset": "svhn", "method": "dm", "profile": "lite", "mode": "stored",
-            "eval_arch": "convnet3", "status": "skipped", "reason": "class too small"}  # fmt: skip
-    failures = failures_of(
-        *({**base, "ipc": i, "seed": s, "cell_id": f"{i}{s}"} for i in (50, 10) for s in (1, 0))
-    )
+    failures = [
+        failure(status="skipped", reason="class too small", ipc=i, seed=s, cell_id=f"{i}{s}")
+        for i in (50, 10)
+        for s in (1, 0)
+    ]
     assert failure_notes(failures) == [
         "dm on svhn (IPC 10, 50; stored; convnet3; profile lite; seed 0, 1): "
         "4 cells skipped: class too small."
@@ -217,7 +214,7 @@ def test_failures_of_one_reason_share_a_sentence() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_terminal_report_fits(width: int) -> None:
     out = io.StringIO()
-    print_report(example_frame(), example_failures(), Console(file=out, width=width))
+    print_report(example_evaluations(), example_failures(), Console(file=out, width=width))
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     header = next(line for line in lines if line.startswith(" Method"))

@@ -244,6 +244,7 @@ def test_any_damage_is_set_aside_or_harmless(
     kept: int | None,
     kind: Callable[[str], dict[str, Any]],
 ) -> None:
+    from bench.ledger.rows import load_rows
     from bench.report.tables import render
 
     store = Store(tmp_path_factory.mktemp("store"))
@@ -254,8 +255,8 @@ def test_any_damage_is_set_aside_or_harmless(
         raw[position % len(raw)] ^= mask
     path.write_bytes(raw if kept is None else raw[: kept % len(raw)])
     told: list[str] = []
-    frame, failures = load_frames(store.root, note=told.append)
+    rows = load_rows(store.root, note=told.append)
     assert len(told) <= 1
     assert path.exists() or "set aside" in told[0]
     for format_ in ("md", "latex", "csv", "json"):
-        assert render(frame, failures, format=format_)
+        assert render(*rows, format=format_)

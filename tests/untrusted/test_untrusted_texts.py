@@ -14,7 +14,7 @@ from record_builders import evaluate_json, failed_json, record
 from rich.console import Console
 
 from bench.cli.live import LiveReporter, PlainReporter
-from bench.ledger.frames import load_frames
+from bench.ledger.rows import load_rows
 from bench.ledger.store import Store
 from bench.report.plots import PLOTS
 from bench.report.published.read import load_published
@@ -59,35 +59,35 @@ def _filled(root: Path, texts: Sequence[str]) -> Store:
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_reports_hold_nothing_harmful(store: Store, format_: str) -> None:
-    frame, failures = load_frames(store.root)
-    assert len(frame) == len(failures) == 2 * len(TEXTS)
-    text = render(frame, failures, format=format_)
+    rows = load_rows(store.root)
+    assert len(rows.evaluations) == len(rows.failures) == 2 * len(TEXTS)
+    text = render(*rows, format=format_)
     assert HARMFUL.search(text) is None
 
 
 def test_markdown_and_latex_hold_no_markup(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write(record(_spoilt(evaluate_json(), "e0", MARKUP)))
-    frame, failures = load_frames(store.root)
-    told = render(frame, failures, format="md")
+    rows = load_rows(store.root)
+    told = render(*rows, format="md")
     assert "<script>" not in told
-    rows = [line for line in told.splitlines() if line.startswith("|")]
-    assert rows
-    for row in rows:
-        assert len(re.findall(r"(?<!\\)\|", row)) in {
-            len(re.findall(r"(?<!\\)\|", r)) for r in rows
+    lines = [line for line in told.splitlines() if line.startswith("|")]
+    assert lines
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)\|", line)) in {
+            len(re.findall(r"(?<!\\)\|", r)) for r in lines
         }
-        assert not re.search(r"(?<!\\)[<`]", row)
-    latex = render(frame, failures, format="latex")
+        assert not re.search(r"(?<!\\)[<`]", line)
+    latex = render(*rows, format="latex")
     assert "\\input" not in latex
     assert "\\frac" not in latex
     assert r"\textbackslash{}input\{x\}" in latex
 
 
 def test_the_terminal_shows_no_effect(store: Store) -> None:
-    frame, failures = load_frames(store.root)
+    rows = load_rows(store.root)
     out = io.StringIO()
-    print_report(frame, failures, Console(file=out, force_terminal=True, width=200))
+    print_report(*rows, Console(file=out, force_terminal=True, width=200))
     text = OUR_COLOURS.sub("", out.getvalue())
     assert HARMFUL.search(text) is None
 
@@ -96,13 +96,13 @@ def test_the_terminal_shows_no_effect(store: Store) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_plots_are_drawn_where_they_should_be(kind: str, tmp_path: Path) -> None:
     store = _filled(tmp_path / "store", [ESCAPES + MARKUP])
-    for i, arch in enumerate(("convnet3", "resnet18")):  # judges to compare
+    for i, arch in enumerate(("convnet3", "resnet18")):  # architectures to compare
         data = evaluate_json(f"j{i}", arch=arch)
         data["labels"]["changed"] = data["labels"]["dataset_note"] = MARKUP
         store.write(record(data))
-    frame, _ = load_frames(store.root)
+    rows = load_rows(store.root)
     out = tmp_path / "out"
-    for path in PLOTS[kind](frame, out):
+    for path in PLOTS[kind](rows.evaluations, out):
         assert path.parent == out
         assert path.stat().st_size > 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "store"]
@@ -175,8 +175,8 @@ def test_published_texts_have_no_effect(tmp_path: Path, format_: str) -> None:
     path.write_bytes(_numbers(**texts))
     store = Store(tmp_path / "store")
     store.write(record(evaluate_json()))
-    frame, failures = load_frames(store.root)
-    text = render(frame, failures, format=format_, published=load_published(path))
+    rows = load_rows(store.root)
+    text = render(*rows, format=format_, published=load_published(path))
     assert "owned" in text
     assert HARMFUL.search(text) is None
 

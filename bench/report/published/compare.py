@@ -1,4 +1,4 @@
-"""Our results beside the papers': what may be compared, the difference, and what it hides."""
+"""Our results beside published ones: pairs, their differences, and what else differs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from bench.report.aggregate import Row
-from bench.report.method_styles import look
 from bench.report.number_formats import as_printed, ipc_name, percent, signed
 from bench.report.published.match import Key, differs, match_ours, match_theirs
 from bench.report.published.read import Published
@@ -22,8 +21,9 @@ _COLUMNS = (
     ("We differ in", False),
 )  # fmt: skip
 _TITLE = "Beside published numbers"
+_NO_PAIRS = "No published number has the same dataset, method, IPC and evaluating architecture."
 _LEAD = (
-    "Each source keeps its row and none is averaged. A difference with anything in the last column "
+    "Each source has its own row; none is averaged. A difference with anything in the last column "
     "is no verdict on a reproduction."
 )
 
@@ -35,7 +35,7 @@ class Comparison:
     Attributes:
         row: ours.
         paper: theirs.
-        differs: what our result did otherwise; empty if nothing is known to differ.
+        differs: how our result was measured otherwise; empty if nothing is known to differ.
     """
 
     row: Row
@@ -75,16 +75,16 @@ def standard_error(row: Row) -> float | None:
     """
     if row.std is None:
         return None
-    found = row.std / math.sqrt(row.n)
+    error = row.std / math.sqrt(row.n)
     if row.seeds > 1 and row.n % row.seeds == 0:
         each = row.n // row.seeds
         means = [fmean(row.accuracies[i : i + each]) for i in range(0, row.n, each)]
-        found = max(found, stdev(means) / math.sqrt(row.seeds))
-    return found
+        error = max(error, stdev(means) / math.sqrt(row.seeds))
+    return error
 
 
 def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Comparison]:
-    """Pair each result with every published number of its dataset, method, IPC and judge."""
+    """Return pairs of a result and a published number for the same setting."""
     index: dict[Key, list[Published]] = {}
     for number in numbers:
         index.setdefault(match_theirs(number), []).append(number)
@@ -96,20 +96,20 @@ def compare(rows: Iterable[Row], numbers: Sequence[Published]) -> list[Compariso
 
 
 def comparison_sections(pairs: Sequence[Comparison]) -> list[Section]:
-    """Return the papers' numbers beside ours, a section per dataset and judge."""
+    """Return the papers' numbers beside ours, a section per dataset and evaluating architecture."""
     if not pairs:
-        return [Section(_TITLE, "No published number has the same dataset, method, IPC and judge.")]
+        return [Section(_TITLE, _NO_PAIRS)]
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for pair in pairs:
         groups.setdefault((pair.row.dataset, pair.row.eval_arch), []).append(pair)
     return [_section(*where, members) for where, members in groups.items()]
 
 
-def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
+def _section(dataset: str, eval_arch: str, pairs: Sequence[Comparison]) -> Section:
     sources = list(dict.fromkeys(_source(pair.paper) for pair in pairs))
     body = [
         (
-            look(pair.row.method).label, pair.row.mode, ipc_name(pair.row.ipc), pair.row.profile,
+            pair.row.style.label, pair.row.mode, ipc_name(pair.row.ipc), pair.row.profile,
             pair.row.protocol, percent(pair.row.mean, pair.row.std),
             as_printed(pair.paper.accuracy, pair.paper.std),
             signed(pair.difference) + (" ‡" if pair.is_far else ""),
@@ -118,7 +118,7 @@ def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
         for pair in pairs
     ]  # fmt: skip
     return Section(
-        f"{_TITLE}: {dataset}, judged with {judge}",
+        f"{_TITLE}: {dataset}, evaluated with {eval_arch}",
         _LEAD,
         (make_sheet("Ours and theirs", _COLUMNS, body),),
         [*(f"({i}) {source}." for i, source in enumerate(sources, start=1)), *_far_notes(pairs)],
@@ -126,22 +126,23 @@ def _section(dataset: str, judge: str, pairs: Sequence[Comparison]) -> Section:
 
 
 def _far_notes(pairs: Sequence[Comparison]) -> list[str]:
-    """Explain the marked differences, and call those a defect that nothing explains."""
+    """Return notes on the marked differences; those that nothing explains count as defects."""
     far = [pair for pair in pairs if pair.is_far]
     if not far:
         return []
     notes = [
-        "‡ More than three standard errors apart: of ours, over seeds or networks, whichever is "
-        "larger; the paper's ± counts as one. What may explain it stands in the last column."
+        "‡ More than three standard errors apart: ours is over seeds or networks, whichever is "
+        "larger; the paper's ± counts as one. The last column shows what may explain it."
     ]
     bare = [pair for pair in far if not pair.differs]
     if bare:
-        named = (f"{look(p.row.method).label} at IPC {ipc_name(p.row.ipc)}" for p in bare)
-        notes.append(f"Nothing explains {', '.join(dict.fromkeys(named))}: a defect, until it is.")
+        named = (f"{p.row.style.label} at IPC {ipc_name(p.row.ipc)}" for p in bare)
+        names = ", ".join(dict.fromkeys(named))
+        notes.append(f"Nothing explains {names}: a defect until it is explained.")
     return notes
 
 
 def _source(paper: Published) -> str:
-    parts = (f"{paper.reported_in}, judged with {paper.eval_arch}", paper.source,
+    parts = (f"{paper.reported_in}, evaluated with {paper.eval_arch}", paper.source,
              paper.protocol_note)  # fmt: skip
     return "; ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Which published number belongs to a result, and what the two do not have in common."""
+"""Which published number belongs to a result, and how the two were measured differently."""
 
 from __future__ import annotations
 
@@ -13,63 +13,42 @@ Key = tuple[str, str, int | None, str]
 _SAME_ARCH = {"convnet": "convnet3", "convnetd3": "convnet3", "convnetw128": "convnet3",
               "convnet3layerinstnorm": "convnet3", "convnet3instnorm": "convnet3",
               "convnettm": "convnet3", "convnettmobjective": "convnet3"}  # fmt: skip
-_SAME_METHOD = {"whole": "wholedataset"}
-# Which of our protocols follows the one behind a method's published numbers. Two have one of their
-# own, which none of ours follows: CAFE 600 epochs without augmentation, IDC CutMix.
-_PROTOCOL_OF = {"dim": "dim", "dc": "plain", "cafe": "cafe", "idc": "idc"}
-# So has DC on MNIST: an augmentation that is not DSA.
-_PROTOCOL_OF_ON = {("dc", "mnist"): "dc-mnist"}
-_USUAL_PROTOCOL = "default"
-# Their authors print the best of evaluations on the test set.
-_BEST_ON_TEST = ("mtt", "dim")
-# These list coresets as DC's authors measured them: trained on without augmentation.
-_PLAIN_CORESETS = ("random", "herding", "k-center", "forgetting")
-_PLAIN_TABLES = ("AutoPalette", "NCFM", "DataDAM")
 
 
 def match_ours(row: Row) -> Key:
-    """Return the dataset, method, IPC and judge of one of our results, as :func:`match_theirs`."""
-    method = _SAME_METHOD.get(row.method, _plain(row.method))
-    return _plain(row.dataset), method, row.ipc, _judge(row.eval_arch)
+    """Return dataset, method, IPC and architecture of a result of ours, as :func:`match_theirs`."""
+    return _plain(row.dataset), _plain(row.style.label), row.ipc, _our_arch(row.eval_arch)
 
 
 def match_theirs(paper: Published) -> Key:
-    """Return the dataset, method, IPC and judge of a published number, however it is written."""
+    """Return dataset, method, IPC and architecture of a published number in plain letters."""
     return _plain(paper.dataset), _plain(paper.method), paper.ipc, _arch(paper.eval_arch)
 
 
 def differs(row: Row, paper: Published) -> tuple[str, ...]:
-    """Return what keeps our result from being a reproduction of the paper's."""
-    expected = _expected_protocol(row, paper)
+    """Return how our result was measured otherwise than the paper's; empty if nothing is known."""
+    expected = paper.protocol or row.style.published_protocol
     named = row.protocol.rsplit("-v", 1)[0]
     theirs = _arch(paper.train_arch)
-    told = (
+    differences = (
         (row.profile not in ("paper", "any"), f"profile {row.profile}"),
         (bool(row.changed), row.changed),
         (named != expected, f"protocol {row.protocol}"),
         (row.mode == "frozen", "images frozen"),
         (row.selection != "last", f"selection {row.selection}"),
         (
-            row.selection == "last" and row.method in _BEST_ON_TEST,
+            row.selection == "last" and paper.selection == "test-oracle",
             "selection last, where theirs may be the best on test",
         ),
         (
             not _is_convnet(row.eval_arch),
-            f"judge {row.eval_arch}, where theirs may have another norm or width",
+            f"evaluated with {row.eval_arch}, where theirs may have another norm or width",
         ),
         (row.precision != "fp32", row.precision),
         (_is_arch(theirs) and row.arch not in ("", theirs), f"distilled with {row.arch}"),
         (bool(row.dataset_note), f"data ({row.dataset_note})"),
     )
-    return tuple(text for holds, text in told if holds)
-
-
-def _expected_protocol(row: Row, paper: Published) -> str:
-    listed = any(table in paper.reported_in for table in _PLAIN_TABLES)
-    if listed and row.method in _PLAIN_CORESETS:
-        return "plain"
-    usual = _PROTOCOL_OF.get(row.method, _USUAL_PROTOCOL)
-    return _PROTOCOL_OF_ON.get((row.method, row.dataset), usual)
+    return tuple(text for holds, text in differences if holds)
 
 
 def _plain(name: str) -> str:
@@ -81,8 +60,8 @@ def _arch(name: str) -> str:
     return _SAME_ARCH.get(plain, plain)
 
 
-def _judge(ours: str) -> str:
-    """Return what stands for our judge in sources, which seldom say more than a ResNet's depth."""
+def _our_arch(ours: str) -> str:
+    """Return our architecture as sources name it, which seldom say more than a ResNet's depth."""
     return _arch(ours) if _is_convnet(ours) else _plain(ours.partition("(")[0])
 
 

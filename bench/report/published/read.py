@@ -1,4 +1,4 @@
-"""Numbers that papers print, read from ``results/published`` with the source of each."""
+"""Published numbers, read from ``results/published`` with the source of each."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _COLUMNS = (
     "method", "dataset", "ipc", "train_arch", "eval_arch", "accuracy", "std", "protocol_note",
     "reported_in", "source",
 )  # fmt: skip
+_OPTIONAL = ("protocol", "selection")
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,16 @@ class Published:
         dataset: as the source names it.
         ipc: images per class; ``None`` for the whole dataset.
         train_arch: what the source distilled with, in its words; ``-`` if nothing.
-        eval_arch: what the source judged with, in its words.
+        eval_arch: what the source evaluated with, in its words.
         accuracy: in percent.
         std: in percentage points; ``None`` if the source gives none.
         protocol_note: what is known of how it was measured.
         reported_in: the table or figure.
         source: where that was read.
+        protocol: of the evaluation, where it is not the one that the method declares; empty
+            otherwise. A name that bench does not have differs from all of its protocols.
+        selection: ``test-oracle`` where the number is, or may be, the best of several evaluations
+            on the test set; empty where nothing is known.
     """
 
     method: str
@@ -47,13 +52,16 @@ class Published:
     protocol_note: str
     reported_in: str
     source: str
+    protocol: str = ""
+    selection: str = ""
 
 
 def load_published(path: Path | None = None) -> list[Published]:
     """Read the published numbers, in the order of the file.
 
     Args:
-        path: another file with the same columns; by default the one that comes with bench.
+        path: another file with the same columns, of which ``protocol`` and ``selection`` may be
+            absent; by default the file that comes with bench.
 
     Raises:
         BenchError: if the file is absent or a line of it cannot be read.
@@ -112,9 +120,8 @@ def _read(lines: Iterable[str], path: Path) -> Iterator[Published]:
 def _parse(line: Mapping[str, str]) -> Published:
     if any(line[name] is None for name in _COLUMNS):
         raise ValueError(f"expected {len(_COLUMNS)} columns")
-    texts = {
-        name: printable(line[name]) for name in _COLUMNS if name not in ("ipc", "accuracy", "std")
-    }
+    names = [name for name in _COLUMNS if name not in ("ipc", "accuracy", "std")]
+    texts = {name: printable(line.get(name) or "") for name in (*names, *_OPTIONAL)}
     accuracy = float(line["accuracy"])
     if not 0 <= accuracy <= 100:
         raise ValueError(f"accuracy {line['accuracy']} is no percentage")

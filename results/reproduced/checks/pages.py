@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench.ledger.frames import load_frames
+from bench.ledger.rows import load_rows
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import duration, percent
 
@@ -60,8 +60,7 @@ def _line(setting: tuple[str, ...], rows: list[Row], ipcs: list[int]) -> list[st
 
 def main() -> int:
     """Write the pages, or say which are not up to date."""
-    frame, _ = load_frames(STORE)
-    rows, stale = collect(frame), []
+    rows, stale = collect(load_rows(STORE).evaluations), []
     for page in sorted(PAGES.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         names = NAMES.get(page.stem, (page.stem,))

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.report.accuracy import legend_below
+from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, blocks, collect
 from bench.report.number_formats import listing
-from bench.report.plot_style import Series, draw_whole, find_series, panel_title, plot_style, save
+from bench.report.plots.style import (
+    Series,
+    draw_whole,
+    find_series,
+    legend_below,
+    panel_title,
+    plot_style,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
-    from pandas import DataFrame
 
 _IPC_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # A logarithmic axis has no zero; what takes less than this is drawn as if it took this.
@@ -23,22 +30,23 @@ _SECONDS_FLOOR = 1e-3
 _MARGIN = 1.6
 
 
-def plot_cost(frame: DataFrame, out_dir: Path) -> list[Path]:
-    """Draw accuracy against the distillation time of an artefact and against its stored bytes.
+def plot_cost(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
+    """Draw accuracy against the distillation time of a distilled set and against its stored bytes.
 
     Args:
-        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
-        out_dir: where ``cost.png`` and ``cost.svg`` go; made if absent.
+        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
+        out_dir: where ``cost.png`` and ``cost.svg`` are written; it is made if absent.
 
     Returns:
         The files written.
     """
-    rows = collect(frame)
+    rows = collect(evaluations)
     with plot_style():
-        return save(_figure(rows), out_dir, "cost")
+        return save(cost_figure(rows), out_dir, "cost")
 
 
-def _figure(rows: Sequence[Row]) -> Figure:
+def cost_figure(rows: Sequence[Row]) -> Figure:
+    """Return the plot of results, to be called inside :func:`plot_style`."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -61,7 +69,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
 
 
 def _draw(axes: Axes, series: Series, xs: Sequence[float], markers: dict[int, str]) -> None:
-    means, colour = [row.mean for row in series.rows], series.look.colour
+    means, colour = [row.mean for row in series.rows], series.style.colour
     axes.plot(xs, means, color=colour, linestyle=series.dashes, linewidth=series.width, alpha=0.6)
     for x, row in zip(xs, series.rows, strict=True):
         if row.ipc is not None:

@@ -1,4 +1,4 @@
-"""The cross-architecture plot: what each distilled set teaches networks of other architectures."""
+"""The cross-architecture plot: accuracies of each distilled set over several architectures."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.report.aggregate import Block, Row, collect, setting_order
-from bench.report.method_styles import look
+from bench.ledger.rows import Conditions, Evaluation
+from bench.report.aggregate import Row, collect, setting_order
 from bench.report.number_formats import percent
-from bench.report.plot_style import find_series, panel_title, plot_style, save
+from bench.report.plots.style import find_series, panel_title, plot_style, save
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
 _CELL_WIDTH, _LINE_HEIGHT = 0.92, 0.27  # inches
-# Beside the cells: labels. Above and below them: title and architectures.
+# Room in inches for the labels beside the cells, and for the title and architectures around them.
 _BESIDE, _AROUND = 1.9, 1.15
-# What fits under a cell.
+# So many letters fit under a cell.
 _NAME_LETTERS = 14
 _COLOURS, _NO_RESULT = "Blues", "#F2F2F2"
 
@@ -34,7 +33,7 @@ class Line:
     Attributes:
         label: the method, its setting and the images per class.
         method: registered name.
-        rows: its results by the architecture that judged.
+        rows: its results by the architecture evaluated with.
     """
 
     label: str
@@ -42,34 +41,39 @@ class Line:
     rows: dict[str, Row]
 
 
-def plot_cross_arch(frame: DataFrame, out_dir: Path) -> list[Path]:
+def plot_cross_arch(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
     """Draw accuracy as heat maps: architectures across, methods and IPCs down.
 
-    There is one for each dataset and protocol with something that two architectures judged. What
-    only one judged is left out, but for whole datasets.
+    There is one for each dataset and protocol with a result on two architectures. Results on only
+    one are left out, except those of whole datasets.
 
     Args:
-        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
-        out_dir: where ``cross-arch.png`` and ``cross-arch.svg`` go; made if absent.
+        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
+        out_dir: where ``cross-arch.png`` and ``cross-arch.svg`` are written; it is made if absent.
 
     Returns:
         The files written.
 
     Raises:
-        BenchError: if nothing was judged with two architectures.
+        BenchError: if nothing was evaluated with two architectures.
     """
-    rows = collect(frame)
+    rows = collect(evaluations)
     with plot_style():
-        return save(_figure(rows), out_dir, "cross-arch")
+        return save(cross_arch_figure(rows), out_dir, "cross-arch")
 
 
-def _figure(rows: Sequence[Row]) -> Figure:
+def cross_arch_figure(rows: Sequence[Row]) -> Figure:
+    """Return the plot of results, to be called inside :func:`plot_style`.
+
+    Raises:
+        BenchError: if nothing was evaluated with two architectures.
+    """
     from matplotlib.figure import Figure
 
     panels = _panels(rows)
     if not panels:
         raise BenchError(
-            "nothing was judged with two architectures, so there is no transfer to draw: "
+            "nothing was evaluated with two architectures, so there is no transfer to draw: "
             "run the grid with --eval-arch NAME,NAME"
         )
     drawn = [row for members in panels.values() for row in members]
@@ -88,46 +92,51 @@ def _figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _panels(rows: Sequence[Row]) -> dict[Block, list[Row]]:
-    """Sort what several judged into blocks, and each block's by method and setting."""
-    found: dict[Block, dict[tuple[Any, ...], list[Row]]] = {}
+def _panels(rows: Sequence[Row]) -> dict[Conditions, list[Row]]:
+    """Return what several architectures evaluated, by the other conditions, sorted by setting."""
+    groups: dict[Conditions, dict[tuple[Any, ...], list[Row]]] = {}
     for row in rows:
-        block = found.setdefault(replace(row.block, eval_arch="several architectures"), {})
-        block.setdefault(setting_order(vars(row)), []).append(row)
-    kept = {block: _transferred(settings) for block, settings in found.items()}
-    return {block: members for block, members in kept.items() if members}
+        block = replace(row.conditions, eval_arch="several networks")
+        key = setting_order(row, row.style)
+        groups.setdefault(block, {}).setdefault(key, []).append(row)
+    panels = {block: _transferred(settings) for block, settings in groups.items()}
+    return {block: members for block, members in panels.items() if members}
 
 
 def _transferred(settings: Mapping[tuple[Any, ...], list[Row]]) -> list[Row]:
-    """Return the results of settings that two architectures judged, and with them whole sets."""
-    if all(len(judged) < 2 for judged in settings.values()):
+    """Return the results of settings with two architectures, and with them those of whole sets."""
+    if all(len(rows) < 2 for rows in settings.values()):
         return []
-    kept = (j for _, j in sorted(settings.items()) if len(j) > 1 or j[0].ipc is None)
-    return [row for judged in kept for row in judged]
+    return [
+        row
+        for _, rows in sorted(settings.items())
+        for row in rows
+        if len(rows) > 1 or row.ipc is None
+    ]
 
 
 def _archs(rows: Sequence[Row]) -> list[str]:
-    """Return the architectures that judged: first those distilled with, then by family and size."""
+    """Return the evaluating architectures: first those distilled with, then by family and size."""
     own = {row.arch for row in rows}
     names = {row.eval_arch for row in rows}
     return sorted(names, key=lambda name: (name not in own, _natural(name)))
 
 
 def _natural(name: str) -> list[tuple[int, Any]]:
-    """Order numbers in names by their size: ``resnet18`` before ``resnet101``."""
+    """Return a sort key that orders numbers by size: ``resnet18`` before ``resnet101``."""
     return [(0, int(p)) if p.isdigit() else (1, p) for p in re.findall(r"\d+|\D+", name)]
 
 
 def _lines(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Line]:
-    found: list[Line] = []
+    lines: list[Line] = []
     for series in find_series(rows, figure_rows):
         for ipc in dict.fromkeys(row.ipc for row in series.rows):
-            judged = {row.eval_arch: row for row in series.rows if row.ipc == ipc}
-            found.append(Line(f"{series.label}, IPC {ipc}", series.rows[0].method, judged))
+            by_arch = {row.eval_arch: row for row in series.rows if row.ipc == ipc}
+            lines.append(Line(f"{series.label}, IPC {ipc}", series.rows[0].method, by_arch))
     for method in dict.fromkeys(row.method for row in rows if row.ipc is None):
-        own = {row.eval_arch: row for row in rows if row.method == method and row.ipc is None}
-        found.append(Line(look(method).label, method, own))
-    return found
+        whole = [row for row in rows if row.method == method and row.ipc is None]
+        lines.append(Line(whole[0].style.label, method, {row.eval_arch: row for row in whole}))
+    return lines
 
 
 def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
@@ -145,7 +154,7 @@ def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
     axes.set_xticks(range(len(archs)), [_broken(arch) for arch in archs])
     axes.set_yticks(range(len(lines)), [line.label for line in lines])
-    axes.set_xlabel("Test accuracy (%) by judge; framed: distilled with it")
+    axes.set_xlabel("Test accuracy (%) by evaluating architecture; framed: also distilled with it")
     for y, colours in enumerate(image.to_rgba(means)):
         if y and lines[y].method != lines[y - 1].method:
             axes.axhline(y - 0.5, color="white", linewidth=2.5)
@@ -154,7 +163,7 @@ def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
 
 
 def _range(lines: Sequence[Line]) -> tuple[float, float]:
-    """Return what the colours span: without whole sets, which would leave the rest few."""
+    """Return the range of the colours, without whole sets, which would leave few to the rest."""
     rows = [row for line in lines for row in line.rows.values()]
     means = [row.mean for row in rows if row.ipc is not None] or [row.mean for row in rows]
     # The upper end lies above the best, so that no cell is darker than its text needs.
@@ -172,7 +181,7 @@ def _broken(arch: str) -> str:
 
 
 def _write(axes: Axes, x: int, y: int, row: Row | None, colour: Sequence[float]) -> None:
-    """Write a cell's accuracy; frame it where the judge is the architecture distilled with."""
+    """Write a cell's accuracy; frame it if the same architecture was distilled with."""
     from matplotlib.patches import Rectangle
 
     if row is None:

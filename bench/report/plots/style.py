@@ -1,4 +1,4 @@
-"""What the plots have in common: fonts, series, and files that come out the same each time."""
+"""Common parts of the plots: fonts, series, titles, legends and reproducible files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any
 
-from bench.report.aggregate import Block, Row
-from bench.report.method_styles import Look, look, profile_rank
+from bench.ledger.rows import Conditions
+from bench.report.aggregate import Row
+from bench.report.method_styles import MethodStyle, profile_rank
 from bench.report.number_formats import listing
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "svg.hashsalt": "bench", "svg.fonttype": "path", "axes.unicode_minus": True,
 }  # fmt: skip
-# What fits over a panel 3.3 inches wide.
+# So many letters fit over a panel 3.3 inches wide.
 _TITLE_LETTERS, _DETAIL_LETTERS = 44, 60
+# A legend's handle takes so many inches of its line, and its label so many letters per inch.
+_HANDLE, _LETTERS_PER_INCH = 0.6, 13
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -38,32 +41,32 @@ class Series:
 
     Attributes:
         label: tells it from every other series of the figure.
-        look: its method's colour and marker.
+        style: its method's colour and marker.
         dashes: a matplotlib line style; one per profile.
         hollow: whether the markers are hollow: images frozen.
         rows: by rising IPC.
     """
 
     label: str
-    look: Look
+    style: MethodStyle
     dashes: str
     hollow: bool
     rows: tuple[Row, ...]
 
     @property
     def face(self) -> str:
-        """What the markers are filled with."""
-        return "white" if self.hollow else self.look.colour
+        """Return the colour inside the markers."""
+        return "white" if self.hollow else self.style.colour
 
     @property
     def width(self) -> float:
-        """Of the line, in points: thinner with hollow markers."""
+        """Return the width of the line in points: thinner with hollow markers."""
         return 0.8 if self.hollow else 1.5
 
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """Draw and save inside this block."""
+    """Set the style for drawing and saving inside this block."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -104,17 +107,16 @@ def _series(members: list[Row], profiles: list[str], *, name_arch: bool) -> Seri
         row.changed,
         f"with {row.arch}" if name_arch and row.arch else "",
     ]
-    told = ", ".join(d for d in details if d)
-    shown = look(row.method)
+    detail = ", ".join(d for d in details if d)
     dashes = _DASHES[profiles.index(row.profile) % 4] if row.profile in profiles else "-"
     return Series(
-        f"{shown.label} ({told})" if told else shown.label,
-        shown, dashes, row.mode == "frozen", tuple(members),
+        f"{row.style.label} ({detail})" if detail else row.style.label,
+        row.style, dashes, row.mode == "frozen", tuple(members),
     )  # fmt: skip
 
 
-def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
-    """Name the dataset and the judge, and below them profile, protocol, spread and notes."""
+def panel_title(axes: Axes, block: Conditions, rows: Sequence[Row]) -> None:
+    """Write dataset and evaluating architecture over a panel, and details in smaller type."""
     spreads = {row.varies for row in rows}
     profiles = listing(r.profile for r in rows if r.profile != "any") or "any"
     parts = [
@@ -128,7 +130,7 @@ def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
     if block.dataset_note:
         parts.append(block.dataset_note)
     details = wrap(" · ".join(parts), _DETAIL_LETTERS, break_on_hyphens=False)
-    title = fill(f"{block.dataset}, judged with {block.eval_arch}", _TITLE_LETTERS)
+    title = fill(f"{block.dataset}, evaluated with {block.eval_arch}", _TITLE_LETTERS)
     axes.set_title(title, loc="left", pad=6 + 10 * len(details))
     axes.annotate(
         "\n".join(details), (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
@@ -139,12 +141,40 @@ def panel_title(axes: Axes, block: Block, rows: Sequence[Row]) -> None:
 def draw_whole(axes: Axes, rows: Sequence[Row]) -> None:
     """Draw what the whole dataset reaches as a line across the panel."""
     for row in (r for r in rows if r.ipc is None):
-        shown = look(row.method)
-        axes.axhline(row.mean, color=shown.colour, linestyle=(0, (1, 1.5)), linewidth=1.1,
-                     label=shown.label)  # fmt: skip
+        colour = row.style.colour
+        axes.axhline(row.mean, color=colour, linestyle=(0, (1, 1.5)), linewidth=1.1,
+                     label=row.style.label)  # fmt: skip
         if row.std is not None:
             low, high = row.mean - row.std, row.mean + row.std
-            axes.axhspan(low, high, color=shown.colour, alpha=0.08, linewidth=0)
+            axes.axhspan(low, high, color=colour, alpha=0.08, linewidth=0)
+
+
+def legend_below(figure: Figure, panels: Sequence[Axes], extra: Sequence[Any] = ()) -> None:
+    """Give the figure one legend under its panels, each label once, ``extra`` handles last.
+
+    It has as many columns as fit, and the figure grows by its height.
+    """
+    from matplotlib.lines import Line2D
+
+    handles_by_label: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles_by_label.setdefault(label, handle)
+    # Error bars first: plain lines across a panel belong after the series.
+    ordered = sorted(handles_by_label.items(), key=lambda pair: isinstance(pair[1], Line2D))
+    handles = [*(handle for _, handle in ordered), *extra]
+    width, height = figure.get_size_inches()
+    letters = int((width - _HANDLE) * _LETTERS_PER_INCH)
+    labels = [fill(label, letters) for label, _ in ordered]
+    labels += [handle.get_label() for handle in extra]
+    for lines in range(1, len(labels) + 1):
+        columns = -(-len(labels) // lines)
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + size.height / figure.dpi)
 
 
 def save(figure: Figure, out_dir: Path, stem: str) -> list[Path]:

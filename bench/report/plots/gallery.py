@@ -1,4 +1,4 @@
-"""The gallery: what each method shows its networks, one row of images per class."""
+"""The gallery: the images that each method trains networks on, one row per class."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
-from bench.report.method_styles import look
 from bench.report.number_formats import plural
-from bench.report.plot_style import plot_style, save
+from bench.report.plots.style import plot_style, save
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-    from pandas import DataFrame
 
 _MOST_CLASSES = 10
 _MOST_IMAGES = 10
@@ -42,12 +41,12 @@ class _Panel:
 
     @property
     def classes(self) -> str:
-        """Which classes are shown, in words."""
+        """Return which classes are shown, in words."""
         shown = len(self.class_names)
         return "each class" if shown == self.num_classes else f"each of the first {shown} classes"
 
 
-def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
+def plot_gallery(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
     """Draw distilled images: a figure per dataset and IPC, a panel per method, a row per class.
 
     The artefact of the first seed is shown. A generator draws its images from a fixed seed; a
@@ -55,8 +54,8 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     ten are shown.
 
     Args:
-        frame: one row per evaluation cell (``bench.ledger.frames.load_frame``), at least one.
-        out_dir: where ``gallery-DATASET-ipcN.png`` and ``.svg`` go; made if absent.
+        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
+        out_dir: where ``gallery-DATASET-ipcN.png`` and ``.svg`` are written; it is made if absent.
 
     Returns:
         The files written.
@@ -65,7 +64,7 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
         BenchError: if an artefact is missing, damaged or has a class without an image.
     """
     figures: dict[tuple[str, str, int], dict[tuple[str, ...], Row]] = {}
-    for row in collect(frame):
+    for row in collect(evaluations):
         if row.ipc is not None:
             setting = (row.method, row.profile, row.changed, row.arch, row.precision)
             name = (row.dataset, row.dataset_sha256, row.ipc)
@@ -81,25 +80,30 @@ def plot_gallery(frame: DataFrame, out_dir: Path) -> list[Path]:
     return written
 
 
-def with_artefacts(frame: DataFrame) -> tuple[DataFrame, list[str]]:
-    """Leave out what has no artefact here: records can be carried to another machine without.
+def with_artefacts(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:
+    """Leave out evaluations whose artefact is not on this machine, as records travel without them.
 
     Returns:
-        The other rows, and in words what was left out.
+        The evaluations that the gallery can show, with those of whole datasets, and a line for
+        each artefact that is absent.
 
     Raises:
-        BenchError: if nothing is left.
+        BenchError: if no artefact is here.
     """
-    here = frame.artefact.map(lambda path: Path(path).exists()) | frame.ipc.isna()
-    absent = frame[~here].drop_duplicates("artefact")
-    if not (here & frame.ipc.notna()).any():
-        first = f": '{absent.artefact.iloc[0]}' does not exist" if len(absent) else ""
+    shown: list[Evaluation] = []
+    absent: dict[str, Evaluation] = {}
+    for row in evaluations:
+        if row.ipc is None or Path(row.artefact).exists():
+            shown.append(row)
+        else:
+            absent.setdefault(row.artefact, row)
+    if all(row.ipc is None for row in shown):
+        first = f": '{next(iter(absent))}' does not exist" if absent else ""
         raise BenchError(f"no artefact of these results is here, so there are no images{first}")
-    told = [
+    return shown, [
         f"not shown, as its artefact is not here: {row.method} on {row.dataset} ({row.distil_id})"
-        for row in absent.itertuples()
+        for row in absent.values()
     ]
-    return frame[here], told
 
 
 def _panel(row: Row, ipc: int) -> _Panel:
@@ -117,9 +121,9 @@ def _panel(row: Row, ipc: int) -> _Panel:
         raise BenchError(f"'{path}' cannot be shown: one of its classes has no image")
     names = distilled.spec.class_names or tuple(map(str, range(len(images))))
     changes = [row.profile, row.changed, row.precision if row.precision != "fp32" else ""]
-    told = ", ".join(c for c in changes if c)
+    setting = ", ".join(c for c in changes if c)
     return _Panel(
-        f"{look(row.method).label} ({told})",
+        f"{row.style.label} ({setting})",
         montage(images.clamp(0, 1).numpy()),
         images.shape[1],
         tuple(printable(name)[:_LONGEST_NAME] for name in names[: len(images)]),
@@ -128,7 +132,7 @@ def _panel(row: Row, ipc: int) -> _Panel:
 
 
 def montage(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lay images out in a grid on white.
+    """Return images laid out in a grid on white.
 
     Args:
         images: float ``(rows, columns, C, H, W)`` in [0, 1], C being 1 or 3.

@@ -1,0 +1,222 @@
+"""The records of a store as rows: one per evaluation, and one per cell without a result.
+
+These classes are the one description of what a report knows of a record. The columns of a frame
+are their fields (:mod:`bench.ledger.frames`), and a result in a table pools evaluations that have
+the same :class:`Setting` (:mod:`bench.report.aggregate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.ledger.record import Record
+from bench.ledger.record_tables import EvaluationOutcome
+from bench.ledger.store import Store
+from bench.registry.presentation import Presentation
+from bench.support.safe_text import printable
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How an accuracy was measured; results under other conditions are in another table.
+
+    Attributes:
+        dataset: its registered name.
+        dataset_note: what sets it apart from the official data; usually empty.
+        dataset_sha256: of its packed file.
+        n_test: how many test images there are.
+        eval_arch: the architecture evaluated with.
+        protocol: with its version, ``default-v1``.
+        selection: which step's accuracy counts: ``last`` or ``test-oracle``.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    dataset: str
+    dataset_note: str
+    dataset_sha256: str
+    n_test: int
+    eval_arch: str
+    protocol: str
+    selection: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Setting(Conditions):
+    """What the evaluations of one result have in common: all but the seed.
+
+    Attributes:
+        method: its registered name.
+        method_version: results of different versions are never pooled.
+        profile: whose parameters: ``paper``, ``lite``, ..., ``any`` (they all agree) or ``custom``.
+        changed: parameters that differ from the profile's.
+        ipc: images per class; ``None`` where the distilled set has a size of its own.
+        mode: how the distilled set was used: ``stored``, ``stream`` or ``frozen``.
+        arch: the architecture distilled with; empty if the method uses none.
+    """
+
+    method: str
+    method_version: int
+    profile: str
+    changed: str
+    ipc: int | None
+    mode: str
+    arch: str
+
+
+@dataclass(frozen=True)
+class Evaluation(Setting):
+    """One successful evaluation of one distilled set.
+
+    Attributes:
+        seed: the seed index of the distillation.
+        accuracies: one per network, in percent.
+        nets: how many networks were trained.
+        distil_id: the cell of the distilled set.
+        cell_id: the cell of this evaluation.
+        distil_steps: of the distilled set and the sets that it depends on.
+        distil_seconds: wall time of the distilled set, with shared work and what it depends on.
+        eval_seconds: wall time of this evaluation.
+        stored_bytes: what must be kept to train this way.
+        distinct_images: different images shown to one network, before augmentation.
+        training_steps: optimiser steps of one network.
+        device: where the evaluation ran.
+        artefact: the path of the distilled set, which need not exist here.
+        presentation: what the method declared for reports when it ran; no column of a frame.
+    """
+
+    seed: int
+    accuracies: tuple[float, ...]
+    nets: int
+    distil_id: str
+    cell_id: str
+    distil_steps: int
+    distil_seconds: float
+    eval_seconds: float
+    stored_bytes: int
+    distinct_images: int
+    training_steps: int
+    device: str
+    artefact: str
+    presentation: Presentation = field(default=Presentation(), compare=False)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One cell that failed or was skipped.
+
+    Attributes:
+        dataset, method, profile, ipc, mode, eval_arch, seed: as in :class:`Evaluation`; mode and
+            eval_arch are empty for a distillation.
+        status: ``failed`` or ``skipped``.
+        reason: why, in words; may be empty.
+        cell_id: the cell.
+    """
+
+    dataset: str
+    method: str
+    profile: str
+    ipc: int | None
+    mode: str
+    eval_arch: str
+    seed: int
+    status: str
+    reason: str
+    cell_id: str
+
+
+class Rows(NamedTuple):
+    """What a report is made of."""
+
+    evaluations: list[Evaluation]
+    failures: list[Failure]
+
+
+def load_rows(
+    root: Path, ids: Iterable[str] | None = None, note: Callable[[str], None] | None = None
+) -> Rows:
+    """Read a store.
+
+    Args:
+        root: the store's folder.
+        ids: the cells to read, in this order; ``None`` reads all.
+        note: receives a line about each record that could not be used.
+
+    Raises:
+        BenchError: if there is no store at ``root`` or it is not readable.
+    """
+    store = Store(root)
+    store.check_readable()
+    records = store.records() if ids is None else filter(None, map(store.read, ids))
+    rows = Rows([], [])
+    for record in records:
+        if record.outcome is None:
+            rows.failures.append(failure_row(record))
+        elif isinstance(record.outcome, EvaluationOutcome):
+            artefact = store.artefact(record.identity["distil"])
+            rows.evaluations.append(evaluation_row(record, record.outcome, artefact))
+    if note is not None:
+        for line in store.damaged:
+            note(line)
+    return rows
+
+
+def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -> Evaluation:
+    """Return the row of a successful evaluation.
+
+    Texts are made printable, for a record may come from another machine; paths stay as they are.
+    """
+    identity, labels = record.identity, record.labels
+    result, budget, cost = outcome.result, outcome.budget, outcome.cost
+    return Evaluation(
+        dataset=printable(labels["dataset"]),
+        dataset_note=printable(labels["dataset_note"]),
+        dataset_sha256=printable(labels["dataset_sha256"]),
+        n_test=labels["n_test"],
+        eval_arch=printable(identity["arch"] or ""),
+        protocol=printable(labels["protocol"]),
+        selection=printable(result.selection),
+        precision=printable(identity["precision"]),
+        method=printable(labels["method"]),
+        method_version=labels["method_version"],
+        profile=printable(labels["profile"]),
+        changed=printable(labels["changed"]),
+        ipc=identity["ipc"],
+        mode=printable(identity["mode"]),
+        arch=printable(labels["distil_arch"]),
+        seed=labels["seed"],
+        accuracies=result.accuracies,
+        nets=len(result.accuracies),
+        distil_id=identity["distil"],
+        cell_id=record.id,
+        distil_steps=cost.distil_steps,
+        distil_seconds=cost.distil_seconds,
+        eval_seconds=cost.seconds,
+        stored_bytes=budget.stored_bytes,
+        distinct_images=budget.distinct_images,
+        training_steps=budget.training_steps,
+        device=printable(record.environment["device"]),
+        artefact=str(artefact),
+        presentation=Presentation.from_labels(labels),
+    )
+
+
+def failure_row(record: Record) -> Failure:
+    """Return the row of a cell that failed or was skipped, with printable texts."""
+    identity, labels = record.identity, record.labels
+    evaluated = record.kind == "evaluate"
+    return Failure(
+        dataset=printable(labels["dataset"]),
+        method=printable(labels["method"]),
+        profile=printable(labels["profile"]),
+        ipc=identity["ipc"],
+        mode=printable(identity.get("mode") or ""),
+        eval_arch=printable(identity.get("arch") or "") if evaluated else "",
+        seed=labels["seed"],
+        status=record.status,
+        reason=printable(record.reason or ""),
+        cell_id=record.id,
+    )

@@ -1,0 +1,89 @@
+"""Facts of a class that are read from its source, so that its module need not be imported.
+
+``bench list`` and ``bench table`` name methods without importing torch, which every method imports.
+Neither the module nor the packages around it are run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """What the source of a class says.
+
+    Attributes:
+        docstring: its own, not that of a base class; ``None`` without one.
+        literals: its class attributes with a literal value, by name; those of base classes in the
+            same module are included.
+    """
+
+    docstring: str | None = None
+    literals: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_class(module: str, name: str) -> ClassSource:
+    """Return what the source of a class says; empty if there is no such source.
+
+    Args:
+        module: as it would be imported, ``package.module``.
+        name: of a class at the top level of the module.
+    """
+    classes = _classes(module)
+    if name not in classes:
+        return ClassSource()
+    return ClassSource(ast.get_docstring(classes[name]), _literals(name, classes, frozenset()))
+
+
+def _literals(
+    name: str, classes: Mapping[str, ast.ClassDef], derived: frozenset[str]
+) -> dict[str, Any]:
+    """Return the literal attributes of a class over those of its bases, the first base first."""
+    values: dict[str, Any] = {}
+    for base in reversed(classes[name].bases):
+        # A class whose name shadows its own base would never end.
+        if isinstance(base, ast.Name) and base.id in classes and base.id not in derived | {name}:
+            values |= _literals(base.id, classes, derived | {name})
+    for node in classes[name].body:
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        target = node.target if isinstance(node, ast.AnnAssign) else targets[0] if targets else None
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and value is not None:
+            try:
+                values[target.id] = ast.literal_eval(value)
+            except (ValueError, TypeError, MemoryError, RecursionError):
+                values.pop(target.id, None)  # computed, so unknown without an import
+    return values
+
+
+@lru_cache(maxsize=256)
+def _classes(module: str) -> Mapping[str, ast.ClassDef]:
+    try:
+        path = _source_file(module)
+        body = ast.parse(path.read_text(encoding="utf-8")).body if path is not None else []
+    except Exception:  # import hooks, files and their syntax are other people's
+        return {}
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+
+
+def _source_file(module: str) -> Path | None:
+    """Return the file of a module; only its outermost package is looked up, which runs no code."""
+    top, *inner = module.split(".")
+    spec = find_spec(top)
+    if spec is None:
+        return None
+    if not inner:
+        return Path(spec.origin) if spec.origin else None
+    for folder in spec.submodule_search_locations or ():
+        path = Path(folder, *inner)
+        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file
+    return None
