@@ -84,7 +84,7 @@ def _method(entry: Any) -> dict[str, Any]:
         "version": method.version,
         "serves every IPC from one artefact": method.ipc_agnostic,
         "depends on --arch": method.uses_arch,
-        "judged as": list(method.modes),
+        "evaluated as": list(method.modes),
         "reference": "" if paper is None
         else f"{': '.join(filter(None, (paper.authors, paper.title)))} "
         f"({paper.year}), {paper.link}",

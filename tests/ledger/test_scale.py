@@ -92,7 +92,7 @@ def test_ten_thousand_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     with capsys.disabled():
         print(f"\n10,000 cells: bench table {table_time}; bench status {status_time}")
         print(f"a cell: {cost}")
-    assert "digits, judged with vgg11" in table
+    assert "digits, evaluated with vgg11" in table
     assert "loss is nan at step 3" in table
     (request,) = json.loads(status)["requests"]
     assert (request["done"], request["failed"], request["left"]) == (9800, 200, 0)

@@ -36,7 +36,7 @@ def measured(rows: list[Row]) -> str:
         method = (row.method,) if several else ()
         setting = (*method, row.dataset, row.eval_arch, row.protocol, row.mode, changed)
         lines.setdefault((*setting, row.precision), []).append(row)
-    head = ["dataset", "judged with", "protocol", "mode", "profile", "precision"]
+    head = ["dataset", "evaluated with", "protocol", "mode", "profile", "precision"]
     titles = [
         *["method"] * several,
         *head,
