@@ -22,7 +22,7 @@ class TrainingSource(Protocol):
 
     @property
     def storage_bytes(self) -> int:
-        """Return the bytes that must be stored to train this way, labels not counted."""
+        """Return the bytes that must be stored to train this way; hard labels do not count."""
 
     def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
@@ -31,7 +31,8 @@ class TrainingSource(Protocol):
             generator: on the set's device; used only if the source draws new images.
 
         Returns:
-            float32 ``(N, C, H, W)`` in normalised units, and int64 labels ``(N,)``.
+            float32 ``(N, C, H, W)`` in normalised units, and labels: int64 ``(N,)`` or float32
+            probabilities ``(N, num_classes)``.
         """
 
     def distinct_images(self, epochs: int) -> int:
@@ -51,6 +52,8 @@ class DistilledSet(ABC):
         epochs: the number of epochs to train on the set, or ``None`` for the protocol's.
         zca: the statistics with which its images were whitened; test images are whitened with
             them too. ``None`` for the spec's mean and std.
+        label_kind: ``hard``, or how soft labels are given; see :mod:`bench.distilled.labels`.
+        temperature: at which soft labels are matched; ``None`` for plain cross-entropy.
     """
 
     kind: ClassVar[str]
@@ -61,11 +64,13 @@ class DistilledSet(ABC):
     learning_rate: float | None = None
     epochs: int | None = None
     zca: ZCA | None = None
+    label_kind: str = "hard"
+    temperature: float | None = None
 
     @property
     @abstractmethod
     def storage_bytes(self) -> int:
-        """Return the bytes of the set: pixels or weights, and ZCA statistics, but not labels."""
+        """Return the bytes of the set: pixels or weights, soft labels and ZCA statistics."""
 
     @abstractmethod
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> TrainingSource:

@@ -102,7 +102,9 @@ class FactoredSet(DistilledSet):
         """Return the decoded images; ``ipc`` must be the number of stored images per class."""
         labels = self._stored().source(mode, ipc, generator).labels
         decoded = normalise(decode_parts(self.images, self.factor), self.spec)
-        return FixedSource(decoded, labels.repeat_interleave(self.factor**2), self.storage_bytes)
+        return FixedSource(
+            decoded, labels.repeat_interleave(self.factor**2, dim=0), self.storage_bytes
+        )
 
     def preview(
         self, per_class: int, generator: torch.Generator, classes: int | None = None

@@ -1,4 +1,4 @@
-"""An image set: stored images, usually IPC per class, with hard labels."""
+"""An image set: stored images, usually IPC per class, with hard or soft labels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bench.datasets.real_set import denormalise, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
+from bench.distilled.labels import check_labels, hard_labels, label_bytes, training_labels
 from bench.support.untrusted import Limit
 
 
@@ -22,8 +23,8 @@ class FixedSource:
 
     Attributes:
         images: float32 ``(N, C, H, W)``, normalised.
-        labels: int64 ``(N,)``.
-        storage_bytes: bytes of the images as stored, and of their ZCA statistics.
+        labels: int64 ``(N,)``, or float32 probabilities ``(N, num_classes)``.
+        storage_bytes: bytes of the images and soft labels as stored, and of ZCA statistics.
     """
 
     images: Tensor
@@ -46,11 +47,13 @@ class FixedSource:
 
 @dataclass
 class ImageSet(DistilledSet):
-    """Stored images with hard labels.
+    """Stored images with their labels.
 
     Attributes:
         images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
-        labels: int64 ``(N,)``.
+        labels: int64 ``(N,)``, or soft labels, float32 ``(N, num_classes)``.
+        label_kind: see :mod:`bench.distilled.labels`.
+        temperature: at which soft labels are matched, or ``None`` for plain cross-entropy.
         learning_rate: the rate learned with the images, or ``None``.
         epochs: the number of epochs to train on the images, or ``None``.
         zca: the statistics that whiten the images; ``None`` for the spec's mean and std.
@@ -66,23 +69,24 @@ class ImageSet(DistilledSet):
     learning_rate: float | None = None
     epochs: int | None = None
     zca: ZCA | None = None
+    label_kind: str = "hard"
+    temperature: float | None = None
 
     kind: ClassVar[str] = "image"
     modes: ClassVar[tuple[str, ...]] = ("stored",)
 
     def __post_init__(self) -> None:
-        expected = (self.labels.numel(), *self.spec.shape)
-        if tuple(self.images.shape) != expected or self.labels.ndim != 1:
+        soft = self.label_kind != "hard"
+        expected = (*self.labels.shape[:1], *self.spec.shape)
+        if tuple(self.images.shape) != expected or self.labels.ndim != 1 + soft:
             raise ValueError(
                 f"images {tuple(self.images.shape)} and labels {tuple(self.labels.shape)} do not "
-                f"fit {self.spec.name}: expected (N, {self.spec.shape}) and (N,)"
+                f"fit {self.spec.name}: expected (N, {self.spec.shape}) and "
+                + (f"(N, {self.spec.num_classes})" if soft else "(N,)")
             )
         if self.images.dtype not in (torch.uint8, torch.float32):
             raise ValueError(f"images must be uint8 or float32, not {self.images.dtype}")
-        if self.labels.dtype != torch.int64:
-            raise ValueError(f"labels must be int64, not {self.labels.dtype}")
-        if not bool(((self.labels >= 0) & (self.labels < self.spec.num_classes)).all()):
-            raise ValueError(f"labels must lie in 0..{self.spec.num_classes - 1}")
+        check_labels(self.labels, self.label_kind, self.temperature, self.spec)
         if self.images.dtype == torch.float32 and not bool(self.images.isfinite().all()):
             raise ValueError("images hold NaN or infinity")
         self._check_training()
@@ -108,21 +112,23 @@ class ImageSet(DistilledSet):
     def storage_bytes(self) -> int:
         """Return the bytes of the images: 1 per value of real pixels, 4 per value of learned ones.
 
-        ZCA statistics are included, because the images cannot be used without them.
+        Soft labels and ZCA statistics are included, because the set cannot be used without them.
         """
-        return self.images.nbytes + (self.zca.storage_bytes if self.zca is not None else 0)
+        beside = label_bytes(self.labels, self.label_kind)
+        return self.images.nbytes + beside + (self.zca.storage_bytes if self.zca is not None else 0)
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
         """Return all images; ``ipc`` must be the set's number of images per class, or ``None``."""
         self.check_mode(mode)
-        counts = torch.bincount(self.labels, minlength=self.spec.num_classes)
+        counts = torch.bincount(hard_labels(self.labels), minlength=self.spec.num_classes)
         if ipc is not None and not bool((counts == ipc).all()):
             actual = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
             raise ValueError(f"the set holds {actual} images per class, not IPC {ipc}")
         images = self.images
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
-        return FixedSource(images, self.labels, self.storage_bytes)
+        labels = training_labels(self.labels, self.label_kind, self.temperature)
+        return FixedSource(images, labels, self.storage_bytes)
 
     def preview(
         self,
@@ -134,7 +140,8 @@ class ImageSet(DistilledSet):
 
         Every class shows as many images as the smallest class has.
         """
-        rows = [self.images[self.labels == c][:per_class] for c in self.first_classes(classes)]
+        labels = hard_labels(self.labels)
+        rows = [self.images[labels == c][:per_class] for c in self.first_classes(classes)]
         fewest = min(map(len, rows))
         images = torch.stack([row[:fewest] for row in rows])
         if images.dtype == torch.uint8:
@@ -153,8 +160,11 @@ class ImageSet(DistilledSet):
         return {"images": self.images, "labels": self.labels, **extra}
 
     def config(self) -> dict[str, Any]:
-        """Return the learning rate and the epochs."""
-        return {"learning_rate": self.learning_rate, "epochs": self.epochs}
+        """Return the learning rate and the epochs, and how soft labels are to be read."""
+        values = {"learning_rate": self.learning_rate, "epochs": self.epochs}
+        if self.label_kind == "hard":
+            return values
+        return {**values, "label_kind": self.label_kind, "temperature": self.temperature}
 
     @classmethod
     def from_parts(

@@ -179,8 +179,11 @@ class _Job:
         """Train as one and test one after the other; in turn if the memory is too small."""
         saved, started = self.snapshots.begin(_ALL), time.perf_counter()
         losses: list[float] | None = None
+        temperature = self.recipe.temperature
         with suppress(torch.OutOfMemoryError):
-            training = Training(StackedNets(self.nets), self.source, self.recipe, self.seeds)
+            training = Training(
+                StackedNets(self.nets, temperature), self.source, self.recipe, self.seeds
+            )
             losses = self._train(_ALL, training, saved, range(len(self.nets)))
         if losses is None:
             self.snapshots.forget(_ALL)
@@ -202,9 +205,10 @@ class _Job:
         return outcome
 
     def _gradient(self, i: int, workers: Crew | None) -> Gradient:
+        precision, temperature = self.recipe.precision, self.recipe.temperature
         if workers is not None and is_per_sample(self.recipe.arch):
-            return SlicedGradient(self.nets[i], self.recipe.precision, workers)
-        return WholeGradient(self.nets[i], self.recipe.precision)
+            return SlicedGradient(self.nets[i], precision, workers, temperature)
+        return WholeGradient(self.nets[i], precision, temperature)
 
     def _train(
         self,

@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.image_set import ImageSet
+from bench.distilled.labels import are_probabilities
 from bench.evaluation.engine import TrainedNets, train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.training import Recipe
@@ -67,7 +68,8 @@ def evaluate(
         distilled: a distilled set; or its images: ``(N, C, H, W)``, uint8 pixels or float32 in the
             dataset's normalised units, with ``labels``.
         test: the real test set, on the device to compute on.
-        labels: int64 ``(N,)``; only with images.
+        labels: only with images: int64 ``(N,)``, or float ``(N, num_classes)``, which are read as
+            probabilities if every row is one, else as logits.
         ipc: images per class; a generator draws so many. By default a stored set is used whole.
         mode: ``stored``, or for a generator ``stream`` or ``frozen``; default: the set's first.
         arch: the architecture to train.
@@ -113,6 +115,7 @@ def evaluate(
             learning_rate=distilled.learning_rate,
             epochs=distilled.epochs,
             precision=precision,
+            temperature=distilled.temperature,
         ),
         seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, named)),
         attempt=attempt or Attempt(),
@@ -132,7 +135,11 @@ def _image_set(images: Tensor, labels: Tensor | None, test: RealSet) -> ImageSet
         images = images.float()
     try:
         place = test.device
-        return ImageSet(test.spec, images.detach().to(place), labels.to(place, torch.int64), {})
+        kind = "hard"
+        if labels.dtype.is_floating_point:
+            kind = "probabilities" if labels.ndim == 2 and are_probabilities(labels) else "logits"
+        labels = labels.detach().to(place, torch.int64 if kind == "hard" else torch.float32)
+        return ImageSet(test.spec, images.detach().to(place), labels, {}, label_kind=kind)
     except ValueError as error:
         raise BenchError(f"these images cannot be evaluated: {error}") from error
 
@@ -210,6 +217,7 @@ class _Job:
             selection=self.recipe.protocol.selection,
             epochs=self.recipe.epochs,
             learning_rate=self.recipe.learning_rate,
+            labels="hard" if self.distilled.label_kind == "hard" else "soft",
         )
 
     def _budget(self, trained: TrainedNets) -> EvaluationBudget:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.evaluation.cores import Crew
+from bench.evaluation.loss import summed_loss
 from bench.networks.cpu_kernels import computing
 
 # Images per slice, at most; a batch of up to half as many is not divided. Measured for ConvNet-3 at
@@ -34,7 +34,7 @@ class Gradient(Protocol):
             labels: int64 ``(N,)``, or float32 class probabilities ``(N, num_classes)``.
 
         Returns:
-            The mean cross-entropy, a detached 0-d tensor.
+            The mean loss, see :func:`bench.evaluation.loss.summed_loss`: a detached 0-d tensor.
         """
 
 
@@ -44,15 +44,16 @@ class WholeGradient:
     Args:
         net: in ``train()`` mode.
         precision: ``fp32`` or ``bf16`` (autocast; the weights stay float32).
+        temperature: see :func:`bench.evaluation.loss.summed_loss`.
     """
 
-    def __init__(self, net: nn.Module, precision: str) -> None:
-        self._net, self._precision = net, precision
+    def __init__(self, net: nn.Module, precision: str, temperature: float | None = None) -> None:
+        self._net, self._precision, self._temperature = net, precision, temperature
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """See :class:`Gradient`."""
         self._net.zero_grad()
-        return _backward(self._net, images, labels, len(images), self._precision)
+        return _backward(self._net, images, labels, len(images), self._precision, self._temperature)
 
 
 class SlicedGradient:
@@ -66,11 +67,14 @@ class SlicedGradient:
         net: in ``train()`` mode.
         precision: ``fp32`` or ``bf16`` (autocast; the weights stay float32).
         crew: runs the lanes.
+        temperature: see :func:`bench.evaluation.loss.summed_loss`.
     """
 
-    def __init__(self, net: nn.Module, precision: str, crew: Crew) -> None:
+    def __init__(
+        self, net: nn.Module, precision: str, crew: Crew, temperature: float | None = None
+    ) -> None:
         self._lanes = (net, _sharing_weights(net))
-        self._precision, self._crew = precision, crew
+        self._precision, self._crew, self._temperature = precision, crew, temperature
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """See :class:`Gradient`."""
@@ -94,7 +98,9 @@ class SlicedGradient:
 
     def _run(self, net: nn.Module, slices: Sequence[tuple[Tensor, Tensor]], total: int) -> Tensor:
         net.zero_grad()
-        losses = [_backward(net, x, y, total, self._precision) for x, y in slices]
+        losses = [
+            _backward(net, x, y, total, self._precision, self._temperature) for x, y in slices
+        ]
         return torch.stack(losses).sum()
 
 
@@ -103,11 +109,18 @@ def number_of_slices(images: int) -> int:
     return 1 if images <= SLICE // 2 else 2 * math.ceil(images / (2 * SLICE))
 
 
-def _backward(net: nn.Module, images: Tensor, labels: Tensor, total: int, precision: str) -> Tensor:
+def _backward(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    total: int,
+    precision: str,
+    temperature: float | None,
+) -> Tensor:
     """Add the gradient of the summed loss, divided by ``total``, to the network's."""
     with computing(images.device, precision):
         logits = net(images)
-    loss = F.cross_entropy(logits.float(), labels, reduction="sum") / total
+    loss = summed_loss(logits, labels, temperature) / total
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 

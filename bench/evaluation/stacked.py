@@ -31,6 +31,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.evaluation.loss import summed_loss
+
 State = dict[str, Tensor]
 
 
@@ -41,13 +43,14 @@ class StackedNets:
 
     Args:
         nets: in ``train()`` mode, on one device; unchanged until :meth:`hand_back`.
+        temperature: see :func:`bench.evaluation.loss.summed_loss`.
 
     Attributes:
         parameters: by name, ``(nets, *shape)``: leaves that require a gradient.
     """
 
-    def __init__(self, nets: Sequence[nn.Module]) -> None:
-        self._nets = list(nets)
+    def __init__(self, nets: Sequence[nn.Module], temperature: float | None = None) -> None:
+        self._nets, self._temperature = list(nets), temperature
         self.parameters, self._buffers = torch.func.stack_module_state(self._nets)
         # Its structure is all that is needed of a network; the weights come with each call.
         self._structure = copy.deepcopy(self._nets[0]).to("meta")
@@ -65,7 +68,7 @@ class StackedNets:
         return losses.detach()
 
     def losses(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return each network's mean cross-entropy on its own batch: float32 ``(nets,)``.
+        """Return each network's mean loss on its own batch: float32 ``(nets,)``.
 
         Args:
             images: float32 ``(nets, N, C, H, W)``.
@@ -104,7 +107,9 @@ class StackedNets:
 
     def _loss(self, parameters: State, buffers: State, images: Tensor, labels: Tensor) -> Tensor:
         logits = torch.func.functional_call(self._structure, (parameters, buffers), (images,))
-        return F.cross_entropy(logits, labels)
+        if self._temperature is None:
+            return F.cross_entropy(logits, labels)
+        return summed_loss(logits, labels, self._temperature) / len(labels)
 
 
 def stacking_pays(

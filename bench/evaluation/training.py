@@ -32,6 +32,7 @@ class Recipe:
         learning_rate: the protocol's, or the one that was learned with the set.
         epochs: the protocol's, or those that the set asks for.
         precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+        temperature: at which soft labels are matched; ``None`` for plain cross-entropy.
 
     Raises:
         BenchError: for an unknown precision, or fewer than 1 epoch.
@@ -43,6 +44,7 @@ class Recipe:
     learning_rate: float
     epochs: int
     precision: str
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in protocols.PRECISIONS:
@@ -61,11 +63,12 @@ class Recipe:
         learning_rate: float | None = None,
         epochs: int | None = None,
         precision: str = "fp32",
+        temperature: float | None = None,
     ) -> Self:
         """Return a recipe; what is ``None`` is the protocol's."""
         rate = protocol.lr if learning_rate is None else learning_rate
         passes = protocol.epochs if epochs is None else epochs
-        return cls(spec, arch, protocol, rate, passes, precision)
+        return cls(spec, arch, protocol, rate, passes, precision, temperature)
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""

@@ -56,6 +56,7 @@ class Setting(Conditions):
         ipc: images per class; ``None`` where the distilled set has a size of its own.
         mode: how the distilled set was used: ``stored``, ``stream`` or ``frozen``.
         arch: the architecture distilled with; empty if the method uses none.
+        labels: ``hard`` or ``soft``.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Setting(Conditions):
     ipc: int | None
     mode: str
     arch: str
+    labels: str
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -
         ipc=identity["ipc"],
         mode=printable(identity["mode"]),
         arch=printable(labels["distil_arch"]),
+        labels=printable(result.labels or "hard"),
         seed=labels["seed"],
         accuracies=result.accuracies,
         nets=len(result.accuracies),

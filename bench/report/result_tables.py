@@ -44,6 +44,7 @@ _SETTING = (
     Column("Profile", lambda row, _: row.profile, numeric=False),
     Column("Changed", lambda row, _: row.changed, numeric=False),
     Column("Distilled with", lambda row, _: row.arch, numeric=False),
+    Column("Labels", lambda row, _: row.labels, numeric=False),
 )
 _BUDGETS = (
     *_SETTING,
@@ -181,4 +182,6 @@ def _uninformative(rows: Sequence[Row]) -> set[str]:
     """Return the setting's columns that would say nothing in these rows."""
     changed = any(row.changed for row in rows)
     other_arch = any(row.arch not in ("", row.eval_arch) for row in rows)
-    return {n for n, used in (("Changed", changed), ("Distilled with", other_arch)) if not used}
+    soft = any(row.labels != "hard" for row in rows)
+    informative = {"Changed": changed, "Distilled with": other_arch, "Labels": soft}
+    return {name for name, used in informative.items() if not used}

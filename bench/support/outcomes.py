@@ -73,7 +73,7 @@ class DistilBudget:
     """What a distilled set occupies.
 
     Attributes:
-        stored_bytes: of its tensors as stored; hard labels do not count.
+        stored_bytes: of its tensors as stored; soft labels count, hard labels do not.
     """
 
     stored_bytes: Count
@@ -121,6 +121,7 @@ class EvaluationResult:
         selection: which step's accuracy counts: ``last``.
         epochs: passes over the distilled set.
         learning_rate: of the first epoch.
+        labels: ``hard`` or ``soft``; ``None`` in old records, whose sets had hard ones.
     """
 
     accuracies: Annotated[tuple[Percentage, ...], msgspec.Meta(min_length=1)]
@@ -128,6 +129,7 @@ class EvaluationResult:
     selection: str
     epochs: Count
     learning_rate: float
+    labels: str | None = None
 
 
 Outcome = Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResult

@@ -64,6 +64,7 @@ class Limit:
     # Distilled sets. An evaluation must not run for years because a file asks for it.
     EPOCHS: Final = 100_000
     LEARNING_RATE: Final = 1e9
+    TEMPERATURE: Final = 1e6
     TENSOR_DIMENSIONS: Final = 16
     # Modules, weights and buffers that a generator may have besides those in its file.
     SPARE_GENERATOR_PARTS: Final = 1000
