@@ -28,7 +28,10 @@ class DatasetInfo:
         n_test: number of test images.
         class_counts: number of training images of each class.
         path: the packed file.
-        verified: whether the sha256 is the one recorded when the file was written.
+        verified: whether the sha256 is the one recorded when the file was written; the file is
+            hashed for it only if its size or time has changed since.
+        content: the identity of the data, see :mod:`bench.datasets.content`; ``None`` where the
+            file was not read for it.
     """
 
     spec: DatasetSpec
@@ -38,6 +41,7 @@ class DatasetInfo:
     class_counts: tuple[int, ...]
     path: Path
     verified: bool
+    content: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.checks import check_arrays, check_name
 from bench.datasets.checksum_file import record_checksum
+from bench.datasets.content import content_sha256
 from bench.datasets.data_folder import (
     DatasetInfo,
     Listed,
@@ -53,13 +55,16 @@ __all__ = [
 
 
 def ensure(name: str, folder: Path, progress: Progress = no_progress) -> DatasetInfo:
-    """Return the description of a packed dataset, fetching it first if it is missing.
+    """Return the description of a packed dataset with its content, fetching it if it is missing.
+
+    The whole file is read and checked, once per process.
 
     Raises:
         UnknownNameError: the name is neither registered nor imported.
         BenchError: it cannot be fetched, or its file is damaged.
     """
-    return info(name, folder) or fetch(name, folder, progress)
+    packed = info(name, folder) or fetch(name, folder, progress)
+    return replace(packed, content=content_sha256(packed.path))
 
 
 def fetch(
@@ -147,7 +152,8 @@ def import_file(
 def open_split(name: str, part: str, folder: Path, device: torch.device | str) -> RealSet:
     """Open one part of a packed dataset on a device.
 
-    On the CPU the pixels stay memory-mapped, so that processes with the same file share them.
+    The file is hashed first, once per process. On the CPU the pixels stay memory-mapped, so that
+    processes with the same file share them.
 
     Args:
         name: the dataset.
@@ -165,12 +171,13 @@ def open_split(name: str, part: str, folder: Path, device: torch.device | str) -
     packed = info(name, folder)
     if packed is None:
         raise _missing(name, folder)
+    content = content_sha256(packed.path)
     images, labels = map_part(packed.path, read_header(packed.path), part)
     return RealSet(
         spec=packed.spec,
         images=torch.from_numpy(images).to(device),
         labels=torch.from_numpy(labels).to(device),
-        sha256=packed.sha256,
+        sha256=content,
     )
 
 

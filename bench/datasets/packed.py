@@ -1,8 +1,9 @@
 """The packed file: a whole dataset as uint8 in one safetensors file, read through a memory map.
 
-Its sha256 is part of every result's identity, so its bytes must depend on pixels, labels and spec
-only, not on the version of a library. Therefore this module writes the header itself: labels first
-(so that int64 is aligned), then images, and one metadata key with canonical JSON.
+The sha256 of its content is part of every result's identity, so its bytes must depend on pixels,
+labels and spec only, not on the version of a library. Therefore this module writes the header
+itself: labels first (so that int64 is aligned), then images, and one metadata key with canonical
+JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -30,6 +31,8 @@ FORMAT = 1
 # Errors of code that reads a header which is JSON, but not ours.
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 _ITEM_BYTES = {"I64": 8, "U8": 1}
+# Bytes that are read at a time to hash a file.
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,42 @@ def read_header(path: Path) -> PackedHeader:
         ) from error
 
 
+def hash_tensors(path: Path, header: PackedHeader, prefixes: Sequence[bytes]) -> list[str]:
+    """Return the sha256, in hex, of each prefix followed by the tensors of the file.
+
+    The file is read once, at about 2 GB/s divided by the number of prefixes.
+
+    Args:
+        path: the packed file.
+        header: from :func:`read_header`.
+        prefixes: what is hashed before the tensors.
+
+    Raises:
+        BenchError: the file cannot be read.
+    """
+    digests = [hashlib.sha256(prefix) for prefix in prefixes]
+    try:
+        with open_plain(path) as file:
+            file.seek(header.data_start)
+            while chunk := file.read(_CHUNK):
+                for digest in digests:
+                    digest.update(chunk)
+    except OSError as error:
+        raise BenchError(f"dataset file '{path}' cannot be read: {error.strerror}") from error
+    return [digest.hexdigest() for digest in digests]
+
+
+def header_bytes(spec: DatasetSpec, n_train: int, n_test: int) -> bytes:
+    """Return the first bytes of a packed file, up to the tensors."""
+    meta = json.dumps(
+        {"format": FORMAT, "spec": spec.to_json()}, sort_keys=True, separators=(",", ":")
+    )
+    header = {"__metadata__": {"bench": meta}, **_tensor_table(spec, n_train, n_test)}
+    raw = json.dumps(header, separators=(",", ":")).encode("ascii")
+    raw += b" " * (-len(raw) % 8)  # aligns the tensors
+    return len(raw).to_bytes(8, "little") + raw
+
+
 def map_part(
     path: Path, header: PackedHeader, part: str
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -110,13 +149,7 @@ def map_part(
 
 
 def _file_parts(spec: DatasetSpec, arrays: Arrays) -> Iterator[bytes | memoryview]:
-    meta = json.dumps(
-        {"format": FORMAT, "spec": spec.to_json()}, sort_keys=True, separators=(",", ":")
-    )
-    header = {"__metadata__": {"bench": meta}, **_tensor_table(spec, *arrays.counts)}
-    raw = json.dumps(header, separators=(",", ":")).encode("ascii")
-    raw += b" " * (-len(raw) % 8)  # aligns the tensors
-    yield len(raw).to_bytes(8, "little") + raw
+    yield header_bytes(spec, *arrays.counts)
     for labels in (arrays.y_train, arrays.y_test):
         yield labels.astype("<i8").tobytes()
     for images in (arrays.x_train, arrays.x_test):

@@ -56,7 +56,7 @@ class RealSet:
         spec: the dataset.
         images: uint8 ``(N, C, H, W)``.
         labels: int64 ``(N,)``.
-        sha256: that of the packed file, in hex.
+        sha256: of the dataset's content, see :mod:`bench.datasets.content`; in hex.
         zca: the statistics that whiten the images; ``None`` for the spec's mean and std.
     """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.datasets.library import info
+from bench.datasets.library import DatasetInfo, info
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Start
 from bench.distillation.distil import distil
@@ -33,7 +33,7 @@ from bench.ledger.store import Store
 from bench.networks.cpu_kernels import describe_kernels
 from bench.registry.presentation import declared_by
 from bench.support.attempt import Attempt
-from bench.support.errors import CannotWriteError
+from bench.support.errors import BenchError, CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
 from bench.support.machine import describe_environment
 from bench.support.stopping import Interrupted
@@ -105,7 +105,7 @@ def write_record(
     Raises:
         CannotWriteError: the disk is full, or the store cannot be written.
     """
-    facts = info(cell.dataset, site.data_dir)
+    facts = _describe_data(cell.dataset, site)
     method = (cell.distil if isinstance(cell, EvaluateCell) else cell).method
     environment = describe_environment(
         site.device, kernels=describe_kernels, command=site.site.command
@@ -122,6 +122,14 @@ def write_record(
         environment=environment,
     )
     ledger.write(record)
+
+
+def _describe_data(dataset: str, site: OpenSite) -> DatasetInfo | None:
+    """Return a dataset's facts; ``None`` if it is damaged, for which its cell fails."""
+    try:
+        return info(dataset, site.data_dir)
+    except BenchError:
+        return None
 
 
 def write_failure(cell: Cell, ending: Ending, ledger: Store, site: OpenSite) -> None:
@@ -270,17 +278,20 @@ class _Computation:
         return checkpoint_of(self.cell, self.ledger, self.site, self.control)
 
     def _split(self, cell: DistilCell, part: str) -> RealSet:
-        """Return a part of the dataset that a cell's identity names.
+        """Return a part of the dataset that a cell's identity names, under the name it gives it.
+
+        Shared work is seeded and stored under that name.
 
         Raises:
-            CellFailedError: the dataset was imported anew since.
+            BenchError: the dataset is damaged.
+            CellFailedError: another one was imported since.
         """
         real = self.site.split(cell.dataset, part)
-        if real.sha256 != cell.sha256:
+        if real.sha256 != (cell.content or cell.sha256):
             raise CellFailedError(
                 f"the dataset '{cell.dataset}' is not what it was when this run began"
             )
-        return real
+        return real if real.sha256 == cell.sha256 else replace(real, sha256=cell.sha256)
 
 
 def _check_version(kind: str, name: str, asked: int, here: int) -> None:

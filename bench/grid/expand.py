@@ -39,18 +39,29 @@ class Grid:
     skipped: tuple[Skip, ...]
 
 
-def build_grid(request: Request, find: Callable[[str], DatasetInfo]) -> Grid:
+# Makes a cell on a dataset under the name that its content has; see DataNames.
+NameData = Callable[[DatasetInfo, Callable[[str], DistilCell]], DistilCell]
+
+
+def _by_content(info: DatasetInfo, make: Callable[[str], DistilCell]) -> DistilCell:
+    return make(info.content or info.sha256)
+
+
+def build_grid(
+    request: Request, find: Callable[[str], DatasetInfo], name_data: NameData = _by_content
+) -> Grid:
     """Expand a request; everything that can be wrong with it is found here, before any work.
 
     Args:
         request: what the user asks for.
         find: gives a dataset's facts by name, fetching it if need be.
+        name_data: see :meth:`bench.grid.data_names.DataNames.make`.
 
     Raises:
         BenchError: for an unknown name, an IPC out of range, a wrong parameter.
     """
     request.check()
-    builder = _Builder(request)
+    builder = _Builder(request, name_data)
     # A download may take an hour; a wrong parameter is reported before it starts.
     builder.check_parameters()
     for dataset in dict.fromkeys(request.datasets):
@@ -78,14 +89,15 @@ class _Recipe:
     parameters: _Parameters
     prerequisite: _Recipe | None
 
-    def cell(self, info: DatasetInfo, seed: int, precision: str) -> DistilCell:
-        """Return the cell of one seed index."""
+    def cell(self, content: str, sha256: str, seed: int, precision: str) -> DistilCell:
+        """Return the cell of one seed index on data of that content, which ``sha256`` names."""
         before = self.prerequisite
         return DistilCell(
             self.method.name, self.method.version, as_dict(self.task.params),
-            self.task.spec.name, info.sha256, self.task.ipc, self.task.arch, seed, precision,
+            self.task.spec.name, sha256, self.task.ipc, self.task.arch, seed, precision,
             self.parameters.profile, self.parameters.changed,
-            None if before is None else before.cell(info, seed, precision),
+            None if before is None else before.cell(content, sha256, seed, precision),
+            content,
         )  # fmt: skip
 
     def why_skipped(self) -> str | None:
@@ -125,8 +137,9 @@ class _Resolver:
 class _Builder:
     """Collects the cells of a request, each once."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, name_data: NameData) -> None:
         self._request, self._protocol = request, request.chosen_protocol()
+        self._name_data = name_data
         self._methods = [load_method(name) for name in dict.fromkeys(request.methods)]
         self._archs = _canonical(request.archs)
         self._eval_archs = _canonical(request.eval_archs)
@@ -192,7 +205,8 @@ class _Builder:
         self, recipe: _Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int
     ) -> None:
         """Add a distillation and its evaluations, or the reason why the method declines."""
-        distil = recipe.cell(info, seed, self._request.precision)
+        content, precision = info.content or info.sha256, self._request.precision
+        distil = self._name_data(info, lambda name: recipe.cell(content, name, seed, precision))
         reason = recipe.why_skipped()
         if reason is None:
             self._add_distil(distil)

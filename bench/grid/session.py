@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.source import Progress, no_progress
+from bench.grid.data_names import DataNames
 from bench.grid.estimate import estimate
 from bench.grid.expand import Grid, build_grid
 from bench.grid.order import Outcome, narrowed, plan
@@ -121,7 +122,8 @@ def open_session(
     def find(name: str) -> DatasetInfo:
         return ensure(name, opened.data_dir, progress)
 
-    grid = build_grid(request, find)
-    runner = Runner(Store(Path(site.store)), opened, control or Control())
+    store = Store(Path(site.store))
+    grid = build_grid(request, find, DataNames(store).make)
+    runner = Runner(store, opened, control or Control())
     runner.store.prepare()
     return Session(request, site, grid, runner)

@@ -47,7 +47,7 @@ class DistilCell:
         method_version: raised by its author when its results change.
         params: every parameter by name, as plain JSON values.
         dataset: its registered name.
-        sha256: of the dataset's content.
+        sha256: names the dataset's content: ``content``, or what earlier versions called the same.
         ipc: images per class; ``None`` where one set serves every IPC.
         arch: the architecture to distil with; ``None`` where the method uses none.
         seed: the seed index, from 0 up.
@@ -55,6 +55,7 @@ class DistilCell:
         profile: a label for people, not part of the identity: it follows from the parameters.
         changed: likewise, the parameters that differ from the profile's.
         prerequisite: the distillation whose result the method starts from.
+        content: of the dataset, see :mod:`bench.datasets.content`; empty for ``sha256``.
     """
 
     method: str
@@ -69,6 +70,7 @@ class DistilCell:
     profile: str
     changed: str = ""
     prerequisite: DistilCell | None = None
+    content: str = ""
 
     @property
     def kind(self) -> str:

@@ -26,7 +26,7 @@ class Conditions:
     Attributes:
         dataset: its registered name.
         dataset_note: what sets it apart from the official data; usually empty.
-        dataset_sha256: of its packed file.
+        dataset_sha256: names its content.
         n_test: how many test images there are.
         eval_arch: the architecture evaluated with.
         protocol: with its version, ``default-v1``.

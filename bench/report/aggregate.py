@@ -88,7 +88,7 @@ def collect(evaluations: Sequence[Evaluation]) -> list[Row]:
     """Pool evaluations into results, in the order in which tables show them."""
     styles = method_styles(evaluations)
     groups: dict[Setting, list[Evaluation]] = {}
-    for one in evaluations:
+    for one in _with_all_notes(evaluations):
         groups.setdefault(_part(one, Setting), []).append(one)
     newest: dict[str, int] = {}
     for setting in groups:
@@ -104,6 +104,22 @@ def collect(evaluations: Sequence[Evaluation]) -> list[Row]:
         charged.update(row.distil_ids)
         rows.append(row)
     return rows
+
+
+def _with_all_notes(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return evaluations that name every note with which their data were imported.
+
+    A note is no part of the data: what was measured on equal data belongs together.
+    """
+    notes: dict[str, set[str]] = {}
+    for one in evaluations:
+        notes.setdefault(one.dataset_sha256, set()).add(one.dataset_note)
+    joined = {sha256: " / ".join(sorted(filter(None, each))) for sha256, each in notes.items()}
+    return [
+        one if one.dataset_note == joined[one.dataset_sha256]
+        else replace(one, dataset_note=joined[one.dataset_sha256])
+        for one in evaluations
+    ]  # fmt: skip
 
 
 def blocks(rows: Iterable[Row]) -> dict[Conditions, list[Row]]:

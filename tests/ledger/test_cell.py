@@ -42,7 +42,7 @@ EVALUATE_CHANGES: dict[str, Any] = {
     "distil": replace(DM, seed=1), "ipc": 50, "mode": "frozen", "arch": "resnet18",
     "protocol": "quick", "protocol_version": 2, "nets": 2, "precision": "bf16",
 }  # fmt: skip
-LABELS = {"profile", "changed"}
+LABELS = {"content", "profile", "changed"}
 
 
 def test_ids_never_change() -> None:

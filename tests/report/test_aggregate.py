@@ -51,12 +51,24 @@ def test_varies_says_what_the_spread_is_over(per_seed: list[list[float]], text: 
     assert collect(cells)[0].varies == text
 
 
-@pytest.mark.parametrize("key", [field.name for field in fields(Setting)])
+@pytest.mark.parametrize(
+    "key", [field.name for field in fields(Setting) if field.name != "dataset_note"]
+)
 def test_results_that_differ_in_anything_are_never_averaged(key: str) -> None:
     other = {"n_test": 26032, "ipc": 50, "method_version": 2}.get(key, "something-else")
     rows = collect([evaluation(), evaluation(**{key: other}, seed=1, cell_id="e1")])
     assert len(rows) == 2
     assert sorted(row.n for row in rows) == [2, 2]
+
+
+def test_equal_data_belong_together_whatever_their_notes_and_every_note_is_shown() -> None:
+    notes = ["through JPEG", "", "by hand"]
+    cells = [evaluation(dataset_note=n, seed=i, cell_id=f"e{i}") for i, n in enumerate(notes)]
+    other = evaluation(dataset_sha256="another", dataset_note="cropped", cell_id="other")
+    rows = collect([*cells, other])
+    assert {(row.seeds, row.dataset_note) for row in rows} == {
+        (3, "by hand / through JPEG"), (1, "cropped"),
+    }  # fmt: skip
 
 
 def test_an_older_version_says_so_wherever_a_newer_one_stands_beside_it() -> None:
