@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def read_folder(
     Raises:
         BenchError: a folder is missing or empty, an image cannot be read, sizes differ.
     """
-    folders = {part: _folders(root, part) for part in PARTS}
+    folders = {part: _part_folders(root, part) for part in PARTS}
     classes = _class_names(root, folders, known)
     files = {
         part: [
@@ -71,6 +71,33 @@ def read_folder(
     return Arrays(**stacked, **labels), classes
 
 
+def read_classes(root: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
+    """Read ``root/CLASS/*.png``, the images of one part.
+
+    Returns:
+        The images, uint8 ``(N, H, W)`` if all are grey, else ``(N, H, W, 3)``; their labels, int64;
+        and the class names in label order, as :func:`read_folder` orders them.
+
+    Raises:
+        BenchError: there are no classes, a class is empty, an image cannot be read or lies outside
+            ``root`` behind a link, sizes differ.
+    """
+    folders = _folders(root)
+    if not folders:
+        raise BenchError(f"'{root}' holds no class folders: expected CLASS/*.png")
+    names = _in_label_order(folders)
+    files = [(file, i) for i, name in enumerate(names) for file in _files(folders[name], name)]
+    inside = root.resolve()
+    for file, _ in files:
+        if not file.resolve().is_relative_to(inside):
+            raise BenchError(f"'{file}' is a link to a file outside '{root}'")
+    ignore = lambda *_: None  # noqa: E731
+    size = _image_size(files[0][0], len(files))
+    images = _read_all([file for file, _ in files], size, "images", ignore, ignore)
+    stacked = _stack(images, any(image.ndim == 3 for image in images))
+    return stacked, np.array([label for _, label in files], dtype=np.int64), names
+
+
 def _class_names(
     root: Path, folders: Mapping[str, Mapping[str, Path]], known: DatasetSpec | None
 ) -> tuple[str, ...]:
@@ -85,8 +112,7 @@ def _class_names(
         raise BenchError(f"'{root}/train' holds no class folders: expected train/CLASS/*.png")
     if known is not None and train == set(map(_composed, known.class_names)):
         return tuple(map(_composed, known.class_names))
-    numbers = all(name.isascii() and name.isdigit() for name in train)
-    names = tuple(sorted(train, key=int) if numbers else sorted(train))
+    names = _in_label_order(train)
     if known is not None and names != tuple(map(str, range(known.num_classes))):
         raise BenchError(
             f"'{root}': the class folders ({', '.join(names[:3])}, ...) are not those of "
@@ -94,6 +120,12 @@ def _class_names(
             f"{known.num_classes - 1}"
         )
     return names
+
+
+def _in_label_order(names: Collection[str]) -> tuple[str, ...]:
+    """Return class names in alphabetical order, or in numerical order if all are numbers."""
+    numbers = all(name.isascii() and name.isdigit() for name in names)
+    return tuple(sorted(names, key=int) if numbers else sorted(names))
 
 
 def _composed(name: str) -> str:
@@ -105,14 +137,21 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _folders(root: Path, part: str) -> dict[str, Path]:
+def _part_folders(root: Path, part: str) -> dict[str, Path]:
     """Return the class folders of a part by their name in composed form."""
     if not (root / part).is_dir():
         raise BenchError(f"'{root}' has no folder '{part}': expected train/CLASS and test/CLASS")
+    return _folders(root / part)
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    """Return the folders in ``root``, one per class, by their name in composed form."""
     folders: dict[str, Path] = {}
-    for path in sorted((root / part).iterdir()):
+    for path in sorted(root.iterdir()):
         if path.suffix.lower() in SUFFIXES and not path.is_dir() and not _is_system(path):
-            raise BenchError(f"'{path}' is in no class folder: expected {part}/CLASS/{path.name}")
+            raise BenchError(
+                f"'{path}' is in no class folder: expected {root.name}/CLASS/{path.name}"
+            )
         if not path.is_dir() or _is_system(path):
             continue
         name = _composed(path.name)

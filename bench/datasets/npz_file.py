@@ -1,10 +1,11 @@
-"""Reading of a dataset from an ``.npz``: x_train, y_train, x_test, y_test; never unpickles."""
+"""Reading of arrays from an ``.npz``, and of a dataset in one; never unpickles."""
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -33,13 +34,45 @@ def read_npz(path: Path) -> Arrays:
         BenchError: the archive cannot be read, or one of its arrays is missing, truncated, too
             large, of a wrong dtype or shape, or of Python objects.
     """
+    arrays = Arrays(**read_arrays(path, KEYS))
+    for part in ("train", "test"):
+        check_images(arrays.images(part), f"x_{part}")
+        check_labels(arrays.labels(part), len(arrays.images(part)), f"y_{part}")
+    return arrays
+
+
+def read_arrays(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read arrays of an ``.npz`` by name, after checking their declared sizes, types and shapes.
+
+    Raises:
+        BenchError: the archive cannot be read, or an array is missing, truncated, too large, or of
+            Python objects.
+    """
+    with _reading(path) as (file, archive):
+        members = _members(archive, path, keys)
+        _check_sizes(members, os.fstat(file.fileno()).st_size, path)
+        for key, info in members.items():
+            _check_declared(archive, info, f"{key} in '{path}'")
+        return {key: _read(archive, info) for key, info in members.items()}
+
+
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays in an ``.npz``, in order.
+
+    Raises:
+        BenchError: the archive cannot be read.
+    """
+    with _reading(path) as (_, archive):
+        names = [info.filename for info in archive.infolist()]
+    return [name.removesuffix(".npy") for name in dict.fromkeys(names) if name.endswith(".npy")]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile]]:
+    """Open an archive; every error of it becomes a ``BenchError``."""
     try:
         with open_plain(path) as file, zipfile.ZipFile(file) as archive:
-            members = _members(archive, path)
-            _check_sizes(members, os.fstat(file.fileno()).st_size, path)
-            for key, info in members.items():
-                _check_declared(archive, info, f"{key} in '{path}'")
-            arrays = Arrays(**{key: _read(archive, info) for key, info in members.items()})
+            yield file, archive
     except OSError as error:
         raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error
     except BenchError:
@@ -47,22 +80,20 @@ def read_npz(path: Path) -> Arrays:
     # On damaged archives, zipfile and numpy raise exceptions of many types.
     except Exception as error:
         raise BenchError(f"'{path}' is not a whole .npz file: {error}") from error
-    for part in ("train", "test"):
-        check_images(arrays.images(part), f"x_{part}")
-        check_labels(arrays.labels(part), len(arrays.images(part)), f"y_{part}")
-    return arrays
 
 
-def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+def _members(
+    archive: zipfile.ZipFile, path: Path, keys: Sequence[str]
+) -> dict[str, zipfile.ZipInfo]:
     """Return the archive's entry of each array."""
     entries = {info.filename: info for info in archive.infolist()}
-    missing = [key for key in KEYS if f"{key}.npy" not in entries]
+    missing = [key for key in keys if f"{key}.npy" not in entries]
     if missing:
         names = ", ".join(sorted(n.removesuffix(".npy") for n in entries)) or "nothing"
         raise BenchError(
-            f"'{path}' lacks {', '.join(missing)}: expected {', '.join(KEYS)}, found {names[:200]}"
+            f"'{path}' lacks {', '.join(missing)}: expected {', '.join(keys)}, found {names[:200]}"
         )
-    return {key: entries[f"{key}.npy"] for key in KEYS}
+    return {key: entries[f"{key}.npy"] for key in keys}
 
 
 def _check_sizes(members: Mapping[str, zipfile.ZipInfo], file_bytes: int, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Distilled sets from elsewhere and for elsewhere: foreign layouts read, ours exported."""

@@ -1,0 +1,41 @@
+"""The order of the axes of foreign images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.datasets.spec import DatasetSpec
+from bench.support.errors import BenchError
+
+
+def channels_first(images: Tensor, spec: DatasetSpec, place: str) -> tuple[Tensor, str]:
+    """Return images as ``(N, C, H, W)``, and the order in which the source has them.
+
+    Args:
+        images: ``(N, C, H, W)``, ``(N, H, W, C)``, or ``(N, H, W)`` of a grey dataset; any numeric
+            dtype. What is no byte is returned as float.
+        spec: the dataset that has the shape.
+        place: the source, for messages.
+
+    Raises:
+        BenchError: the shape is none of these.
+    """
+    channels, height, width = spec.shape
+    orders: dict[tuple[int, ...], str] = {
+        (channels, height, width): "first (N, C, H, W)",
+        (height, width, channels): "last (N, H, W, C)",
+    }
+    if channels == 1:
+        orders[height, width] = "none (N, H, W)"
+    order = orders.get(tuple(images.shape[1:]))
+    if order is None or images.is_complex():
+        raise BenchError(
+            f"'{place}' has images {tuple(images.shape)}: those of {spec.name} are "
+            f"(N, {channels}, {height}, {width})"
+        )
+    if order.startswith("last"):
+        images = images.permute(0, 3, 1, 2)
+    elif order.startswith("none"):
+        images = images.unsqueeze(1)
+    return images if images.dtype == torch.float64 else images.float(), order

@@ -1,0 +1,121 @@
+"""Distilled sets in Hugging Face's ``datasets`` format, on disk or on the hub (extra ``hub``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from bench.exchange.raw_set import RawSet
+from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_IMAGE_NAMES = ("image", "img", "images", "pixels", "x")
+_LABEL_NAMES = ("label", "labels", "fine_label", "soft_label", "target", "y")
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Return whether ``Dataset.save_to_disk`` wrote a folder."""
+    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+
+
+def read_saved_dataset(folder: Path, image: str | None, label: str | None) -> RawSet:
+    """Read what ``Dataset.save_to_disk`` wrote; of several splits, ``train``.
+
+    Raises:
+        BenchError: the extra ``hub`` is not installed, or the folder cannot be read.
+    """
+    library = _library(str(folder))
+    try:
+        opened = library.load_from_disk(str(folder))
+    # Damaged Arrow files raise exceptions of many types.
+    except Exception as error:
+        raise BenchError(f"'{folder}' is not a whole saved dataset: {_short(error)}") from error
+    return _read(opened, str(folder), image, label)
+
+
+def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
+    """Fetch ``OWNER/NAME`` from the hub; code of a dataset is never run.
+
+    Raises:
+        BenchError: the extra ``hub`` is not installed, or the dataset cannot be fetched.
+    """
+    library = _library(f"hf:{name}")
+    try:
+        opened = library.load_dataset(name)
+    except Exception as error:  # of the network, the hub and Arrow
+        raise BenchError(f"'hf:{name}' cannot be fetched: {_short(error)}") from error
+    return _read(opened, f"hf:{name}", image, label)
+
+
+def _library(what: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise BenchError(
+            f"'{what}' needs the package datasets: pip install 'distillation-bench[hub]'"
+        ) from None
+    return datasets
+
+
+def _read(opened: Any, place: str, image: str | None, label: str | None) -> RawSet:
+    if isinstance(opened, dict):  # splits by name
+        if "train" not in opened:
+            names = ", ".join(opened) or "nothing"
+            raise BenchError(f"'{place}' has no split 'train': it has {names}")
+        opened = opened["train"]
+    columns: list[str] = list(opened.column_names)
+    image = _column(columns, image, _IMAGE_NAMES, "image", place)
+    label = _column(columns, label, _LABEL_NAMES, "label", place)
+    try:
+        images = _images(opened, image)
+        labels = torch.from_numpy(np.array(opened[label][:]))
+    except BenchError:
+        raise
+    except Exception as error:
+        raise BenchError(f"'{place}' cannot be read: {_short(error)}") from error
+    class_names = getattr(opened.features[label], "names", None) or ()
+    return RawSet(
+        images, labels, "Hugging Face dataset", place, class_names=tuple(map(str, class_names))
+    )
+
+
+def _images(opened: Dataset, column: str) -> torch.Tensor:
+    """Return the images of a column, ``(N, C, H, W)`` uint8, or as its arrays are."""
+    from PIL.Image import Image
+
+    rows, arrays, total = opened.select_columns([column]), [], 0
+    for row in rows:
+        value = row[column]
+        array = np.array(value.convert("L" if value.mode in ("1", "L") else "RGB")) \
+            if isinstance(value, Image) else np.asarray(value)  # fmt: skip
+        total += array.nbytes
+        if total > Limit.IMPORT_BYTES:
+            raise BenchError(f"its images have more than {Limit.IMPORT_BYTES:,} bytes")
+        if isinstance(value, Image):
+            array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+        arrays.append(array)
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _column(
+    columns: list[str], asked: str | None, usual: tuple[str, ...], kind: str, place: str
+) -> str:
+    if asked is not None and asked not in columns:
+        raise BenchError(f"'{place}' has no column '{asked}': it has {', '.join(columns)}")
+    found = asked or next((name for name in usual if name in columns), None)
+    if found is None:
+        raise BenchError(
+            f"'{place}' has no {kind} column that bench knows: name one of {', '.join(columns)} "
+            f"with --{kind}-column"
+        )
+    return found
+
+
+def _short(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]

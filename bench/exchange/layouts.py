@@ -1,0 +1,189 @@
+"""Layouts in which this field publishes distilled sets, recognised by what a file holds.
+
+Sources of the layouts: VICO-UoE/DatasetCondensation ``main.py`` and ``main_DM.py``;
+GeorgeCazenavette/mtt-distillation ``distill.py``; snu-mllab/Efficient-Dataset-Condensation
+``condense.py``; NUS-HPC-AI-Lab/DATM ``distill/DATM.py``; NUS-HPC-AI-Lab/DD-Ranking ``README.md``;
+justincui03/dc_benchmark ``data_loader/``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
+from bench.exchange.image_tree import read_image_tree
+from bench.exchange.raw_set import RawSet
+from bench.exchange.tensor_files import read_npz_tensors, read_pt, read_safetensors
+from bench.support.errors import BenchError
+
+HUB = "hf:"
+SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
+# Names under which tensors of a set are stored, most usual first.
+_IMAGES = ("images", "image", "data", "x", "x_train", "images_syn", "image_syn", "syn_images")
+_LABELS = ("labels", "label", "targets", "y", "y_train", "label_syn", "soft_labels", "syn_labels")
+_RATES = ("lr", "learning_rate", "syn_lr", "lr_syn")
+_ALLOWED = (
+    "a .pt, .npz or .safetensors file, a folder of class/*.png, a folder with images*.pt and "
+    "labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME"
+)
+
+
+def read_source(source: str, image_column: str | None = None, label_column: str | None = None) \
+        -> list[RawSet]:  # fmt: skip
+    """Read every distilled set that a source holds; a file can hold several experiments.
+
+    Args:
+        source: a file, a folder, or ``hf:OWNER/NAME``.
+        image_column: of a Hugging Face dataset; default: its only image column.
+        label_column: likewise.
+
+    Raises:
+        BenchError: there is nothing, or nothing that is recognised, at ``source``.
+    """
+    if source.startswith(HUB):
+        return [read_hub(source.removeprefix(HUB), image_column, label_column)]
+    path = Path(source)
+    if path.is_dir():
+        if is_saved_dataset(path):
+            return [read_saved_dataset(path, image_column, label_column)]
+        return _in_folder(path)
+    if not path.exists():
+        raise BenchError(f"'{source}' does not exist: give {_ALLOWED}")
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return [_keyed(read_npz_tensors(path), "npz", path)]
+    if suffix == ".safetensors":
+        return [_keyed(read_safetensors(path), "safetensors", path)]
+    if suffix in SUFFIXES:
+        return _in_pt(path)
+    raise BenchError(f"'{source}' is not a distilled set that bench can read: give {_ALLOWED}")
+
+
+def _in_folder(folder: Path) -> list[RawSet]:
+    """Read a folder: tensors side by side, or images by class."""
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".pt", ".pth"))
+    images = [p for p in files if "images" in p.name and "zca" not in p.name]
+    parts = [p for p in images if re.search(r"_\d+\.pth?$", p.name)]
+    for name in ("images_best.pt", "images.pt"):
+        if (folder / name) in images:
+            return _in_pt(folder / name)
+    if parts and len(parts) == len(images) and all("best" in p.name for p in parts):
+        return [_joined([_beside(p, read_pt(p)) for p in parts], folder)]
+    if len(images) == 1:
+        return _in_pt(images[0])
+    if not images and len(files) == 1:
+        return _in_pt(files[0])
+    if files:
+        names = ", ".join(p.name for p in (images or files)[:8])
+        raise BenchError(f"'{folder}' holds several sets: name one of them ({names})")
+    return [read_image_tree(folder)]
+
+
+def _joined(parts: Sequence[RawSet], folder: Path) -> RawSet:
+    """Return one set of parts that were written apart, for instance ``images_best_0.pt``."""
+    rates = {part.learning_rate for part in parts} - {None}
+    try:
+        return RawSet(
+            torch.cat([part.images for part in parts]),
+            torch.cat([part.labels for part in parts]),
+            f"tensors in {len(parts)} parts",
+            str(folder),
+            rates.pop() if len(rates) == 1 else None,
+            learns_rate=True,
+        )
+    except RuntimeError as error:
+        raise BenchError(f"the parts in '{folder}' do not fit together: {error}") from error
+
+
+def _in_pt(path: Path) -> list[RawSet]:
+    value = read_pt(path)
+    if isinstance(value, Mapping) and isinstance(value.get("data"), list):
+        return _experiments(value["data"], path)
+    if isinstance(value, Mapping):
+        return [_keyed(value, "dictionary of tensors", path)]
+    if isinstance(value, Tensor):
+        return [_beside(path, value)]
+    if isinstance(value, list | tuple):
+        return [_listed(value, path)]
+    raise BenchError(f"'{path}' holds a {type(value).__name__}: expected images and labels")
+
+
+def _experiments(data: Sequence[Any], path: Path) -> list[RawSet]:
+    """Read VICO's ``res_*.pt``: ``{"data": [[images, labels], ...], ...}``."""
+    sets = []
+    for i, pair in enumerate(data):
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and _are_tensors(pair)):
+            raise BenchError(f"'{path}': experiment {i} of 'data' is not images and labels")
+        place = f"{path} [experiment {i}]" if len(data) > 1 else str(path)
+        sets.append(RawSet(pair[0], pair[1], "DC, DSA, DM: res_*.pt", place))
+    if not sets:
+        raise BenchError(f"'{path}' holds no experiment: its 'data' is empty")
+    return sets
+
+
+def _listed(value: Sequence[Any], path: Path) -> RawSet:
+    """Read IDC's ``[images, labels]``, or DD's list of steps, of which the last counts."""
+    if len(value) == 2 and _are_tensors(value):
+        return RawSet(value[0], value[1], "IDC: [images, labels]", str(path))
+    steps = [
+        v for v in value if isinstance(v, list | tuple) and len(v) >= 2 and _are_tensors(v[:2])
+    ]
+    if steps and len(steps) == len(value):
+        return RawSet(
+            steps[-1][0], steps[-1][1], f"DD: last of {len(steps)} steps", str(path),
+            _rate(steps[-1][2], path) if len(steps[-1]) > 2 else None, learns_rate=True,
+        )  # fmt: skip
+    raise BenchError(f"'{path}' holds a list of {len(value)}: expected [images, labels]")
+
+
+def _beside(path: Path, images: Tensor) -> RawSet:
+    """Read the labels, and the learned rate if there is one, that lie beside a file of images."""
+    labels = path.with_name(path.name.replace("images", "labels"))
+    if "images" not in path.name or not labels.exists():
+        wanted = labels.name if "images" in path.name else "a file called images*.pt and labels*.pt"
+        raise BenchError(f"'{path}' holds one tensor; its labels are expected beside it: {wanted}")
+    values = read_pt(labels)
+    if not isinstance(values, Tensor):
+        raise BenchError(f"'{labels}' holds a {type(values).__name__}: expected a tensor of labels")
+    rate = path.with_name(path.name.replace("images", "lr"))
+    return RawSet(
+        images, values, "MTT, DATM, DD-Ranking: images, labels, lr", str(path),
+        _rate(read_pt(rate), rate) if rate.exists() else None, learns_rate=True,
+    )  # fmt: skip
+
+
+def _keyed(values: Mapping[Any, Any], layout: str, path: Path) -> RawSet:
+    """Read tensors by name."""
+    images, labels = (
+        next((values[n] for n in names if isinstance(values.get(n), Tensor)), None)
+        for names in (_IMAGES, _LABELS)
+    )
+    if images is None or labels is None:
+        lacking = "images" if images is None else "labels"
+        names = ", ".join(sorted(map(str, values)))[:200] or "nothing"
+        known = ", ".join(_IMAGES if images is None else _LABELS)
+        raise BenchError(f"'{path}' holds no {lacking}: expected one of {known}; it holds {names}")
+    rate = next((values[name] for name in _RATES if name in values), None)
+    return RawSet(images, labels, layout, str(path), None if rate is None else _rate(rate, path))
+
+
+def _rate(value: Any, path: Path) -> float:
+    """Return a learned rate as a number: some methods store one per step, of which the last counts.
+
+    Raises:
+        BenchError: it is no number.
+    """
+    try:
+        return float(torch.as_tensor(value).flatten()[-1])
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        raise BenchError(f"'{path}' holds no learning rate: {error}") from error
+
+
+def _are_tensors(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, Tensor) for value in values)

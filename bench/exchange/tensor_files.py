@@ -1,0 +1,122 @@
+"""Files of tensors that other programs wrote: ``.pt``, ``.npz`` and ``.safetensors``.
+
+Nothing in a file is executed, and nothing is allocated that the file itself does not justify.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from bench.datasets.npz_file import array_names, read_arrays
+from bench.support.errors import BenchError
+from bench.support.untrusted import Limit, check_fits_memory, header_length, open_plain
+
+_REFUSED = (
+    "'{path}' holds Python objects, which bench never loads ({why}). Where you trust the file, "
+    "load it with its own code and save plain tensors: "
+    "torch.save({{'images': images, 'labels': labels}}, 'set.pt')"
+)
+
+
+def read_pt(path: Path) -> Any:
+    """Return what ``torch.save`` wrote: nested lists and dictionaries of tensors and numbers.
+
+    Args:
+        path: a file in either of torch's formats.
+
+    Raises:
+        BenchError: the file cannot be read, would unpack to more than this machine's memory, or
+            holds anything but tensors, numbers and texts.
+    """
+    try:
+        with open_plain(path) as file:
+            _check_unpacked_size(file)
+            with _numpy_scalars():
+                return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        why = next(iter(str(error).split("\n\t")[-1].splitlines()), "")[:200]
+        why = _refused_global(str(error)) or why
+        raise BenchError(_REFUSED.format(path=path, why=why)) from None
+    except OSError as error:
+        raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    # On damaged files torch raises exceptions of many types.
+    except Exception as error:
+        raise BenchError(f"'{path}' is not a whole .pt file: {_first_line(error)}") from error
+
+
+def read_npz_tensors(path: Path) -> dict[str, Tensor]:
+    """Return every numeric array of an ``.npz`` as a tensor.
+
+    Raises:
+        BenchError: the archive cannot be read, or an array is too large or of Python objects.
+    """
+    arrays = read_arrays(path, array_names(path))
+    return {name: _tensor(array, f"{name} in '{path}'") for name, array in arrays.items()}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a ``.safetensors`` file.
+
+    Raises:
+        BenchError: the file cannot be read, or is damaged.
+    """
+    try:
+        with open_plain(path) as file:
+            header_length(file, Limit.DISTILLED_HEADER_BYTES)
+            check_fits_memory(os.fstat(file.fileno()).st_size)
+        with safe_open(os.fspath(path), framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, MemoryError) as error:
+        raise BenchError(
+            f"'{path}' is not a readable .safetensors file: {_first_line(error)}"
+        ) from error
+
+
+def _tensor(array: np.ndarray[Any, Any], label: str) -> Tensor:
+    try:
+        return torch.from_numpy(np.ascontiguousarray(array))
+    except TypeError:
+        raise BenchError(f"{label} is {array.dtype}: expected numbers") from None
+
+
+def _check_unpacked_size(file: BinaryIO) -> None:
+    """Raise ``ValueError`` for an archive that unpacks to more than the memory; rewind the file."""
+    size = os.fstat(file.fileno()).st_size
+    if zipfile.is_zipfile(file):
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            size = max(size, sum(info.file_size for info in archive.infolist()))
+    check_fits_memory(size)
+    file.seek(0)
+
+
+@contextmanager
+def _numpy_scalars() -> Iterator[None]:
+    """Let torch load NumPy's numbers: published files hold accuracies beside the images."""
+    scalar = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    allowed: list[Any] = [(scalar, name) for name in names]
+    allowed += [np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}]
+    with torch.serialization.safe_globals(allowed):
+        yield
+
+
+def _refused_global(text: str) -> str:
+    """Return the name that torch refused to load, if its error names one."""
+    _, found, rest = text.partition("Unsupported global: GLOBAL ")
+    return f"it names {rest.split()[0]}" if found else ""
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
