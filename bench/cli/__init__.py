@@ -19,6 +19,7 @@ _LONGEST = 4000
 # Command -> (module, attribute, one line); modules are imported when their command is called.
 _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
+    "evaluate": ("bench.cli.evaluate", "evaluate", "Evaluate a distilled set made elsewhere."),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),

@@ -77,6 +77,18 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
         ) from error
 
 
+def is_distilled_file(path: Path) -> bool:
+    """Return whether bench wrote a file of tensors, by its header; the rest is not read."""
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return False
+    try:
+        _check_size(path)
+        with safe_open(os.fspath(path), framework="pt") as file:
+            return _HEADER in (file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError):
+        return False
+
+
 def save_tensors(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> None:
     """Write tensors and a JSON header as safetensors, atomically.
 

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.exchange.given import HUB
 from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
 from bench.exchange.image_tree import read_image_tree
 from bench.exchange.raw_set import RawSet
 from bench.exchange.tensor_files import read_npz_tensors, read_pt, read_safetensors
 from bench.support.errors import BenchError
 
-HUB = "hf:"
 SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
 # Names under which tensors of a set are stored, most usual first.
 _IMAGES = ("images", "image", "data", "x", "x_train", "images_syn", "image_syn", "syn_images")

@@ -18,6 +18,7 @@ from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.labels import hard_labels
 from bench.exchange.channels import channels_first
+from bench.exchange.given import Given
 from bench.exchange.label_forms import Labels, agreement, read_labels
 from bench.exchange.raw_set import RawSet
 from bench.exchange.units import (
@@ -27,6 +28,7 @@ from bench.exchange.units import (
     UNITS,
     WHITENED,
     KnownUnits,
+    Moments,
     affine,
     parse_unit,
     to_normalised,
@@ -50,27 +52,6 @@ class Fact:
     name: str
     value: str
     how: str
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a user says of a foreign set; ``None`` is detected.
-
-    Attributes:
-        normalisation: one of :data:`bench.exchange.units.UNITS`, or ``MEAN/STD``.
-        zca: whether the images are whitened.
-        learning_rate: to train with.
-        factor: parts along each side of an image.
-        temperature: at which soft labels are matched.
-        epochs: to train for.
-    """
-
-    normalisation: str | None = None
-    zca: bool | None = None
-    learning_rate: float | None = None
-    factor: int | None = None
-    temperature: float | None = None
-    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +112,8 @@ class _Reader:
         self._state("stored as", f"{tuple(raw.images.shape)} {raw.images.dtype}"[:80], given=False)
         images, order = channels_first(raw.images, spec, raw.place)
         self._state("channels", order, given=False)
+        if len(images) == 0:
+            raise BenchError(f"'{raw.place}' holds no images")
         labels = self._labels(len(images))
         factor = self._factor()
         unit, mean, std = self._unit(images)
@@ -235,6 +218,7 @@ class _Reader:
         self._state("values", UNITS[unit], asked is not None)
         low, high = (float(f(images)) for f in (torch.min, torch.max))
         self._state("range", f"{low:.3g} to {high:.3g}", given=False)
+        self._check_moments(images, unit)
         if unit == WHITENED:
             self._state("ZCA", "statistics of the training set, computed here", given=False)
             self._warn(
@@ -242,6 +226,16 @@ class _Reader:
                 "its authors whitened in another way, the number is wrong"
             )
         return unit, *affine(unit, spec)
+
+    def _check_moments(self, images: Tensor, unit: str) -> None:
+        """Warn if the images' statistics are not those that real images have in their unit."""
+        distance = self.known.moments(unit).distance(Moments.of(images))
+        if distance > _FAR:
+            self._warn(
+                f"read as {UNITS[unit]}, the images' mean and std are far from those of the "
+                f"dataset (distance {distance:.2f}): wrong dataset, or another normalisation? See "
+                "--normalisation"
+            )
 
     def _detected_unit(self, images: Tensor) -> str:
         if self.raw.images.dtype == torch.uint8:
@@ -261,12 +255,7 @@ class _Reader:
         (best, distance), (second, runner_up) = list(distances.items())[:2]
         listing = ", ".join(f"{unit} {value:.2f}" for unit, value in distances.items())
         self._state("distance to real images", listing, given=False)
-        if distance > _FAR:
-            self._warn(
-                "the images' mean and std are far from those of the dataset in every unit "
-                f"({listing}): wrong dataset, or another normalisation; see --normalisation"
-            )
-        elif runner_up - distance < _TOO_NEAR:
+        if distance <= _FAR and runner_up - distance < _TOO_NEAR:
             self._warn(
                 f"'{best}' and '{second}' fit the images about equally well: give --normalisation"
             )

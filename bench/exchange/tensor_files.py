@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,8 @@ def read_pt(path: Path) -> Any:
     try:
         with open_plain(path) as file:
             _check_unpacked_size(file)
-            with _numpy_scalars():
+            with _numpy_scalars(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old formats; what cannot be read is an error
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         why = next(iter(str(error).split("\n\t")[-1].splitlines()), "")[:200]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.datasets.library import DatasetInfo, info
 from bench.datasets.real_set import RealSet
@@ -16,7 +18,7 @@ from bench.evaluation.protocols import get_protocol
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
 from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
-from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
@@ -99,6 +101,7 @@ def write_record(
     *,
     outcome: Outcome | None = None,
     seconds: float | None = None,
+    labels: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the record of a cell that ended now; see :func:`bench.ledger.record.make_record`.
 
@@ -118,7 +121,7 @@ def write_record(
         seconds=seconds,
         dataset_note=facts.spec.note if facts else "",
         n_test=facts.n_test if facts else 0,
-        declared=declared_by(method).to_labels(),
+        declared={**declared_by(method).to_labels(), **(labels or {})},
         environment=environment,
     )
     ledger.write(record)
@@ -210,6 +213,8 @@ class _Computation:
         return self._distil(self.cell)
 
     def _distil(self, cell: DistilCell) -> DistilOutcome:
+        if cell.profile == IMPORTED:
+            raise CellFailedError("its file is missing or damaged: import it again")
         _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
         made = distil(
             cell.method,

@@ -20,6 +20,8 @@ from bench.support.seeds import distillation_seed, network_seeds
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
+# The profile of a distilled set that was made elsewhere and imported.
+IMPORTED = "imported"
 # What an id looks like, as a regular expression; also the plain name of the cell's folder.
 CELL_ID = r"^[0-9A-Za-z_-]{1,64}\Z"
 _CELL_ID = re.compile(CELL_ID)

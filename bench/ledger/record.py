@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import msgspec
 
-from bench.ledger.cell import SCHEMA_VERSION, Cell, EvaluateCell
+from bench.ledger.cell import IMPORTED, SCHEMA_VERSION, Cell, EvaluateCell
 from bench.ledger.record_tables import (
     DistilOutcome,
     Environment,
@@ -221,6 +221,8 @@ def make_record(
         "seed": distil.seed,
         **declared,
     }
+    if distil.profile == IMPORTED:
+        labels["origin"] = IMPORTED
     if isinstance(cell, EvaluateCell):
         labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
     return Record(

@@ -57,6 +57,7 @@ class Setting(Conditions):
         mode: how the distilled set was used: ``stored``, ``stream`` or ``frozen``.
         arch: the architecture distilled with; empty if the method uses none.
         labels: ``hard`` or ``soft``.
+        origin: ``bench``, or ``imported`` for a distilled set that was made elsewhere.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Setting(Conditions):
     mode: str
     arch: str
     labels: str
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -
         mode=printable(identity["mode"]),
         arch=printable(labels["distil_arch"]),
         labels=printable(result.labels or "hard"),
+        origin=printable(str(labels.get("origin", "bench"))),
         seed=labels["seed"],
         accuracies=result.accuracies,
         nets=len(result.accuracies),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.ledger.cell import IMPORTED
 from bench.ledger.rows import Conditions
 from bench.report.aggregate import Row, blocks
 from bench.report.number_formats import (
@@ -21,6 +22,8 @@ from bench.report.number_formats import (
 from bench.support.document import Section, Sheet, make_sheet
 
 ORACLE_MARK = "†"
+# Profiles that need no warning.
+_OWN = ("paper", "any", IMPORTED)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ _SETTING = (
     Column("Changed", lambda row, _: row.changed, numeric=False),
     Column("Distilled with", lambda row, _: row.arch, numeric=False),
     Column("Labels", lambda row, _: row.labels, numeric=False),
+    Column("Origin", lambda row, _: row.origin, numeric=False),
 )
 _BUDGETS = (
     *_SETTING,
@@ -126,11 +130,15 @@ def accuracy_cell(row: Row, marks: Mapping[str, str]) -> str:
 
 def new_steps(row: Row) -> str:
     """Return the distillation steps this row added, or that it added none."""
+    if row.origin == IMPORTED:
+        return "not known"
     return "0 (shared)" if row.shared else count(row.new_distil_steps)
 
 
 def new_time(row: Row) -> str:
     """Return the distillation time this row added."""
+    if row.origin == IMPORTED:
+        return "not known"
     return "0 (shared)" if row.shared else duration(row.new_distil_seconds)
 
 
@@ -159,8 +167,12 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
 
 def _profile_notes(rows: Sequence[Row]) -> list[str]:
     profiles = {row.profile for row in rows}
-    other = [p for p in dict.fromkeys(row.profile for row in rows) if p not in ("paper", "any")]
+    other = [p for p in dict.fromkeys(row.profile for row in rows) if p not in _OWN]
     notes = []
+    if IMPORTED in profiles:
+        notes.append(
+            "Profile imported: a distilled set that was made elsewhere; its cost is not known."
+        )
     if other:
         notes.append(f"Profile {listing(other)}: not the parameters of the method's paper.")
     if "any" in profiles:
@@ -182,6 +194,12 @@ def _uninformative(rows: Sequence[Row]) -> set[str]:
     """Return the setting's columns that would say nothing in these rows."""
     changed = any(row.changed for row in rows)
     other_arch = any(row.arch not in ("", row.eval_arch) for row in rows)
+    foreign = any(row.origin != "bench" for row in rows)
     soft = any(row.labels != "hard" for row in rows)
-    informative = {"Changed": changed, "Distilled with": other_arch, "Labels": soft}
+    informative = {
+        "Changed": changed,
+        "Distilled with": other_arch,
+        "Labels": soft,
+        "Origin": foreign,
+    }
     return {name for name, used in informative.items() if not used}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -65,8 +66,8 @@ def test_networks_trained_as_one_have_the_same_loss(temperature: float | None) -
     torch.testing.assert_close(stacked, torch.cat(alone), rtol=1e-3, atol=1e-4)
 
 
-def test_evaluate_says_hard_or_soft() -> None:
-    real = bench.load_dataset("digits")
+def test_evaluate_says_hard_or_soft(data_dir: Path) -> None:
+    real = bench.load_dataset("digits", data_dir=data_dir)
     made = bench.distil("random", real.train, ipc=1).distilled
     assert isinstance(made, ImageSet)
     one_hot = F.one_hot(made.labels, 10).float()
@@ -79,8 +80,8 @@ def test_evaluate_says_hard_or_soft() -> None:
     assert soft.accuracies == pytest.approx(hard.accuracies, abs=0.5)
 
 
-def test_labels_that_are_no_classes_are_refused() -> None:
-    real = bench.load_dataset("digits")
+def test_labels_that_are_no_classes_are_refused(data_dir: Path) -> None:
+    real = bench.load_dataset("digits", data_dir=data_dir)
     made = bench.distil("random", real.train, ipc=1).distilled
     assert isinstance(made, ImageSet)
     with pytest.raises(BenchError, match="cannot be evaluated"):

@@ -1,0 +1,29 @@
+"""What a user says of a foreign set, in place of what would be detected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The prefix of a source on the Hugging Face hub.
+HUB = "hf:"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a user says of a foreign set; ``None`` is detected.
+
+    Attributes:
+        normalisation: one of :data:`bench.exchange.units.UNITS`, or ``MEAN/STD``.
+        zca: whether the images are whitened.
+        learning_rate: to train with.
+        factor: parts along each side of an image.
+        temperature: at which soft labels are matched.
+        epochs: to train for.
+    """
+
+    normalisation: str | None = None
+    zca: bool | None = None
+    learning_rate: float | None = None
+    factor: int | None = None
+    temperature: float | None = None
+    epochs: int | None = None

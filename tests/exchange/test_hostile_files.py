@@ -1,0 +1,158 @@
+"""Files that were made to harm: one message, exit code 2, nothing executed, nothing written."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from foreign_files import LAYOUTS, digits_sample
+
+from bench.cli import main
+
+WITNESS = "BENCH_TEST_WITNESS"
+
+
+class Bomb:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, (f"touch ${WITNESS}",)
+
+
+def reduce_bomb(folder: Path) -> Path:
+    torch.save({"images": Bomb(), "labels": torch.ones(2)}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def plain_pickle(folder: Path) -> Path:
+    (folder / "set.pt").write_bytes(pickle.dumps(Bomb()))
+    return folder / "set.pt"
+
+
+def bomb_among_labels(folder: Path) -> Path:
+    torch.save(torch.zeros(10, 1, 16, 16), folder / "images.pt")
+    torch.save([Bomb()], folder / "labels.pt")
+    return folder
+
+
+def objects_in_npz(folder: Path) -> Path:
+    np.savez(folder / "set.npz", images=np.array([Bomb()], dtype=object), labels=np.ones(1))
+    return folder / "set.npz"
+
+
+def zip_bomb(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "set.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        header = b"\x93NUMPY\x01\x00v\x00"
+        header += b"{'descr': '|u1', 'fortran_order': False, 'shape': (300000000,), }"
+        archive.writestr("images.npy", header.ljust(128) + bytes(300_000_000))
+        archive.writestr("labels.npy", b"")
+    return folder / "set.npz"
+
+
+def huge_header(folder: Path) -> Path:
+    """Claims 50 GB of floats and holds none."""
+    text = b'{"images":{"dtype":"F32","shape":[12500000000],"data_offsets":[0,50000000000]}}'
+    (folder / "set.safetensors").write_bytes(struct.pack("<Q", len(text)) + text)
+    return folder / "set.safetensors"
+
+
+def claimed_shape(folder: Path) -> Path:
+    """An array whose header claims 50 GB."""
+    with zipfile.ZipFile(folder / "set.npz", "w") as archive:
+        for name in ("images", "labels"):
+            text = "{'descr': '<f4', 'fortran_order': False, 'shape': (12500000000,), }".ljust(117)
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00v\x00" + text.encode() + b"\n")
+    return folder / "set.npz"
+
+
+def many_views(folder: Path) -> Path:
+    """A thousand bytes that unfold to a terabyte."""
+    torch.save(
+        {"images": torch.zeros(1).expand(2**30, 1, 16, 16), "labels": torch.zeros(2)},
+        folder / "set.pt",
+    )
+    return folder / "set.pt"
+
+
+def link_out(folder: Path) -> Path:
+    LAYOUTS["images"](digits_sample(1), folder)
+    (folder / "0" / "secret.png").symlink_to("/etc/passwd")
+    return folder
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "set.pt")
+    return folder / "set.pt"
+
+
+def truncated(folder: Path) -> Path:
+    path = LAYOUTS["vico"](digits_sample(1), folder)
+    path.write_bytes(path.read_bytes()[:-700])
+    return path
+
+
+def wrong_labels(folder: Path) -> Path:
+    sample = digits_sample(1)
+    torch.save({"images": sample.normalised, "labels": sample.labels + 5}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def wrong_shape(folder: Path) -> Path:
+    torch.save({"images": torch.zeros(4, 7, 5), "labels": torch.zeros(4)}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def no_images(folder: Path) -> Path:
+    torch.save({"images": torch.zeros(0, 1, 16, 16), "labels": torch.zeros(0)}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def damaged_dataset(folder: Path) -> Path:
+    pytest.importorskip("datasets")
+    path = LAYOUTS["saved_dataset"](digits_sample(1), folder)
+    for arrow in path.glob("*.arrow"):
+        arrow.write_bytes(arrow.read_bytes()[:100])
+    return path
+
+
+HOSTILE: dict[str, Callable[[Path], Path]] = {
+    each.__name__: each
+    for each in (
+        reduce_bomb, plain_pickle, bomb_among_labels, objects_in_npz, zip_bomb, huge_header,
+        claimed_shape, many_views, link_out, pipe, truncated, wrong_labels, wrong_shape, no_images,
+        damaged_dataset,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_source(name: str, tmp_path: Path, data_dir: Path, monkeypatch) -> None:
+    witness, store = tmp_path / "witness", tmp_path / "store"
+    monkeypatch.setenv(WITNESS, str(witness))
+    (tmp_path / "source").mkdir()
+    source = HOSTILE[name](tmp_path / "source")
+    result = CliRunner().invoke(
+        main,
+        ["evaluate", str(source), "--dataset", "digits", "--store", str(store),
+         "--data-dir", str(data_dir), "--protocol", "smoke"],
+    )  # fmt: skip
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("error:") == 1
+    assert "Traceback" not in result.output
+    assert not witness.exists()
+    assert not store.exists()
+
+
+def test_the_bomb_would_go_off(tmp_path: Path, monkeypatch) -> None:
+    witness = tmp_path / "witness"
+    monkeypatch.setenv(WITNESS, str(witness))
+    torch.load(reduce_bomb(tmp_path), weights_only=False)
+    assert witness.exists()
