@@ -60,7 +60,7 @@ class Timm(Architecture):
                 f"architecture '{member}' needs the name of a model: write timm:NAME, such as "
                 "timm:resnet50"
             )
-        if model not in _models():
+        if model not in model_names():
             raise BenchError(_unknown(model))
         return {"model": model}
 
@@ -167,8 +167,9 @@ def _is_per_sample(name: str) -> bool:
 
 
 @lru_cache
-def _models() -> tuple[str, ...]:
-    return tuple(_timm().list_models())
+def model_names() -> tuple[str, ...]:
+    """Return the names of all models of the installed timm."""
+    return tuple(_timm().listmodel_names())
 
 
 def _timm() -> ModuleType:
@@ -185,16 +186,16 @@ def _timm() -> ModuleType:
 
 def _unknown(model: str) -> str:
     plain, _, tag = model.partition(".")
-    if tag and plain in _models():
+    if tag and plain in model_names():
         return (
             f"timm:{model} names pretrained weights, and every network here starts from fresh "
             f"ones: write timm:{plain}"
         )
-    near = get_close_matches(model, _models(), n=3)
+    near = get_close_matches(model, model_names(), n=3)
     hint = f" Did you mean {' or '.join(f'timm:{n}' for n in near)}?" if near else ""
     return (
         f"timm {_timm().__version__} has no model '{model}'.{hint} "
-        f"timm.list_models() lists all {len(_models())}."
+        f"timm.listmodel_names() lists all {len(model_names())}."
     )
 
 

@@ -28,6 +28,10 @@ class AdversarialPair:
         lr: learning rate of both optimisers.
         penalty_weight: factor of the gradient penalty.
         penalty_batch: images of a batch that the penalty is measured on; ``None`` for all.
+
+    Attributes:
+        generator_adam: the optimiser of the generator.
+        discriminator_adam: the optimiser of the discriminator.
     """
 
     def __init__(
@@ -43,8 +47,8 @@ class AdversarialPair:
         self.generator = generator.train().requires_grad_(True)
         self.discriminator = discriminator.train().requires_grad_(True)
         self._ctx, self._weight, self._penalised = ctx, penalty_weight, penalty_batch
-        self._generator_adam = _adam(generator, lr)
-        self._discriminator_adam = _adam(discriminator, lr)
+        self.generator_adam = _adam(generator, lr)
+        self.discriminator_adam = _adam(discriminator, lr)
 
     def generator_step(
         self, labels: Tensor, extra: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
@@ -66,7 +70,7 @@ class AdversarialPair:
             more, further = extra(drawn.detach().float())
             loss, slope = loss + more, slope + further
         drawn.backward(slope.to(drawn.dtype))  # type: ignore[no-untyped-call]
-        _update(self._generator_adam)
+        _update(self.generator_adam)
         return loss
 
     def _opinion(self, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,7 +99,7 @@ class AdversarialPair:
         Returns:
             The loss, detached.
         """
-        fake, fake_labels = self._draw(len(real))
+        fake, fake_labels = self.draw(len(real))
         few = real[: self._penalised]
         mix = torch.rand(
             len(few), 1, 1, 1, generator=self._ctx.generator("penalty"), device=real.device
@@ -126,12 +130,12 @@ class AdversarialPair:
         loss, *gradient = passes.parallel_sum(learn, work, self._ctx)
         for weight, found in zip(weights, gradient, strict=True):
             weight.grad = found
-        _update(self._discriminator_adam)
+        _update(self.discriminator_adam)
         return loss
 
     def set_lr(self, lr: float) -> None:
         """Give both optimisers another learning rate."""
-        for optimiser in self._optimisers():
+        for optimiser in (self.generator_adam, self.discriminator_adam):
             for group in optimiser.param_groups:
                 group["lr"] = lr
 
@@ -139,15 +143,15 @@ class AdversarialPair:
         """Return all but the generator: the discriminator and both optimisers' states."""
         return {
             **_prefixed("discriminator", self.discriminator.state_dict()),
-            **_prefixed("generator_adam", optimiser_tensors(self._generator_adam)),
-            **_prefixed("discriminator_adam", optimiser_tensors(self._discriminator_adam)),
+            **_prefixed("generator_adam", optimiser_tensors(self.generator_adam)),
+            **_prefixed("discriminator_adam", optimiser_tensors(self.discriminator_adam)),
         }
 
     def load_byproducts(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from :meth:`byproducts`, each optimiser at its own learning rate."""
         self.discriminator.load_state_dict(_own("discriminator", tensors))
-        load_optimiser_tensors(self._generator_adam, _own("generator_adam", tensors))
-        load_optimiser_tensors(self._discriminator_adam, _own("discriminator_adam", tensors))
+        load_optimiser_tensors(self.generator_adam, _own("generator_adam", tensors))
+        load_optimiser_tensors(self.discriminator_adam, _own("discriminator_adam", tensors))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything that later steps depend on, live."""
@@ -165,12 +169,13 @@ class AdversarialPair:
         """
         return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
 
-    def _optimisers(self) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-        return self._generator_adam, self._discriminator_adam
-
     @torch.no_grad()
-    def _draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """Draw images of classes drawn uniformly; batch statistics are tracked, as in training."""
+    def draw(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw ``n`` images of classes drawn uniformly; batch statistics are tracked.
+
+        Returns:
+            Images in [-1, 1], float32 ``(n, C, H, W)``, and their classes, int64 ``(n,)``.
+        """
         ctx, generator = self._ctx, self.generator
         labels = torch.randint(
             generator.num_classes, (n,), generator=ctx.generator("fake-labels"), device=ctx.device

@@ -47,6 +47,11 @@ class LogitMatcher:
         train_steps: such steps before every matching; at most an epoch.
         lr: learning rate of the network.
 
+    Attributes:
+        network: the one that was drawn last.
+        optimiser: the SGD of its training.
+        augmentation: of the images that are compared.
+
     Raises:
         BenchError: for an unknown architecture or augmentation.
     """
@@ -65,8 +70,8 @@ class LogitMatcher:
         self._slices = {arch: passes.slice_size(arch, ctx) for arch in self._pool}
         self._batch = min(batch, len(ctx.real))
         self._train_steps = min(train_steps, len(ctx.real) // self._batch)
-        self._siamese = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
-        names = [n for n in self._siamese.operations if n != _NOT_IN_TRAINING]
+        self.augmentation = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
+        names = [n for n in self.augmentation.operations if n != _NOT_IN_TRAINING]
         self._augment = DSA("_".join(names), mode="all")
         self._arch: str | None = None
 
@@ -84,11 +89,11 @@ class LogitMatcher:
         for chosen in torch.split(order[: self._train_steps * self._batch], self._batch):
             images = self._augment(real.gather(chosen), ctx.generator("matcher-augmentation"))
             _, gradient = batch_gradient(
-                self._network, images, real.labels[chosen], size=self._slice, ctx=ctx
+                self.network, images, real.labels[chosen], size=self._slice, ctx=ctx
             )
-            for weight, found in zip(self._network.parameters(), gradient, strict=True):
+            for weight, found in zip(self.network.parameters(), gradient, strict=True):
                 weight.grad = found
-            self._sgd.step()
+            self.optimiser.step()
 
     def loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Return :func:`logit_distance` under one augmentation that all images share.
@@ -101,30 +106,30 @@ class LogitMatcher:
             The distance, 0-d, and its gradient on ``fake``.
         """
         generator = self._ctx.generator("siamese-augmentation")
-        draw = self._siamese.draw(len(real), self._ctx.real.spec.shape, generator, shared=True)
-        self._network.requires_grad_(False)
+        draw = self.augmentation.draw(len(real), self._ctx.real.spec.shape, generator, shared=True)
+        self.network.requires_grad_(False)
 
         def match(part: slice) -> tuple[Tensor, Tensor]:
             with torch.no_grad():
-                target = self._see(real[part], draw)
+                target = self.logits(real[part], draw)
             images = fake[part].detach().requires_grad_()
             share = (part.stop - part.start) / len(fake)
             with torch.enable_grad():
-                distance = share * logit_distance(target, self._see(images, draw))
+                distance = share * logit_distance(target, self.logits(images, draw))
             (gradient,) = torch.autograd.grad(distance, images)
             return distance.detach(), gradient
 
         found = passes.parallel(match, passes.even_slices(len(fake), self._slice), self._ctx)
         distances, gradients = zip(*found, strict=True)
-        self._network.requires_grad_(True)
+        self.network.requires_grad_(True)
         return torch.stack(distances).sum(), torch.cat(gradients)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the network's name, weights and momentum; only the name (``None``) before any."""
         if self._arch is None:
             return {"arch": None}
-        momentum = optimiser_tensors(self._sgd)
-        return {"arch": self._arch, "network": self._network.state_dict(), "sgd": momentum}
+        momentum = optimiser_tensors(self.optimiser)
+        return {"arch": self._arch, "network": self.network.state_dict(), "sgd": momentum}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
@@ -132,20 +137,20 @@ class LogitMatcher:
             return
         # Its initial weights are overwritten: the stream of new networks must not move on.
         self._install(state["arch"], self._ctx.network(state["arch"], stream="restored"))
-        self._network.load_state_dict(state["network"])
-        load_optimiser_tensors(self._sgd, state["sgd"])
+        self.network.load_state_dict(state["network"])
+        load_optimiser_tensors(self.optimiser, state["sgd"])
 
     def _install(self, arch: str, network: nn.Module) -> None:
-        self._arch, self._network = arch, network.train()
-        self._sgd = torch.optim.SGD(
+        self._arch, self.network = arch, network.train()
+        self.optimiser = torch.optim.SGD(
             network.parameters(), self._lr, _MOMENTUM, weight_decay=_WEIGHT_DECAY
         )
 
-    def _see(self, images: Tensor, draw: Draw) -> Tensor:
+    def logits(self, images: Tensor, draw: Draw) -> Tensor:
         """Return the logits of images in [-1, 1] under an augmentation."""
         pixels = normalise((images + 1) / 2, self._ctx.real.spec)
         with passes.autocast(self._ctx):
-            logits: Tensor = self._network(self._siamese.apply(pixels, draw))
+            logits: Tensor = self.network(self.augmentation.apply(pixels, draw))
         return logits.float()
 
     @property

@@ -56,7 +56,7 @@ def test_a_run_goes_on_where_it_was_told_to_end(
     where, done, toys, tmp_path, data_dir, monkeypatch
 ) -> None:
     # Networks in threads are looked at now and then: they may be trained before the first time.
-    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.in_turn)
+    monkeypatch.setattr(engine.Job, "on_cores", engine.Job.in_turn)
     expected = go_on(tmp_path / "a", data_dir, StopsAt("none", 0), "toy-drift", **DRIFT)
     view = StopsAt(where, done)
     with pytest.raises(Interrupted, match="SIGTERM"):

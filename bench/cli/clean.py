@@ -55,13 +55,9 @@ def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
 
 
 def _agreed() -> bool:
-    if not _is_terminal():
+    if not sys.stdin.isatty():
         raise BenchError("there is no terminal to ask on: use --yes to remove them")
     return click.confirm("Remove them?")
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty()
 
 
 def _print(waste: Sequence[Waste], store: Path) -> None:

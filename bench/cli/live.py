@@ -151,8 +151,7 @@ class LiveReporter(_Clock):
         for cell in cells:
             if isinstance(cell, EvaluateCell):
                 self.results.setdefault(_row(cell), {}).setdefault(_column(cell), Text("·"))
-        self.live = Live(self._draw(), console=self.console, refresh_per_second=4, transient=True,
-                         get_renderable=self._draw)  # fmt: skip
+        self.live = Live(self, console=self.console, refresh_per_second=4, transient=True)
         self.live.start()
 
     def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
@@ -174,7 +173,8 @@ class LiveReporter(_Clock):
         if self.live is not None:
             self.live.stop()
 
-    def _draw(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """Draw the grid and the running cells; rich calls this at every refresh."""
         shown = {row: results.copy() for row, results in self.results.copy().items()}
         columns = list(dict.fromkeys(c for results in shown.values() for c in results))
         table = Table(box=None, pad_edge=False, header_style="bold")

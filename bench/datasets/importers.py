@@ -17,7 +17,8 @@ from bench.datasets.source import PARTS, Arrays, Progress, channels_first
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
 
-_CHUNK = 4096
+# Images per pass, so that statistics do not need the whole set as wide integers.
+IMAGES_PER_CHUNK = 4096
 
 
 def read_import(
@@ -130,8 +131,8 @@ def pixel_statistics(images: NDArray[Any]) -> tuple[tuple[float, ...], tuple[flo
     """
     channels = 1 if images.ndim == 3 else images.shape[3]
     histogram = np.zeros((channels, 256), dtype=np.int64)
-    for start in range(0, len(images), _CHUNK):
-        planes = channels_first(images[start : start + _CHUNK])
+    for start in range(0, len(images), IMAGES_PER_CHUNK):
+        planes = channels_first(images[start : start + IMAGES_PER_CHUNK])
         for c in range(channels):
             histogram[c] += np.bincount(planes[:, c].ravel(), minlength=256)
     values = np.arange(256) / 255

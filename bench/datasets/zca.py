@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 # Images per pass over a dataset, so that the covariance does not need the whole set as floats.
-_CHUNK = 4096
+IMAGES_PER_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class ZCA:
             epsilon: added to every eigenvalue of the covariance, above 0. Kornia's default is
                 1e-6; dataset distillation uses 0.1.
         """
-        chunks = torch.split(images.flatten(1), _CHUNK)
+        chunks = torch.split(images.flatten(1), IMAGES_PER_CHUNK)
         total = sum(chunk.sum(0, dtype=torch.int64) for chunk in chunks)
         assert isinstance(total, Tensor)
         mean = (total.cpu().double() / (255 * len(images))).float().to(images.device)

@@ -121,7 +121,7 @@ def train_and_test(
     snapshots = Snapshots(keeper, stop or Stop(), test.device)
     started = time.perf_counter()
     try:
-        nets = _Job(source, recipe, seeds, test, snapshots, on_epoch).run()
+        nets = Job(source, recipe, seeds, test, snapshots, on_epoch).run()
     except (Interrupted, KeyboardInterrupt):
         snapshots.save()
         raise
@@ -140,7 +140,7 @@ def train_and_test(
 
 
 @dataclass
-class _Job:
+class Job:
     """The networks of one evaluation."""
 
     source: TrainingSource

@@ -59,7 +59,6 @@ class Snapshots:
         """Hand over the outcome of a network that is trained and tested."""
         self._latest[name] = outcome
         self._running.discard(name)
-        self._requested.discard(name)
 
     def forget(self, name: str) -> None:
         """Discard the state of a training that was abandoned, and expect no more of it."""

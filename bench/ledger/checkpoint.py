@@ -55,11 +55,11 @@ class Checkpoint:
 
     def __init__(self, path: Path, cell_id: str, every: float, note: Callable[[str], None]) -> None:
         self.path, self._id, self._every, self._note = path, cell_id, every, note
-        self._next = time.monotonic() + every
+        self.next_due = time.monotonic() + every
 
     def due(self) -> bool:
         """Return whether it is time for the next one."""
-        return time.monotonic() >= self._next
+        return time.monotonic() >= self.next_due
 
     def save(self, state: dict[str, Any]) -> bool:
         """Save a state in place of the last one; return whether that worked.
@@ -77,7 +77,7 @@ class Checkpoint:
             self._note(f"checkpoint '{self.path}' cannot be written ({why}); going on")
         took = time.monotonic() - started
         share = _AT_MOST_A_SHARE_OF * took if self._every else 0.0
-        self._next = time.monotonic() + max(self._every, share)
+        self.next_due = time.monotonic() + max(self._every, share)
         return done
 
     def load(self, device: torch.device) -> dict[str, Any] | None:

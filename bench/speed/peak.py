@@ -15,8 +15,8 @@ from bench.grid.rehearsal import wait_for
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Side of the square matrices; images, channels and side of the maps. Large enough that more of it
 # is no faster, on two cores and on a large GPU.
-_SIDES = {"cpu": 3072, "cuda": 8192}
-_CONVOLUTIONS = {"cpu": ((16, 128, 32), (64, 256, 16)), "cuda": ((512, 256, 32), (256, 512, 32))}
+MATRIX_SIDES = {"cpu": 3072, "cuda": 8192}
+CONVOLUTIONS = {"cpu": ((16, 128, 32), (64, 256, 16)), "cuda": ((512, 256, 32), (256, 512, 32))}
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ def _operations(
 ) -> Iterator[tuple[str, float, Callable[[], Tensor]]]:
     """Yield name, operations per call and the call."""
     kind = "cuda" if device.type == "cuda" else "cpu"
-    n = _SIDES[kind]
+    n = MATRIX_SIDES[kind]
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     yield f"product {n}x{n}", 2.0 * n**3, lambda: a @ b
     for layout in (torch.contiguous_format, torch.channels_last):
-        for images, channels, side in _CONVOLUTIONS[kind]:
+        for images, channels, side in CONVOLUTIONS[kind]:
             x = torch.randn(images, channels, side, side, device=device).to(dtype)
             w = torch.randn(channels, channels, 3, 3, device=device).to(dtype)
             x, w = x.contiguous(memory_format=layout), w.contiguous(memory_format=layout)

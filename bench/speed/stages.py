@@ -21,7 +21,7 @@ from bench.support.seeds import make_generator
 SPEC = DatasetSpec(
     "made-up", 10, 3, 32, 32, (0.491, 0.482, 0.447), (0.247, 0.243, 0.262), flip=True
 )
-_PER_CLASS = 1000
+IMAGES_PER_CLASS = 1000
 _ARCH = "convnet3"
 _PROTOCOL = get_protocol("default")
 _BATCH = 256
@@ -61,7 +61,7 @@ class Stage:
 
 def made_up_set(device: torch.device) -> RealSet:
     """Return 10,000 images of noise, 1,000 a class, in no order."""
-    draws, count = make_generator(0), SPEC.num_classes * _PER_CLASS
+    draws, count = make_generator(0), SPEC.num_classes * IMAGES_PER_CLASS
     images = torch.randint(0, 256, (count, *SPEC.shape), generator=draws, dtype=torch.uint8)
     labels = torch.arange(count)[torch.randperm(count, generator=draws)] % SPEC.num_classes
     return RealSet(SPEC, images.to(device), labels.to(device), "0" * 64)
@@ -145,7 +145,7 @@ _ALL = (
         _dsa, has_bf16=False,
     ),
     Stage(
-        "gather", f"data gather, shuffled batches of {_BATCH}", SPEC.num_classes * _PER_CLASS,
+        "gather", f"data gather, shuffled batches of {_BATCH}", SPEC.num_classes * IMAGES_PER_CLASS,
         _gather, has_bf16=False,
     ),
 )  # fmt: skip

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # How the costs of two attempts are combined.
 _SUMS = ("seconds", "cpu_seconds", "energy_joules", "attempts")
 _PEAKS = ("peak_host_bytes", "peak_device_bytes")
-# The kernel's energy counters of CPU packages.
-_RAPL = Path("/sys/class/powercap")
+# The folder of the kernel's energy counters of CPU packages.
+POWERCAP = Path("/sys/class/powercap")
 
 
 class Meter:
@@ -111,7 +111,7 @@ def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _joules(device: torch.device) -> float | None:
-    return _gpu_joules(device) if device.type == "cuda" else _cpu_joules(_RAPL)
+    return _gpu_joules(device) if device.type == "cuda" else _cpu_joules(POWERCAP)
 
 
 def _gpu_joules(device: torch.device) -> float | None:

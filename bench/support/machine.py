@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
+PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
 # Optional packages whose version can change a number; recorded only where they are imported.
-_EXTRAS = ("timm",)
+EXTRAS = ("timm",)
 _MOST_THREADS = 1024
 _GIT_SECONDS = 10
 
@@ -116,7 +116,7 @@ def describe_environment(
     commit, dirty = git_state() or (None, None)
     return {
         "python": platform.python_version(),
-        "packages": {p: _version(p) for p in (*_PACKAGES, *_imported_extras())},
+        "packages": {p: _version(p) for p in (*PACKAGES, *_imported_extras())},
         "system": platform.system(),
         "device": device.type,
         "device_name": name,
@@ -169,7 +169,7 @@ def git_state_of(root: Path) -> tuple[str, bool] | None:
 
 
 def _imported_extras() -> list[str]:
-    return [package for package in _EXTRAS if package in sys.modules]
+    return [package for package in EXTRAS if package in sys.modules]
 
 
 def _version(package: str) -> str:

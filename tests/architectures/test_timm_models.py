@@ -44,7 +44,7 @@ def test_it_is_registered_and_imports_without_timm(monkeypatch: pytest.MonkeyPat
 def test_without_timm_the_error_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     from architectures import timm_models
 
-    timm_models._models.cache_clear()
+    timm_models.model_names.cache_clear()
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(BenchError, match=r"need timm.*pip install 'distillation-bench\[timm\]'"):
         parse_architecture("timm:resnet18")
@@ -175,7 +175,7 @@ def test_a_model_that_fails_at_its_own_size_is_not_advised_to_take_it(
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("never")
 
-    monkeypatch.setattr("architectures.timm_models._create", refuse)
+    monkeypatch.setattr("timm.create_model", refuse)
     for resize, advised in ((64, True), (224, False)):
         with pytest.raises(BenchError, match=f"resized to {resize} .RuntimeError: never") as caught:
             network(f"timm:pvt_v2_b0(resize={resize})", RGB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -175,5 +176,11 @@ def test_calls_in_a_row_differ():
 def test_applying_keeps_nothing_in_the_modules():
     dsa = DSA(mode="all")
     draw = dsa.draw(6, SHAPE, seeded())
-    dsa.apply(pictures(), draw)
-    assert all(module._params == {} for module, _ in draw.steps)
+    images = pictures()
+    shown = weakref.ref(images)
+    params = [weakref.ref(value) for _, drawn in draw.steps for value in drawn.values()]
+    dsa.apply(images, draw)
+    del images, draw
+    assert shown() is None
+    assert params
+    assert all(param() is None for param in params)

@@ -167,7 +167,8 @@ def test_kornia_forward_replays_given_and_own_parameters(kind):
     expected = operation.augment(images, params)
     assert torch.equal(operation(images, params=dict(params)), expected)
     assert torch.equal(operation(images), expected)
-    assert torch.equal(operation(images, params=operation._params), expected)
+    own = kind(seeded(5)).forward_parameters(images.shape)
+    assert torch.equal(operation(images, params=own), expected)
     assert torch.equal(
         operation(images[0], params={k: v[:1] for k, v in params.items()}), expected[0]
     )
@@ -176,11 +177,11 @@ def test_kornia_forward_replays_given_and_own_parameters(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_kornia_forward_replays_one_row_on_any_batch(kind):
     operation: Operation = kind(seeded(5), same_on_batch=True)
-    first = operation(pictures(2, dtype=torch.float32))
-    more = operation(pictures(4, dtype=torch.float32), params=operation._params)
-    rows = [
-        v for k, v in operation._params.items() if k not in ("batch_prob", "forward_input_shape")
-    ]
+    two = pictures(2, dtype=torch.float32)
+    params = operation.forward_parameters(two.shape)
+    first = operation(two, params=params)
+    more = operation(pictures(4, dtype=torch.float32), params=params)
+    rows = [v for k, v in params.items() if k not in ("batch_prob", "forward_input_shape")]
     assert all(len(row) == 1 for row in rows)
     torch.testing.assert_close(more[:2], first)
 

@@ -65,10 +65,10 @@ def test_dry_run_computes_nothing(run, tmp_path: Path) -> None:
 
 
 def test_dry_run_names_what_cannot_be_measured(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> float:
+    def fail(*_: object, **__: object) -> float:
         raise RuntimeError("no memory for it")
 
-    monkeypatch.setattr("bench.grid.estimate._time_image", fail)
+    monkeypatch.setattr("bench.grid.estimate.training_seconds", fail)
     lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()
     assert "could not be measured" not in lines[0]
     assert lines[1].endswith("could not be measured")

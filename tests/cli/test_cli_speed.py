@@ -34,9 +34,9 @@ def _small(monkeypatch) -> None:
     lacking = dataclasses.replace(quick, name="lacking", method="no-such-method")
     monkeypatch.setitem(STAGES, "quick", quick)
     monkeypatch.setitem(STAGES, "lacking", lacking)
-    monkeypatch.setattr(stages, "_PER_CLASS", 30)
-    monkeypatch.setattr("bench.speed.peak._SIDES", {"cpu": 32})
-    monkeypatch.setattr("bench.speed.peak._CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
+    monkeypatch.setattr(stages, "IMAGES_PER_CLASS", 30)
+    monkeypatch.setattr("bench.speed.peak.MATRIX_SIDES", {"cpu": 32})
+    monkeypatch.setattr("bench.speed.peak.CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
 
 
 def invoke(*arguments: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,18 +77,28 @@ def test_status_names_a_few_or_all(store: Store) -> None:
     assert bench("status", "--store", store.root, "--all").output.count("gan on svhn") == 30
 
 
-def test_clean_lists_and_asks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def answered(answer: bytes, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run ``bench`` in a process whose standard input is a terminal, and answer its question."""
+    ours, theirs = os.openpty()
+    os.write(ours, answer)
+    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    try:
+        return subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=True)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_clean_lists_and_asks(store: Store) -> None:
     result = bench("clean", "--store", store.root)
     assert result.exit_code == 2
     assert "no terminal to ask on: use --yes" in result.stderr
     assert "cells/interrupted" in result.stdout
     assert store.folder("interrupted").exists()
-    monkeypatch.setattr("bench.cli.clean._is_terminal", lambda: True)
-    result = bench("clean", "--store", store.root, input="n\n")
-    assert (result.exit_code, store.folder("interrupted").exists()) == (0, True)
-    assert "nothing was removed" in result.output
-    result = bench("clean", "--store", store.root, input="y\n")
-    assert "removed 1 item" in result.output
+    assert "nothing was removed" in answered(b"n\n", "clean", "--store", store.root).stdout
+    assert store.folder("interrupted").exists()
+    assert "removed 1 item" in answered(b"y\n", "clean", "--store", store.root).stdout
     assert not store.folder("interrupted").exists()
     assert "nothing to remove" in bench("clean", "--store", store.root).output
 

@@ -16,7 +16,7 @@ JUDGED = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")
 
 def draw(view: LiveReporter) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=False)
-    console.print(view._draw())
+    console.print(view)
     return console.file.getvalue()
 
 

@@ -26,7 +26,7 @@ def test_statistics_are_those_of_numpy(images: np.ndarray) -> None:
 def test_statistics_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     images = make_arrays().x_train
     whole = pixel_statistics(images)
-    monkeypatch.setattr("bench.datasets.importers._CHUNK", 2)
+    monkeypatch.setattr("bench.datasets.importers.IMAGES_PER_CHUNK", 2)
     assert pixel_statistics(images) == whole
 
 

@@ -48,7 +48,7 @@ def test_unwhitening_gives_the_pixels_back() -> None:
 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ZCA.fit(correlated(), 0.1)
-    monkeypatch.setattr(bench.datasets.zca, "_CHUNK", 7)
+    monkeypatch.setattr(bench.datasets.zca, "IMAGES_PER_CHUNK", 7)
     cut = ZCA.fit(correlated(), 0.1)
     assert torch.equal(whole.mean, cut.mean)
     assert torch.allclose(whole.matrix, cut.matrix, atol=1e-4)

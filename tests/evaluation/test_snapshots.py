@@ -74,8 +74,7 @@ def test_an_outcome_is_an_answer() -> None:
 
 def test_one_that_ended_when_it_was_asked_is_not_waited_for() -> None:
     snapshots, memory = started("a", "b")
-    snapshots.end("a", {"accuracy": 50.0})
-    snapshots._requested.add("a")  # requested at the moment when it ended
+    snapshots.end("a", {"accuracy": 50.0})  # while its state is requested
     snapshots.after_step("b", lambda: {"step": 1})
     snapshots.poll()
     assert len(memory.saved) == 1

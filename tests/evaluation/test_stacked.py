@@ -236,9 +236,9 @@ def evaluated(on_epoch: Callable[[int, int], None] = lambda done, total: None) -
 
 def test_the_engine_finds_the_same_stacked_and_in_turn(monkeypatch):
     seen: list[int] = []
-    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.stacked)
+    monkeypatch.setattr(engine.Job, "on_cores", engine.Job.stacked)
     stacked = evaluated(lambda done, total: seen.append(done))
-    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.in_turn)
+    monkeypatch.setattr(engine.Job, "on_cores", engine.Job.in_turn)
     in_turn = evaluated()
     assert stacked.final_losses == pytest.approx(in_turn.final_losses, rel=1e-3)
     assert stacked.accuracies == pytest.approx(in_turn.accuracies, abs=2.0)
@@ -249,9 +249,9 @@ def test_the_engine_trains_in_turn_where_memory_is_short(monkeypatch):
     def too_large(self: StackedNets, *args: object) -> Tensor:
         raise torch.OutOfMemoryError("none left")
 
-    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.in_turn)
+    monkeypatch.setattr(engine.Job, "on_cores", engine.Job.in_turn)
     expected = evaluated()
-    monkeypatch.setattr(engine._Job, "on_cores", engine._Job.stacked)
+    monkeypatch.setattr(engine.Job, "on_cores", engine.Job.stacked)
     monkeypatch.setattr(StackedNets, "losses", too_large)
     assert evaluated().final_losses == expected.final_losses
 

@@ -152,7 +152,6 @@ def test_workers_that_do_not_start_end_the_run(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, _ = toys.open("store", "toy-drift")
-    monkeypatch.setattr(bench.executors.local_process, "_path", lambda: "/nowhere")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BenchError, match=r"do not start.* exit code 1; --workers 0 does without"):
         session.run(execute=local_execution(1))

@@ -114,7 +114,7 @@ def _measured(state: State, path: Path) -> Iterator[tuple[float, float, float]]:
         started, before = time.monotonic(), time.process_time()
         assert checkpoint.save(state)
         ended, after = time.monotonic(), time.process_time()
-        yield ended - started, after - before, checkpoint._next - ended
+        yield ended - started, after - before, checkpoint.next_due - ended
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from torch import Tensor
 
 from bench.cli import main
 from bench.cli.live import format_seconds
@@ -21,6 +22,15 @@ SMALL = {"archs": ["convnet1(width=4)"], "eval_nets": 1, "profile": "smoke"}
 def session(store: Path, data_dir: Path, **changes) -> Session:
     request = Request(datasets=["digits"], **{**SMALL, **changes})
     return open_session(request, Site(str(store), str(data_dir), "cpu"))
+
+
+def second_per_image(index: Tensor, *_: object, nets: int, epochs: int, **__: object) -> float:
+    """Stand in for a training in which every image of every network takes a second."""
+    return float(len(index) * nets * epochs)
+
+
+def fail(*_: object, **__: object) -> float:
+    raise RuntimeError("no memory for it")
 
 
 def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:
@@ -40,7 +50,7 @@ def test_one_step_methods_count_nothing_but_their_evaluation(tmp_path, data_dir)
 
 
 def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.estimate._time_image", lambda cell, runner: 1.0)
+    monkeypatch.setattr("bench.grid.estimate.training_seconds", second_per_image)
     made = session(tmp_path, data_dir, methods=["random"], ipcs=[1, 2])
     estimates = made.estimate()
     one, two = (estimates[c.id] for c in made.grid.evaluate)
@@ -49,8 +59,8 @@ def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -
 
 
 def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.estimate._time_image", lambda cell, runner: 1.0)
-    monkeypatch.setattr("bench.grid.estimate._time_distillation", lambda cell, runner: 0.0)
+    monkeypatch.setattr("bench.grid.estimate.training_seconds", second_per_image)
+    monkeypatch.setattr("bench.grid.estimate.begin_method", fail)
     made = session(tmp_path, data_dir, methods=["random", "idc"], ipcs=[2])
     estimates = made.estimate()
     passes = {c.distil.method: estimates[c.id] - 360 / 3 for c in made.grid.evaluate}
@@ -68,10 +78,10 @@ def test_warm_up_does_not_count(tmp_path, data_dir, monkeypatch) -> None:
 
 
 def test_no_expert_is_trained_for_an_estimate(tmp_path, data_dir, monkeypatch) -> None:
-    def trained(*_: object) -> None:
+    def trained(*_: object, **__: object) -> None:
         raise AssertionError("an expert was trained")
 
-    monkeypatch.setattr("methods.expert_trajectories.ExpertTrajectories._train_epoch", trained)
+    monkeypatch.setattr("methods.expert_trajectories.descend", trained)
     made = session(tmp_path, data_dir, methods=["mtt"], ipcs=[1])
     assert made.grid.distil[0].id in made.estimate()
 
@@ -84,13 +94,10 @@ def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
 
 
 def test_what_cannot_be_measured_is_left_out(tmp_path, data_dir, monkeypatch) -> None:
-    def fail(cell, runner):
-        raise RuntimeError("no memory for it")
-
-    monkeypatch.setattr("bench.grid.estimate._time_distillation", fail)
+    monkeypatch.setattr("bench.grid.estimate.begin_method", fail)
     made = session(tmp_path, data_dir, methods=["random", "dm"], ipcs=[1])
     assert set(made.estimate()) == {c.id for c in made.grid.evaluate}
-    monkeypatch.setattr("bench.grid.estimate._time_image", fail)
+    monkeypatch.setattr("bench.grid.estimate.training_seconds", fail)
     assert made.estimate() == {}
 
 

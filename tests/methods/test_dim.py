@@ -82,7 +82,7 @@ def test_it_continues_the_gan_with_its_optimisers() -> None:
     method, _ = started()
     assert same(method.result().tensors(), gan_start().distilled.tensors())
     assert same(method.pair.byproducts(), gan_start().byproducts)
-    rates = [group["lr"] for group in method.pair._generator_adam.param_groups]
+    rates = [group["lr"] for group in method.pair.generator_adam.param_groups]
     assert rates == [1e-3]
 
 
@@ -137,7 +137,7 @@ def test_a_network_serves_its_life_or_an_epoch() -> None:
         nets = []
         for i in range(8):
             method.step(i)
-            nets.append(method.matcher._network)
+            nets.append(method.matcher.network)
         assert [i for i in range(8) if i == 0 or nets[i] is not nets[i - 1]] == expected
 
 

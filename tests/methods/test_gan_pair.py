@@ -11,8 +11,8 @@ from builders import begin, tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.distillation import passes
 from bench.distillation.context import Context
-from bench.distillation.passes import _SLICE
 from bench.support.seeds import make_generator
 from methods.gan import ConditionalGAN
 
@@ -51,14 +51,14 @@ def test_the_discriminator_follows_the_whole_loss(
     weight: float, few: int | None, slice_size: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if slice_size is not None:
-        monkeypatch.setitem(_SLICE, "cpu", slice_size)
+        monkeypatch.setattr(passes, "slice_for", lambda _: slice_size)
     changes = {"penalty_weight": weight, "penalty_batch": few}
     (method, _), (twin, ctx) = started(**changes), started(**changes)
     real, labels = method.batches.pick(0)
-    given = handed_to(method.pair._discriminator_adam)
+    given = handed_to(method.pair.discriminator_adam)
     shown = method.pair.discriminator_step(real, labels)
 
-    fake, fake_labels = (t.double() if t.is_floating_point() else t for t in twin.pair._draw(8))
+    fake, fake_labels = (t.double() if t.is_floating_point() else t for t in twin.pair.draw(8))
     critic = twin.pair.discriminator.double()
     n = few or len(real)
     mix = torch.rand(n, 1, 1, 1, generator=ctx.generator("penalty")).double()
@@ -79,7 +79,7 @@ def test_the_generator_follows_its_loss_and_what_is_added() -> None:
     """What is added here is a weighted sum of the images, so its gradient is the weights."""
     (method, _), (twin, ctx) = started(), started()
     pattern = torch.randn(len(LABELS), *method.spec.shape, generator=make_generator(5))
-    given = handed_to(method.pair._generator_adam)
+    given = handed_to(method.pair.generator_adam)
     shown = method.pair.generator_step(LABELS, lambda x: ((x * pattern).sum(), pattern))
 
     generator, critic = copy.deepcopy((twin.pair.generator, twin.pair.discriminator))
@@ -94,6 +94,6 @@ def test_the_generator_follows_its_loss_and_what_is_added() -> None:
 
 def test_both_step_with_the_released_codes_adam() -> None:
     pair = started(lr=3e-4)[0].pair
-    for optimiser in pair._optimisers():
+    for optimiser in (pair.generator_adam, pair.discriminator_adam):
         (group,) = optimiser.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.0, 0.9), 0)

@@ -9,8 +9,8 @@ from builders import tiny_context
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.distillation import passes
 from bench.distillation.context import Context
-from bench.distillation.passes import _SLICE
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
 from methods.logit_matching import LogitMatcher, logit_distance
@@ -45,7 +45,7 @@ def test_loss_sees_properly_normalised_images() -> None:
     ctx = tiny_context()
     made = matcher(ctx, strategy="none")
     real, fake = images(1), images(2)
-    spec, net = ctx.real.spec, copy.deepcopy(made._network).double()
+    spec, net = ctx.real.spec, copy.deepcopy(made.network).double()
     seen = [((x.double() + 1) / 2 - spec.mean[0]) / spec.std[0] for x in (real, fake)]
     gap = log_probabilities(net(seen[0])) - log_probabilities(net(seen[1]))
     expected = gap.square().mean()
@@ -64,19 +64,19 @@ def test_augmentation_is_siamese() -> None:
 def test_gradient_is_that_of_the_loss_whatever_the_slices(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_SLICE, "cpu", size)
+    monkeypatch.setattr(passes, "slice_for", lambda _: size)
     made, real, fake = matcher(tiny_context()), images(1), images(2)
-    draw = made._siamese.draw(
+    draw = made.augmentation.draw(
         len(real), tiny_context().real.spec.shape,
         tiny_context().generator("siamese-augmentation"), shared=True,
     )  # fmt: skip
     seen = fake.clone().requires_grad_()
-    expected = logit_distance(made._see(real, draw), made._see(seen, draw))
+    expected = logit_distance(made.logits(real, draw), made.logits(seen, draw))
     loss, gradient = made.loss(real, fake)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, seen)[0])
     assert gradient.abs().sum() > 0
-    assert all(p.grad is None and p.requires_grad for p in made._network.parameters())
+    assert all(p.grad is None and p.requires_grad for p in made.network.parameters())
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -84,7 +84,7 @@ def test_training_is_sgd_on_real_batches(net: str) -> None:
     """Two steps against weights updated by hand: momentum 0.9, weight decay 5e-4."""
     ctx = tiny_context()
     made = matcher(ctx, (net,), strategy="cutout", lr=0.1)
-    network = copy.deepcopy(made._network)
+    network = copy.deepcopy(made.network)
     twin = make_generator(0)
     twin.set_state(ctx.generator("matcher-order").get_state())
     order = torch.randperm(len(ctx.real), generator=twin)
@@ -97,7 +97,7 @@ def test_training_is_sgd_on_real_batches(net: str) -> None:
             v.mul_(0.9).add_(gradient + 5e-4 * weight.detach())
             weight.data.sub_(0.1 * v)
     made.train()
-    for expected, actual in zip(network.parameters(), made._network.parameters(), strict=True):
+    for expected, actual in zip(network.parameters(), made.network.parameters(), strict=True):
         torch.testing.assert_close(actual, expected)
 
 
@@ -106,7 +106,7 @@ def test_training_takes_at_most_an_epoch() -> None:
     made.train()
     assert made.state_dict()["sgd"]
     steps = []
-    made._sgd.register_step_post_hook(lambda *_: steps.append(1))
+    made.optimiser.register_step_post_hook(lambda *_: steps.append(1))
     made.train()
     assert len(steps) == 3
 
@@ -133,7 +133,7 @@ def test_state_goes_on_where_it_was(net: str) -> None:
     assert torch.equal(made.loss(images(1), images(2))[0], again.loss(images(1), images(2))[0])
     for each in (made, again):
         each.renew()
-    weights = zip(made._network.parameters(), again._network.parameters(), strict=True)
+    weights = zip(made.network.parameters(), again.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in weights)
 
 

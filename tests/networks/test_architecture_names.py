@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -114,11 +115,16 @@ def test_mistakes_are_named(text: str, words: list[str]) -> None:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> dict[str, Entry]:
-    """Run-time registrations that are forgotten after the test."""
-    entries: dict[str, Entry] = {}
-    monkeypatch.setattr(ARCHITECTURES, "_registered", entries)
-    return entries
+def registered() -> Iterator[Callable[[], list[str]]]:
+    """Returns a function that lists what the test has registered; removes it after the test."""
+    before = set(ARCHITECTURES.names())
+
+    def new() -> list[str]:
+        return [name for name in ARCHITECTURES.names() if name not in before]
+
+    yield new
+    for name in new():
+        ARCHITECTURES.unregister(name)
 
 
 def family(*members: str) -> type[Architecture]:
@@ -145,7 +151,7 @@ def family(*members: str) -> type[Architecture]:
     return Made
 
 
-def test_every_kind_of_value_can_be_written(registered: dict[str, Entry]) -> None:
+def test_every_kind_of_value_can_be_written(registered: Callable[[], list[str]]) -> None:
     ARCHITECTURES.register("made", family("made"), "here")
     text = "made(bias=no,limit=none,widths=8+16)"
     assert canonical_name(text) == "made(bias=false,limit=none,widths=8+16)"
@@ -155,18 +161,18 @@ def test_every_kind_of_value_can_be_written(registered: dict[str, Entry]) -> Non
     assert build_network(text, spec) == ("made-up", parse_architecture(text)[2])
 
 
-def test_two_families_may_not_share_a_member(registered: dict[str, Entry]) -> None:
+def test_two_families_may_not_share_a_member(registered: Callable[[], list[str]]) -> None:
     with pytest.raises(BenchError, match=r"'convnet3' is registered twice.*ConvNet.*Made"):
         ARCHITECTURES.register("convnet3", family("convnet3"), "here")
 
 
-def test_a_plugin_file_registers_every_member(registered: dict[str, Entry]) -> None:
+def test_a_plugin_file_registers_every_member(registered: Callable[[], list[str]]) -> None:
     register("architecture")(family("mlp1", "mlp2"))
     assert canonical_name("mlp1") == "mlp1"
     assert canonical_name("mlp2(bias=no)") == "mlp2(bias=false)"
 
 
-def test_a_name_that_its_family_does_not_list(registered: dict[str, Entry]) -> None:
+def test_a_name_that_its_family_does_not_list(registered: Callable[[], list[str]]) -> None:
     ARCHITECTURES.register("made", family("made1"), "here")
     with pytest.raises(BenchError, match=r"Made has no architecture 'made'; its members are made1"):
         parse_architecture("made")
@@ -177,7 +183,7 @@ def test_a_listed_family_has_no_members_after_a_colon() -> None:
         parse_architecture("convnet3:deep")
 
 
-def test_a_family_may_leave_its_members_open(registered: dict[str, Entry]) -> None:
+def test_a_family_may_leave_its_members_open(registered: Callable[[], list[str]]) -> None:
     class Open(family()):  # type: ignore[misc]
         name = "open"
 
@@ -186,7 +192,7 @@ def test_a_family_may_leave_its_members_open(registered: dict[str, Entry]) -> No
             return {"widths": member.partition(":")[2].replace("-", "+")}
 
     register("architecture")(Open)
-    assert list(registered) == ["open"]
+    assert registered() == ["open"]
     assert canonical_name(" Open:8-16.0 ( bias=no )") == "open:8-16.0(bias=false)"
     assert parse_architecture("open:8-16.0")[2].widths == (8, 16)
     with pytest.raises(BenchError, match="the name open:8 already fixes widths = 8"):
@@ -195,11 +201,12 @@ def test_a_family_may_leave_its_members_open(registered: dict[str, Entry]) -> No
         parse_architecture("opn:8")
 
 
-def test_a_broken_family_harms_no_other(registered: dict[str, Entry]) -> None:
+def test_a_broken_family_harms_no_other(registered: Callable[[], list[str]]) -> None:
     def fail() -> Any:
         raise BenchError("architecture 'broken' does not import: no module named foo")
 
-    registered["broken"] = Entry("broken", "elsewhere 1.0", "nowhere:Broken", fail)
+    broken = Entry("broken", "elsewhere 1.0", "nowhere:Broken", fail)
+    ARCHITECTURES.exchange("elsewhere 1.0", {"broken": broken})
     assert canonical_name("convnet3") == "convnet3"
     with pytest.raises(BenchError, match=r"no module named foo"):
         parse_architecture("broken")

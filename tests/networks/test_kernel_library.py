@@ -46,7 +46,7 @@ def test_another_processor_is_another_library(monkeypatch: pytest.MonkeyPatch) -
     compiler = library.default_compiler()
     assert compiler is not None
     here = library.compiled(compiler)
-    monkeypatch.setattr(library, "_processor", lambda: "flags: none")
+    monkeypatch.setattr(library, "processor_features", lambda: "flags: none")
     assert library.compiled(compiler) != here
 
 

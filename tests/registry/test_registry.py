@@ -33,7 +33,9 @@ class Dist:
 
 def point(name: str, value: str, dist: str | None = None) -> EntryPoint:
     made = EntryPoint(name, value, "bench.methods")
-    return made if dist is None else made._for(Dist(dist))  # type: ignore[attr-defined]
+    if dist is not None:
+        vars(made)["dist"] = Dist(dist)  # as importlib.metadata says where one comes from
+    return made
 
 
 # --- installed plugins -------------------------------------------------------------------------
@@ -134,9 +136,10 @@ def test_an_installed_class_may_carry_the_decorator_too(
     write(tmp_path, PLUGIN.format(value=1), "bench_test_both.py")
     monkeypatch.syspath_prepend(tmp_path)
     both = point("test-mine", "bench_test_both:Mine", "one")
-    monkeypatch.setitem(vars(METHODS), "_installed", installed(monkeypatch, both)._installed)
-    assert METHODS.get("test-mine").value == 1
-    assert METHODS.entry("test-mine").origin == "one 1.0"
+    registry = installed(monkeypatch, both)
+    monkeypatch.setitem(REGISTRIES, "method", registry)
+    assert registry.get("test-mine").value == 1
+    assert registry.entry("test-mine").origin == "one 1.0"
 
 
 # --- the base class ----------------------------------------------------------------------------

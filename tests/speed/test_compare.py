@@ -18,9 +18,9 @@ from bench.speed.stages import STAGES
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "_PER_CLASS", 30)
-    monkeypatch.setattr("bench.speed.peak._SIDES", {"cpu": 32})
-    monkeypatch.setattr("bench.speed.peak._CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
+    monkeypatch.setattr(stages, "IMAGES_PER_CLASS", 30)
+    monkeypatch.setattr("bench.speed.peak.MATRIX_SIDES", {"cpu": 32})
+    monkeypatch.setattr("bench.speed.peak.CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
 
 
 def test_every_stage_has_a_plain_loop() -> None:

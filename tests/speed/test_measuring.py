@@ -73,8 +73,8 @@ def test_an_observer_sets_threads_and_keeps_memory(monkeypatch) -> None:
 
 
 def test_peak_is_the_best_of_all(monkeypatch) -> None:
-    monkeypatch.setattr("bench.speed.peak._SIDES", {"cpu": 32})
-    monkeypatch.setattr("bench.speed.peak._CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
+    monkeypatch.setattr("bench.speed.peak.MATRIX_SIDES", {"cpu": 32})
+    monkeypatch.setattr("bench.speed.peak.CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
     for precision in ("fp32", "bf16"):
         peak = measure_peak(CPU, precision, 0.0)
         assert len(peak.all) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,29 @@ def test_one_attempt() -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_attempts_add_up_and_the_larger_peak_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def count_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Returns a function that sets the counters of CPU packages and their parts, in microjoules."""
+    monkeypatch.setattr(meter, "POWERCAP", tmp_path)
+
+    def count(*packages: int, part: int = 0) -> None:
+        counters = {f"intel-rapl:{i}": value for i, value in enumerate(packages)}
+        for name, value in {**counters, "intel-rapl:0:1": part}.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "energy_uj").write_text(f"{value}\n")
+
+    return count
+
+
+def test_attempts_add_up_and_the_larger_peak_counts(
+    monkeypatch: pytest.MonkeyPatch, count_energy: Callable[..., None]
+) -> None:
     monkeypatch.setattr(meter, "host_peak_bytes", lambda: 500)
-    monkeypatch.setattr(meter, "_joules", lambda device: 7.0)
     before = {
         "seconds": 100.0, "cpu_seconds": 50.0, "attempts": 2, "peak_host_bytes": 900,
         "energy_joules": 5.0,
     }  # fmt: skip
+    count_energy(7_000_000)
     found = Meter(CPU, before).read()
     assert found["attempts"] == 3
     assert 100 <= found["seconds"] < 200
@@ -42,28 +59,31 @@ def test_attempts_add_up_and_the_larger_peak_counts(monkeypatch: pytest.MonkeyPa
     assert Meter(CPU, {**before, "peak_host_bytes": 100}).read()["peak_host_bytes"] == 500
 
 
-def test_energy_that_was_measured_in_part_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter, "_joules", lambda device: 7.0)
+def test_energy_that_was_measured_in_part_is_left_out(count_energy: Callable[..., None]) -> None:
+    count_energy(7_000_000)
     assert "energy_joules" in Meter(CPU).read()
     assert "energy_joules" not in Meter(CPU, {"seconds": 1.0, "attempts": 1}).read()
 
 
-def test_a_counter_that_wrapped_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = iter([9.0, 2.0])
-    monkeypatch.setattr(meter, "_joules", lambda device: next(values))
+def test_a_counter_that_wrapped_says_nothing(count_energy: Callable[..., None]) -> None:
+    count_energy(9_000_000)
+    counted = Meter(CPU)
+    count_energy(2_000_000)
+    assert "energy_joules" not in counted.read()
+
+
+def test_packages_are_summed_and_their_parts_are_not(count_energy: Callable[..., None]) -> None:
+    count_energy(2_000_000, 1_000_000, part=9)
+    counted = Meter(CPU)
+    count_energy(4_000_000, 2_500_000, part=900_000)
+    assert counted.read()["energy_joules"] == pytest.approx(3.5)
+
+
+def test_energy_is_unknown_where_the_kernel_does_not_count_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter, "POWERCAP", tmp_path / "absent")
     assert "energy_joules" not in Meter(CPU).read()
-
-
-def test_packages_are_summed_and_their_parts_are_not(tmp_path: Path) -> None:
-    for name, value in {
-        "intel-rapl:0": 2_000_000,
-        "intel-rapl:0:1": 9,
-        "intel-rapl:1": 1_000_000,
-    }.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "energy_uj").write_text(f"{value}\n")
-    assert meter._cpu_joules(tmp_path) == 3.0
-    assert meter._cpu_joules(tmp_path / "absent") is None
 
 
 @pytest.mark.skipif(meter.host_peak_bytes() is None, reason="needs Linux's /proc")

@@ -80,14 +80,14 @@ def test_the_environment_is_plain_json_and_true() -> None:
 
 
 def test_a_package_that_is_not_installed_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.support.machine._PACKAGES", ("bench-absent-package",))
-    monkeypatch.setattr("bench.support.machine._EXTRAS", ())
+    monkeypatch.setattr("bench.support.machine.PACKAGES", ("bench-absent-package",))
+    monkeypatch.setattr("bench.support.machine.EXTRAS", ())
     found = environment()
     assert found["packages"] == {"bench-absent-package": "unknown"}
 
 
 def test_an_extra_is_recorded_where_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.support.machine._EXTRAS", ("pytest", "bench_unused_extra"))
+    monkeypatch.setattr("bench.support.machine.EXTRAS", ("pytest", "bench_unused_extra"))
     packages = environment()["packages"]
     assert packages["pytest"] == version("pytest")
     assert "bench_unused_extra" not in packages

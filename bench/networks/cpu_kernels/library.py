@@ -136,15 +136,15 @@ def _fingerprint(folder: Path, command: list[str]) -> str:
         [command[0], "--version"], check=True, capture_output=True, text=True, timeout=_SECONDS
     )
     digest = hashlib.sha256()
-    for part in (*command, version.stdout, platform.machine(), _processor()):
+    for part in (*command, version.stdout, platform.machine(), processor_features()):
         digest.update(part.encode() + b"\0")
     for name in (*_SOURCES, *_HEADERS):
         digest.update((folder / name).read_bytes() + b"\0")
     return digest.hexdigest()[:32]
 
 
-def _processor() -> str:
-    """Return the processor's abilities, as the operating system lists them."""
+def processor_features() -> str:
+    """Return the features of the processor, as the operating system lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

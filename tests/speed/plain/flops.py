@@ -92,7 +92,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Compute, and count what has a formula."""
         given = kwargs or {}
         out = func(*args, **given)
-        formula = flop_registry.get(func._overloadpacket)
+        formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **given, out_val=out)
         return out
