@@ -12,9 +12,7 @@ import click
 from bench import __version__
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
-
-# Letters of an error: it may quote what a file holds.
-_LONGEST = 4000
+from bench.support.untrusted import Limit
 
 # Command -> (module, attribute, one line); modules are imported when their command is called.
 _COMMANDS = {
@@ -66,7 +64,9 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            click.secho(f"error: {printable(str(error))[:_LONGEST]}", fg="red", err=True)
+            click.secho(
+                f"error: {printable(str(error))[: Limit.ERROR_LETTERS]}", fg="red", err=True
+            )
             sys.exit(2)
         except KeyboardInterrupt as stop:
             name = str(stop) or "SIGINT"  # a second signal says which, see bench.support.stopping

@@ -46,10 +46,10 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
     from bench.networks.cpu_kernels import describe_kernels
     from bench.support.machine import (
         describe_environment,
-        host_memory,
         pick_device,
         usable_cpus,
     )
+    from bench.support.untrusted import host_memory
 
     about = describe_environment(pick_device("auto"), kernels=describe_kernels)
     folder = data_folder(data_dir)

@@ -17,9 +17,7 @@ from bench.networks.architecture import canonical_name
 from bench.registry.params import as_dict
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import explain, shorten
-
-# A configuration from someone else must not ask for endless work.
-_MOST_CELLS = 1_000_000
+from bench.support.untrusted import Limit
 
 
 @dataclass(frozen=True)
@@ -211,8 +209,8 @@ class _Builder:
         if reason is None:
             self._add_distil(distil)
         for cell in self._evaluations(recipe.method, distil, arch, ipc):
-            if len(self._evaluate) + len(self._skipped) >= _MOST_CELLS:
-                raise BenchError(f"the request asks for more than {_MOST_CELLS:,} cells")
+            if len(self._evaluate) + len(self._skipped) >= Limit.CELLS:
+                raise BenchError(f"the request asks for more than {Limit.CELLS:,} cells")
             if reason is None:
                 self._evaluate.setdefault(cell.id, cell)
             else:

@@ -11,11 +11,10 @@ from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
 from bench.grid.option import check_options, option
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError, unknown_message
+from bench.support.untrusted import Limit
 
 # Ways to evaluate a generator; an image set has one way only, whatever --mode says.
 MODES = ("stream", "frozen")
-# Limits on a configuration from someone else, which must not ask for endless work.
-_MOST_SEEDS = _MOST_NETS = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class Request:
     modes: Sequence[str] = option(
         "--mode", "For generators: stream,frozen.", default=(), otherwise="both", choices=MODES
     )
-    seeds: int = option("--seeds", "Distillations per cell.", default=1, min=1, max=_MOST_SEEDS)
+    seeds: int = option("--seeds", "Distillations per cell.", default=1, min=1, max=Limit.SEEDS)
     eval_nets: int | None = option(
         "--eval-nets", "Networks per distilled set.", default=None, otherwise="the protocol's",
-        min=1, max=_MOST_NETS,
+        min=1, max=Limit.NETS,
     )  # fmt: skip
     profile: str = option("--profile", "paper, lite or smoke.", default="paper")
     overrides: Mapping[str, Mapping[str, Any]] = option(

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from bench.support.seeds import distillation_seed, network_seeds
+from bench.support.untrusted import Limit
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
@@ -25,8 +26,6 @@ IMPORTED = "imported"
 # What an id looks like, as a regular expression; also the plain name of the cell's folder.
 CELL_ID = r"^[0-9A-Za-z_-]{1,64}\Z"
 _CELL_ID = re.compile(CELL_ID)
-# A method that starts from another's result, which starts from another's: today's chains have two.
-_LONGEST_CHAIN = 32
 
 
 def is_cell_id(text: object) -> bool:
@@ -236,8 +235,8 @@ def cell_from_json(data: Any) -> Cell:
 
 def _check_chain(data: Any) -> None:
     """Raise ValueError for a chain of prerequisites that is too long to hash."""
-    for _ in range(_LONGEST_CHAIN):
+    for _ in range(Limit.CHAIN_CELLS):
         data = data.get("distil") or data.get("prerequisite")
         if not isinstance(data, dict):
             return
-    raise ValueError(f"it depends on a chain of more than {_LONGEST_CHAIN} cells")
+    raise ValueError(f"it depends on a chain of more than {Limit.CHAIN_CELLS} cells")

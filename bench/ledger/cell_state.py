@@ -13,7 +13,7 @@ from bench.ledger.lock import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, read_json
+from bench.support.untrusted import Limit, is_own_folder, read_json
 
 # In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
 # record, but it is damaged or of another version of bench.
@@ -97,7 +97,7 @@ def read_states(store: Store) -> dict[str, CellState]:
     store.check_readable()
     cells = os.path.join(store.root, "cells")
     names = filter(is_cell_id, sorted(os.listdir(cells)))
-    return {name: read_state(store, name) for name in names if _is_folder(f"{cells}/{name}")}
+    return {name: read_state(store, name) for name in names if is_own_folder(f"{cells}/{name}")}
 
 
 def states_in_grid(
@@ -145,10 +145,6 @@ def _state(record: Record | None, holder: Holder | None, files: frozenset[str]) 
         return "unusable"
     begun = "request.json" in files or any(name.startswith("checkpoint") for name in files)
     return "interrupted" if begun else "left"
-
-
-def _is_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _read_identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from bench.ledger.lock import PATIENCE, cell_lock
 from bench.ledger.requests import load_requests
 from bench.ledger.store import Store
 from bench.support.atomic_files import is_temporary
+from bench.support.untrusted import is_own_folder
 
 # A writer renames its temporary file within a moment, if it is not a large one.
 _A_MOMENT = 60.0
@@ -99,7 +100,7 @@ def _is_kept(store: Store, waste: Waste) -> bool:
 
 def _removed(path: Path) -> bool:
     try:
-        if path.is_dir() and not path.is_symlink():
+        if is_own_folder(path):
             _empty(path)
             with suppress(OSError):  # a lock is left in it
                 path.rmdir()
@@ -113,7 +114,7 @@ def _removed(path: Path) -> bool:
 def _empty(folder: Path) -> None:
     """Remove what a folder holds but a lock, which is the caller's."""
     for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
+        if is_own_folder(path):
             shutil.rmtree(path)
         elif path.name != "lock":
             path.unlink()
@@ -201,7 +202,7 @@ def _waste(path: Path, kind: str, cell: str | None = None, seconds: float = 0.0)
 
 def _size(path: Path) -> int:
     try:
-        if path.is_dir() and not path.is_symlink():
+        if is_own_folder(path):
             return sum(_size(each) for each in path.iterdir())
         return path.lstat().st_size
     except OSError:

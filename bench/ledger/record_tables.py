@@ -23,7 +23,7 @@ Status = Literal["ok", "failed", "skipped"]
 Kind = Literal["distil", "evaluate"]
 Text = Annotated[str, msgspec.Meta(max_length=Limit.RECORD_TEXT_LETTERS)]
 CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # fits a column of a frame
+Whole = Annotated[int, msgspec.Meta(ge=-Limit.AMOUNT, le=Limit.AMOUNT - 1)]
 
 
 class Identity(TypedDict):

@@ -13,7 +13,7 @@ from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, load_record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import open_without_links
+from bench.support.untrusted import open_without_links, refuse_link
 
 if TYPE_CHECKING:
     pass
@@ -198,8 +198,7 @@ class Store:
         if not is_cell_id(cell_id):
             raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
         path = f"{self._cells}/{cell_id}"
-        if os.path.islink(path):
-            raise BenchError(f"'{path}' is a link: remove it, a store holds its cells itself")
+        refuse_link(path, "remove it, a store holds its cells itself")
         return path
 
     def _set_aside(self, path: str, error: Exception) -> None:
@@ -221,5 +220,4 @@ class Store:
 def _refuse_links(root: Path) -> None:
     """Refuse a store parts of which lie elsewhere: what is written to it would leave it."""
     for path in (root / name for name in _FOLDERS):
-        if os.path.islink(path):
-            raise BenchError(f"'{path}' is a link: a store holds its folders itself")
+        refuse_link(path, "a store holds its folders itself")

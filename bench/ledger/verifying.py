@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.ledger.cell import hash_identity, is_cell_id
 from bench.ledger.record import OtherSchemaError, Record, load_record
 from bench.ledger.store import Store
-from bench.support.untrusted import file_sha256
+from bench.support.untrusted import file_sha256, is_own_folder
 
 
 @dataclass
@@ -60,7 +60,7 @@ def verify_store(root: Path) -> Verdict:
 def _checked_record(store: Store, name: str, verdict: Verdict) -> Iterator[Record]:
     """Yield the record of a folder if it is right; else say what is wrong."""
     path = store.root / "cells" / name / "record.json"
-    if not is_cell_id(name) or os.path.islink(path.parent):
+    if not (is_cell_id(name) and is_own_folder(path.parent)):
         if path.parent.is_dir():
             verdict.problems.append(f"'{path.parent}' is not the folder of a cell")
         return

@@ -10,11 +10,11 @@ from typing import Any
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
+from bench.support.untrusted import Limit
 
 # The markers of matplotlib that can be filled or are a stroke; not its "$...$", which is a formula.
 MARKERS = frozenset("os^v<>dDpPhH8*Xx+_|")
 _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
-_LONGEST, _LARGEST = 80, 10**6
 _LABEL_PREFIX = "method_"
 
 
@@ -49,7 +49,7 @@ class Presentation:
             colour=colour if isinstance(colour, str) and _COLOUR.fullmatch(colour) else "",
             marker=marker if isinstance(marker, str) and marker in MARKERS else "",
             published_protocol=protocol,
-            table_order=order if type(order) is int and abs(order) <= _LARGEST else None,
+            table_order=order if type(order) is int and abs(order) <= Limit.TABLE_ORDER else None,
         )
 
     @classmethod
@@ -80,4 +80,4 @@ def declared_by(method: str) -> Presentation:
 
 
 def _text(value: Any) -> str:
-    return printable(value) if isinstance(value, str) and len(value) <= _LONGEST else ""
+    return printable(value) if isinstance(value, str) and len(value) <= Limit.LABEL_LETTERS else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.support.errors import BenchError
+from bench.support.untrusted import Limit
 
 # How messages name the requested size: torch on a CPU, torch on a GPU, NumPy.
 _SIZES = (
@@ -14,8 +15,6 @@ _SIZES = (
     re.compile(r"Tried to allocate ([\d.]+ \wiB)"),
     re.compile(r"Unable to allocate ([\d.]+ \wiB)"),
 )
-# The longest reason in a record; the cell's log has all of it.
-_LONGEST = 2000
 LESS_MEMORY = "a smaller batch, network or --profile, or bf16, needs less"
 
 
@@ -52,7 +51,7 @@ def explain(error: BaseException) -> str:
 
 def shorten(text: str) -> str:
     """Return a reason, cut if it is too long for a record."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    return text if len(text) <= Limit.REASON_LETTERS else f"{text[: Limit.REASON_LETTERS]} ..."
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.support.errors import BenchError, unknown_message
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,6 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PACKAGES = ("distillation-bench", "torch", "torchvision", "kornia", "numpy")
 # Optional packages whose version can change a number; recorded only where they are imported.
 EXTRAS = ("timm",)
-_MOST_THREADS = 1024
 _GIT_SECONDS = 10
 
 
@@ -60,11 +60,6 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def host_memory() -> int:
-    """Return the size of this machine's memory in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def use_threads(count: int) -> None:
     """Let torch compute with ``count`` threads in this process.
 
@@ -73,9 +68,9 @@ def use_threads(count: int) -> None:
     """
     import torch
 
-    if not 1 <= count <= _MOST_THREADS:
+    if not 1 <= count <= Limit.THREADS:
         raise BenchError(
-            f"{count} threads are not allowed: it must be a whole number from 1 to {_MOST_THREADS}"
+            f"{count} threads are not allowed: it must be a whole number from 1 to {Limit.THREADS}"
         )
     torch.set_num_threads(count)
 

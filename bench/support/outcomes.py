@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-# Bounds of what a record may hold; a data frame has columns of 64 bits.
-Seconds = Annotated[float, msgspec.Meta(ge=0, lt=2**63)]
+from bench.support.untrusted import Limit
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, lt=Limit.AMOUNT)]
 Joules = Seconds
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=Limit.AMOUNT - 1)]
 Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 

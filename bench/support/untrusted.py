@@ -19,7 +19,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from bench.support.machine import host_memory
+from bench.support.errors import BenchError
 
 _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 
@@ -53,6 +53,13 @@ class Limit:
     UNPACKING_RATIO: Final = 100
     UNPACKED_HARMLESS_BYTES: Final = 64 * _MIB
 
+    # Requests. A configuration from elsewhere must not ask for endless work.
+    CELLS: Final = 1_000_000
+    SEEDS: Final = 10_000
+    NETS: Final = 10_000
+    THREADS: Final = 1024
+    CHAIN_CELLS: Final = 32  # a cell and those that it depends on, each on the next; two today
+
     # Datasets. Networks are built from these numbers: more classes and larger images (2048x2048
     # grey, 1182x1182 RGB) than any dataset that is distilled.
     CLASSES: Final = 100_000
@@ -73,9 +80,24 @@ class Limit:
     # JSON, records and texts. A JSON value takes two bytes of text and up to a hundred of memory.
     JSON_VALUES: Final = 2**20
     AMOUNT: Final = 2**63  # seconds, bytes and counts; the columns of a data frame have 64 bits
+    ERROR_LETTERS: Final = 4000  # an error on a screen may quote what a file holds
+    REASON_LETTERS: Final = 2000  # why a cell failed; its log has all of it
+    LABEL_LETTERS: Final = 80  # how a method asks to be named in tables
+    TABLE_ORDER: Final = 10**6
     RECORD_TEXT_LETTERS: Final = 4000
     PARAMETER_LETTERS: Final = 500  # records and tables show the parameters that were changed
     IPC: Final = 10**9
+
+
+def is_own_folder(path: str | Path) -> bool:
+    """Return whether a path is a folder, and not a link to one, which could lie anywhere."""
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def refuse_link(path: str | Path, why: str) -> None:
+    """Raise :class:`BenchError` if a path in a store is a link: what is written would leave it."""
+    if os.path.islink(path):
+        raise BenchError(f"'{path}' is a link: {why}")
 
 
 def open_plain(path: str | Path, *, follow: bool = True) -> BufferedReader:
@@ -169,6 +191,11 @@ def header_length(file: BinaryIO, limit: int) -> int:
     if length > limit:
         raise ValueError(f"its header claims {length:,} bytes, at most {limit:,} are read")
     return length
+
+
+def host_memory() -> int:
+    """Return the size of this machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def check_fits_memory(size: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
-from bench.support.untrusted import Limit
+from bench.support.untrusted import Limit, read_named
 
 _FILE = "paper_numbers.csv"
 _COLUMNS = (
@@ -68,13 +68,8 @@ def load_published(path: Path | None = None) -> list[Published]:
     """
     path = path if path is not None else find_published()
     try:
-        with path.open("rb") as file:
-            raw = file.read(Limit.PUBLISHED_BYTES + 1)
-        if len(raw) > Limit.PUBLISHED_BYTES:
-            raise BenchError(
-                f"published numbers '{path}' have more than {Limit.PUBLISHED_BYTES:,} bytes"
-            )
-        return list(_read(io.StringIO(raw.decode("utf-8"), newline=""), path))
+        text = read_named(path, Limit.PUBLISHED_BYTES).decode("utf-8")
+        return list(_read(io.StringIO(text, newline=""), path))
     except OSError as error:
         raise BenchError(f"published numbers '{path}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
