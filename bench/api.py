@@ -6,6 +6,7 @@ through the ledger and returns the frame that the command line tabulates.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -19,6 +20,7 @@ from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
 from bench.grid.reporter import Control, Reporter
 from bench.grid.request import Request
+from bench.grid.reuse import Reuse
 from bench.grid.runner import Execute
 from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
@@ -73,7 +75,7 @@ def load_dataset(
         data_folder(Path(data_dir) if data_dir is not None else None),
         pick_device(device),
     )
-    ensure(name, folder, progress)
+    ensure(name, folder, progress, report=warnings.warn)
     return Dataset(
         open_split(name, "train", folder, place), open_split(name, "test", folder, place)
     )
@@ -102,6 +104,8 @@ def run(
     checkpoint_every: float = CHECKPOINT_EVERY,
     deterministic: bool = False,
     threads: int | None = None,
+    keep_cached: bool = False,
+    recompute: str | Sequence[str] = (),
     execute: Execute | None = None,
 ) -> pd.DataFrame:
     """Distil and evaluate a grid; what the store already holds is not computed again.
@@ -128,6 +132,8 @@ def run(
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
         threads: of each process that computes; default: the cores, divided among them.
+        keep_cached: keep results of plugins whose code has changed since.
+        recompute: methods whose cells, and what depends on them, are computed again.
         execute: what computes the cells: :func:`bench.executors.local.local_execution`, or
             ``ray_execution`` or ``slurm_execution`` beside it; default: this process, one cell
             after the other.
@@ -160,7 +166,8 @@ def run(
         str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
         deterministic,
     )  # fmt: skip
-    session = open_run(request, site, Control(reporter or Reporter(), Stop(time_budget)))
+    control = Control(reporter or Reporter(), Stop(time_budget))
+    session = open_run(request, site, control, reuse=Reuse(keep_cached, _listed(recompute)))
     session.run(execute=execute)
     return evaluation_frame(session.rows().evaluations)
 
@@ -170,6 +177,7 @@ def open_run(
     site: Site,
     control: Control | None = None,
     progress: Progress = no_progress,
+    reuse: Reuse | None = None,
 ) -> Session:
     """Load plugins, check a request, fetch its datasets and expand it; computes nothing.
 
@@ -180,6 +188,7 @@ def open_run(
         site: where and how to compute it.
         control: receives the events of the run, and may stop it.
         progress: receives the bytes of a download.
+        reuse: what to do with results that the store holds.
 
     Raises:
         BenchError: for anything wrong with the plugins, the request, the data or the store.
@@ -188,7 +197,7 @@ def open_run(
         load_plugin_file(Path(path))
     if list(request.methods) == ["all"]:
         request = replace(request, methods=METHODS.names())
-    return open_session(request, site, control, progress)
+    return open_session(request, site, control, progress, reuse)
 
 
 def _whole(value: Any) -> Any:

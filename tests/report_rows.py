@@ -31,7 +31,7 @@ _EVALUATION = Evaluation(
     dataset="cifar10", dataset_note="", dataset_sha256="c" * 64, n_test=10000,
     eval_arch="convnet3", protocol="quick-v1", selection="last", precision="fp32",
     method="random", method_version=1, profile="any", changed="", ipc=10, mode="stored", arch="",
-    labels="hard", origin="bench",
+    labels="hard", origin="bench", plugin_source="",
     seed=0, accuracies=(26.0, 27.0), nets=2, distil_id="d0", cell_id="e0", distil_steps=1,
     distil_seconds=0.5, eval_seconds=60.0, stored_bytes=307200, distinct_images=100,
     training_steps=300, device="cpu", artefact="cells/d0/artefact.safetensors",

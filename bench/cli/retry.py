@@ -12,6 +12,7 @@ import click
 from bench.cli.field_options import build, field_options, take_values
 from bench.cli.options import plugin_option, store_option, time_budget_option
 from bench.executors.choose import ExecutorOptions
+from bench.grid.reuse import Reuse
 from bench.grid.site import Site
 from bench.support.errors import BenchError, UnknownNameError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--failed", is_flag=True,
               help="Only cells that failed, and those that depend on them.")  # fmt: skip
 @field_options(Site, "data_dir", "device", "threads", otherwise="the request's")
+@field_options(Reuse, "keep_cached")
 @time_budget_option
 @field_options(ExecutorOptions)
 @store_option
@@ -44,6 +46,7 @@ def retry(
 
     executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
     executor.check()
+    reuse = build(Reuse, take_values(Reuse, given))
     changes = {**take_values(Site, given), "store": str(store), "plugins": tuple(map(str, plugins))}
     left = _left(store, choose_requests(store, beginnings, _print), failed)
     if not left:
@@ -57,7 +60,7 @@ def retry(
     control = Control(make_reporter(quiet=False), Stop(time_budget))
     codes = []
     for saved, ids in left:
-        session = _open(saved, *_reopened(saved, changes), control)
+        session = _open(saved, *_reopened(saved, changes), control, reuse)
         _print(f"request {saved.id}: {saved.command}")
         execute = executor.execution()
         codes.append(run_and_report(session, execute, only=ids, measure=executor.is_here))
@@ -97,13 +100,15 @@ def _reopened(saved: SavedRequest, changes: dict[str, Any]) -> tuple[Request, Si
     return reopen_request(saved, **changes)
 
 
-def _open(saved: SavedRequest, request: Request, site: Site, control: Control) -> Session:
+def _open(
+    saved: SavedRequest, request: Request, site: Site, control: Control, reuse: Reuse
+) -> Session:
     from bench.api import open_run
     from bench.cli.data import progress_bars
 
     try:
         with progress_bars() as progress:
-            return open_run(request, site, control, progress)
+            return open_run(request, site, control, progress, reuse)
     except UnknownNameError as error:
         files = saved.spec.get("plugins")
         if not isinstance(files, list) or not files:

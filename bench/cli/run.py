@@ -14,6 +14,7 @@ from bench.cli.field_options import build, field_options, read_settings, take_va
 from bench.cli.options import time_budget_option
 from bench.executors.choose import ExecutorOptions
 from bench.grid.request import Request
+from bench.grid.reuse import Reuse
 from bench.grid.site import Site
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _LONG = 24 * 3600.0
 @field_options(Request)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with the options above.")
 @field_options(Site)
+@field_options(Reuse)
 @time_budget_option
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -43,6 +45,7 @@ def run(
     executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
     executor.check()
     site = build(Site, take_values(Site, given))
+    reuse = build(Reuse, take_values(Reuse, given))
     file_values = read_config(config) if config else {}
     request = build(Request, read_settings(take_values(Request, given), file_values))
     execute = executor.execution()
@@ -54,7 +57,7 @@ def run(
 
     control = Control(make_reporter(quiet=as_json), Stop(time_budget))
     with progress_bars() as progress:
-        session = open_run(request, site, control, progress)
+        session = open_run(request, site, control, progress, reuse)
     if dry_run:
         from bench.cli.dry_run import print_plan
 
@@ -124,6 +127,8 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from bench.support.atomic_files import writing
 
     print_report(*rows, Console())
+    for line in session.kept:
+        click.echo(f"note: {line}")
     with writing(store / "report"):
         written = write_outputs(rows, store / "report")
     click.echo("written: " + ", ".join(str(p) for p in written))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.checks import check_arrays, check_name
-from bench.datasets.checksum_file import record_checksum
+from bench.datasets.checksum_file import record_checksum, recorded_source
 from bench.datasets.content import content_sha256
 from bench.datasets.data_folder import (
     DatasetInfo,
@@ -54,16 +54,36 @@ __all__ = [
 ]
 
 
-def ensure(name: str, folder: Path, progress: Progress = no_progress) -> DatasetInfo:
+def ensure(
+    name: str,
+    folder: Path,
+    progress: Progress = no_progress,
+    *,
+    keep: bool = False,
+    report: Callable[[str], object] = lambda _: None,
+) -> DatasetInfo:
     """Return the description of a packed dataset with its content, fetching it if it is missing.
 
-    The whole file is read and checked, once per process.
+    The whole file is read and checked, once per process. A dataset of a plugin is fetched again if
+    the plugin's code has changed since.
+
+    Args:
+        name: the dataset.
+        folder: the data folder.
+        progress: called while bytes arrive.
+        keep: use the file of a plugin whose code has changed.
+        report: receives a line if the code of a plugin has changed.
 
     Raises:
         UnknownNameError: the name is neither registered nor imported.
         BenchError: it cannot be fetched, or its file is damaged.
     """
     packed = info(name, folder) or fetch(name, folder, progress)
+    now, then = _source(name), recorded_source(packed.path)
+    if None not in (now, then) and now != then:
+        what = "kept" if keep else "fetched again; --keep-cached keeps it"
+        report(f"the dataset '{name}' was packed by other code (source {then}, now {now}): {what}")
+        packed = packed if keep else fetch(name, folder, progress, replace=True)
     return replace(packed, content=content_sha256(packed.path))
 
 
@@ -92,7 +112,7 @@ def fetch(
         raise BenchError(f"dataset '{name}': its spec is named '{source.spec.name}'")
     with _writing(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as work:
         arrays = _load(source, Path(work), progress)
-        return _pack(source.spec, arrays, folder)
+        return _pack(source.spec, arrays, folder, _source(name))
 
 
 def import_file(
@@ -214,10 +234,18 @@ def _load(source: DatasetSource, workdir: Path, progress: Progress) -> Arrays:
     return arrays
 
 
-def _pack(spec: DatasetSpec, arrays: Arrays, folder: Path) -> DatasetInfo:
+def _source(name: str) -> str | None:
+    """Return the source of the plugin that fetches a dataset, if one does."""
+    source = DATASETS.source(name) if name in DATASETS.names() else None
+    return None if source is None else source.sha256
+
+
+def _pack(
+    spec: DatasetSpec, arrays: Arrays, folder: Path, source: str | None = None
+) -> DatasetInfo:
     check_arrays(arrays, spec)
     path = packed_path(spec.name, folder)
-    record_checksum(path, write_packed(path, spec, arrays))
+    record_checksum(path, write_packed(path, spec, arrays), source)
     return verify(spec.name, folder)
 
 

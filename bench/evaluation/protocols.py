@@ -108,6 +108,11 @@ _RELEASED = (
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _RELEASED}
 
 
+def is_released(name: str) -> bool:
+    """Return whether bench itself has the protocol, which its version then identifies."""
+    return any(PROTOCOLS.get(name) is protocol for protocol in _RELEASED)
+
+
 def get_protocol(name: str) -> Protocol:
     """Return the protocol of that name.
 

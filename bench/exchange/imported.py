@@ -23,6 +23,7 @@ from bench.exchange.request import ImportRequest, default_name
 from bench.grid.compute import is_done, write_record
 from bench.grid.data_names import DataNames
 from bench.grid.expand import Grid
+from bench.grid.plugin_sources import evaluation_sources
 from bench.grid.reporter import Control
 from bench.grid.runner import Runner
 from bench.grid.site import OpenSite, Site
@@ -147,6 +148,7 @@ def _evaluations(
         EvaluateCell(
             cell, ipc, mode, arch, protocol.name, protocol.version,
             request.eval_nets or protocol.nets, request.precision,
+            evaluation_sources(arch, protocol.name),
         )
         for mode, arch in product(
             modes or distilled.modes[:1], dict.fromkeys(map(canonical_name, request.eval_archs))

@@ -15,11 +15,12 @@ from bench.distillation.distil import distil
 from bench.distillation.tasks import load_method
 from bench.evaluation.evaluate import evaluate, with_distil_cost
 from bench.evaluation.protocols import get_protocol
+from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
 from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
 from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
-from bench.ledger.cell_state import read_state
+from bench.ledger.cell_state import read_cell, read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import make_record
@@ -89,7 +90,7 @@ def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Endi
 
 def is_done(ledger: Store, cell: Cell) -> bool:
     """Return whether the store holds a cell's result and the files that belong to it."""
-    return read_state(ledger, cell.id).is_complete
+    return read_cell(ledger, cell).is_complete
 
 
 def write_record(
@@ -142,7 +143,8 @@ def write_failure(cell: Cell, ending: Ending, ledger: Store, site: OpenSite) -> 
 
 def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
     """Return a cell's checkpoint; what is wrong with it is reported as a note."""
-    return ledger.checkpoint(cell.id, site.site.checkpoint_every, control.reporter.note)
+    every, note = site.site.checkpoint_every, control.reporter.note
+    return ledger.checkpoint(cell.id, every, note, cell.sources)
 
 
 def _can_start(ledger: Store, cell: Cell) -> bool:
@@ -173,6 +175,7 @@ class _Computation:
         self.ledger.write_request(self.cell.id, self.cell.identity)
         started = time.perf_counter()
         try:
+            check_sources(self.cell)
             self._prepare_dependency()
             outcome = self._outcome()
         except _DependencyBusyError:
@@ -200,7 +203,7 @@ class _Computation:
         if set_aside_damaged_artefact(self.ledger, needed.id):
             ending = compute(needed, self.ledger, self.site, self.control)
             self.control.reporter.finish(needed, ending.status, ending.text, ending.seconds)
-        state = read_state(self.ledger, needed.id)
+        state = read_cell(self.ledger, needed)
         if state.reason is not None:
             raise CellFailedError(f"it needs '{needed.title}', which failed: {state.reason}")
         if not state.is_complete:
@@ -276,7 +279,9 @@ class _Computation:
             progress=lambda done, total, scalars: reporter.progress(
                 cell, done, total, unit, scalars
             ),
-            shared=SharedFolder(self.ledger.root, self.site.site.checkpoint_every, reporter.note),
+            shared=SharedFolder(
+                self.ledger.root, self.site.site.checkpoint_every, reporter.note, cell.sources
+            ),
         )
 
     def _checkpoint(self) -> Checkpoint:

@@ -11,6 +11,7 @@ from bench.datasets.library import DatasetInfo
 from bench.distillation.method import Method, Task
 from bench.distillation.profiles import PROFILES, label_profile, resolve_profile
 from bench.distillation.tasks import load_method, prerequisite_task
+from bench.grid.plugin_sources import distil_sources, evaluation_sources
 from bench.grid.request import Request
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import canonical_name
@@ -86,6 +87,7 @@ class _Recipe:
     task: Task
     parameters: _Parameters
     prerequisite: _Recipe | None
+    sources: Mapping[str, str]
 
     def cell(self, content: str, sha256: str, seed: int, precision: str) -> DistilCell:
         """Return the cell of one seed index on data of that content, which ``sha256`` names."""
@@ -95,7 +97,7 @@ class _Recipe:
             self.task.spec.name, sha256, self.task.ipc, self.task.arch, seed, precision,
             self.parameters.profile, self.parameters.changed,
             None if before is None else before.cell(content, sha256, seed, precision),
-            content,
+            content, self.sources,
         )  # fmt: skip
 
     def why_skipped(self) -> str | None:
@@ -142,6 +144,7 @@ class _Builder:
         self._archs = _canonical(request.archs)
         self._eval_archs = _canonical(request.eval_archs)
         self._resolver = _Resolver()
+        self._sources: dict[str, Mapping[str, str]] = {}
         self._distil: dict[str, DistilCell] = {}
         self._evaluate: dict[str, EvaluateCell] = {}
         self._skipped: dict[str, Skip] = {}
@@ -197,7 +200,12 @@ class _Builder:
         before = None if needed is None else self._complete(*needed)
         named = self._resolver.named(method, task.ipc, task.spec.name)
         profile, changed = label_profile(named, task.params, self._request.profile)
-        return _Recipe(method, task, _Parameters(task.params, profile, changed), before)
+        sources = distil_sources(method.name, task.arch, as_dict(task.params))
+        if before is not None:
+            of = before.method.name
+            sources |= {f"{of}: {name}": source for name, source in before.sources.items()}
+        parameters = _Parameters(task.params, profile, changed)
+        return _Recipe(method, task, parameters, before, sources)
 
     def _add_cells(
         self, recipe: _Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int
@@ -221,6 +229,11 @@ class _Builder:
             self._add_distil(cell.prerequisite)
         self._distil.setdefault(cell.id, cell)
 
+    def _evaluation_sources(self, arch: str) -> Mapping[str, str]:
+        if arch not in self._sources:
+            self._sources[arch] = evaluation_sources(arch, self._protocol.name)
+        return self._sources[arch]
+
     def _evaluations(
         self, method: type[Method], distil: DistilCell, arch: str, ipc: int | None
     ) -> list[EvaluateCell]:
@@ -235,7 +248,7 @@ class _Builder:
         return [
             EvaluateCell(
                 distil, each, mode, eval_arch, protocol.name, protocol.version, nets,
-                request.precision,
+                request.precision, {**distil.sources, **self._evaluation_sources(eval_arch)},
             )
             for each, mode, eval_arch in product(
                 ipcs, modes or method.modes[:1], self._eval_archs or [arch]

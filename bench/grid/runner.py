@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.grid.compute import (
     BUSY,
@@ -20,7 +20,7 @@ from bench.grid.order import Outcome, next_cell, plan
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell
-from bench.ledger.cell_state import read_state, states_in_grid
+from bench.ledger.cell_state import OUTDATED, CellState, read_cell, read_state, states_in_grid
 from bench.ledger.lock import cell_lock
 from bench.ledger.store import Store
 from bench.support.glibc_memory import keep_freed_memory
@@ -37,6 +37,7 @@ class Runner:
         control: who hears of the run, and what may stop it.
         outcome: how many cells ended how, so far.
         estimates: seconds by cell id, where known.
+        forced: ids of cells to compute even if they are done; :meth:`run` discards their results.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Runner:
     control: Control = field(default_factory=Control)
     outcome: Outcome = field(default_factory=Outcome)
     estimates: dict[str, float] = field(default_factory=dict)
+    forced: frozenset[str] = frozenset()
 
     @property
     def reporter(self) -> Reporter:
@@ -72,6 +74,7 @@ class Runner:
         cells = plan(grid)
         self.reporter.begin(cells, self.estimates)
         try:
+            self._discard_forced(cells)
             for skip in grid.skipped:
                 self._skip(skip.cell, skip.reason)
             pending = self.pending(grid)
@@ -156,9 +159,27 @@ class Runner:
                     self.store.sweep(cell.id)
                     checkpoint_of(cell, self.store, self.site, self.control).remove()
 
+    def _discard_forced(self, cells: Sequence[Cell]) -> None:
+        """Discard the results and checkpoints of the cells that are to be computed again.
+
+        Cells that another process computes at this moment stay.
+        """
+        for cell in cells:
+            if cell.id in self.forced:
+                with cell_lock(self.store.folder(cell.id)) as held:
+                    if held:
+                        self.store.discard(cell.id)
+        self.forced = frozenset()
+
     def pending(self, grid: Grid) -> set[str]:
         """Return the ids of the cells that are not done."""
-        states = states_in_grid(plan(grid), lambda cell_id: read_state(self.store, cell_id))
+        cells = {cell.id: cell for cell in plan(grid)}
+
+        def read(cell_id: str) -> CellState:
+            state = read_cell(self.store, cells[cell_id])
+            return replace(state, state=OUTDATED) if cell_id in self.forced else state
+
+        states = states_in_grid(cells.values(), read)
         return {cell_id for cell_id, state in states.items() if state != "done"}
 
     def is_done(self, cell: Cell) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from bench.grid.expand import Grid, build_grid
 from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import Control
 from bench.grid.request import Request
+from bench.grid.reuse import Reuse, describe_changes, forced_cells, keep_results
 from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import EvaluateCell
@@ -37,12 +38,14 @@ class Session:
         site: where and how its cells are computed.
         grid: its cells.
         runner: computes them.
+        kept: a line about each plugin of other code whose results are kept.
     """
 
     request: Request
     site: Site
     grid: Grid
     runner: Runner
+    kept: Sequence[str] = ()
 
     @property
     def device(self) -> torch.device:
@@ -105,6 +108,7 @@ def open_session(
     site: Site,
     control: Control | None = None,
     progress: Progress = no_progress,
+    reuse: Reuse | None = None,
 ) -> Session:
     """Check a request, fetch the datasets it needs and expand it; computes nothing.
 
@@ -113,17 +117,27 @@ def open_session(
         site: where and how to compute it; its plugin files have been loaded.
         control: hears of the run, and may stop it.
         progress: receives the bytes of a download.
+        reuse: what to do with results that the store holds.
 
     Raises:
         BenchError: for anything wrong with the request, the data or the store.
     """
     opened = OpenSite(site)
 
+    control, reuse = control or Control(), reuse or Reuse()
+    note = control.reporter.note
+
     def find(name: str) -> DatasetInfo:
-        return ensure(name, opened.data_dir, progress)
+        return ensure(name, opened.data_dir, progress, keep=reuse.keep_cached, report=note)
 
     store = Store(Path(site.store))
     grid = build_grid(request, find, DataNames(store).make)
-    runner = Runner(store, opened, control or Control())
+    runner = Runner(store, opened, control)
     runner.store.prepare()
-    return Session(request, site, grid, runner)
+    runner.forced = forced_cells(grid, reuse.recompute)
+    changes = describe_changes(grid, store, keep=reuse.keep_cached)
+    for line in changes:
+        note(line)
+    if reuse.keep_cached:
+        grid = keep_results(grid, store)
+    return Session(request, site, grid, runner, changes if reuse.keep_cached else [])

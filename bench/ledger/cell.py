@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +57,8 @@ class DistilCell:
         changed: likewise, the parameters that differ from the profile's.
         prerequisite: the distillation whose result the method starts from.
         content: of the dataset, see :mod:`bench.datasets.content`; empty for ``sha256``.
+        sources: hashes of the plugins that it and its prerequisites depend on, by what they are;
+            not part of the identity: where they change, the cell is computed again in its place.
     """
 
     method: str
@@ -72,6 +74,7 @@ class DistilCell:
     changed: str = ""
     prerequisite: DistilCell | None = None
     content: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -136,6 +139,7 @@ class EvaluateCell:
         protocol_version: its version.
         nets: how many networks are trained.
         precision: ``fp32`` or ``bf16``.
+        sources: as of a distillation; those of the distilled set are included.
     """
 
     distil: DistilCell
@@ -146,6 +150,7 @@ class EvaluateCell:
     protocol_version: int
     nets: int
     precision: str
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

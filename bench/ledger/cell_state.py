@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.ledger.cell import is_cell_id
+from bench.ledger.cell import Cell, is_cell_id
 from bench.ledger.lock import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
@@ -18,6 +18,10 @@ from bench.support.untrusted import Limit, is_own_folder, read_json
 # In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
 # record, but it is damaged or of another version of bench.
 STATES = ("done", "running", "failed", "interrupted", "left", "skipped", "unusable")
+
+
+# The state of a cell whose result is of plugins with other source; only a run knows it.
+OUTDATED = "outdated"
 
 
 class Dependent(Protocol):
@@ -88,6 +92,25 @@ def read_state(store: Store, cell_id: str) -> CellState:
     return CellState(cell_id, _state(record, holder, files), record, identity, holder, files)
 
 
+def read_cell(store: Store, cell: Cell) -> CellState:
+    """Return what a store holds of a cell; a result of plugins with other source is ``outdated``.
+
+    A result whose source was not recorded, by an earlier version of bench, counts.
+
+    Raises:
+        BenchError: the cell's folder is a link or cannot be read.
+    """
+    state = read_state(store, cell.id)
+    if state.state == "done" and is_outdated(state.record, cell):
+        return replace(state, state=OUTDATED)
+    return state
+
+
+def is_outdated(record: Record | None, cell: Cell) -> bool:
+    """Return whether a record is known to be of plugins with other source than the cell's."""
+    return record is not None and record.sources not in (None, cell.sources)
+
+
 def read_states(store: Store) -> dict[str, CellState]:
     """Return what a store holds, by id and in the order of ids.
 
@@ -129,7 +152,7 @@ def states_in_grid(
 
 def _unfinished(stored: CellState | None) -> str:
     """Return the state of a cell that a grid needs and that is not complete."""
-    if stored is None or stored.state in ("done", "unusable"):  # it is computed anew
+    if stored is None or stored.state in ("done", "unusable", OUTDATED):  # it is computed anew
         return "left"
     return stored.state
 

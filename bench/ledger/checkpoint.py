@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +51,16 @@ class Checkpoint:
         cell_id: the cell; the state of another one is refused.
         every: seconds between two checkpoints; 0 means that one is always due.
         note: receives a line about what went wrong.
+        sources: hashes of the plugins that the state depends on; a state of other ones, or of
+            unknown ones, is not resumed.
     """
 
-    def __init__(self, path: Path, cell_id: str, every: float, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, cell_id: str, every: float, note: Callable[[str], None],
+        sources: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.path, self._id, self._every, self._note = path, cell_id, every, note
+        self._sources = dict(sources or {})
         self.next_due = time.monotonic() + every
 
     def due(self) -> bool:
@@ -71,7 +77,8 @@ class Checkpoint:
 
         started, done = time.monotonic(), True
         try:
-            save_state({"cell": self._id, "state": state}, self.path)
+            sources = {"sources": self._sources} if self._sources else {}
+            save_state({"cell": self._id, **sources, "state": state}, self.path)
         except (OSError, ValueError) as error:  # a value: what is too large for such a file
             done, why = False, getattr(error, "strerror", None) or error
             self._note(f"checkpoint '{self.path}' cannot be written ({why}); going on")
@@ -90,6 +97,8 @@ class Checkpoint:
             saved = load_state(self.path, device)
             if not isinstance(saved, dict) or saved.get("cell") != self._id:
                 raise BenchError(f"'{self.path}' is not the checkpoint of cell {self._id}")
+            if saved.get("sources", {}) != self._sources:
+                raise BenchError(f"'{self.path}' is of other code: a plugin was changed since")
             state = saved.get("state")
             if not isinstance(state, dict):
                 raise BenchError(f"'{self.path}' holds no state")

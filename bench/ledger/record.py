@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import msgspec
 
-from bench.ledger.cell import IMPORTED, SCHEMA_VERSION, Cell, EvaluateCell
+from bench.ledger.cell import IMPORTED, SCHEMA_VERSION, Cell, EvaluateCell, hash_identity
 from bench.ledger.record_tables import (
     DistilOutcome,
     Environment,
@@ -88,6 +88,16 @@ class Record:
     def wall_seconds(self) -> float:
         """The wall time of the cell, 0 where it is not known."""
         return self.outcome.cost.seconds if self.outcome is not None else self.seconds or 0.0
+
+    @property
+    def sources(self) -> Mapping[str, str] | None:
+        """The hashes of the plugins that computed it; ``None`` where they were not recorded."""
+        return self.labels.get("sources")
+
+    @property
+    def source(self) -> str:
+        """All of these hashes as one, of 8 digits; empty where there are none."""
+        return hash_identity(self.sources)[:8] if self.sources else ""
 
     @property
     def files(self) -> dict[str, str]:
@@ -223,6 +233,8 @@ def make_record(
     }
     if distil.profile == IMPORTED:
         labels["origin"] = IMPORTED
+    if cell.sources:
+        labels["sources"] = dict(cell.sources)
     if isinstance(cell, EvaluateCell):
         labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
     return Record(

@@ -54,6 +54,7 @@ class Labels(TypedDict):
     changed: NotRequired[Text]  # parameters that differ from the profile's
     distil_arch: NotRequired[Text]  # empty where the method uses none
     protocol: NotRequired[Text]  # with its version; of an evaluation
+    sources: NotRequired[dict[str, Text]]  # hashes of plugins; where they are not part of bench
 
 
 class Environment(TypedDict):

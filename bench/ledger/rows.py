@@ -58,6 +58,8 @@ class Setting(Conditions):
         arch: the architecture distilled with; empty if the method uses none.
         labels: ``hard`` or ``soft``.
         origin: ``bench``, or ``imported`` for a distilled set that was made elsewhere.
+        plugin_source: the source of the plugins that computed it, hashed; empty for those of bench
+            itself, and where it was not recorded.
     """
 
     method: str
@@ -69,6 +71,7 @@ class Setting(Conditions):
     arch: str
     labels: str
     origin: str
+    plugin_source: str
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -
         ipc=identity["ipc"],
         mode=printable(identity["mode"]),
         arch=printable(labels["distil_arch"]),
+        plugin_source=record.source,
         labels=printable(result.labels or "hard"),
         origin=printable(str(labels.get("origin", "bench"))),
         seed=labels["seed"],

@@ -26,6 +26,7 @@ class SharedFolder:
         root: the store's folder.
         checkpoint_every: seconds between two saved states of a result that is being computed.
         note: receives, in a line, what is wrong with a file.
+        sources: hashes of the plugins that compute; results of other ones are not used.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class SharedFolder:
         root: Path,
         checkpoint_every: float = 60.0,
         note: Callable[[str], None] = lambda _: None,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = root / "shared"
+        self._sources = {"sources": dict(sources)} if sources else {}
         self._checkpoint_every, self._note = checkpoint_every, note
 
     def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
@@ -43,7 +46,7 @@ class SharedFolder:
         if not os.path.lexists(path):
             return None
         try:
-            return _read(path, key)
+            return _read(path, {**key, **self._sources})
         except (BenchError, ValueError) as error:
             self._note(f"'{path}' is damaged ({error}); set aside, and computed again")
             with suppress(OSError):  # a read-only store: it is computed again without being kept
@@ -58,7 +61,11 @@ class SharedFolder:
         """
         from bench.distilled.io import save_tensors
 
-        header = {"key": dict(key), "seconds": seconds, "digest": _digest(seconds, tensors)}
+        header = {
+            "key": {**key, **self._sources},
+            "seconds": seconds,
+            "digest": _digest(seconds, tensors),
+        }
         with writing(self._path(key)):
             save_tensors(dict(tensors), header, self._path(key))
 
@@ -68,7 +75,8 @@ class SharedFolder:
         return Checkpoint(path, path.stem, self._checkpoint_every, self._note)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
-        return self.folder / f"{hashlib.sha256(_text(key).encode()).hexdigest()[:20]}.safetensors"
+        text = _text({**key, **self._sources})
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
 
 
 def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]:

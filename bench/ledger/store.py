@@ -82,15 +82,19 @@ class Store:
         """Return where a distil cell keeps tensors for methods that start from it."""
         return self.folder(cell_id) / BYPRODUCTS
 
-    def checkpoint(self, cell_id: str, every: float, note: Callable[[str], None]) -> Checkpoint:
+    def checkpoint(
+        self, cell_id: str, every: float, note: Callable[[str], None],
+        sources: Mapping[str, str] | None = None,
+    ) -> Checkpoint:  # fmt: skip
         """Return the checkpoint of a cell.
 
         Args:
             cell_id: whose.
             every: seconds between two saved states.
             note: receives, in a line, what went wrong with it.
+            sources: hashes of the plugins that the cell depends on.
         """
-        return Checkpoint(self.folder(cell_id) / CHECKPOINT, cell_id, every, note)
+        return Checkpoint(self.folder(cell_id) / CHECKPOINT, cell_id, every, note, sources)
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
         """Write what the cell is, before it runs.
@@ -115,6 +119,17 @@ class Store:
         Record.from_json(data)
         with writing(path):
             write_json(path, data)
+
+    def discard(self, cell_id: str) -> None:
+        """Remove a cell's record and checkpoint, so that it is computed from the beginning.
+
+        Raises:
+            CannotWriteError: if the store cannot be written.
+        """
+        folder = self.folder(cell_id)
+        with writing(folder):
+            for name in ("record.json", CHECKPOINT):
+                (folder / name).unlink(missing_ok=True)
 
     def log(self, cell_id: str, text: str) -> None:
         """Append to a cell's log.

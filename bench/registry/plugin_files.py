@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.registry.plugin_source import read_source
 from bench.registry.registry import REGISTRIES, Entry
 from bench.support.errors import BenchError, UnknownNameError
 
@@ -40,8 +41,10 @@ def register(kind: str) -> Callable[[Any], Any]:
         members = plugin.members if kind == "architecture" else ()
         if not members and not hasattr(plugin, "name"):
             raise BenchError(f'{kind} {plugin.__qualname__} has no name: declare name = "..."')
+        # A module that a plugin file imports is not run again when the file is loaded again.
+        source = read_source(plugin.__module__, executed=hasattr(module, _PLUGIN_FILE))
         for name in members or (plugin.name,):
-            registry.register(name, plugin, origin)
+            registry.register(name, plugin, origin, source)
         return plugin
 
     return decorate

@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from bench.registry.class_source import read_class
+from bench.registry.plugin_source import PluginSource, read_source
 from bench.support.errors import BenchError, UnknownNameError
 
 T = TypeVar("T")
@@ -34,12 +35,14 @@ class Entry:
         origin: a distribution and its version, or a file.
         target: ``module:attribute``.
         load: imports the plugin and returns it.
+        source: the source of a plugin file; ``None`` where the plugin comes from elsewhere.
     """
 
     name: str
     origin: str
     target: str
     load: Callable[[], Any]
+    source: PluginSource | None = None
 
     def summary(self) -> str:
         """Return the first line of the plugin's docstring, read from source, without an import.
@@ -79,6 +82,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str, base: str) -> None:
         self.kind, self.group, self.base = kind, group, base
         self._registered: dict[str, Entry] = {}
+        self._sources: dict[str, PluginSource | None] = {}
 
     @cached_property
     def _installed(self) -> dict[str, Entry]:
@@ -125,6 +129,20 @@ class Registry(Generic[T]):
         plugin: T = self.entry(name).load()
         return plugin
 
+    def source(self, name: str) -> PluginSource | None:
+        """Return the source of a plugin; ``None`` for those of bench itself and of notebooks.
+
+        Raises:
+            UnknownNameError: nothing is registered under that name.
+            BenchError: the plugin does not import.
+        """
+        entry = self.entry(name)
+        if entry.source is not None:
+            return entry.source
+        if name not in self._sources:
+            self._sources[name] = read_source(getattr(entry.load(), "__module__", ""))
+        return self._sources[name]
+
     def check(self, plugin: Any) -> None:
         """Raise :class:`BenchError` unless ``plugin`` is a class that extends the base class."""
         module, _, attribute = self.base.partition(":")
@@ -137,8 +155,16 @@ class Registry(Generic[T]):
             f"bench.plugin.{attribute}"
         )
 
-    def register(self, name: str, plugin: Any, origin: str) -> None:
+    def register(
+        self, name: str, plugin: Any, origin: str, source: PluginSource | None = None
+    ) -> None:
         """Add a plugin at run time; the same plugin again replaces itself.
+
+        Args:
+            name: what users type.
+            plugin: the class.
+            origin: the file that it comes from, or its module.
+            source: of that file, if it was run just now.
 
         Raises:
             BenchError: if the name belongs to another plugin, or the plugin does not extend the
@@ -155,7 +181,8 @@ class Registry(Generic[T]):
                 f"{self.kind} '{name}' is registered twice: "
                 f"by {taken.origin} ({taken.target}) and by {origin} ({target})"
             )
-        self._registered[name] = Entry(name, origin, target, lambda: plugin)
+        self._sources.pop(name, None)
+        self._registered[name] = Entry(name, origin, target, lambda: plugin, source)
 
     def is_by_hand(self, name: str, files: Container[str]) -> bool:
         """Return whether only this process knows ``name``: no entry point, and not from ``files``.

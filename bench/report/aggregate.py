@@ -18,7 +18,8 @@ ConditionsT = TypeVar("ConditionsT", bound=Conditions)
 class Row(Setting):
     """One result: all seeds of one method under one setting, pooled.
 
-    ``changed`` also says when the method has an older version than another result.
+    ``changed`` also says when the method has an older version than another result, or when another
+    result is of plugins with other code.
 
     Attributes:
         mean: of all accuracies, in percent.
@@ -91,15 +92,21 @@ def collect(evaluations: Sequence[Evaluation]) -> list[Row]:
     for one in _with_all_notes(evaluations):
         groups.setdefault(_part(one, Setting), []).append(one)
     newest: dict[str, int] = {}
+    sources: dict[tuple[str, ...], set[str]] = {}
     for setting in groups:
         newest[setting.method] = max(setting.method_version, newest.get(setting.method, 0))
+        sources.setdefault(_plugins(setting), set()).add(setting.plugin_source)
     charged: set[str] = set()
     rows = []
     for setting in sorted(groups, key=lambda s: _order(s, styles[s.method])):
-        older = setting.method_version < newest[setting.method]
+        marks = []
+        if setting.method_version < newest[setting.method]:
+            marks.append(f"version {setting.method_version}")
+        if len(sources[_plugins(setting)]) > 1:
+            marks.append(f"source {setting.plugin_source or 'unknown'}")
         row = _pool(
-            _with_version(setting) if older else setting,
-            _one_per_seed(groups[setting]), charged, styles[setting.method],
+            _marked(setting, marks), _one_per_seed(groups[setting]), charged,
+            styles[setting.method],
         )  # fmt: skip
         charged.update(row.distil_ids)
         rows.append(row)
@@ -140,7 +147,7 @@ def setting_order(setting: Setting, style: MethodStyle) -> tuple[Any, ...]:
     return (
         style.rank, setting.method, setting.method_version,
         profile_rank(setting.profile), setting.profile, setting.changed, setting.arch,
-        ipc_order(setting.ipc),
+        setting.plugin_source, ipc_order(setting.ipc),
         mode_rank(setting.mode), setting.mode,
     )  # fmt: skip
 
@@ -153,10 +160,17 @@ def _order(setting: Setting, style: MethodStyle) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _with_version(setting: Setting) -> Setting:
-    """Return the setting with its version among what is changed, apart from a newer version's."""
-    version = f"version {setting.method_version}"
-    return replace(setting, changed=", ".join(filter(None, (setting.changed, version))))
+def _plugins(setting: Setting) -> tuple[str, ...]:
+    """Return what decides which plugins compute a result."""
+    return (
+        setting.method, setting.profile, setting.changed, setting.arch, setting.eval_arch,
+        setting.protocol,
+    )  # fmt: skip
+
+
+def _marked(setting: Setting, marks: Sequence[str]) -> Setting:
+    """Return the setting with marks that tell it from others, among what is changed."""
+    return replace(setting, changed=", ".join(filter(None, (setting.changed, *marks))))
 
 
 def _one_per_seed(members: Iterable[Evaluation]) -> list[Evaluation]:

@@ -11,6 +11,7 @@ from bench.cli.run import run
 from bench.executors.choose import ExecutorOptions
 from bench.grid.option import options_of
 from bench.grid.request import Request
+from bench.grid.reuse import Reuse
 from bench.grid.site import Site
 
 # What only the call has, and what only the command line has.
@@ -21,14 +22,14 @@ PARAMETERS = {"set": "overrides", "plugin": "plugins"}
 
 
 def test_every_field_that_a_user_sets_is_an_option() -> None:
-    for cls in (Request, Site, ExecutorOptions):
+    for cls in (Request, Site, Reuse, ExecutorOptions):
         declared = {option.field for option in options_of(cls)}
         assert {f.name for f in fields(cls)} - declared <= {"command"}
 
 
 def test_the_call_has_every_option_with_the_same_default() -> None:
     parameters = inspect.signature(bench.run).parameters
-    options = [*options_of(Request), *options_of(Site)]
+    options = [*options_of(Request), *options_of(Site), *options_of(Reuse)]
     names = {PARAMETERS.get(option.name, option.name): option for option in options}
     assert set(parameters) == set(names) | CALL_ONLY
     for name, option in names.items():
@@ -39,7 +40,8 @@ def test_the_call_has_every_option_with_the_same_default() -> None:
 
 
 def test_the_command_has_every_option() -> None:
-    options = [*options_of(Request), *options_of(Site), *options_of(ExecutorOptions)]
+    classes = (Request, Site, Reuse, ExecutorOptions)
+    options = [option for each in classes for option in options_of(each)]
     names = [option.name for option in options]
     assert len(set(names)) == len(names)
     assert {p.name for p in run.params} == {*names} | COMMAND_ONLY

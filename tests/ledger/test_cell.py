@@ -42,7 +42,7 @@ EVALUATE_CHANGES: dict[str, Any] = {
     "distil": replace(DM, seed=1), "ipc": 50, "mode": "frozen", "arch": "resnet18",
     "protocol": "quick", "protocol_version": 2, "nets": 2, "precision": "bf16",
 }  # fmt: skip
-LABELS = {"content", "profile", "changed"}
+LABELS = {"content", "sources", "profile", "changed"}
 
 
 def test_ids_never_change() -> None:
@@ -60,7 +60,7 @@ def test_seeds_never_change() -> None:
 
 def test_every_field_is_accounted_for() -> None:
     assert {f.name for f in fields(DistilCell)} == DISTIL_CHANGES.keys() | LABELS
-    assert {f.name for f in fields(EvaluateCell)} == EVALUATE_CHANGES.keys()
+    assert {f.name for f in fields(EvaluateCell)} == EVALUATE_CHANGES.keys() | {"sources"}
 
 
 @pytest.mark.parametrize("field", DISTIL_CHANGES)
@@ -81,6 +81,7 @@ def test_labels_do_not(label: str) -> None:
     assert other.id == DM.id
     assert other.random_seed == DM.random_seed
     assert replace(JUDGED, distil=other).id == JUDGED.id
+    assert replace(JUDGED, sources={"architecture 'mine'": "ab"}).id == JUDGED.id
     starts = replace(DM, prerequisite=GAN), replace(DM, prerequisite=replace(GAN, profile="x"))
     assert starts[0].id == starts[1].id
 
