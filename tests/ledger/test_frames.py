@@ -49,7 +49,7 @@ def test_an_evaluation_is_a_row(store: Store) -> None:
         "dataset": "digits", "dataset_note": "tiny", "dataset_sha256": "ab" * 32, "n_test": 297,
         "method": "dm", "method_version": 1,
         "profile": "lite", "changed": "", "ipc": 10, "mode": "stored",
-        "arch": "convnet3", "labels": "hard", "origin": "bench", "eval_arch": "resnet18",
+        "arch": "convnet3", "labels": "hard", "origin": "bench", "plugin_source": "", "eval_arch": "resnet18",
         "protocol": "quick-v1", "selection": "last",
         "precision": "fp32", "seed": 0, "accuracies": (61.5, 63.25), "nets": 2, "distil_id": "d0",
         "cell_id": "e0", "distil_steps": 20, "distil_seconds": 3.5, "eval_seconds": 4.0,
