@@ -1,4 +1,5 @@
-"""Where the cells of a grid are computed: adapters that launch and watch, nothing more.
+"""Where the cells of a grid are computed: in local processes, as Ray tasks, as SLURM jobs.
 
-What was computed is in the store, and only there. An executor may lose any process at any time.
+Executors start computations and watch them. Results are in the store only, so an executor can lose
+any process at any time.
 """

@@ -1,29 +1,34 @@
-"""The contract of an executor, and what all of them need: who waits for whom, how a cell ended."""
+"""The contract of an executor, and how the death of a process is described and recorded."""
 
 from __future__ import annotations
 
+import signal
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.executors.process_deaths import await_end
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
-from bench.ledger.lock import cell_lock
+from bench.ledger.lock import cell_lock, read_holder
+from bench.support.failure_reasons import LESS_MEMORY
 
 if TYPE_CHECKING:
     from bench.grid.runner import Runner
 
-# How often a cell is given to another process after the one that had it died without a word.
+# How often a cell is computed again after its process died without recording a result.
 RETRIES = 2
+# A killed process ends within this many seconds, however much memory it returns.
+_LONGEST_DYING, _POLL_SECONDS = 10.0, 0.05
 
 
 class Executor(ABC):
-    """Has cells computed by other processes and tells the runner how each ended.
+    """Has cells computed by other processes and reports to the runner how each ended.
 
     An executor receives the missing cells in an order in which they can run. It has
-    :func:`bench.executors.remote_cell.run_cell` called wherever it likes, never before the cell
-    that a cell depends on has ended, and calls :meth:`ended` for each.
+    :func:`bench.executors.remote_cell.run_cell` called for each, never before the cell that it
+    depends on has ended.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -34,41 +39,69 @@ class Executor(ABC):
         """Have the cells computed.
 
         Raises:
-            Interrupted: the run was told to end; every process has kept a checkpoint and ended.
+            Interrupted: a stop was requested; every process has saved a checkpoint and ended.
         """
 
-    def ended(self, cell: Cell, seconds: float, died: str | None = None) -> None:
-        """Tell the runner how a cell ended, as the store says.
+    def report_ending(self, cell: Cell, seconds: float, death: str | None = None) -> None:
+        """Report to the runner how a cell ended, according to the store.
 
         Args:
-            cell: which.
-            seconds: of wall time.
-            died: how its process ended, if it left no record behind and is not tried again.
+            cell: the cell.
+            seconds: its wall time.
+            death: how its process died, if that left no record and the cell is not retried.
         """
         record = self.runner.store.read(cell.id)
-        if died is not None and (record is None or record.status != "ok"):
-            if self._record_death(cell, seconds, died):
+        if death is not None and (record is None or record.status != "ok"):
+            if self._record_death(cell, seconds, death):
                 return
             record = self.runner.store.read(cell.id)
         if record is not None and record.outcome is not None:
             self.runner.finish(cell, Ending("ok", record.outcome.summary, seconds))
-        elif record is not None and died is None:
+        elif record is not None and death is None:
             self.runner.finish(cell, Ending(record.status, record.reason or "", seconds))
         else:
             self.runner.finish(cell, BUSY)
 
-    def _record_death(self, cell: Cell, seconds: float, died: str) -> bool:
-        """Record that a cell's process died, unless another run has the cell, or has done it."""
+    def _record_death(self, cell: Cell, seconds: float, death: str) -> bool:
+        """Record a failure, unless another run has the cell's lock or has computed it."""
         folder = self.runner.store.folder(cell.id)
-        await_end(folder)
-        with cell_lock(folder) as held:  # takes the dead one's lock away
+        await_holder_end(folder)
+        with cell_lock(folder) as held:  # replaces the stale lock of the dead process
             if not held or self.runner.is_done(cell):
                 return False
-            self.runner.fail(cell, died, seconds)
+            self.runner.fail(cell, death, seconds)
             return True
 
 
-def waits_for(cell: Cell, unfinished: Container[str]) -> str | None:
-    """Return the id of the cell, among ``unfinished`` ids, that must end before this one starts."""
-    needed = cell.dependency
-    return needed.id if needed is not None and needed.id in unfinished else None
+def describe_death(code: int, attempts: int = 1) -> str:
+    """Return in words how a process ended.
+
+    Args:
+        code: its exit code; the negative number of the signal that killed it, if one did.
+        attempts: how many processes in a row ended so.
+    """
+    often = f" on each of {attempts} attempts" if attempts > 1 else ""
+    if code >= 0:
+        return f"its process ended with exit code {code}{often}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # real-time signals have no name
+        name = f"signal {-code}"
+    hint = f", as the system does when memory runs out: {LESS_MEMORY}"
+    return f"its process was killed by {name}{often}{hint if -code == signal.SIGKILL else ''}"
+
+
+def await_holder_end(folder: Path) -> None:
+    """Wait until the local process that holds a cell's lock has ended, but only some seconds.
+
+    A dying process closes its connections first. Its lock is respected until it has ended.
+
+    Args:
+        folder: the cell's folder.
+    """
+    deadline = time.monotonic() + _LONGEST_DYING
+    while time.monotonic() < deadline:
+        holder = read_holder(folder)
+        if holder is None or not (holder.alive and holder.here):
+            return
+        time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Plugins that only this process knows: no other process can compute with them."""
+"""Plugins that were registered by hand in this process, which no other process knows."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def own_plugins(cells: Sequence[Cell], site: Site) -> list[str]:
     Every process knows the entry points and the site's plugin files.
     """
     files = {str(Path(path).resolve()) for path in site.plugins}
-    distil = [made for cell in cells for made in dependencies(cell)]
+    distil = [needed for cell in cells for needed in dependencies(cell)]
     distil += [cell for cell in cells if isinstance(cell, DistilCell)]
-    archs = [made.arch for made in distil if made.arch is not None]
+    archs = [cell.arch for cell in distil if cell.arch is not None]
     archs += [cell.arch for cell in cells if isinstance(cell, EvaluateCell)]
     used: list[tuple[Registry[type[Any]], list[str]]] = [
-        (METHODS, [made.method for made in distil]),
+        (METHODS, [cell.method for cell in distil]),
         (ARCHITECTURES, [_family(arch) for arch in archs]),
-        (DATASETS, [made.dataset for made in distil]),
+        (DATASETS, [cell.dataset for cell in distil]),
         (GENERATORS, GENERATORS.names()),  # a cell does not say which ones its method uses
     ]
     return [
@@ -39,7 +39,7 @@ def own_plugins(cells: Sequence[Cell], site: Site) -> list[str]:
 
 
 def refuse_own_plugins(cells: Sequence[Cell], site: Site) -> None:
-    """Raise an error if other processes cannot compute some cells.
+    """Raise an error if other processes cannot compute some of the cells.
 
     Raises:
         BenchError: naming the plugins.

@@ -1,11 +1,12 @@
-"""What runs in an executor's process: one cell, computed on the site that came with it."""
+"""One cell in a process of an executor: computed here, its events forwarded to the run."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bench.grid.compute import Ending, compute
 from bench.grid.reporter import Control, Reporter
@@ -15,45 +16,80 @@ from bench.ledger.store import Store
 from bench.registry.plugin_files import load_plugin_file
 from bench.support.errors import BenchError
 from bench.support.glibc_memory import keep_freed_memory
-from bench.support.stopping import Interrupted, Stop
+from bench.support.stopping import Stop
 
 
 def run_cell(
-    site_text: str,
-    cell_values: Mapping[str, Any],
-    reporter: Reporter | None = None,
-    stop: Stop | None = None,
+    site_text: str, cell_values: Mapping[str, Any], reporter: Reporter, stop: Stop
 ) -> Ending:
-    """Compute a cell unless the store has it, and return how it ended.
+    """Compute a cell unless the store has its result, and return how it ended.
 
-    The site is opened once per process, and so are the real sets.
+    A process opens a site once, and each real set once.
 
     Args:
         site_text: :meth:`bench.grid.site.Site.to_json`, with absolute paths.
         cell_values: :func:`bench.ledger.cell.cell_to_json`.
-        reporter: receives the cell's events, its ending included.
-        stop: may end it early.
+        reporter: receives the cell's events, but not its ending, which is returned.
+        stop: can end the computation early.
 
     Raises:
-        BenchError: the cell, the site or the store cannot be used here.
-        Interrupted: ``stop`` asked for it; the checkpoint has what was done.
+        BenchError: the cell, the site or the store cannot be used by this process.
+        Interrupted: ``stop`` was requested; the checkpoint has what was done.
     """
     site, cell = _open_site(site_text), _read_cell(cell_values)
     ledger = Store(Path(site.site.store))
     ledger.prepare()
-    control = Control(reporter or Reporter(), stop or Stop())
+    control = Control(reporter, stop)
     try:
         ending = compute(cell, ledger, site, control)
-        if ending.status == "busy":  # the other process may have taken it only to see it must wait
+        if ending.status == "busy":
+            # The process that held the lock may have released it at once, because it had to wait.
             ending = compute(cell, ledger, site, control)
-    except Interrupted as stopped:
-        control.reporter.finish(cell, "stopped", stopped.why, 0.0)
-        raise
     finally:
         for line in ledger.damaged:
-            control.reporter.note(line)
-    control.reporter.finish(cell, ending.status, ending.text, ending.seconds)
+            reporter.note(line)
     return ending
+
+
+class Forward(Protocol):
+    """Sends an event, named like the reporter's method, with its arguments."""
+
+    def __call__(self, event: str, *details: object) -> object:
+        """Send it."""
+
+
+class RemoteReporter(Reporter):
+    """Forwards events to the process of the run.
+
+    Args:
+        forward: sends an event.
+        interval: the smallest number of seconds between two forwarded events of progress; the last
+            one is always forwarded.
+    """
+
+    def __init__(self, forward: Forward, interval: float) -> None:
+        self._forward, self._interval, self._last = forward, interval, 0.0
+
+    def start(self, cell: Cell) -> None:
+        """Forward the event."""
+        self._forward("start", cell)
+
+    def progress(
+        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
+    ) -> None:
+        """Forward the event if it is due."""
+        now = time.monotonic()
+        if done == total or now - self._last > self._interval:
+            self._last = now
+            self._forward("progress", cell, done, total, unit, dict(scalars))
+
+    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:
+        """Forward the event."""
+        self._forward("finish", cell, status, text, seconds)
+
+    def note(self, text: str) -> None:
+        """Forward the event."""
+        self._forward("note", text)
 
 
 def _read_cell(values: Mapping[str, Any]) -> Cell:

@@ -58,7 +58,7 @@ def beside() -> Iterator[Callable[..., None]]:
 def ray_here(toy_folder: Path) -> Iterator[None]:
     """A Ray with two CPUs; executors without an address use it."""
     pytest.importorskip("ray", reason="needs the ray extra")
-    from bench.executors.ray_cluster import connected
+    from bench.executors.ray.cluster import connected
 
     with connected(None):
         yield

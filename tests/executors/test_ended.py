@@ -1,16 +1,22 @@
-"""How a cell ended is what the store says; a death is recorded for who still has the cell."""
+"""The store says how a cell ended; a death is recorded only if no other run has the cell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from processes.toy_runs import ToyRuns
 
 from bench.executors import base
 from bench.executors.base import Executor
-from bench.executors.ray import RayExecutor
+from bench.executors.ray import executor as ray_executor
+from bench.executors.ray import ray_execution
+from bench.grid.compute import Ending
+from bench.grid.order import plan
 from bench.ledger.cell import Cell
 from bench.ledger.lock import cell_lock
 
@@ -24,13 +30,13 @@ class Idle(Executor):
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "await_end", lambda _: None)
+    monkeypatch.setattr(base, "await_holder_end", lambda _: None)
 
 
 def test_a_death_is_a_failure(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
     (made,) = session.grid.distil
-    Idle(session.runner).ended(made, 1.0, "it died")
+    Idle(session.runner).report_ending(made, 1.0, "it died")
     assert seen.ended == {made.id: ("failed", "it died")}
     record = session.runner.store.read(made.id)
     assert record is not None
@@ -47,8 +53,8 @@ def test_what_another_run_did_meanwhile_stays(
     def finish(_: Path) -> None:
         toys.open("store", "toy-drift")[0].run()
 
-    monkeypatch.setattr(base, "await_end", finish)
-    Idle(session.runner).ended(made, 1.0, "it died")
+    monkeypatch.setattr(base, "await_holder_end", finish)
+    Idle(session.runner).report_ending(made, 1.0, "it died")
     assert seen.ended[made.id][0] == "ok"
     record = session.runner.store.read(made.id)
     assert record is not None
@@ -59,26 +65,69 @@ def test_what_another_run_is_doing_is_left_to_it(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
     (made,) = session.grid.distil
     with cell_lock(session.runner.store.folder(made.id)):
-        Idle(session.runner).ended(made, 1.0, "it died")
+        Idle(session.runner).report_ending(made, 1.0, "it died")
     assert seen.ended[made.id][0] == "busy"
     assert session.runner.store.read(made.id) is None
+
+
+class FakeRay:
+    """A Ray that has lost the task of each distillation, so that those that depend on it raise."""
+
+    class RayError(Exception):
+        pass
+
+    class TaskError(RayError):
+        cause = OSError("lost")
+
+    exceptions = SimpleNamespace(
+        RayError=RayError, RayTaskError=TaskError, WorkerCrashedError=RayError,
+        RayActorError=KeyError, TaskCancelledError=KeyError, OutOfMemoryError=KeyError,
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.task = SimpleNamespace(remote=self.submit)
+        self.submitted: list[tuple[str, bool]] = []
+
+    def submit(self, _: object, __: str, cell: dict[str, Any], dependency: object) -> int:
+        self.submitted.append((cell["kind"], dependency is not None))
+        return len(self.submitted)
+
+    def nodes(self) -> list[Any]:
+        return []
+
+    def remote(self, _: object) -> Any:
+        return SimpleNamespace(options=lambda **_: self.task)
+
+    def wait(self, refs: list[int], **_: object) -> tuple[list[int], list[int]]:
+        return refs, []
+
+    def get(self, ref: Any) -> Any:
+        if not isinstance(ref, int):
+            return []  # events
+        kind, waits = self.submitted[ref - 1]
+        if kind == "distil":
+            raise self.RayError("its node")
+        if waits:
+            raise self.TaskError
+        return Ending("cached")
 
 
 def test_every_evaluation_of_a_set_survives_the_loss_of_its_task(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray raises in each task that waited for a lost one; each is given to it once more."""
+    """Ray raises in each task that waited for a lost one; each is submitted once again."""
     session, seen = toys.open("store", "toy-drift", eval_archs=["convnet1(width=4)", "mlp"])
     session.run()
     seen.ended.clear()
-    executor, submitted = object.__new__(RayExecutor), list[Cell]()
-    executor.runner, executor._stopping, executor._resubmitted = session.runner, False, set()
-    executor._refs = {cell.id: object() for cell in session.grid.distil}
-    monkeypatch.setattr(executor, "_submit", submitted.append)
-    lost = type("RayTaskError", (Exception,), {"cause": OSError("lost")})()
-    for cell in session.grid.evaluate:
-        executor._settle_raised(cell, lost)
-    assert submitted == list(session.grid.evaluate)
-    assert seen.ended == {}
-    executor._settle_raised(session.grid.evaluate[0], lost)
-    assert len(submitted) == len(seen.ended) + 1 == 2
+    ray = FakeRay()
+    monkeypatch.setattr(ray_executor, "load_ray", lambda: ray)
+    monkeypatch.setattr(ray_executor, "connected", lambda _: nullcontext())
+    mailbox = SimpleNamespace(take=SimpleNamespace(remote=object))
+    monkeypatch.setattr(ray_executor, "create_mailbox", lambda: mailbox)
+    ray_execution()(session.runner, plan(session.grid))
+    assert len(session.grid.evaluate) == 2
+    assert ray.submitted == [
+        ("distil", False), *[("evaluate", True)] * 2, *[("evaluate", False)] * 2
+    ]  # fmt: skip
+    assert [seen.ended[cell.id][0] for cell in session.grid.distil] == ["ok"]
+    assert [seen.ended[cell.id][0] for cell in session.grid.evaluate] == ["cached"] * 2

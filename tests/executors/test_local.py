@@ -16,11 +16,10 @@ from processes.bench_processes import TOYS
 from processes.toy_runs import ToyRuns
 from processes.wait_until import wait_until
 
-import bench.executors.local
-import bench.executors.local_process
+import bench.executors.local.executor
+import bench.executors.local.process
 from bench.executors.local import local_execution
-from bench.executors.local_slots import Slot, divide
-from bench.executors.process_deaths import how_it_died
+from bench.executors.local.process import Slot, divide
 from bench.grid.compute import Ending
 from bench.grid.order import plan
 from bench.grid.site import Site
@@ -57,30 +56,29 @@ def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
     run = toys.start("store", "toy-drift", workers="1")
     wait_until("a step has begun", lambda: toys.steps())
     run.send(signal.SIGINT)
-    run.send(signal.SIGTERM)  # before or after the worker is told of the first
+    run.send(signal.SIGTERM)  # before or after the worker hears of the first
     assert run.wait().code != 0
     wait_until("all processes have ended", lambda: not toys.processes())
     assert not toys.locks("store")
 
 
-class AtOnce:
-    """In place of a worker process: says of every cell at once that it is done."""
+class InstantWorker:
+    """Replaces a worker process: reports at once that a cell is done."""
 
     given: ClassVar[list[Cell]] = []
 
     def __init__(self, slot: Slot) -> None:
         self.cell: Cell | None = None
         self.ready = True
-        self.connection, self.theirs = Pipe()
+        self.connection, self.child = Pipe()
 
-    def give(self, cell: Cell) -> None:
+    def assign(self, cell: Cell) -> None:
         self.cell = cell
         self.given.append(cell)
-        self.theirs.send(("finish", cell, "ok", "", 0.0))
-        self.theirs.send(("done",))
+        self.child.send(("ended", Ending("ok")))
 
     def stop(self, why: str, exit_code: int) -> None:
-        self.theirs.close()
+        self.child.close()
 
     def take_output(self) -> str:
         return ""
@@ -92,10 +90,10 @@ class AtOnce:
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
-    """The cells that workers get, in order; nothing is computed."""
-    monkeypatch.setattr(bench.executors.local, "WorkerProcess", AtOnce)
-    AtOnce.given.clear()
-    return AtOnce.given
+    """The cells that workers receive, in order; nothing is computed."""
+    monkeypatch.setattr(bench.executors.local.executor, "WorkerProcess", InstantWorker)
+    InstantWorker.given.clear()
+    return InstantWorker.given
 
 
 def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns, given: list[Cell]) -> None:
@@ -106,23 +104,23 @@ def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns, given: list[Cell
 
 
 @pytest.mark.parametrize("workers", [1, 3, 20])
-def test_no_cell_is_handed_out_before_what_it_rests_on_has_ended(
+def test_no_cell_is_assigned_before_its_dependency_has_ended(
     workers: int, toys: ToyRuns, given: list[Cell]
 ) -> None:
     session, _ = toys.open("store", "toy-drift", "dim", ipcs=[1, 2])
-    rested = []
+    early = []
     finish = session.runner.finish
 
-    def told(cell: Cell, ending: Ending) -> None:
-        rested.extend(c for c in given if c.dependency == cell)  # handed out too early
+    def record(cell: Cell, ending: Ending) -> None:
+        early.extend(c for c in given if c.dependency == cell)
         finish(cell, ending)
 
-    session.runner.finish = told  # type: ignore[method-assign]
+    session.runner.finish = record  # type: ignore[method-assign]
     outcome = session.run(execute=local_execution(workers))
     cells = plan(session.grid)
     assert outcome.counts == {"ok": len(cells)}
     assert sorted(c.id for c in given) == sorted(c.id for c in cells)
-    assert not rested
+    assert not early
     if workers == 1:
         assert given == cells
 
@@ -132,7 +130,7 @@ def test_a_spent_budget_stops_workers(toys: ToyRuns, beside: Callable[..., None]
     session, seen = toys.open("store", "toy-drift", stop=stop)
     seen.start = lambda cell: stop.request("the time budget is spent", 0)  # type: ignore[method-assign]
     toys.hold("step 0")
-    beside("the worker is told to end", toys.stopping, toys.release)
+    beside("the worker is asked to end", toys.stopping, toys.release)
     outcome = session.run(execute=local_execution(1))
     assert outcome.counts == {"stopped": 1}
     assert "the time budget is spent: the next call does the rest" in seen.notes
@@ -153,7 +151,9 @@ def test_workers_that_do_not_start_end_the_run(
 ) -> None:
     session, _ = toys.open("store", "toy-drift")
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(BenchError, match=r"do not start.* exit code 1; --workers 0 does without"):
+    with pytest.raises(
+        BenchError, match=r"do not start.* exit code 1; --workers 0 computes without"
+    ):
         session.run(execute=local_execution(1))
 
 
@@ -208,10 +208,3 @@ def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
         for slot in divide(site, torch.device("cpu"), workers):
             assert Site.from_json(slot.site_text).threads == expected
             assert slot.environment["OMP_NUM_THREADS"] == str(expected)
-
-
-def test_deaths_in_words() -> None:
-    assert how_it_died(3) == "its process ended with exit code 3"
-    assert how_it_died(-11) == "its process was killed by SIGSEGV"
-    assert "memory runs out" in how_it_died(-9)
-    assert how_it_died(-40, 3) == "its process was killed by signal 40 on each of 3 attempts"

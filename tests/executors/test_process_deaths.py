@@ -1,4 +1,4 @@
-"""What is said of processes that died, and how their locks are waited for."""
+"""How deaths of processes are described, and how their locks are waited for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.executors import process_deaths as deaths
-from bench.executors.process_deaths import await_end, how_it_died
+from bench.executors import base
+from bench.executors.base import await_holder_end, describe_death
 from bench.ledger.lock import cell_lock
 
 
@@ -20,14 +20,15 @@ from bench.ledger.lock import cell_lock
     [
         (3, 1, "its process ended with exit code 3"),
         (3, 2, "its process ended with exit code 3 on each of 2 attempts"),
+        (-11, 1, "its process was killed by SIGSEGV"),
         (-15, 1, "its process was killed by SIGTERM"),
         (-9, 3, "its process was killed by SIGKILL on each of 3 attempts, as the system does"),
         (-60, 1, "its process was killed by signal 60"),
     ],
 )
-def test_how_it_died(code: int, times: int, said: str) -> None:
-    assert how_it_died(code, times).startswith(said)
-    assert ("memory" in how_it_died(code, times)) == (code == -9)
+def test_deaths_in_words(code: int, times: int, said: str) -> None:
+    assert describe_death(code, times).startswith(said)
+    assert ("memory" in describe_death(code, times)) == (code == -9)
 
 
 def test_a_lock_is_waited_for_until_its_process_is_gone(
@@ -50,28 +51,28 @@ def test_a_lock_is_waited_for_until_its_process_is_gone(
     holding = threading.Thread(target=hold)
     holding.start()
     begun.wait()
-    monkeypatch.setattr(deaths.time, "sleep", sleep)
-    await_end(tmp_path)
+    monkeypatch.setattr(base.time, "sleep", sleep)
+    await_holder_end(tmp_path)
     assert looks == [True] * 3
 
 
-def test_one_that_does_not_end_is_not_waited_for_for_ever(
+def test_a_process_that_does_not_end_is_waited_for_only_some_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter(range(1000))
-    monkeypatch.setattr(deaths.time, "monotonic", lambda: next(now))
-    monkeypatch.setattr(deaths.time, "sleep", lambda _: None)
+    monkeypatch.setattr(base.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(base.time, "sleep", lambda _: None)
     with cell_lock(tmp_path):
-        await_end(tmp_path)
+        await_holder_end(tmp_path)
     assert next(now) < 20
 
 
 @pytest.mark.parametrize("host", ["elsewhere", socket.gethostname()])
-def test_nobody_is_waited_for_who_is_elsewhere_or_dead(
+def test_a_process_that_is_elsewhere_or_dead_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    monkeypatch.setattr(deaths.time, "sleep", lambda _: pytest.fail("waited"))
-    await_end(tmp_path)
+    monkeypatch.setattr(base.time, "sleep", lambda _: pytest.fail("waited"))
+    await_holder_end(tmp_path)
     pid = os.getpid() if host == "elsewhere" else 2**22 + 1  # above every number of a process
     (tmp_path / "lock").write_text(json.dumps({"host": host, "pid": pid}))
-    await_end(tmp_path)
+    await_holder_end(tmp_path)

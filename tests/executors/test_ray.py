@@ -18,8 +18,7 @@ from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
-from bench.executors import ray_box
-from bench.executors.ray import ray_execution
+from bench.executors.ray import mailbox, ray_execution
 
 pytestmark = pytest.mark.ray
 
@@ -54,18 +53,18 @@ def test_a_cluster_that_was_started_here_ends_with_the_run(
         toys.assert_resumes("store")
 
 
-def test_a_run_that_is_told_to_stop_continues(
+def test_a_run_that_is_stopped_can_be_resumed(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
     toys.hold("step 1")
     stop = Stop()
     session, seen = toys.open("store", "toy-drift", stop=stop)
 
-    def tell() -> None:
+    def request_stop() -> None:
         stop.request("SIGTERM", 143)
         toys.release_after_stop()
 
-    beside("a step is done", lambda: ("toy-drift-1", 1) in toys.steps(), tell)
+    beside("a step is done", lambda: ("toy-drift-1", 1) in toys.steps(), request_stop)
     with pytest.raises(Interrupted, match="SIGTERM"):
         session.run(execute=ray_execution(cluster.address))
     assert [status for status, _ in seen.ended.values()] == ["stopped"]
@@ -101,7 +100,7 @@ def test_a_store_that_a_node_cannot_see_is_named(
 def test_no_more_cells_run_than_there_are_cpus(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class SlowBox(ray_box.Box):
+    class SlowMailbox(mailbox.Mailbox):
         def begin(self, cell_id: str) -> int:
             time.sleep(0.5)
             return super().begin(cell_id)
@@ -112,7 +111,7 @@ def test_no_more_cells_run_than_there_are_cpus(
         toys.release()
 
     seen: list[int] = []
-    monkeypatch.setattr(ray_box, "Box", SlowBox)
+    monkeypatch.setattr(mailbox, "Mailbox", SlowMailbox)
     toys.hold("step 0")
     session, _ = toys.open("store", "toy-drift", ipcs=[1, 2, 3, 4])
     beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)
@@ -143,7 +142,7 @@ def test_a_lost_node_loses_nothing(
     beside("both nodes compute", lambda: len(toys.workers()) == 2, lose)
     outcome = session.run(execute=ray_execution(cluster.address))
     assert outcome.counts == {"ok": 2 * len(ipcs)}
-    assert any("its process died; it goes on in another" in note for note in seen.notes)
+    assert any("its process died; another resumes it" in note for note in seen.notes)
     here, _ = toys.open("here", "toy-drift", ipcs=ipcs)
     here.run()
     assert read_results(toys.folder / "store") == read_results(toys.folder / "here")

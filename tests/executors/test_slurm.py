@@ -131,7 +131,7 @@ def test_the_time_limit_is_no_end(cluster, toys, stop, begin) -> None:
     assert_each_step_once(toys, 55)
 
 
-def test_a_cancelled_job_stops_its_cell_and_what_rests_on_it(cluster, toys, stop, begin) -> None:
+def test_a_cancelled_job_stops_its_cell_and_its_dependents(cluster, toys, stop, begin) -> None:
     toys.pause(0.5)
     session, seen = opened(toys, stop, 30, 1, 2)
     run = begin(session, judge=True)
@@ -141,7 +141,9 @@ def test_a_cancelled_job_stops_its_cell_and_what_rests_on_it(cluster, toys, stop
     toys.pause(0)
     assert run.result(PATIENCE).counts == {"ok": 2, "stopped": 2}
     texts = seen.texts("stopped")
-    assert texts[0].startswith("it rests on 'toy-drift on digits ipc 1 seed 0', which was stopped")
+    assert texts[0].startswith(
+        "it depends on 'toy-drift on digits ipc 1 seed 0', which was stopped"
+    )
     assert texts[1].startswith("its SLURM job was cancelled; the next run submits it again")
     assert len(toys.steps()) < 60
     assert go(opened(toys, stop, 30, 1)[0]).counts == {"ok": 1}
@@ -186,7 +188,7 @@ def test_a_slurmctld_that_is_away_is_waited_for(cluster, toys, stop, begin) -> N
     assert_each_step_once(toys, 40)
 
 
-def test_who_stops_watching_finds_the_jobs_again(cluster, toys, stop, begin) -> None:
+def test_a_later_call_watches_the_jobs_of_an_interrupted_one(cluster, toys, stop, begin) -> None:
     toys.pause(0.5)
     session, seen = opened(toys, stop, 20)
     run = begin(session)
@@ -205,7 +207,7 @@ def test_who_stops_watching_finds_the_jobs_again(cluster, toys, stop, begin) -> 
     assert not list((toys.folder / "store/slurm").iterdir())
 
 
-def test_detached_jobs_need_nobody(cluster, toys, stop) -> None:
+def test_detached_jobs_need_no_watching_run(cluster, toys, stop) -> None:
     session, seen = opened(toys, stop, 2)
     assert go(session, detach=True, judge=True).counts == {}
     (note,) = seen.notes

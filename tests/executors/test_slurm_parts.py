@@ -1,39 +1,44 @@
-"""What the slurm executor says to SLURM and makes of its answers; needs no SLURM."""
+"""The commands that the slurm executor sends and how it reads the answers; needs no SLURM."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from bench.executors import slurm_queue
-from bench.executors.slurm_batch import (
-    load_batches,
-    new_batch,
-    remove_batch,
-    save_batch,
-    with_job,
+from bench.executors.slurm import array, commands
+from bench.executors.slurm.array import (
+    JobArray,
+    load_arrays,
+    load_submitit,
+    new_array,
+    remove_array,
+    save_array,
+    submit_array,
 )
-from bench.executors.slurm_options import SlurmOptions
-from bench.executors.slurm_queue import TaskState
-from bench.executors.slurm_submit import chunks, load_submitit, submit
+from bench.executors.slurm.commands import JobState
+from bench.executors.slurm.jobs import SlurmJobs
+from bench.executors.slurm.options import SlurmOptions
+from bench.ledger.cell import Cell
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Keeps what SLURM's commands would have been; they answer with nothing."""
-    commands: list[tuple[str, ...]] = []
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands that SLURM would have received; they answer with nothing."""
+    calls: list[tuple[str, ...]] = []
 
     def run(*command: str) -> str:
-        commands.append(command)
+        calls.append(command)
         return ""
 
-    monkeypatch.setattr(slurm_queue, "_run", run)
-    return commands
+    monkeypatch.setattr(commands, "_run", run)
+    return calls
 
 
 def test_options_are_read_and_the_rest_goes_to_sbatch() -> None:
@@ -85,34 +90,34 @@ def test_states_are_read_without_accounting(monkeypatch: pytest.MonkeyPatch) -> 
         "bench-0123456789ab   7    2    PENDING  0       3   BeginTime\n"
         "bench-ba9876543210   9    N/A  RUNNING  0       0   None\n"
     )
-    monkeypatch.setattr(slurm_queue, "_run", lambda *command: answer)
-    states = slurm_queue.tasks(["bench-0123456789ab", "bench-ba9876543210"])
+    monkeypatch.setattr(commands, "_run", lambda *command: answer)
+    states = commands.job_states(["bench-0123456789ab", "bench-ba9876543210"])
     stopped, killed, waits, runs = (
         states["bench-0123456789ab", 0],
         states["bench-0123456789ab", 1],
         states["bench-0123456789ab", 2],
         states["bench-ba9876543210", 0],
     )
-    assert TaskState("TIMEOUT").death() == "its SLURM job ended: timeout"
-    assert stopped.over
-    assert stopped.blameless
-    assert killed.death(3).startswith("its process was killed by SIGKILL on each of 3 attempts")
-    assert not killed.blameless
-    assert waits == TaskState("PENDING", "BeginTime", restarts=3)
-    assert not waits.over
-    assert not runs.over
+    assert JobState("TIMEOUT").describe() == "its SLURM job ended: timeout"
+    assert stopped.ended
+    assert not stopped.is_death
+    assert killed.describe(3).startswith("its process was killed by SIGKILL on each of 3 attempts")
+    assert killed.is_death
+    assert waits == JobState("PENDING", "BeginTime", restarts=3)
+    assert not waits.ended
+    assert not runs.ended
 
 
-def test_nothing_is_asked_of_slurm_about_no_jobs(said: list[tuple[str, ...]]) -> None:
-    assert slurm_queue.tasks([]) == {}
-    slurm_queue.cancel([])
-    assert said == []
+def test_nothing_is_asked_of_slurm_about_no_jobs(sent: list[tuple[str, ...]]) -> None:
+    assert commands.job_states([]) == {}
+    commands.cancel([])
+    assert sent == []
 
 
 def test_an_absent_command_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BenchError, match="'scontrol' is not on this machine"):
-        slurm_queue.largest_array()
+        commands.largest_array()
 
 
 def test_an_absent_submitit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,19 +126,25 @@ def test_an_absent_submitit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         load_submitit()
 
 
-def test_batches_are_kept_and_forgotten(tmp_path: Path) -> None:
+def test_arrays_are_saved_and_removed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    batch = with_job(new_batch(store, ["a", "b"]), "12")
-    save_batch(store, batch)
-    assert load_batches(store) == [batch]
-    assert (batch.job_of(1), batch.jobs_of([0, 1])) == ("12_1", "12_[0,1]")
-    remove_batch(store, batch.name, logs=True)
-    assert load_batches(store) == []
+    saved = JobArray(new_array(["a"]).name, ("a", "b"), "12")
+    save_array(store, saved)
+    assert load_arrays(store) == [saved]
+    assert (saved.job_of(1), saved.job_of(0, 1)) == ("12_1", "12_[0,1]")
+    remove_array(store, saved.name, logs=True)
+    assert load_arrays(store) == []
 
 
-def test_an_array_of_one_is_a_plain_job(tmp_path: Path) -> None:
-    batch = with_job(new_batch(Store(tmp_path), ["a"]), "12")
-    assert (batch.job_of(0), batch.jobs_of([0])) == ("12", "12")
+def test_an_array_of_one_is_a_plain_job() -> None:
+    assert JobArray("bench-0123456789ab", ("a",), "12").job_of(0) == "12"
+
+
+def test_an_array_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "slurm").mkdir()
+    values = {"name": "bench-0123456789ab", "cells": ["a"], "stamps": [[5, 7]], "job": "12"}
+    (tmp_path / "slurm/bench-0123456789ab.json").write_text(json.dumps(values))
+    assert load_arrays(Store(tmp_path)) == [JobArray("bench-0123456789ab", ("a",), "12")]
 
 
 @pytest.mark.parametrize(
@@ -141,66 +152,88 @@ def test_an_array_of_one_is_a_plain_job(tmp_path: Path) -> None:
     [
         ("bench-0123456789ab", "{"),
         ("bench-0123456789ab", "[" * 100_000),
-        ("bench-0123456789ab", json.dumps({"cells": ["a"], "stamps": [], "job": None})),
-        ("bench-0123456789ab", json.dumps({"cells": ["a"], "stamps": [None], "job": "1 2"})),
-        ("bench-0123456789ab", json.dumps({"cells": 3, "stamps": [None], "job": "1"})),
-        ("bench-x,everyone", json.dumps({"cells": ["a"], "stamps": [None], "job": "1"})),
+        ("bench-0123456789ab", "[]"),
+        ("bench-0123456789ab", json.dumps({"cells": [], "job": None})),
+        ("bench-0123456789ab", json.dumps({"cells": ["../a"], "job": None})),
+        ("bench-0123456789ab", json.dumps({"cells": ["a"], "job": "1 2"})),
+        ("bench-0123456789ab", json.dumps({"cells": ["a"], "job": "12\n"})),
+        ("bench-0123456789ab", json.dumps({"cells": 3, "job": "1"})),
+        ("bench-x,everyone", json.dumps({"cells": ["a"], "job": "1"})),
     ],
 )
-def test_a_batch_that_somebody_made_up_is_left_out(tmp_path: Path, name: str, content: str) -> None:
+def test_an_array_that_somebody_made_up_is_left_out(
+    tmp_path: Path, name: str, content: str
+) -> None:
     (tmp_path / "slurm").mkdir()
     (tmp_path / "slurm" / f"{name}.json").write_text(content)
-    assert load_batches(Store(tmp_path)) == []
+    assert load_arrays(Store(tmp_path)) == []
 
 
-def test_whoever_is_last_in_a_chain_is_told_first_what_it_waits_for(
-    tmp_path: Path, said: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+def test_an_array_that_is_a_pipe_or_a_link_is_left_out(tmp_path: Path) -> None:
+    store, elsewhere = Store(tmp_path / "store"), Store(tmp_path / "elsewhere")
+    saved = JobArray(new_array(["a"]).name, ("a",), "12")
+    save_array(elsewhere, saved)
+    (tmp_path / "store/slurm").mkdir(parents=True)
+    (tmp_path / f"store/slurm/{saved.name}.json").symlink_to(
+        tmp_path / f"elsewhere/slurm/{saved.name}.json"
+    )
+    os.mkfifo(tmp_path / "store/slurm/bench-0123456789ab.json")
+    assert load_arrays(store) == []
+
+
+def cells(*chains: str) -> list[Cell]:
+    """Return cells, as far as submission reads them, from ``id`` and ``id needs id``."""
+    parts = [chain.partition(" needs ") for chain in chains]
+    return [cast("Cell", SimpleNamespace(id=p[0], depends_on=p[2] or None)) for p in parts]
+
+
+def test_the_last_of_a_chain_receives_its_dependency_first(
+    tmp_path: Path, sent: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.executors.slurm_submit._sbatch", lambda *rest: "7")
-    store = Store(tmp_path)
-    batch = new_batch(store, ["gan", "dim", "judged-1", "judged-2", "late"])
-    waits = {"dim": "gan", "judged-1": "dim", "judged-2": "dim", "late": "early"}
-    submitted = submit(store, batch, "", {}, SlurmOptions(), waits, {"early": "3_4"})
-    assert [command[2:] for command in said] == [
+    monkeypatch.setattr(array, "_sbatch", lambda *_: "7")
+    chain = ["gan", "dim needs gan", "one needs dim", "two needs dim", "late needs early"]
+    submitted = submit_array(Store(tmp_path), "", cells(*chain), SlurmOptions(), {"early": "3_4"})
+    assert [command[2:] for command in sent] == [
         ("JobId=7_[2,3]", "Dependency=afterany:7_1"),
-        ("JobId=7_[1]", "Dependency=afterany:7_0"),
-        ("JobId=7_[4]", "Dependency=afterany:3_4"),
+        ("JobId=7_1", "Dependency=afterany:7_0"),
+        ("JobId=7_4", "Dependency=afterany:3_4"),
         ("7",),
     ]
-    assert load_batches(store) == [submitted]
+    assert load_arrays(Store(tmp_path)) == [submitted]
 
 
-def test_what_cannot_be_ordered_is_cancelled(
+def test_an_array_without_its_dependencies_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = []
+    programs = []
 
     def run(*command: str) -> str:
-        commands.append(command[0])
+        programs.append(command[0])
         if command[0] == "scontrol":
             raise BenchError("SLURM's scontrol failed")
         return ""
 
-    monkeypatch.setattr(slurm_queue, "_run", run)
-    monkeypatch.setattr("bench.executors.slurm_submit._sbatch", lambda *rest: "7")
-    store = Store(tmp_path)
+    monkeypatch.setattr(commands, "_run", run)
+    monkeypatch.setattr(array, "_sbatch", lambda *_: "7")
     with pytest.raises(BenchError, match="scontrol failed"):
-        submit(store, new_batch(store, ["a", "b"]), "", {}, SlurmOptions(), {"b": "a"}, {})
-    assert commands == ["scontrol", "scancel"]
-    assert load_batches(store) == []
+        submit_array(Store(tmp_path), "", cells("a", "b needs a"), SlurmOptions(), {})
+    assert programs == ["scontrol", "scancel"]
+    assert load_arrays(Store(tmp_path)) == []
 
 
-def test_more_cells_than_an_array_holds_are_cut() -> None:
-    assert chunks("abcde", 2) == ["ab", "cd", "e"]
+def test_more_cells_than_an_array_holds_become_several(
+    tmp_path: Path, sent: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
 
+    def sbatch(folder: Path, site: str, part: list[Cell], options: SlurmOptions, held: bool) -> str:
+        limits.append(options.limit)
+        return str(len(limits))
 
-def test_a_batch_that_is_a_pipe_or_a_link_is_left_out(tmp_path: Path) -> None:
-    store, elsewhere = Store(tmp_path / "store"), Store(tmp_path / "elsewhere")
-    batch = with_job(new_batch(elsewhere, ["a"]), "12")
-    save_batch(elsewhere, batch)
-    (tmp_path / "store/slurm").mkdir(parents=True)
-    (tmp_path / f"store/slurm/{batch.name}.json").symlink_to(
-        tmp_path / f"elsewhere/slurm/{batch.name}.json"
-    )
-    os.mkfifo(tmp_path / "store/slurm/bench-0123456789ab.json")
-    assert load_batches(store) == []
+    monkeypatch.setattr(array, "_sbatch", sbatch)
+    monkeypatch.setattr(commands, "largest_array", lambda: 2)
+    jobs = SlurmJobs(Store(tmp_path), "", SlurmOptions(limit=9))
+    jobs.submit(cells(*"abcd", "e needs a"))
+    assert [jobs.job(cell_id) for cell_id in "abcde"] == ["1_0", "1_1", "2_0", "2_1", "3"]
+    assert limits == [3, 3, 3]
+    assert sent[0][2:] == ("JobId=3", "Dependency=afterany:1_0")

@@ -13,7 +13,7 @@ import pytest
 from bad_files import ESCAPES, JSON_TEXTS, JSON_VALUES, PICKLES
 from record_builders import distil_json, evaluate_json, record
 
-from bench.executors.slurm_batch import load_batches
+from bench.executors.slurm.array import load_arrays
 from bench.ledger.cell import hash_identity
 from bench.ledger.checkpoint import summarise_checkpoint
 from bench.ledger.cleaning import find_waste, remove
@@ -61,7 +61,7 @@ def read_all(store: Store, destination: Path) -> list[str]:
     find_waste(store.root, failed=True, artefacts=True)
     verdict = verify_store(store.root)
     merged = merge_store(store.root, destination)
-    load_batches(store)
+    load_arrays(store)
     return [*status.notes, *verdict.problems, *merged.problems]
 
 
@@ -85,7 +85,7 @@ def test_requests_and_batches_that_are_none(
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(raw)
     told = read_all(sent, tmp_path / "mine")
-    assert load_batches(sent) == []
+    assert load_arrays(sent) == []
     assert all(place in line and "left out" in line for line in told)
     assert bool(told) == place.startswith("requests")
 
@@ -162,7 +162,7 @@ def test_cells_of_a_batch_that_lead_elsewhere(sent: Store) -> None:
     batch = {"cells": ["../../x"], "stamps": [None], "job": "7"}
     (sent.root / "slurm").mkdir()
     (sent.root / "slurm" / "bench-0123456789ab.json").write_text(json.dumps(batch))
-    assert load_batches(sent) == []
+    assert load_arrays(sent) == []
 
 
 # --- merge: nothing of this machine is copied into a store, nothing else's is overwritten --------

@@ -1,4 +1,4 @@
-"""What SLURM is asked for: ``--slurm KEY=VALUE``, checked before anything is submitted."""
+"""The options of SLURM jobs, ``--slurm KEY=VALUE``, checked before anything is submitted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from bench.executors.base import RETRIES
 from bench.support.errors import BenchError
 
-# What bench itself says to sbatch; another value would break its bookkeeping.
-_TAKEN = (
+# The options that bench itself gives to sbatch; other values would break its bookkeeping.
+_RESERVED = (
     "array", "chdir", "dependency", "error", "hold", "job-name", "no-requeue", "nodes", "ntasks",
     "open-mode", "output", "parsable", "requeue", "signal", "test-only", "wait", "wrap",
 )  # fmt: skip
@@ -21,20 +21,20 @@ _UNIT_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """How jobs are submitted; none of it changes a result.
+    """How jobs are submitted; no option changes a result.
 
     Attributes:
         partition: SLURM's queue; ``None`` for the cluster's default.
-        time: limit of one job, in SLURM's notation (minutes, or D-HH:MM:SS); a cell that needs more
-            is requeued and continues from its checkpoint. ``None`` for the partition's default.
-        account: whom the time is charged to.
-        gpus_per_task: of each job.
-        cpus_per_task: of each job; its computations use as many threads.
-        limit: how many jobs of one array run at once.
-        grace: seconds before the time limit at which a job is told to keep a checkpoint. SLURM may
-            tell it up to a minute earlier. It should be longer than a step of the slowest method.
+        time: the limit of one job, in SLURM's notation (minutes, or D-HH:MM:SS); a cell that needs
+            more is requeued and resumed. ``None`` for the partition's default.
+        account: the account that the time is charged to.
+        gpus_per_task: GPUs of each job.
+        cpus_per_task: processors of each job, and threads of its computation.
+        limit: how many jobs of one array run at the same time.
+        grace: seconds before the time limit at which SLURM asks a job to save a checkpoint; it can
+            be up to a minute earlier. It must be longer than a step of the slowest method.
         retries: how often a cell is submitted again after its job died without a result.
-        poll: seconds between two looks at the queue.
+        poll: seconds between two queries of the queue.
         sbatch: other options of ``sbatch``, by their long names without dashes.
     """
 
@@ -53,7 +53,7 @@ class SlurmOptions:
     def parse(cls, texts: Iterable[str]) -> SlurmOptions:
         """Read ``KEY=VALUE`` texts; a key that is no attribute is an option of ``sbatch``.
 
-        ``sbatch``'s flags have no value: ``exclusive``.
+        An option of ``sbatch`` can have no value: ``exclusive``.
 
         Raises:
             BenchError: naming the key or value that is not allowed.
@@ -66,7 +66,7 @@ class SlurmOptions:
                 raise BenchError(f"--slurm '{text}' is not of the form KEY=VALUE")
             if name in _READERS:
                 options = replace(options, **{name: _READERS[name](f"--slurm {name}", value)})
-            elif (long := name.replace("_", "-")) in _TAKEN:
+            elif (long := name.replace("_", "-")) in _RESERVED:
                 raise BenchError(f"--slurm {long} is not allowed: bench sets it itself")
             else:
                 sbatch[long] = value if sign else True
@@ -101,7 +101,7 @@ def _seconds(what: str, value: str) -> float:
 
 
 def _time(what: str, value: str) -> str:
-    """Return a time as SLURM writes it; ``8h``, ``90m`` and ``2d`` are turned into minutes."""
+    """Return a time as SLURM writes it; ``8h``, ``90m`` and ``2d`` become minutes."""
     short = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", value)
     if short:
         return str(max(1, math.ceil(float(short[1]) * _UNIT_MINUTES[short[2]])))

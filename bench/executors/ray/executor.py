@@ -1,7 +1,8 @@
-"""The ray executor: cells as tasks of a Ray cluster, each waiting for the one that it rests on.
+"""The executor that submits every cell as a Ray task and handles the events of the tasks.
 
-Ray starts a task when what it rests on has ended and when there is room, and gives it to another
-process, on another node if need be, when its own dies; the cell then goes on from its checkpoint.
+Ray starts a task when the one that it depends on has ended and there is room. When a process dies,
+Ray retries its task in another one, on another node if need be; the cell is then resumed from its
+checkpoint.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.own_plugins import refuse_own_plugins
-from bench.executors.ray_box import open_box
-from bench.executors.ray_cluster import connected, load_ray
-from bench.executors.ray_task import compute
+from bench.executors.ray.cluster import connected, load_ray
+from bench.executors.ray.mailbox import create_mailbox
+from bench.executors.ray.task import compute_task
 from bench.grid.compute import Ending
 from bench.ledger.cell import Cell, cell_to_json
 from bench.support.errors import BenchError
@@ -23,21 +24,20 @@ from bench.support.errors import BenchError
 if TYPE_CHECKING:
     from bench.grid.runner import Execute, Runner
 
-# Seconds between two looks at events, signals and the time budget.
-_LOOK_EVERY = 0.3
-# A network drive may show a file to another machine only a while after it was written.
-_LOOKS = 5
+# Seconds between two checks of events, signals and the time budget.
+_POLL_SECONDS = 0.3
+# A network drive can show a file to another machine only seconds after it was written.
+_RECORD_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class RayOptions:
-    """How cells are given to Ray; none of it changes a result.
+    """How cells are submitted to Ray; no option changes a result.
 
     Attributes:
-        address: of a running cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one here.
-        gpus_per_cell: may be a fraction; ``None`` for 1 where the cluster has GPUs.
-        cpus_per_cell: as Ray counts them; a cell computes with as many threads, if nothing else
-            was said.
+        address: a running cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one here.
+        gpus_per_cell: GPUs, fractions allowed; ``None`` for 1 where the cluster has GPUs.
+        cpus_per_cell: CPUs as Ray counts them; also the threads of a cell, if the site names none.
     """
 
     address: str | None = None
@@ -51,10 +51,10 @@ def ray_execution(
     gpus_per_cell: float | None = None,
     cpus_per_cell: float | None = None,
 ) -> Execute:
-    """Return what has the cells of a run computed by Ray; see :class:`RayOptions`.
+    """Return a function that has the cells of a run computed by Ray; see :class:`RayOptions`.
 
     Raises:
-        BenchError: Ray is not installed, or an option is not allowed.
+        BenchError: Ray is not installed.
     """
     load_ray()
     options = RayOptions(address, gpus_per_cell, cpus_per_cell or 1.0)
@@ -62,11 +62,11 @@ def ray_execution(
 
 
 class RayExecutor(Executor):
-    """Gives all cells to Ray at once, and listens.
+    """Submits all cells to Ray at once and waits for them.
 
     Args:
-        runner: is told how each cell ended.
-        options: how.
+        runner: receives how each cell ended.
+        options: how to submit.
     """
 
     def __init__(self, runner: Runner, options: RayOptions) -> None:
@@ -76,27 +76,37 @@ class RayExecutor(Executor):
         threads = site.threads or max(1, int(options.cpus_per_cell))
         device = "cuda" if site.device.startswith("cuda") else site.device
         self._site = replace(site.with_paths(), threads=threads, device=device)
-        self._refs: dict[str, Any] = {}
+        self._refs: dict[str, Any] = {}  # the task of each cell, by the cell's id
         self._running: dict[Any, Cell] = {}
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._resubmitted: set[str] = set()
         self._stopping = False
 
     def __call__(self, cells: Sequence[Cell]) -> None:
-        """See :meth:`Executor.__call__`."""
+        """Have the cells computed: see :meth:`Executor.__call__`.
+
+        Raises:
+            BenchError: the cluster cannot be reached, or cannot compute.
+        """
         if not cells:
             return
         refuse_own_plugins(cells, self.runner.site.site)
         with connected(self._options.address):
-            self._box, self._task = open_box(), self._make_task()
+            self._mailbox, self._task = create_mailbox(), self._make_task()
             try:
                 for cell in cells:
-                    self._submit(cell)
+                    self._submit(cell, self._refs.get(cell.depends_on or ""))
                 while self._running:
-                    self._look()
+                    self._poll()
             except self._ray.exceptions.RayActorError as error:
                 raise BenchError(f"Ray lost this run's own node: {error}") from error
         self.runner.control.stop.check()
+
+    def _submit(self, cell: Cell, dependency: Any = None) -> None:
+        """Submit a cell as a task, which starts when the task ``dependency`` has ended."""
+        ref = self._task.remote(self._mailbox, self._site.to_json(), cell_to_json(cell), dependency)
+        self._refs[cell.id] = ref
+        self._running[ref] = cell
 
     def _make_task(self) -> Any:
         gpus, cpus = self._options.gpus_per_cell, self._options.cpus_per_cell
@@ -108,85 +118,81 @@ class RayExecutor(Executor):
                 f"no node of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs for a cell: "
                 "waiting until one joins"
             )
-        return self._ray.remote(compute).options(
+        return self._ray.remote(compute_task).options(
             num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, name="bench"
         )
 
-    def _submit(self, cell: Cell) -> None:
-        needed = cell.dependency
-        waits_for = None
-        if needed is not None and cell.id not in self._resubmitted:
-            waits_for = self._refs.get(needed.id)
-        ref = self._task.remote(self._box, self._site.to_json(), cell_to_json(cell), waits_for)
-        self._refs[cell.id] = ref
-        self._running[ref] = cell
-
-    def _look(self) -> None:
-        """Wait a moment for tasks that end, and for events."""
+    def _poll(self) -> None:
+        """Wait a moment for tasks that end, and handle events."""
         if self.runner.control.stop.requested and not self._stopping:
             self._stop_tasks()
         ended, _ = self._ray.wait(
-            list(self._running), num_returns=len(self._running), timeout=_LOOK_EVERY
+            list(self._running), num_returns=len(self._running), timeout=_POLL_SECONDS
         )
-        for event, *details in self._ray.get(self._box.take.remote()):
-            self._hear(event, details)
+        for event, *details in self._ray.get(self._mailbox.take.remote()):
+            self._handle_event(event, details)
+        # In the order of submission, so that a failure is recorded before its dependents end.
         for ref in sorted(ended, key=list(self._running).index):
-            self._settle(ref, self._running.pop(ref))
+            self._handle_end(ref, self._running.pop(ref))
 
-    def _hear(self, event: str, details: list[Any]) -> None:
+    def _handle_event(self, event: str, details: list[Any]) -> None:
         if event == "note":
             self.runner.reporter.note(*details)
         elif event == "begin":
             self._count_attempt(*details)
-        elif self._refs.get(details[0].id) in self._running:  # else it comes late
+        elif self._refs.get(details[0].id) in self._running:  # no longer true of a late event
             getattr(self.runner.reporter, event)(*details)
 
     def _count_attempt(self, cell_id: str, attempt: int) -> None:
-        self._begun.add(cell_id)
+        self._started.add(cell_id)
         cell = self._running.get(self._refs[cell_id])
         if attempt > 1 and cell is not None:
-            self.runner.reporter.note(f"{cell.title}: its process died; it goes on in another")
+            self.runner.reporter.note(f"{cell.title}: its process died; another resumes it")
 
     def _stop_tasks(self) -> None:
+        """Have running tasks end after their step, and cancel the others."""
         self._stopping = True
-        asked = self.runner.control.stop.reason()
-        if asked is not None:
-            self._ray.get(self._box.ask_to_stop.remote(asked.why, asked.exit_code))
+        reason = self.runner.control.stop.reason()
+        if reason is not None:
+            self._ray.get(self._mailbox.request_stop.remote(reason.why, reason.exit_code))
         for ref, cell in self._running.items():
-            if cell.id not in self._begun:
+            if cell.id not in self._started:
                 self._ray.cancel(ref)
 
-    def _settle(self, ref: Any, cell: Cell) -> None:
-        """See how a task ended, and tell the runner."""
+    def _handle_end(self, ref: Any, cell: Cell) -> None:
+        """Report how the task of a cell ended."""
         exceptions = self._ray.exceptions
         try:
-            status, text, seconds = self._ray.get(ref)
+            ending: Ending = self._ray.get(ref)
         except exceptions.TaskCancelledError:
-            if cell.id in self._begun:
+            if cell.id in self._started:
                 self.runner.finish(cell, Ending("stopped"))
         except exceptions.RayTaskError as error:
-            self._settle_raised(cell, error)
+            self._handle_task_error(cell, error)
         except exceptions.RayError as error:
-            self.ended(cell, 0.0, self._how_it_died(error))
+            self.report_ending(cell, 0.0, self._describe_loss(error))
         else:
-            if status == "error":
-                raise BenchError(text)
-            if status in ("ok", "failed"):
-                self._find_record(cell)
-            self.runner.finish(cell, Ending(status, text, seconds))
+            if ending.status == "error":
+                raise BenchError(ending.text)
+            if ending.status in ("ok", "failed"):
+                self._await_record(cell)
+            self.runner.finish(cell, ending)
 
-    def _settle_raised(self, cell: Cell, error: Any) -> None:
-        """Settle a task that raised, or never ran because that of the cell before it was lost."""
-        needed = cell.dependency
-        if needed is None or needed.id not in self._refs or cell.id in self._resubmitted:
-            self.ended(cell, 0.0, f"its task failed: {error.cause!r}")
-        elif self.runner.is_done(needed):
+    def _handle_task_error(self, cell: Cell, error: Any) -> None:
+        """Handle a task that raised an error.
+
+        Ray raises in every task that depends on a lost one. Such a task has not run: it is
+        submitted again, without the dependency, whose record says whether it can be computed.
+        """
+        if self._stopping:
+            return
+        if cell.depends_on in self._refs and cell.id not in self._resubmitted:
             self._resubmitted.add(cell.id)
             self._submit(cell)
-        elif not self._stopping:
-            self.runner.ensure(cell)  # computes nothing: what it needs has failed
+        else:
+            self.report_ending(cell, 0.0, f"its task failed: {error.cause!r}")
 
-    def _how_it_died(self, error: Exception) -> str:
+    def _describe_loss(self, error: Exception) -> str:
         if isinstance(error, self._ray.exceptions.OutOfMemoryError):
             why = "Ray ended its process because the memory of its node ran out"
         elif isinstance(error, self._ray.exceptions.WorkerCrashedError):
@@ -195,8 +201,8 @@ class RayExecutor(Executor):
             why = f"Ray lost it: {str(error).strip().splitlines()[0]}"
         return f"{why} on each of {RETRIES + 1} attempts"
 
-    def _find_record(self, cell: Cell) -> None:
-        for _ in range(_LOOKS):
+    def _await_record(self, cell: Cell) -> None:
+        for _ in range(_RECORD_SECONDS):
             if self.runner.store.read(cell.id) is not None:
                 return
             time.sleep(1.0)

@@ -1,0 +1,201 @@
+"""The executor that gives cells to worker processes and handles their events.
+
+A worker can die at any time: killed for memory, crashed in a library. Another one resumes its cell
+from the checkpoint; the other workers are not affected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from bench.executors.base import RETRIES, Executor, describe_death
+from bench.executors.local.process import WorkerProcess, divide, visible_gpus
+from bench.executors.own_plugins import own_plugins, refuse_own_plugins
+from bench.grid.compute import Ending
+from bench.grid.order import next_cell
+from bench.ledger.cell import Cell, DistilCell
+from bench.support.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.grid.runner import Execute, Runner
+
+# Seconds between two checks of signals and the time budget.
+_POLL_SECONDS = 0.2
+# Seconds that a worker has for its last step and the checkpoint, and those if it must abort.
+_PATIENCE, _SHORT_PATIENCE = 60.0, 5.0
+
+
+def local_execution(workers: int | None = None) -> Execute:
+    """Return a function that has the cells of a run computed by processes of this machine.
+
+    Args:
+        workers: the number of processes; 0 computes in this one. ``None`` means one process, or one
+            per GPU, but 0 where every network is trained by the smoke protocol or where a plugin is
+            known to this process only.
+    """
+
+    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
+        count = _default_workers(runner, cells) if workers is None else workers
+        if count == 0:
+            runner.in_turn(cells)
+            return
+        refuse_own_plugins(cells, runner.site.site)
+        LocalExecutor(runner, count)(cells)
+
+    return execute
+
+
+def _default_workers(runner: Runner, cells: Sequence[Cell]) -> int:
+    if all(isinstance(cell, DistilCell) or cell.protocol == "smoke" for cell in cells):
+        return 0  # the cells take less time than starting a process
+    names = own_plugins(cells, runner.site.site)
+    if names:
+        runner.reporter.note(f"{', '.join(names)} is known to this process only, which computes")
+        return 0
+    return max(1, len(visible_gpus(runner.site.device)))
+
+
+class LocalExecutor(Executor):
+    """Gives each worker process one cell at a time.
+
+    Args:
+        runner: receives how each cell ended.
+        workers: the number of processes, at least 1.
+    """
+
+    def __init__(self, runner: Runner, workers: int) -> None:
+        super().__init__(runner)
+        self._slots = divide(runner.site.site, runner.site.device, workers)
+        self._workers: dict[int, WorkerProcess] = {}  # by the index of their slot
+        self._waiting: list[Cell] = []
+        self._unfinished: set[str] = set()
+        self._deaths: Counter[str] = Counter()
+        self._failed_starts = 0
+        self._stopping = False
+
+    def __call__(self, cells: Sequence[Cell]) -> None:
+        """Have the cells computed: see :meth:`Executor.__call__`."""
+        self._waiting, self._unfinished = list(cells), {cell.id for cell in cells}
+        try:
+            while self._is_busy() or (self._waiting and not self._stopping):
+                self._stop_or_assign()
+                self._poll()
+        except KeyboardInterrupt:
+            self._end_workers(_SHORT_PATIENCE, abort=True)
+            raise
+        finally:
+            self._end_workers(_PATIENCE)
+        self.runner.control.stop.check()
+
+    def _is_busy(self) -> bool:
+        return any(worker.cell is not None for worker in self._workers.values())
+
+    def _stop_or_assign(self) -> None:
+        reason = self.runner.control.stop.reason()
+        if reason is None:
+            self._assign_cells()
+        elif not self._stopping:
+            self._stopping = True
+            for worker in self._workers.values():
+                worker.stop(reason.why, reason.exit_code)
+
+    def _assign_cells(self) -> None:
+        for index, slot in enumerate(self._slots):
+            worker = self._workers.get(index)
+            if worker is not None and worker.cell is not None:
+                continue
+            cell = self._take_ready_cell()
+            if cell is None:
+                return
+            if worker is None:
+                worker = self._workers[index] = WorkerProcess(slot)
+            worker.assign(cell)
+
+    def _take_ready_cell(self) -> Cell | None:
+        """Return the cell to compute next; ``None`` if each depends on an unfinished one."""
+        ready = [cell for cell in self._waiting if cell.depends_on not in self._unfinished]
+        if not ready:
+            return None
+        cell = next_cell(ready, self.runner.estimates, self.runner.control.stop.seconds_left())
+        self._waiting.remove(cell)
+        return cell
+
+    def _poll(self) -> None:
+        """Wait a moment for events and handle them."""
+        indices = {worker.connection: index for index, worker in self._workers.items()}
+        for connection in wait(list(indices), _POLL_SECONDS):
+            index = indices[connection]  # type: ignore[index]
+            worker = self._workers[index]
+            try:
+                event, *details = worker.connection.recv()
+            except (EOFError, OSError):
+                self._reap(self._workers.pop(index))
+            else:
+                self._handle_event(worker, event, details)
+
+    def _handle_event(self, worker: WorkerProcess, event: str, details: list[Any]) -> None:
+        if event == "ready":
+            worker.ready = True
+        elif event == "ended":
+            self._log_output(worker)
+            if worker.cell is not None:
+                self._finish(worker.cell, *details)
+            worker.cell = None
+        elif event == "error":
+            raise BenchError(*details)
+        else:
+            getattr(self.runner.reporter, event)(*details)
+
+    def _finish(self, cell: Cell, ending: Ending) -> None:
+        self._unfinished.discard(cell.id)
+        self.runner.finish(cell, ending)
+
+    def _reap(self, worker: WorkerProcess) -> None:
+        """Retry the cell of a worker that is gone, or record that it failed."""
+        self._log_output(worker)
+        seconds, cell = worker.seconds(), worker.cell
+        code = worker.end(_SHORT_PATIENCE)
+        if cell is None:
+            return
+        if reason := self.runner.control.stop.reason() if self._stopping else None:
+            self._finish(cell, Ending("stopped", reason.why))
+            return
+        if worker.ready:
+            self._deaths[cell.id] += 1
+        else:
+            self._count_failed_start(code)
+        deaths = self._deaths[cell.id]
+        if deaths > RETRIES:
+            self.runner.store.log(cell.id, describe_death(code))
+            self._unfinished.discard(cell.id)
+            self.report_ending(cell, seconds, describe_death(code, deaths))
+        else:
+            self.runner.reporter.note(f"{cell.title}: {describe_death(code)}; another resumes it")
+            self._waiting.append(cell)
+
+    def _count_failed_start(self, code: int) -> None:
+        self._failed_starts += 1
+        if self._failed_starts > RETRIES:
+            raise BenchError(
+                f"worker processes do not start, the log of the cell has what they printed: "
+                f"{describe_death(code)}; --workers 0 computes without them"
+            )
+
+    def _log_output(self, worker: WorkerProcess) -> None:
+        output = worker.take_output()
+        if output and worker.cell is not None:
+            self.runner.store.log(worker.cell.id, output)
+
+    def _end_workers(self, patience: float, *, abort: bool = False) -> None:
+        """End every worker and wait until it has ended; ``abort`` does not let steps finish."""
+        workers = list(self._workers.values())
+        self._workers.clear()
+        for worker in workers:
+            worker.stop("the run ends", 1)
+            if abort:
+                worker.abort()
+        for worker in workers:
+            worker.end(patience)

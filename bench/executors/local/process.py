@@ -1,0 +1,158 @@
+"""A worker process, as the run that started it sees it, and its share of the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Pipe
+from typing import TYPE_CHECKING, Any
+
+from bench.grid.site import Site
+from bench.ledger.cell import Cell, cell_to_json
+from bench.support.stopping import AT_ONCE
+
+if TYPE_CHECKING:
+    import torch
+
+# The last bytes of a worker's output that go to the log of its cell.
+_MOST_OUTPUT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a worker process computes.
+
+    Attributes:
+        site_text: the site as the worker receives it.
+        environment: variables that the worker is started with.
+    """
+
+    site_text: str
+    environment: dict[str, str]
+
+
+def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
+    """Return one slot per worker: a GPU each, or a share of the cores.
+
+    With more workers than GPUs, some workers share a GPU.
+
+    Args:
+        site: the site of the run.
+        device: the device that the site names, on this machine.
+        workers: how many processes compute at the same time.
+    """
+    import torch
+
+    threads = site.threads or max(1, torch.get_num_threads() // workers)
+    # The variable also limits the threads of other libraries.
+    environment = {"OMP_NUM_THREADS": str(threads)}
+    shared = replace(site.with_paths(), threads=threads)
+    gpus = visible_gpus(device)
+    if not gpus:
+        return [Slot(shared.to_json(), environment)] * workers
+    text = replace(shared, device="cuda").to_json()
+    return [
+        Slot(text, {**environment, "CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
+        for i in range(workers)
+    ]
+
+
+def visible_gpus(device: torch.device) -> list[str]:
+    """Return the names that ``CUDA_VISIBLE_DEVICES`` has for the GPUs of a device.
+
+    ``cuda`` means all GPUs that this process sees, ``cuda:1`` one of them, other devices none.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = chosen.split(",") if chosen else list(map(str, range(torch.cuda.device_count())))
+    return names if device.index is None else [names[device.index]]
+
+
+class WorkerProcess:
+    """A process of :mod:`bench.executors.local.worker`, which computes one cell at a time.
+
+    It has its own session, so that Ctrl-C does not reach it.
+
+    Args:
+        slot: where it computes.
+
+    Attributes:
+        connection: receives its events.
+        cell: the cell that it computes now.
+        ready: whether it has started successfully.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self.cell: Cell | None = None
+        self.ready = False
+        self._since = time.perf_counter()
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115
+        self.connection, child = Pipe()
+        with child:
+            self._process = subprocess.Popen(
+                # -P and PYTHONPATH make the worker import the same modules as this process.
+                [sys.executable, "-P", "-m", "bench.executors.local.worker", str(child.fileno())],
+                stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+                pass_fds=[child.fileno()], start_new_session=True,
+                env={**os.environ, "PYTHONPATH": _path(), **slot.environment},
+            )  # fmt: skip
+        self._send(slot.site_text)
+
+    def assign(self, cell: Cell) -> None:
+        """Have a cell computed."""
+        self.cell, self._since = cell, time.perf_counter()
+        self._send(cell_to_json(cell))
+
+    def stop(self, why: str, exit_code: int) -> None:
+        """Have the worker save a checkpoint after its current step, and end."""
+        self._send((why, exit_code))
+
+    def abort(self) -> None:
+        """End the worker in the middle of a step."""
+        self._process.send_signal(AT_ONCE)
+
+    def seconds(self) -> float:
+        """Return for how long the worker has had its cell."""
+        return time.perf_counter() - self._since
+
+    def take_output(self) -> str:
+        """Return the end of what the worker printed since the last call."""
+        size = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, size - _MOST_OUTPUT))
+        text = self._output.read().decode("utf-8", "backslashreplace")
+        self._output.truncate(0)
+        return text
+
+    def end(self, patience: float) -> int:
+        """Close the connection, wait for the end of the process, and return its exit code.
+
+        Args:
+            patience: seconds after which the process is killed.
+
+        Returns:
+            The exit code; the negative number of the signal that killed the process, if one did.
+        """
+        self.connection.close()
+        try:
+            return self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+        finally:
+            self._output.close()
+
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):  # the process died; reading its events says so
+            self.connection.send(message)
+
+
+def _path() -> str:
+    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)

@@ -1,0 +1,89 @@
+"""The program of a worker process: computes the cells that it receives and sends events.
+
+:mod:`bench.executors.local.process` starts it with one end of a pipe. It saves a checkpoint and
+ends when the run asks for it, when a signal comes, and when the other end of the pipe is closed: a
+killed run leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+from bench.executors.remote_cell import RemoteReporter, run_cell
+from bench.support.errors import BenchError
+from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling
+
+# Seconds between two reports of progress.
+_REPORT_SECONDS = 0.2
+
+
+class Worker:
+    """Computes cells one after the other until it must end.
+
+    Args:
+        connection: gives the site, then cells as ``cell_to_json`` values or a request to stop as
+            ``(why, exit_code)``; receives ``(event, *details)``.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection, self._stop = connection, Stop()
+        self._cells: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Compute cells until a stop is requested.
+
+        Raises:
+            Interrupted: by a signal or the run, or because the run is gone.
+        """
+        with self._stop.catching(), handling([AT_ONCE], signal.default_int_handler):
+            site_text = self._connection.recv()
+            self._send("ready")
+            threading.Thread(target=self._receive, daemon=True).start()
+            while (cell_values := self._cells.get()) is not None:
+                self._stop.check()
+                self._compute(site_text, cell_values)
+
+    def _compute(self, site_text: str, cell_values: dict[str, Any]) -> None:
+        reporter = RemoteReporter(self._send, _REPORT_SECONDS)
+        try:
+            self._send("ended", run_cell(site_text, cell_values, reporter, self._stop))
+        except BenchError as error:
+            self._send("error", str(error))
+
+    def _receive(self) -> None:
+        """Receive cells and requests while the main thread computes."""
+        try:
+            while isinstance(message := self._connection.recv(), dict):
+                self._cells.put(message)
+        except (EOFError, OSError):
+            message = ("the run that started this process is gone", 1)
+        self._stop.request(*message)
+        self._cells.put(None)
+
+    def _send(self, event: str, *details: object) -> None:
+        with suppress(OSError):  # the run is gone, which _receive notices
+            self._connection.send((event, *details))
+
+
+def main() -> int:
+    """Run a worker on the pipe whose descriptor is the only argument."""
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # processes of a plugin must not keep the pipe open
+    try:
+        Worker(Connection(descriptor)).run()
+    except Interrupted as stopped:
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""An array of SLURM jobs: which job computes which cell, and how it is submitted.
+
+``slurm/NAME.json`` in the store is written before the jobs exist and completed when they can start.
+A later call thus finds the jobs of a run that was interrupted or detached: it watches them and does
+not submit their cells again.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import msgspec
+
+from bench.executors.slurm import commands
+from bench.executors.slurm.options import SlurmOptions
+from bench.executors.slurm.task import run_slurm_cell
+from bench.ledger.cell import CELL_ID, Cell, cell_to_json
+from bench.ledger.store import Store
+from bench.support.atomic_files import write_json, writing
+from bench.support.errors import BenchError
+from bench.support.untrusted import Limit, read_json
+
+_CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
+
+
+class JobArray(msgspec.Struct, frozen=True):
+    """Jobs of one name; the cell at index ``i`` is computed by job ``i``.
+
+    The patterns matter: a store can come from anywhere, and the names go to SLURM's commands.
+
+    Attributes:
+        name: the name of the jobs, by which they are found in the queue.
+        cells: ids, in an order in which the cells can run.
+        job: SLURM's id of the array; ``None`` until its jobs can start.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^bench-[0-9a-f]{12}\Z")]
+    cells: Annotated[tuple[_CellId, ...], msgspec.Meta(min_length=1)]
+    job: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}\Z")] | None = None
+
+    def job_of(self, *indices: int) -> str:
+        """Return SLURM's name of some of the jobs; an array of one is a plain job."""
+        if len(self.cells) == 1:
+            return str(self.job)
+        numbers = ",".join(map(str, indices))
+        return f"{self.job}_{numbers if len(indices) == 1 else f'[{numbers}]'}"
+
+
+def new_array(cells: Sequence[str]) -> JobArray:
+    """Return an array for the cells with these ids; nothing is written."""
+    return JobArray(f"bench-{secrets.token_hex(6)}", tuple(cells))
+
+
+def array_folder(store: Store, name: str) -> Path:
+    """Return the folder of the scripts and logs of an array."""
+    return store.root / "slurm" / name
+
+
+def save_array(store: Store, array: JobArray) -> None:
+    """Write an array into the store.
+
+    Raises:
+        CannotWriteError: the disk is full, or the store cannot be written.
+    """
+    path = array_folder(store, array.name).with_suffix(".json")
+    with writing(path):
+        write_json(path, msgspec.to_builtins(array))
+
+
+def load_arrays(store: Store) -> list[JobArray]:
+    """Return every array of a store; files that describe none are left out."""
+    arrays = []
+    for path in sorted((store.root / "slurm").glob("bench-*.json")):
+        try:
+            values = read_json(path, Limit.SLURM_BATCH_BYTES, follow=False)
+            arrays.append(msgspec.convert({**values, "name": path.stem}, JobArray))
+        except (OSError, ValueError, TypeError):
+            continue
+    return arrays
+
+
+def remove_array(store: Store, name: str, *, logs: bool) -> None:
+    """Remove an array whose jobs have ended from the store, and its logs if ``logs``."""
+    folder = array_folder(store, name)
+    folder.with_suffix(".json").unlink(missing_ok=True)
+    if logs:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def submit_array(
+    store: Store,
+    site_text: str,
+    cells: Sequence[Cell],
+    options: SlurmOptions,
+    queued: Mapping[str, str],
+) -> JobArray:
+    """Submit cells as one array in which each job starts after the one that it depends on.
+
+    All cells of a run are in one array, so that one limit holds for all of them. It is submitted
+    held; then each job receives its own dependency; then all are released. A distilled set is thus
+    evaluated as soon as it is there, not when the slowest one is.
+
+    Args:
+        store: receives the array, and the scripts and logs of its jobs.
+        site_text: where and how to compute, with absolute paths.
+        cells: in an order in which they can run.
+        options: how to submit.
+        queued: SLURM's names of the jobs of earlier arrays, by cell id.
+
+    Raises:
+        BenchError: SLURM refuses the jobs, and says why; none of them stays in the queue.
+    """
+    array = new_array([cell.id for cell in cells])
+    dependents = _dependents(array, cells, queued)
+    save_array(store, array)
+    try:
+        job = _sbatch(array_folder(store, array.name), site_text, cells, options, bool(dependents))
+        array = msgspec.structs.replace(array, job=job)
+        for needed, indices in dependents.items():
+            position = array.cells.index(needed) if needed in array.cells else None
+            after = queued[needed] if position is None else array.job_of(position)
+            commands.set_dependency(array.job_of(*indices), after)
+        if dependents:
+            commands.release(job)
+        save_array(store, array)
+    except BaseException:
+        commands.cancel_named(array.name)
+        remove_array(store, array.name, logs=True)
+        raise
+    return array
+
+
+def load_submitit() -> ModuleType:
+    """Import submitit.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise BenchError(
+            "the slurm executor needs submitit: pip install 'distillation-bench[slurm]'"
+        ) from error
+    module: ModuleType = submitit
+    return module
+
+
+def _dependents(
+    array: JobArray, cells: Sequence[Cell], queued: Mapping[str, str]
+) -> dict[str, list[int]]:
+    """Return the indices of the jobs that depend on each queued cell.
+
+    The last cell of a chain comes first: SLURM 22.05 reports circular dependencies when chains
+    inside an array are built from the front.
+    """
+    order = {cell_id: index for index, cell_id in enumerate(array.cells)}
+    dependents: dict[str, list[int]] = {}
+    for index, cell in enumerate(cells):
+        if cell.depends_on is not None and (cell.depends_on in order or cell.depends_on in queued):
+            dependents.setdefault(cell.depends_on, []).append(index)
+    return dict(sorted(dependents.items(), key=lambda item: order.get(item[0], -1), reverse=True))
+
+
+def _sbatch(
+    folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions, held: bool
+) -> str:
+    """Submit cells through submitit and return SLURM's id of the array."""
+    submitit = load_submitit()
+    try:
+        with redirect_stderr(io.StringIO()):  # submitit prints what its exception says
+            executor = submitit.SlurmExecutor(folder.resolve())
+            executor.update_parameters(**_parameters(folder.name, options, held))
+            jobs = executor.map_array(
+                run_slurm_cell, [site_text] * len(cells), list(map(cell_to_json, cells))
+            )
+    except (submitit.core.utils.FailedJobError, RuntimeError) as error:
+        raise BenchError(f"SLURM refuses the jobs: {' '.join(str(error).split())}") from error
+    return str(jobs[0].job_id).split("_")[0]
+
+
+def _parameters(name: str, options: SlurmOptions, held: bool) -> dict[str, Any]:
+    chosen = {
+        "partition": options.partition,
+        "account": options.account,
+        "gpus_per_task": options.gpus_per_task,
+        "cpus_per_task": options.cpus_per_task,
+    }
+    return {
+        **{key: value for key, value in chosen.items() if value is not None},
+        "job_name": name,
+        # Without this, submitit sets five minutes; None leaves the cluster's default.
+        "time": options.time,
+        "signal_delay_s": options.grace,
+        "array_parallelism": options.limit,
+        "stderr_to_stdout": True,
+        # A job starts in the folder of the command, where a folder 'bench' must not be imported.
+        "setup": ["export PYTHONSAFEPATH=1"],
+        "additional_parameters": {
+            **options.sbatch, "requeue": True, **({"hold": True} if held else {}),
+        },
+    }  # fmt: skip

@@ -1,0 +1,170 @@
+"""SLURM's commands, without accounting: what is queued, and how to change it.
+
+``sacct`` is never called, because many clusters keep no accounting. ``squeue`` and ``scontrol``
+know a job from its submission until some minutes after its end; the store has the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from bench.executors.base import describe_death
+from bench.support.errors import BenchError
+
+_ENDED = frozenset((
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "GONE", "NODE_FAIL",
+    "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT",
+))  # fmt: skip
+# End states that are not the cell's fault: it only has to be submitted again.
+_NO_FAULT = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED"))
+_FIELDS = "Name:64,ArrayJobID:20,ArrayTaskID:20,State:24,exit_code:20,RestartCnt:12,Reason:80"
+# Seconds that a command has to answer.
+_PATIENCE = 60.0
+
+
+class QueueSilentError(BenchError):
+    """SLURM does not answer now, so the state of the queue is not known."""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """The state of one job of an array.
+
+    Attributes:
+        state: SLURM's name of it: ``PENDING``, ``RUNNING``, ``CANCELLED``, ...; ``GONE`` if SLURM
+            no longer knows the job.
+        reason: why it waits or ended, in SLURM's words.
+        exit_code: of its script; the negative number of a signal, if one ended it; 0 while it runs.
+        restarts: how often it was requeued.
+    """
+
+    state: str
+    reason: str = ""
+    exit_code: int = 0
+    restarts: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended and will not be requeued."""
+        return self.state in _ENDED
+
+    @property
+    def is_death(self) -> bool:
+        """Whether the end of the job counts as a failed attempt at its cell."""
+        stopped = self.state == "FAILED" and self.exit_code == -signal.SIGTERM
+        return self.state not in _NO_FAULT and not stopped
+
+    def describe(self, attempts: int = 1) -> str:
+        """Return in words how the job ended.
+
+        Args:
+            attempts: how many jobs in a row ended so.
+        """
+        if self.state == "FAILED" and self.exit_code:
+            return describe_death(self.exit_code, attempts)
+        often = f" on each of {attempts} attempts" if attempts > 1 else ""
+        return f"its SLURM job ended{often}: {self.state.lower().replace('_', ' ')}"
+
+
+GONE = JobState("GONE")
+
+
+def job_states(names: Iterable[str]) -> dict[tuple[str, int], JobState]:
+    """Return the states of the jobs with these names, by name and index in their array.
+
+    Raises:
+        QueueSilentError: SLURM does not answer.
+    """
+    joined = ",".join(names)
+    if not joined:
+        return {}
+    try:
+        lines = _run("squeue", "--noheader", "--array", "--states=all", f"--name={joined}",
+                     f"--Format={_FIELDS}").splitlines()  # fmt: skip
+    except BenchError as error:
+        raise QueueSilentError(str(error)) from error
+    states = {}
+    for line in lines:
+        words = line.split(maxsplit=6)
+        if len(words) >= 6:
+            name, _, index, state, code, restarts, *reason = words
+            states[name, int(index) if index.isdigit() else 0] = JobState(
+                state, reason[0].strip() if reason else "", _exit_code(code), int(restarts)
+            )
+    return states
+
+
+def state_of(job: str) -> str:
+    """Return the state of one job, from inside it; a job that is ending is ``COMPLETING``."""
+    match = re.search(r"\bJobState=(\w+)", _run("scontrol", "show", "job", job))
+    return match[1] if match else ""
+
+
+def requeue(job: str) -> None:
+    """Put a running job back into the queue; SLURM then ends its process."""
+    _run("scontrol", "requeue", job)
+
+
+def set_dependency(jobs: str, needed: str) -> None:
+    """Have queued jobs start only after another has ended, however it ended."""
+    _run("scontrol", "update", f"JobId={jobs}", f"Dependency=afterany:{needed}")
+
+
+def release(job: str) -> None:
+    """Allow the jobs of a held array to start."""
+    _run("scontrol", "release", job)
+
+
+def start_now(job: str) -> None:
+    """Drop the two minutes that a requeued job waits; it is no error if it has started."""
+    with suppress(BenchError):
+        _run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
+def cancel(jobs: Sequence[str]) -> None:
+    """Cancel jobs by id; it is no error if some have ended."""
+    if jobs:
+        with suppress(BenchError):
+            _run("scancel", *jobs)
+
+
+def cancel_named(name: str) -> None:
+    """Cancel every job of a name; it is no error if there is none."""
+    with suppress(BenchError):
+        _run("scancel", f"--name={name}")
+
+
+def largest_array() -> int:
+    """Return how many jobs an array can have; SLURM's default if it does not say."""
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", _run("scontrol", "show", "config"), re.M)
+    return max(1, int(match[1])) if match else 1001
+
+
+def _run(*command: str) -> str:
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PATIENCE, check=False, env=environment
+        )
+    except FileNotFoundError as error:
+        raise BenchError(
+            f"'{command[0]}' is not on this machine: run where SLURM's commands are"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"SLURM's {command[0]} did not answer in {_PATIENCE:.0f} s") from error
+    if result.returncode:
+        message = " ".join(result.stderr.split()) or f"exit code {result.returncode}"
+        raise BenchError(f"SLURM's {command[0]} failed: {message}")
+    return result.stdout
+
+
+def _exit_code(text: str) -> int:
+    # A wait status, as wait(2) gives it, of a shell, which adds 128 to the signal of its command.
+    code = os.waitstatus_to_exitcode(int(text)) if text.isdigit() else 0
+    return 128 - code if code > 128 else code
