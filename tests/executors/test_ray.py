@@ -18,7 +18,7 @@ from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
-from bench.executors.ray import mailbox, ray_execution
+from bench.executors.ray import ray_execution, task
 
 pytestmark = pytest.mark.ray
 
@@ -100,7 +100,7 @@ def test_a_store_that_a_node_cannot_see_is_named(
 def test_no_more_cells_run_than_there_are_cpus(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class SlowMailbox(mailbox.Mailbox):
+    class SlowMailbox(task.Mailbox):
         def begin(self, cell_id: str) -> int:
             time.sleep(0.5)
             return super().begin(cell_id)
@@ -111,7 +111,7 @@ def test_no_more_cells_run_than_there_are_cpus(
         toys.release()
 
     seen: list[int] = []
-    monkeypatch.setattr(mailbox, "Mailbox", SlowMailbox)
+    monkeypatch.setattr(task, "Mailbox", SlowMailbox)
     toys.hold("step 0")
     session, _ = toys.open("store", "toy-drift", ipcs=[1, 2, 3, 4])
     beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.own_plugins import refuse_own_plugins
 from bench.executors.ray.cluster import connected, load_ray
-from bench.executors.ray.mailbox import create_mailbox
-from bench.executors.ray.task import compute_task
+from bench.executors.ray.task import compute_task, create_mailbox
 from bench.grid.compute import Ending
 from bench.ledger.cell import Cell, cell_to_json
 from bench.support.errors import BenchError
@@ -30,35 +29,29 @@ _POLL_SECONDS = 0.3
 _RECORD_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class RayOptions:
-    """How cells are submitted to Ray; no option changes a result.
-
-    Attributes:
-        address: a running cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one here.
-        gpus_per_cell: GPUs, fractions allowed; ``None`` for 1 where the cluster has GPUs.
-        cpus_per_cell: CPUs as Ray counts them; also the threads of a cell, if the site names none.
-    """
-
-    address: str | None = None
-    gpus_per_cell: float | None = None
-    cpus_per_cell: float = 1.0
-
-
 def ray_execution(
     address: str | None = None,
     *,
     gpus_per_cell: float | None = None,
     cpus_per_cell: float | None = None,
 ) -> Execute:
-    """Return a function that has the cells of a run computed by Ray; see :class:`RayOptions`.
+    """Return a function that has the cells of a run computed by Ray; no option changes a result.
+
+    Args:
+        address: a running cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one here.
+        gpus_per_cell: GPUs, fractions allowed; ``None`` for 1 where the cluster has GPUs.
+        cpus_per_cell: CPUs as Ray counts them, by default 1; also the threads of a cell, if the
+            site names none.
 
     Raises:
         BenchError: Ray is not installed.
     """
     load_ray()
-    options = RayOptions(address, gpus_per_cell, cpus_per_cell or 1.0)
-    return lambda runner, cells: RayExecutor(runner, options)(cells)
+
+    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
+        RayExecutor(runner, address, gpus_per_cell, cpus_per_cell or 1.0)(cells)
+
+    return execute
 
 
 class RayExecutor(Executor):
@@ -66,14 +59,18 @@ class RayExecutor(Executor):
 
     Args:
         runner: receives how each cell ended.
-        options: how to submit.
+        address: see :func:`ray_execution`; so are the others.
+        gpus: of each cell.
+        cpus: of each cell.
     """
 
-    def __init__(self, runner: Runner, options: RayOptions) -> None:
+    def __init__(
+        self, runner: Runner, address: str | None, gpus: float | None, cpus: float
+    ) -> None:
         super().__init__(runner)
         site = runner.site.site
-        self._options, self._ray = options, load_ray()
-        threads = site.threads or max(1, int(options.cpus_per_cell))
+        self._address, self._gpus, self._cpus, self._ray = address, gpus, cpus, load_ray()
+        threads = site.threads or max(1, int(cpus))
         device = "cuda" if site.device.startswith("cuda") else site.device
         self._site = replace(site.with_paths(), threads=threads, device=device)
         self._refs: dict[str, Any] = {}  # the task of each cell, by the cell's id
@@ -91,7 +88,7 @@ class RayExecutor(Executor):
         if not cells:
             return
         refuse_own_plugins(cells, self.runner.site.site)
-        with connected(self._options.address):
+        with connected(self._address):
             self._mailbox, self._task = create_mailbox(), self._make_task()
             try:
                 for cell in cells:
@@ -109,7 +106,7 @@ class RayExecutor(Executor):
         self._running[ref] = cell
 
     def _make_task(self) -> Any:
-        gpus, cpus = self._options.gpus_per_cell, self._options.cpus_per_cell
+        gpus, cpus = self._gpus, self._cpus
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if gpus is None:
             gpus = float(self._site.device != "cpu" and any(node.get("GPU") for node in nodes))
@@ -124,13 +121,15 @@ class RayExecutor(Executor):
 
     def _poll(self) -> None:
         """Wait a moment for tasks that end, and handle events."""
-        if self.runner.control.stop.requested and not self._stopping:
-            self._stop_tasks()
         ended, _ = self._ray.wait(
             list(self._running), num_returns=len(self._running), timeout=_POLL_SECONDS
         )
         for event, *details in self._ray.get(self._mailbox.take.remote()):
             self._handle_event(event, details)
+        # Not before the mailbox has answered: Ray 2.60 crashes if a task is cancelled while the
+        # thread that submits tasks has not processed it yet.
+        if self.runner.control.stop.requested and not self._stopping:
+            self._cancel_tasks()
         # In the order of submission, so that a failure is recorded before its dependents end.
         for ref in sorted(ended, key=list(self._running).index):
             self._handle_end(ref, self._running.pop(ref))
@@ -149,34 +148,33 @@ class RayExecutor(Executor):
         if attempt > 1 and cell is not None:
             self.runner.reporter.note(f"{cell.title}: its process died; another resumes it")
 
-    def _stop_tasks(self) -> None:
-        """Have running tasks end after their step, and cancel the others."""
+    def _cancel_tasks(self) -> None:
+        """Remove waiting tasks from the queue, and have running ones end after their step."""
         self._stopping = True
-        reason = self.runner.control.stop.reason()
-        if reason is not None:
-            self._ray.get(self._mailbox.request_stop.remote(reason.why, reason.exit_code))
-        for ref, cell in self._running.items():
-            if cell.id not in self._started:
-                self._ray.cancel(ref)
+        for ref in self._running:
+            self._ray.cancel(ref)
 
     def _handle_end(self, ref: Any, cell: Cell) -> None:
         """Report how the task of a cell ended."""
-        exceptions = self._ray.exceptions
+        exceptions, reason = self._ray.exceptions, self.runner.control.stop.reason()
         try:
             ending: Ending = self._ray.get(ref)
         except exceptions.TaskCancelledError:
-            if cell.id in self._started:
-                self.runner.finish(cell, Ending("stopped"))
+            ending = Ending("stopped")
         except exceptions.RayTaskError as error:
             self._handle_task_error(cell, error)
+            return
         except exceptions.RayError as error:
             self.report_ending(cell, 0.0, self._describe_loss(error))
-        else:
-            if ending.status == "error":
-                raise BenchError(ending.text)
-            if ending.status in ("ok", "failed"):
-                self._await_record(cell)
+            return
+        if ending.status == "error":
+            raise BenchError(ending.text)
+        if ending.status in ("ok", "failed"):
+            self._await_record(cell)
+        if ending.status != "stopped":
             self.runner.finish(cell, ending)
+        elif reason is not None and cell.id in self._started:
+            self.runner.finish(cell, Ending("stopped", reason.why))
 
     def _handle_task_error(self, cell: Cell, error: Any) -> None:
         """Handle a task that raised an error.

@@ -53,11 +53,6 @@ class JobArray(msgspec.Struct, frozen=True):
         return f"{self.job}_{numbers if len(indices) == 1 else f'[{numbers}]'}"
 
 
-def new_array(cells: Sequence[str]) -> JobArray:
-    """Return an array for the cells with these ids; nothing is written."""
-    return JobArray(f"bench-{secrets.token_hex(6)}", tuple(cells))
-
-
 def array_folder(store: Store, name: str) -> Path:
     """Return the folder of the scripts and logs of an array."""
     return store.root / "slurm" / name
@@ -117,7 +112,7 @@ def submit_array(
     Raises:
         BenchError: SLURM refuses the jobs, and says why; none of them stays in the queue.
     """
-    array = new_array([cell.id for cell in cells])
+    array = JobArray(f"bench-{secrets.token_hex(6)}", tuple(cell.id for cell in cells))
     dependents = _dependents(array, cells, queued)
     save_array(store, array)
     try:
@@ -126,12 +121,14 @@ def submit_array(
         for needed, indices in dependents.items():
             position = array.cells.index(needed) if needed in array.cells else None
             after = queued[needed] if position is None else array.job_of(position)
-            commands.set_dependency(array.job_of(*indices), after)
+            # However that one ends: a cell whose dependency failed records that it fails too.
+            commands.run("scontrol", "update", f"JobId={array.job_of(*indices)}",
+                         f"Dependency=afterany:{after}")  # fmt: skip
         if dependents:
-            commands.release(job)
+            commands.run("scontrol", "release", job)
         save_array(store, array)
     except BaseException:
-        commands.cancel_named(array.name)
+        commands.try_run("scancel", f"--name={array.name}")
         remove_array(store, array.name, logs=True)
         raise
     return array
@@ -186,16 +183,11 @@ def _sbatch(
     return str(jobs[0].job_id).split("_")[0]
 
 
-def _parameters(name: str, options: SlurmOptions, held: bool) -> dict[str, Any]:
-    chosen = {
-        "partition": options.partition,
-        "account": options.account,
-        "gpus_per_task": options.gpus_per_task,
-        "cpus_per_task": options.cpus_per_task,
-    }
+def _parameters(job_name: str, options: SlurmOptions, held: bool) -> dict[str, Any]:
+    names = ("partition", "account", "gpus_per_task", "cpus_per_task")
     return {
-        **{key: value for key, value in chosen.items() if value is not None},
-        "job_name": name,
+        **{name: value for name in names if (value := getattr(options, name)) is not None},
+        "job_name": job_name,
         # Without this, submitit sets five minutes; None leaves the cluster's default.
         "time": options.time,
         "signal_delay_s": options.grace,

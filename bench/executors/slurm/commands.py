@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -85,7 +85,7 @@ def job_states(names: Iterable[str]) -> dict[tuple[str, int], JobState]:
     if not joined:
         return {}
     try:
-        lines = _run("squeue", "--noheader", "--array", "--states=all", f"--name={joined}",
+        lines = run("squeue", "--noheader", "--array", "--states=all", f"--name={joined}",
                      f"--Format={_FIELDS}").splitlines()  # fmt: skip
     except BenchError as error:
         raise QueueSilentError(str(error)) from error
@@ -100,53 +100,18 @@ def job_states(names: Iterable[str]) -> dict[tuple[str, int], JobState]:
     return states
 
 
-def state_of(job: str) -> str:
-    """Return the state of one job, from inside it; a job that is ending is ``COMPLETING``."""
-    match = re.search(r"\bJobState=(\w+)", _run("scontrol", "show", "job", job))
-    return match[1] if match else ""
-
-
-def requeue(job: str) -> None:
-    """Put a running job back into the queue; SLURM then ends its process."""
-    _run("scontrol", "requeue", job)
-
-
-def set_dependency(jobs: str, needed: str) -> None:
-    """Have queued jobs start only after another has ended, however it ended."""
-    _run("scontrol", "update", f"JobId={jobs}", f"Dependency=afterany:{needed}")
-
-
-def release(job: str) -> None:
-    """Allow the jobs of a held array to start."""
-    _run("scontrol", "release", job)
-
-
-def start_now(job: str) -> None:
-    """Drop the two minutes that a requeued job waits; it is no error if it has started."""
-    with suppress(BenchError):
-        _run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
-def cancel(jobs: Sequence[str]) -> None:
-    """Cancel jobs by id; it is no error if some have ended."""
-    if jobs:
-        with suppress(BenchError):
-            _run("scancel", *jobs)
-
-
-def cancel_named(name: str) -> None:
-    """Cancel every job of a name; it is no error if there is none."""
-    with suppress(BenchError):
-        _run("scancel", f"--name={name}")
-
-
 def largest_array() -> int:
     """Return how many jobs an array can have; SLURM's default if it does not say."""
-    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", _run("scontrol", "show", "config"), re.M)
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", run("scontrol", "show", "config"), re.M)
     return max(1, int(match[1])) if match else 1001
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """Run one of SLURM's commands and return what it prints.
+
+    Raises:
+        BenchError: the command is absent, fails, or does not answer.
+    """
     environment = {**os.environ, "LC_ALL": "C"}
     try:
         result = subprocess.run(
@@ -162,6 +127,12 @@ def _run(*command: str) -> str:
         message = " ".join(result.stderr.split()) or f"exit code {result.returncode}"
         raise BenchError(f"SLURM's {command[0]} failed: {message}")
     return result.stdout
+
+
+def try_run(*command: str) -> None:
+    """Run a command whose failure does not matter: the job can have started or ended by then."""
+    with suppress(BenchError):
+        run(*command)
 
 
 def _exit_code(text: str) -> int:

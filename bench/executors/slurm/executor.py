@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bench.executors.base import Executor
 from bench.executors.own_plugins import refuse_own_plugins
 from bench.executors.slurm import commands
-from bench.executors.slurm.array import load_submitit
+from bench.executors.slurm.array import array_folder, load_submitit
 from bench.executors.slurm.commands import JobState, QueueSilentError
 from bench.executors.slurm.jobs import SlurmJobs
 from bench.executors.slurm.options import SlurmOptions
@@ -79,7 +79,7 @@ class SlurmExecutor(Executor):
         self._unfinished = {cell.id: cell for cell in cells}
         self._old_records = {cell.id: self._record_stamp(cell) for cell in cells}
         self._jobs.take_over(self._unfinished)
-        if len(self._jobs):
+        if self._jobs:
             self._note(f"{len(self._jobs)} cells are with SLURM already")
         self._submit()
         if self._detach:
@@ -103,7 +103,7 @@ class SlurmExecutor(Executor):
             try:
                 self._submit()
             except BenchError as error:
-                if not len(self._jobs):
+                if not self._jobs:
                     raise
                 self._note(f"{error}; trying again while other jobs go on")
             if not self._unfinished:
@@ -153,35 +153,21 @@ class SlurmExecutor(Executor):
         record = self._store.read(cell.id)
         self._leave(cell)
         self.report_ending(cell, record.wall_seconds if record is not None else 0.0, death)
-        self._fail_dependents(cell)
-
-    def _fail_dependents(self, cell: Cell) -> None:
-        """Record the failure of cells that depend on a failed one; their jobs need not start."""
-        record = self._store.read(cell.id)
-        if record is None or record.status == "ok":
-            return
-        for other in self._dependents(cell):
-            if other.id in self._jobs and self._jobs.state(other.id).state == "PENDING":
-                self._leave(other, cancel=True)
-                self.runner.ensure(other)
-                self._fail_dependents(other)
 
     def _stop(self, cell: Cell, reason: str) -> None:
         """Give up a cell, and the cells that depend on it, until the next run."""
-        self._leave(cell, cancel=True)
+        if cell.id in self._jobs:
+            commands.try_run("scancel", self._jobs[cell.id].name)
+        self._leave(cell)
         self.runner.finish(cell, Ending("stopped", f"{reason}; the next run submits it again"))
-        for other in self._dependents(cell):
-            self._stop(other, f"it depends on '{cell.title}', which was stopped")
+        for other in list(self._unfinished.values()):
+            if other.depends_on == cell.id:
+                self._stop(other, f"it depends on '{cell.title}', which was stopped")
 
-    def _dependents(self, cell: Cell) -> list[Cell]:
-        return [other for other in self._unfinished.values() if other.depends_on == cell.id]
-
-    def _leave(self, cell: Cell, *, cancel: bool = False) -> None:
+    def _leave(self, cell: Cell) -> None:
         """Stop watching a cell and its job."""
         del self._unfinished[cell.id]
-        if cancel:
-            self._jobs.cancel(cell.id)
-        self._jobs.discard(cell.id)
+        self._jobs.pop(cell.id, None)
 
     def _handle_lost_job(self, cell: Cell, state: JobState) -> None:
         """Retry, stop or fail a cell whose job has ended and left no record."""
@@ -195,26 +181,25 @@ class SlurmExecutor(Executor):
             return
         if self._is_ready(cell):
             self._deaths[cell.id] += state.is_death
-        death = (
-            f"job {self._jobs.job(cell.id)}: {state.describe()}; "
-            f"its log is {self._jobs.log_path(cell.id)}"
-        )
+        job = self._jobs[cell.id]
+        log = array_folder(self._store, job.array.name) / f"{job.name}_0_log.out"
+        death = f"job {job.name}: {state.describe()}; its log is {log}"
         self._store.log(cell.id, death)
         if (deaths := self._deaths[cell.id]) > self._options.retries:
             self._report(cell, state.describe(deaths))
             return
         self._note(f"{cell.title}: {death}; it is submitted again")
-        self._jobs.discard(cell.id)
+        del self._jobs[cell.id]
         self._running.discard(cell.id)
 
     def _handle_pending(self, cell: Cell, state: JobState) -> None:
         """Start a requeued job early, and name a job that the user must release."""
         self._running.discard(cell.id)
-        job = self._jobs.job(cell.id)
+        job = self._jobs[cell.id].name
         if "held" in state.reason.lower():
             self._note(f"job {job.split('_')[0]} is held ({state.reason}): scontrol release")
         elif state.restarts and state.reason == "BeginTime" and self._can_start_early(cell):
-            commands.start_now(job)
+            commands.try_run("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def _can_start_early(self, cell: Cell) -> bool:
         """Return whether a requeued job need not wait two minutes.
@@ -234,7 +219,7 @@ class SlurmExecutor(Executor):
             time.sleep(min(left, 0.2))
 
     def _hint(self) -> str:
-        array_ids = " ".join(self._jobs.array_ids())
+        array_ids = " ".join(sorted({str(job.array.job) for job in self._jobs.values()}, key=int))
         return f"the same command watches them, `scancel {array_ids}` ends them"
 
     def _note(self, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.executors.slurm import commands
 from bench.executors.slurm.array import (
@@ -23,8 +24,20 @@ from bench.ledger.store import Store
 _SUBMISSION_SECONDS = 600.0
 
 
-class SlurmJobs:
-    """Jobs by the cell that they compute.
+class Job(NamedTuple):
+    """One job of an array."""
+
+    array: JobArray
+    index: int
+
+    @property
+    def name(self) -> str:
+        """SLURM's name of the job."""
+        return self.array.job_of(self.index)
+
+
+class SlurmJobs(dict[str, Job]):
+    """Queued jobs by the id of the cell that they compute.
 
     Args:
         store: holds the arrays.
@@ -33,16 +46,10 @@ class SlurmJobs:
     """
 
     def __init__(self, store: Store, site_text: str, options: SlurmOptions) -> None:
+        super().__init__()
         self._store, self._site_text, self._options = store, site_text, options
         self._arrays: dict[str, JobArray] = {}
-        self._places: dict[str, tuple[JobArray, int]] = {}
         self._states: Mapping[tuple[str, int], JobState] = {}
-
-    def __contains__(self, cell_id: str) -> bool:
-        return cell_id in self._places
-
-    def __len__(self) -> int:
-        return len(self._places)
 
     def take_over(self, cell_ids: Collection[str]) -> None:
         """Take over the queued jobs of earlier calls for these cells, and remove ended arrays.
@@ -56,12 +63,12 @@ class SlurmJobs:
             if array.job is None:
                 self._remove_interrupted(array)
                 continue
-            queued = {cell_id: (array, index) for index, cell_id in enumerate(array.cells)
+            queued = {cell_id: Job(array, index) for index, cell_id in enumerate(array.cells)
                       if not states.get((array.name, index), GONE).ended}  # fmt: skip
-            places = {cell_id: place for cell_id, place in queued.items() if cell_id in cell_ids}
-            if places:
+            jobs = {cell_id: job for cell_id, job in queued.items() if cell_id in cell_ids}
+            if jobs:
                 self._arrays[array.name] = array
-                self._places |= places
+                self.update(jobs)
             if not queued:
                 self._remove(array)
 
@@ -77,10 +84,10 @@ class SlurmJobs:
         parts = [cells[start : start + size] for start in range(0, len(cells), size)]
         options = replace(self._options, limit=max(1, self._options.limit // len(parts)))
         for part in parts:
-            queued = {cell_id: self.job(cell_id) for cell_id in self._places}
-            array = submit_array(self._store, self._site_text, part, options, queued)
+            names = {cell_id: job.name for cell_id, job in self.items()}
+            array = submit_array(self._store, self._site_text, part, options, names)
             self._arrays[array.name] = array
-            self._places |= {cell_id: (array, i) for i, cell_id in enumerate(array.cells)}
+            self.update({cell_id: Job(array, i) for i, cell_id in enumerate(array.cells)})
 
     def refresh(self) -> None:
         """Ask SLURM for the states of all jobs.
@@ -92,41 +99,18 @@ class SlurmJobs:
 
     def state(self, cell_id: str) -> JobState:
         """Return the state of a cell's job at the last refresh."""
-        array, index = self._places[cell_id]
-        return self._states.get((array.name, index), GONE)
-
-    def job(self, cell_id: str) -> str:
-        """Return SLURM's name of a cell's job."""
-        array, index = self._places[cell_id]
-        return array.job_of(index)
-
-    def array_ids(self) -> list[str]:
-        """Return SLURM's ids of all arrays that have a cell."""
-        return sorted({str(array.job) for array, _ in self._places.values()}, key=int)
-
-    def log_path(self, cell_id: str) -> str:
-        """Return the path of the log of a cell's job."""
-        array, _ = self._places[cell_id]
-        return str(array_folder(self._store, array.name) / f"{self.job(cell_id)}_0_log.out")
-
-    def cancel(self, cell_id: str) -> None:
-        """Cancel the job of a cell, if it has one."""
-        if cell_id in self:
-            commands.cancel([self.job(cell_id)])
-
-    def discard(self, cell_id: str) -> None:
-        """Stop watching the job of a cell, if it has one."""
-        self._places.pop(cell_id, None)
+        job = self[cell_id]
+        return self._states.get((job.array.name, job.index), GONE)
 
     def close(self) -> None:
-        """Remove arrays, which have ended, from the store."""
+        """Remove the arrays of ended jobs from the store."""
         for array in self._arrays.values():
             self._remove(array)
 
     def _remove_interrupted(self, array: JobArray) -> None:
         path = array_folder(self._store, array.name).with_suffix(".json")
         if time.time() - path.stat().st_mtime > _SUBMISSION_SECONDS:
-            commands.cancel_named(array.name)
+            commands.try_run("scancel", f"--name={array.name}")
             remove_array(self._store, array.name, logs=True)
 
     def _remove(self, array: JobArray) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
 
 from bench.executors.base import RETRIES
 from bench.support.errors import BenchError
@@ -16,6 +19,8 @@ _RESERVED = (
     "array", "chdir", "dependency", "error", "hold", "job-name", "no-requeue", "nodes", "ntasks",
     "open-mode", "output", "parsable", "requeue", "signal", "test-only", "wait", "wrap",
 )  # fmt: skip
+_Positive = Annotated[int, msgspec.Meta(ge=1, lt=10**9)]
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]
 _UNIT_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}
 
 
@@ -41,12 +46,12 @@ class SlurmOptions:
     partition: str | None = None
     time: str | None = None
     account: str | None = None
-    gpus_per_task: int | None = None
-    cpus_per_task: int | None = None
-    limit: int = 256
-    grace: int = 120
-    retries: int = RETRIES
-    poll: float = 5.0
+    gpus_per_task: _Positive | None = None
+    cpus_per_task: _Positive | None = None
+    limit: _Positive = 256
+    grace: _Count = 120
+    retries: _Count = RETRIES
+    poll: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
     sbatch: Mapping[str, str | bool] = field(default_factory=dict)
 
     @classmethod
@@ -58,60 +63,40 @@ class SlurmOptions:
         Raises:
             BenchError: naming the key or value that is not allowed.
         """
-        options, sbatch = cls(), {}
+        types = get_type_hints(cls, include_extras=True)
+        values: dict[str, Any] = {}
+        sbatch: dict[str, str | bool] = {}
         for text in texts:
             key, sign, value = text.partition("=")
             name = key.strip().lstrip("-").replace("-", "_")
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or (sign and not value):
                 raise BenchError(f"--slurm '{text}' is not of the form KEY=VALUE")
-            if name in _READERS:
-                options = replace(options, **{name: _READERS[name](f"--slurm {name}", value)})
+            if name in types and name != "sbatch":
+                values[name] = _convert(name, value, types[name])
             elif (long := name.replace("_", "-")) in _RESERVED:
                 raise BenchError(f"--slurm {long} is not allowed: bench sets it itself")
             else:
                 sbatch[long] = value if sign else True
-        return replace(options, sbatch=sbatch)
+        return cls(**values, sbatch=sbatch)
 
 
-def _text(what: str, value: str) -> str:
+def _convert(name: str, value: str, kind: Any) -> Any:
     if not value:
-        raise BenchError(f"{what} needs a value: {what}=VALUE")
-    return value
-
-
-def _whole(smallest: int) -> Callable[[str, str], int]:
-    def read(what: str, value: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", value) or int(value) < smallest:
-            raise BenchError(
-                f"{what}={value} is not allowed: it must be a whole number from {smallest} up"
-            )
-        return int(value)
-
-    return read
-
-
-def _seconds(what: str, value: str) -> float:
+        raise BenchError(f"--slurm {name} needs a value: --slurm {name}=VALUE")
+    if NoneType in get_args(kind):  # an optional value
+        kind = get_args(kind)[0]
     try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= 3600:
-        raise BenchError(f"{what}={value} is not allowed: it must be seconds, at most 3600")
-    return seconds
+        return msgspec.convert(_minutes(value) if name == "time" else value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        reason = str(error)[0].lower() + str(error)[1:]
+        raise BenchError(f"--slurm {name}={value} is not allowed: {reason}") from error
 
 
-def _time(what: str, value: str) -> str:
+def _minutes(text: str) -> str:
     """Return a time as SLURM writes it; ``8h``, ``90m`` and ``2d`` become minutes."""
-    short = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", value)
+    short = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", text)
     if short:
         return str(max(1, math.ceil(float(short[1]) * _UNIT_MINUTES[short[2]])))
-    if re.fullmatch(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}", value):
-        return value
-    raise BenchError(f"{what}={value} is not allowed: write 8h, 90m, or as SLURM does, 1-12:00:00")
-
-
-_READERS: dict[str, Callable[[str, str], Any]] = {
-    "partition": _text, "time": _time, "account": _text, "gpus_per_task": _whole(1),
-    "cpus_per_task": _whole(1), "limit": _whole(1), "grace": _whole(0), "retries": _whole(0),
-    "poll": _seconds,
-}  # fmt: skip
+    if re.fullmatch(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}", text):
+        return text
+    raise msgspec.ValidationError("write 8h, 90m, or as SLURM does, 1-12:00:00")

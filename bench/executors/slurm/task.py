@@ -72,8 +72,8 @@ def _requeue() -> None:
     # One task's SLURM_JOB_ID equals the array's id, which would address every task.
     job = f"{array}_{index}" if array else os.environ["SLURM_JOB_ID"]
     try:
-        if commands.state_of(job) == "RUNNING":
-            commands.requeue(job)
+        if "JobState=RUNNING" in commands.run("scontrol", "show", "job", job):
+            commands.run("scontrol", "requeue", job)
     except BenchError as error:
         _print(f"not requeued: {error}")
 
