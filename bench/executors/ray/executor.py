@@ -182,13 +182,11 @@ class RayExecutor(Executor):
         Ray raises in every task that depends on a lost one. Such a task has not run: it is
         submitted again, without the dependency, whose record says whether it can be computed.
         """
-        if self._stopping:
-            return
-        if cell.depends_on in self._refs and cell.id not in self._resubmitted:
+        if cell.depends_on not in self._refs or cell.id in self._resubmitted:
+            self.report_ending(cell, 0.0, f"its task failed: {error.cause!r}")
+        elif not self._stopping:
             self._resubmitted.add(cell.id)
             self._submit(cell)
-        else:
-            self.report_ending(cell, 0.0, f"its task failed: {error.cause!r}")
 
     def _describe_loss(self, error: Exception) -> str:
         if isinstance(error, self._ray.exceptions.OutOfMemoryError):

@@ -28,12 +28,12 @@ class Job(NamedTuple):
     """One job of an array."""
 
     array: JobArray
-    index: int
+    position: int
 
     @property
     def name(self) -> str:
         """SLURM's name of the job."""
-        return self.array.job_of(self.index)
+        return self.array.job_of(self.position)
 
 
 class SlurmJobs(dict[str, Job]):
@@ -100,7 +100,7 @@ class SlurmJobs(dict[str, Job]):
     def state(self, cell_id: str) -> JobState:
         """Return the state of a cell's job at the last refresh."""
         job = self[cell_id]
-        return self._states.get((job.array.name, job.index), GONE)
+        return self._states.get((job.array.name, job.position), GONE)
 
     def close(self) -> None:
         """Remove the arrays of ended jobs from the store."""
