@@ -22,6 +22,8 @@ def env(as_json: bool, store: Path, data_dir: Path | None) -> None:
     Each record has its own, those of its computation: `environment` in record.json.
     """
     facts = describe_machine(store, data_dir)
+    for remark in _kernel_remarks():
+        click.echo(remark, err=True)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
@@ -72,6 +74,12 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
         "data_folder": str(folder.resolve()),
         "datasets": packed_names(folder),
     }
+
+
+def _kernel_remarks() -> tuple[str, ...]:
+    from bench.networks.cpu_kernels import kernel_remarks
+
+    return kernel_remarks()
 
 
 def _devices(cpu: str) -> list[dict[str, Any]]:

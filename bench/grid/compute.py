@@ -33,7 +33,7 @@ from bench.ledger.record_tables import (
 )
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
-from bench.networks.cpu_kernels import describe_kernels
+from bench.networks.cpu_kernels import describe_kernels, kernel_remarks
 from bench.registry.presentation import declared_by
 from bench.support.attempt import Attempt
 from bench.support.errors import BenchError, CannotWriteError
@@ -159,6 +159,19 @@ class _DependencyBusyError(Exception):
     """Another process is working on what a cell depends on; nothing is recorded."""
 
 
+_reported: set[str] = set()
+
+
+def _report_kernels(site: OpenSite, control: Control) -> None:
+    """Report what is wrong with the stored kernels, each once per process."""
+    if site.device.type != "cpu":
+        return
+    for remark in kernel_remarks():
+        if remark not in _reported:
+            _reported.add(remark)
+            control.reporter.note(remark)
+
+
 @dataclass
 class _Computation:
     """A cell whose lock this process holds."""
@@ -171,6 +184,7 @@ class _Computation:
     def run(self) -> Ending:
         """Compute the cell and record how it ended."""
         self.control.reporter.start(self.cell)
+        _report_kernels(self.site, self.control)
         self.ledger.sweep(self.cell.id)
         self.ledger.write_request(self.cell.id, self.cell.identity)
         started = time.perf_counter()

@@ -3,67 +3,114 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from run_digits import run_digits
 
-from bench.networks.cpu_kernels import library
+from bench.networks.cpu_kernels import compiler, library
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of stored kernels, empty, and no switches."""
+    (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.delenv("BENCH_NATIVE", raising=False)
+    return tmp_path / "cache/distillation-bench/native"
 
 
 needs_compiler = pytest.mark.skipif(
-    library.default_compiler() is None, reason="no C++ compiler here"
+    compiler.choose_compiler() is None, reason="no C++ compiler here"
 )
 
 
 @needs_compiler
-def test_compiled_once_and_found_again(tmp_path: Path) -> None:
-    compiler = library.default_compiler()
-    assert compiler is not None
-    first = library.compiled(compiler)
-    stamp = first.stat().st_mtime_ns
-    assert library.compiled(compiler) == first
-    assert first.stat().st_mtime_ns == stamp
-    assert [p.suffix for p in first.parent.iterdir()] == [".so"], "nothing half-made is left"
-    assert tmp_path in first.parents
+def test_compiled_once_and_made_again_when_damaged(folder: Path, tmp_path: Path) -> None:
+    first = library.load_library()
+    assert first.kernels is not None, first.reason
+    [stored] = folder.iterdir()
+    stamp = stored.stat().st_mtime_ns
+    assert library.load_library().kernels is not None
+    assert stored.stat().st_mtime_ns == stamp
+
+    os.truncate(stored, 20_000)
+    done = subprocess.run(
+        [sys.executable, "-c", "from bench.networks.cpu_kernels import describe_kernels,"
+         "kernel_remarks; print(describe_kernels(), *kernel_remarks())"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"native the compiled kernels '{stored}' are not used")
+    assert library.load_library().remarks == ()
+    assert not list((tmp_path / "temporary").iterdir()), "nothing half-made is left"
 
 
 @needs_compiler
-def test_other_options_are_another_library() -> None:
-    compiler = library.default_compiler()
-    assert compiler is not None
-    assert library.compiled(compiler) != library.compiled(f"{compiler} -g")
+def test_opened_kernels_do_not_depend_on_their_file(folder: Path) -> None:
+    opened = library.load_library().kernels
+    assert opened is not None
+    [stored] = folder.iterdir()
+    os.truncate(stored, 0)
+    assert opened.block_forward_float32
 
 
-@needs_compiler
-def test_another_processor_is_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = library.default_compiler()
-    assert compiler is not None
-    here = library.compiled(compiler)
-    monkeypatch.setattr(library, "processor_features", lambda: "flags: none")
-    assert library.compiled(compiler) != here
+def test_the_name_depends_on_all_that_goes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = compiler.choose_compiler()
+    if name is None:
+        pytest.skip("no C++ compiler here")
+    command = compiler.compiler_command(name)
+    here = compiler.fingerprint(command)
+    assert compiler.fingerprint(compiler.compiler_command(f"{name} -g")) != here
+    monkeypatch.setattr(compiler, "processor_features", lambda: "flags: none")
+    assert compiler.fingerprint(command) != here
 
 
-def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "COMPILERS", ())
+def test_no_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     assert library.load_library() == library.Library(None, "no C++ compiler found")
 
 
-def test_a_failing_compiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+BROKEN = {
+    "fails": ("echo no such luck >&2; exit 1", "no such luck"),
+    "prints what is not UTF-8": (r"printf '\377 no' >&2; exit 1", "\ufffd no"),
+    "writes nothing": ("exit 0", "kernels.so"),
+    "writes an empty file": ('for last; do :; done; : > "$last"', "too short"),
+    "writes no library": ('for last; do :; done; echo "a long text" > "$last"', "kernels.so"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_compiler_is_a_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, how: str
+) -> None:
+    script, reason = BROKEN[how]
     broken = tmp_path / "c++"
-    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho no such luck >&2\nexit 1\n')
+    broken.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit 0\n{script}\n')
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", os.fspath(broken))
     broken_one = library.load_library()
     assert broken_one.kernels is None
-    assert "no such luck" in broken_one.reason
+    assert reason in broken_one.reason
+    assert not list(folder.iterdir()), "nothing that cannot be opened is stored"
+
+
+@pytest.mark.parametrize("name", ["no-such-compiler", "c++ 'unbalanced", " ", "/dev/null", "false"])
+def test_a_compiler_that_cannot_be_started_is_a_reason(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("CXX", name)
+    result = library.load_library()
+    assert result.kernels is None
+    assert result.reason
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +124,23 @@ def test_records_say_what_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert library.describe_kernels() == "torch (no C++ compiler found)"
     monkeypatch.setattr(library, "library", lambda: library.Library(ctypes.CDLL(None)))
     assert library.describe_kernels() == "native"
+
+
+def test_a_run_says_once_what_is_wrong_with_stored_kernels(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_dir: Path
+) -> None:
+    monkeypatch.setattr("bench.grid.compute.kernel_remarks", lambda: ("the file is no good",))
+    _, reporter = run_digits(tmp_path / "store", data_dir, "random", [1, 2])
+    assert reporter.notes.count("the file is no good") == 1
+
+
+@needs_compiler
+def test_bench_env_says_what_is_wrong_with_stored_kernels(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "env", "--json", "--store", str(tmp_path / "store")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["kernels"] == "native"
+    assert f"'{folder}': others can write to it (its mode is 0777)" in done.stderr

@@ -4,7 +4,7 @@ What others use is here; the modules of this package are its own business.
 """
 
 from bench.networks.cpu_kernels.convolution import image_gradient
-from bench.networks.cpu_kernels.library import describe_kernels
+from bench.networks.cpu_kernels.library import describe_kernels, kernel_remarks
 from bench.networks.cpu_kernels.mode import computing, fast_operations, without_kernels
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "describe_kernels",
     "fast_operations",
     "image_gradient",
+    "kernel_remarks",
     "without_kernels",
 ]

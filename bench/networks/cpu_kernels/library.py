@@ -1,4 +1,4 @@
-"""The compiled kernels: built when they are first needed, stored for later processes, and called.
+"""The compiled kernels: compiled when they are first needed, stored for later processes, called.
 
 Without a C++ compiler nothing is lost but speed: the caller gets the reason and uses PyTorch.
 """
@@ -6,42 +6,44 @@ Without a C++ compiler nothing is lost but speed: the caller gets the reason and
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
-import shlex
-import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
-from platformdirs import user_cache_path
 from torch import Tensor
 
-_SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp")
-_HEADERS = ("common.h", "lanes.h", "schemes.h")
-# Sums may be reordered, which lets the compiler use vectors; NaN and infinity stay what they are.
-_FLAGS = (
-    "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
-    "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno",
-)  # fmt: skip
-COMPILERS = ("c++", "g++", "clang++")
+from bench.networks.cpu_kernels.cache import cached
+from bench.networks.cpu_kernels.compiler import (
+    choose_compiler,
+    compile_kernels,
+    compiler_command,
+    fingerprint,
+)
+
 # Set to 0, kernels are neither compiled nor used.
 _SWITCH = "BENCH_NATIVE"
-_SECONDS = 120
 
 _building = Lock()
 
 
 @dataclass(frozen=True)
 class Library:
-    """The compiled kernels, or the reason why there are none."""
+    """The compiled kernels, or the reason why there are none.
+
+    Attributes:
+        kernels: the opened library.
+        reason: why there is none.
+        remarks: what is wrong with stored kernels, a sentence each.
+    """
 
     kernels: ctypes.CDLL | None
     reason: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def library() -> Library:
@@ -54,6 +56,11 @@ def describe_kernels() -> str:
     """Return what networks are computed with, for records: ``native``, or why PyTorch alone."""
     compiled = library()
     return "native" if compiled.kernels is not None else f"torch ({compiled.reason})"
+
+
+def kernel_remarks() -> tuple[str, ...]:
+    """Return what is wrong with the stored kernels, as this process found them."""
+    return library().remarks
 
 
 def pointers(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
@@ -75,78 +82,44 @@ def load_library() -> Library:
     """Return the kernels as they are now: compiled if need be, and opened."""
     if os.environ.get(_SWITCH) == "0":
         return Library(None, f"{_SWITCH}=0")
-    compiler = os.environ.get("CXX") or default_compiler()
+    compiler = choose_compiler()
     if compiler is None:
         return Library(None, "no C++ compiler found")
+    remarks: list[str] = []
     try:
-        return Library(ctypes.CDLL(str(compiled(compiler))))
+        command = compiler_command(compiler)
+        image = cached(fingerprint(command), partial(_checked, command), remarks.append)
+        return Library(_open(image), remarks=tuple(remarks))
     except subprocess.CalledProcessError as error:
-        return Library(None, f"{compiler} failed: {error.stderr.strip()[-300:]}")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Library(None, str(error))
+        reason = f"{compiler} failed: {error.stderr.strip()[-300:]}"
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        reason = str(error)
+    return Library(None, reason, tuple(remarks))
 
 
-def default_compiler() -> str | None:
-    """Return the first C++ compiler that this machine has, or ``None``."""
-    return next(filter(shutil.which, COMPILERS), None)
+def _checked(command: list[str]) -> bytes:
+    """Compile the kernels; raise an error if the result cannot be opened, so it is not stored."""
+    image = compile_kernels(command)
+    _open(image)
+    return image
 
 
-def compiled(compiler: str) -> Path:
-    """Return the shared library, compiled now unless an earlier process has done it.
-
-    Args:
-        compiler: its command, with options if need be.
+def _open(image: bytes) -> ctypes.CDLL:
+    """Open a private copy: exactly these bytes, whatever happens to the file they come from.
 
     Raises:
-        subprocess.CalledProcessError: it failed.
-        subprocess.TimeoutExpired: it takes too long.
-        OSError: it cannot be started, or its output cannot be stored.
+        OSError: they are no shared library.
     """
-    folder = Path(__file__).parent
-    # Vectors as wide as this processor has; elsewhere the compiler's default is as wide already.
-    native = ["-march=native"] if platform.machine() in ("x86_64", "AMD64") else []
-    command = [*shlex.split(compiler), *_FLAGS, *native]
-    target = _cache_folder() / f"{_fingerprint(folder, command)}.so"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            output = Path(scratch) / "kernels.so"
-            sources = [str(folder / name) for name in _SOURCES]
-            subprocess.run(
-                [*command, *sources, "-o", str(output)],
-                check=True, capture_output=True, text=True, timeout=_SECONDS,
-            )  # fmt: skip
-            os.replace(output, target)
-    return target
-
-
-def _cache_folder() -> Path:
-    folder = user_cache_path("distillation-bench") / "native"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="distillation-bench-"))
-
-
-def _fingerprint(folder: Path, command: list[str]) -> str:
-    """Return a hash of all that the library depends on: sources, options, compiler, processor."""
-    version = subprocess.run(
-        [command[0], "--version"], check=True, capture_output=True, text=True, timeout=_SECONDS
-    )
-    digest = hashlib.sha256()
-    for part in (*command, version.stdout, platform.machine(), processor_features()):
-        digest.update(part.encode() + b"\0")
-    for name in (*_SOURCES, *_HEADERS):
-        digest.update((folder / name).read_bytes() + b"\0")
-    return digest.hexdigest()[:32]
-
-
-def processor_features() -> str:
-    """Return the features of the processor, as the operating system lists them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith("flags")), "")
+    with suppress(AttributeError, OSError):  # not on Linux, or not allowed there
+        # It stays open: the loader takes two libraries of one path for the same.
+        descriptor = os.memfd_create("distillation-bench-kernels")
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(image)
+            return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            os.close(descriptor)
+    with tempfile.TemporaryDirectory(prefix="distillation-bench-") as folder:
+        path = Path(folder) / "kernels.so"
+        path.write_bytes(image)
+        return ctypes.CDLL(str(path))
