@@ -188,7 +188,7 @@ def cells(*chains: str) -> list[Cell]:
 def test_the_last_of_a_chain_receives_its_dependency_first(
     tmp_path: Path, sent: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(array, "_sbatch", lambda *_: "7")
+    monkeypatch.setattr(array, "sbatch", lambda *_: "7")
     chain = ["gan", "dim needs gan", "one needs dim", "two needs dim", "late needs early"]
     submitted = submit_array(Store(tmp_path), "", cells(*chain), SlurmOptions(), {"early": "3_4"})
     assert [command[2:] for command in sent] == [
@@ -212,7 +212,7 @@ def test_an_array_without_its_dependencies_is_cancelled(
         return ""
 
     monkeypatch.setattr(commands, "run", run)
-    monkeypatch.setattr(array, "_sbatch", lambda *_: "7")
+    monkeypatch.setattr(array, "sbatch", lambda *_: "7")
     with pytest.raises(BenchError, match="scontrol failed"):
         submit_array(Store(tmp_path), "", cells("a", "b needs a"), SlurmOptions(), {})
     assert programs == ["scontrol", "scancel"]
@@ -228,7 +228,7 @@ def test_more_cells_than_an_array_holds_become_several(
         limits.append(options.limit)
         return str(len(limits))
 
-    monkeypatch.setattr(array, "_sbatch", sbatch)
+    monkeypatch.setattr(array, "sbatch", sbatch)
     monkeypatch.setattr(commands, "largest_array", lambda: 2)
     jobs = SlurmJobs(Store(tmp_path), "", SlurmOptions(limit=9))
     jobs.submit(cells(*"abcd", "e needs a"))

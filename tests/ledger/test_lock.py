@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from datetime import datetime
@@ -16,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes.python_process import dead_pid, kill_unnoticed, needs_proc, python_process
 from processes.wait_until import wait_until
 
 from bench.ledger import lock
@@ -24,17 +22,11 @@ from bench.ledger.lock import BEAT, PATIENCE, cell_lock, find_process, read_hold
 ME = find_process(os.getpid())
 STARTED = ME and ME.started
 HOLD = (
-    "import sys, time; from pathlib import Path\n"
+    "from pathlib import Path\n"
     "from bench.ledger.lock import cell_lock\n"
     "with cell_lock(Path(sys.argv[1])) as held:\n"
-    "    print(held, flush=True); sys.stdin.read()\n"
+    "    assert held; print(held, flush=True); sys.stdin.read()\n"
 )
-
-
-def dead_pid() -> int:
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
 
 
 def leave(folder: Path, content: Any, age: float = 0.0) -> Path:
@@ -76,18 +68,9 @@ def test_an_exception_releases(tmp_path: Path) -> None:
 
 
 def test_a_live_process_is_respected_and_a_killed_one_is_not(tmp_path: Path) -> None:
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "True\n"
+    with python_process(HOLD, tmp_path):
         assert not held(tmp_path)
         assert (tmp_path / "lock").exists()
-    finally:
-        other.kill()
-        other.communicate()
     assert (tmp_path / "lock").exists()
     assert held(tmp_path)
 
@@ -142,21 +125,12 @@ def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
+@needs_proc
 def test_a_process_that_nobody_took_notice_of_is_dead(tmp_path: Path) -> None:
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"True\n"
+    with python_process(HOLD, tmp_path) as other:
         assert not held(tmp_path)
-        os.kill(other.pid, signal.SIGKILL)
-        stat = Path(f"/proc/{other.pid}/stat")
-        wait_until("it is a zombie", lambda: stat.read_text().rpartition(") ")[2][0] == "Z")
+        kill_unnoticed(other)
         assert held(tmp_path)
-    finally:
-        other.communicate()
 
 
 def test_a_dead_number_of_another_host_says_nothing(tmp_path: Path) -> None:

@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from processes.wait_until import wait_until
+from processes.python_process import kill_unnoticed, needs_proc, python_process
 
 from bench.ledger import lock
 from bench.ledger.lock import Process, find_process
 
-HAS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc (Linux)")
 
-
-def start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-
-
-@HAS_PROC
+@needs_proc
 def test_a_running_process_keeps_its_start() -> None:
-    mine, other = find_process(os.getpid()), start()
-    try:
+    mine = find_process(os.getpid())
+    with python_process() as other:
         theirs = find_process(other.pid)
         assert mine is not None
         assert theirs is not None
         assert (theirs.started or 0) >= (mine.started or 1)
         assert (mine.pid, theirs.pid) == (os.getpid(), other.pid)
         assert find_process(os.getpid()) == mine
-    finally:
-        other.communicate(b"\n")
     assert find_process(other.pid) is None
 
 
-@HAS_PROC
+@needs_proc
 def test_one_that_ended_is_gone_before_its_parent_looks() -> None:
-    other = start()
-    other.kill()
-    stat = Path(f"/proc/{other.pid}/stat")
-    wait_until("it is a zombie", lambda: stat.read_text().rpartition(") ")[2][0] == "Z")
-    os.kill(other.pid, 0)  # its number is still taken
-    assert find_process(other.pid) is None
-    other.communicate()
+    with python_process() as other:
+        kill_unnoticed(other)
+        os.kill(other.pid, 0)  # its number is still taken
+        assert find_process(other.pid) is None
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**22 + 1, 2**70])

@@ -116,7 +116,7 @@ def submit_array(
     dependents = _dependents(array, cells, queued)
     save_array(store, array)
     try:
-        job = _sbatch(array_folder(store, array.name), site_text, cells, options, bool(dependents))
+        job = sbatch(array_folder(store, array.name), site_text, cells, options, bool(dependents))
         array = msgspec.structs.replace(array, job=job)
         for needed, indices in dependents.items():
             position = array.cells.index(needed) if needed in array.cells else None
@@ -166,7 +166,7 @@ def _dependents(
     return dict(sorted(dependents.items(), key=lambda item: order.get(item[0], -1), reverse=True))
 
 
-def _sbatch(
+def sbatch(
     folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions, held: bool
 ) -> str:
     """Submit cells through submitit and return SLURM's id of the array."""
