@@ -54,7 +54,7 @@ class DiM(Method["DiM.Params"]):
 
     The discriminator's step is the GAN's, and both optimisers keep their state. One difference
     from the released code: there, images in [-1, 1] go through the mean and standard deviation of
-    [0, 1] pixels in this stage, though the generator is later judged on properly normalised
+    [0, 1] pixels in this stage, though the generator is later evaluated on properly normalised
     images; here they are normalised properly throughout. Another: its ResNets begin with 32
     channels on CIFAR-10 (here ``resnet10(width=32)``) and with ImageNet's stem elsewhere; the
     default pool has the field's ResNets of 64 channels.

@@ -77,7 +77,7 @@ class AdversarialPair:
         """Return the generator's loss and its gradient on the images."""
         self.discriminator.requires_grad_(False)
 
-        def judge(part: slice) -> tuple[Tensor, Tensor]:
+        def grade(part: slice) -> tuple[Tensor, Tensor]:
             images = fake[part].requires_grad_()
             with torch.enable_grad(), passes.autocast(self._ctx):
                 loss = generator_loss(self.discriminator, images, labels[part])
@@ -85,7 +85,7 @@ class AdversarialPair:
             (slope,) = torch.autograd.grad(loss, images)
             return loss.detach(), slope
 
-        losses, slopes = zip(*passes.parallel(judge, self._slices(fake), self._ctx), strict=True)
+        losses, slopes = zip(*passes.parallel(grade, self._slices(fake), self._ctx), strict=True)
         self.discriminator.requires_grad_(True)
         return torch.stack(losses).sum(), torch.cat(slopes)
 

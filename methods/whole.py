@@ -37,7 +37,7 @@ class Whole(SelectionMethod["Whole.Params"]):
     }
     ipc_agnostic = True
     uses_arch = False
-    judged_whole = True
+    own_size = True
 
     def select(self) -> Tensor:
         """Return every index, sorted by class: int64 ``(len(ctx.real),)``."""

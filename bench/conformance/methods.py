@@ -145,7 +145,7 @@ def check_result(cls: type[Method]) -> None:
     distilled, shown = trial.method.result(), cls.shown_per_stored(trial.task.params)
     assert distilled.modes == cls.modes, f"modes {cls.modes} declared, {distilled.modes} made"
     assert distilled.storage_bytes > 0, "a distilled set stores something"
-    ipc = None if cls.judged_whole else _IPC
+    ipc = None if cls.own_size else _IPC
     for mode in cls.modes:
         source = distilled.source(mode, ipc, make_generator(3))
         images, labels = source.epoch(make_generator(4))

@@ -91,7 +91,7 @@ class Context:
             ValueError: if ``name`` starts with ``host:``, which marks the streams of ``host``.
         """
         if name.startswith(_HOST):
-            raise ValueError(f"a generator's name may not start with '{_HOST}': '{name}'")
+            raise ValueError(f"a generator's name must not start with '{_HOST}': '{name}'")
         key = f"{_HOST}{name}" if host else name
         if key not in self._generators:
             device = torch.device("cpu") if host else self.device
@@ -115,10 +115,10 @@ class Context:
         Args:
             key: plain JSON values that determine the result, besides the dataset and the
                 architecture's code (an embedding's architecture, epochs and seed index, say).
-            make: makes them, given a context whose seed depends on ``key`` alone, so that whoever
-                comes first makes the same tensors. It may ask for other shared work; the time
-                that takes counts as that work's only. If it takes long, it goes on from its
-                ``work.resume`` and offers its state to ``work.offer`` after every step.
+            make: makes them, given a context whose seed depends on ``key`` alone, so that every
+                cell would make the same tensors. It can ask for other shared work, whose time
+                counts as that work's only. If it takes long, it resumes from ``work.resume`` of
+                its context and offers its state to ``work.offer`` after every step.
         """
         full = {**key, "dataset": self.real.spec.name, "sha256": self.real.sha256,
                 "precision": self.precision}  # fmt: skip

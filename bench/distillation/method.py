@@ -101,7 +101,7 @@ class Method(ABC, Generic[P]):
         uses_arch: whether the outcome depends on ``--arch``; ``task.arch`` is ``None`` if not.
         modes: the ways its artefact can be evaluated, the default first: ``stored`` for image and
             factored sets, ``stream`` and ``frozen`` for generators.
-        judged_whole: the artefact is one set of its own size; IPC does not apply to it.
+        own_size: the artefact is one set, whose size does not depend on IPC.
 
     Class attributes that reports read, from the source: write them as literals in the class.
         label: the method's name as papers print it; ``name`` if empty.
@@ -127,7 +127,7 @@ class Method(ABC, Generic[P]):
     ipc_agnostic: ClassVar[bool] = False
     uses_arch: ClassVar[bool] = True
     modes: ClassVar[tuple[str, ...]] = ("stored",)
-    judged_whole: ClassVar[bool] = False
+    own_size: ClassVar[bool] = False
 
     label: ClassVar[str] = ""
     colour: ClassVar[str] = ""

@@ -47,16 +47,15 @@ def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
                 timed[key] = _tried(_time_distillation, made, runner)
             if (each := timed[key]) is not None:
                 seconds[made.id] = each
-    for judged in grid.evaluate:
-        if judged.id in pending:
-            key = _kind(
-                [judged.distil.dataset, judged.arch, judged.protocol, judged.precision, judged.nets]
-            )
+    for cell in grid.evaluate:
+        if cell.id in pending:
+            kind = (cell.distil.dataset, cell.arch, cell.protocol, cell.precision, cell.nets)
+            key = _kind(kind)
             if key not in timed:
-                timed[key] = _tried(_time_image, judged, runner)
-            passes = _tried(_images, judged, runner)
+                timed[key] = _tried(_time_image, cell, runner)
+            passes = _tried(_images, cell, runner)
             if (each := timed[key]) is not None and passes is not None:
-                seconds[judged.id] = each * passes
+                seconds[cell.id] = each * passes
     return seconds
 
 

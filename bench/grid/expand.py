@@ -239,7 +239,7 @@ class _Builder:
     ) -> list[EvaluateCell]:
         request, protocol = self._request, self._protocol
         ipcs: Sequence[int | None] = [ipc]
-        if method.judged_whole:
+        if method.own_size:
             ipcs = [None]
         elif ipc is None:
             ipcs = list(dict.fromkeys(request.ipcs))

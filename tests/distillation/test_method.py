@@ -23,7 +23,7 @@ class Last(SelectionMethod):
 def test_what_a_method_may_leave_out() -> None:
     assert (Last.version, Last.Params, Last.profiles, Last.modes) == (1, NoParams, {}, ("stored",))
     assert not Last.ipc_agnostic
-    assert not Last.judged_whole
+    assert not Last.own_size
     assert Last.uses_arch
     task = tiny_task(Last, tiny_real_set(), 2, None)
     assert Last.prerequisite(task) is None

@@ -25,5 +25,5 @@ def test_everything_is_there_class_by_class_with_its_own_epochs() -> None:
 
 def test_ipc_does_not_apply() -> None:
     assert Whole.ipc_agnostic
-    assert Whole.judged_whole
+    assert Whole.own_size
     assert Whole.skip(tiny_task(Whole, tiny_real_set(), None, None)) is None
