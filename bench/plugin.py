@@ -30,7 +30,7 @@ from bench.networks.architecture import (
 )
 from bench.networks.functional import FunctionalNetwork
 from bench.networks.fused_operations import average_pool2, norm_relu_pool
-from bench.registry.params import by_ipc, by_task, param
+from bench.registry.params import by_ipc, by_task, nested, param
 from bench.registry.plugin_files import register
 from bench.support.errors import BenchError
 from bench.support.seeds import global_seed
@@ -72,6 +72,7 @@ __all__ = [
     "denormalise",
     "global_seed",
     "init_param",
+    "nested",
     "norm_relu_pool",
     "normalise",
     "param",

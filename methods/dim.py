@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from bench.plugin import (
     Scalars,
     Task,
     global_seed,
+    nested,
     param,
     parse_architecture,
 )
@@ -32,13 +32,6 @@ from methods.gan import ConditionalGAN, generator_set
 from methods.gan_networks import ConditionalGenerator, Discriminator
 from methods.gan_pair import AdversarialPair
 from methods.logit_matching import LogitMatcher
-
-_GAN_PREFIX = "gan_"
-
-
-def _gan_profile(name: str) -> dict[str, Any]:
-    """Return a profile of the GAN under the names it has here."""
-    return {_GAN_PREFIX + k: v for k, v in ConditionalGAN.profiles[name].overrides.items()}
 
 
 class DiM(Method["DiM.Params"]):
@@ -62,36 +55,9 @@ class DiM(Method["DiM.Params"]):
 
     @dataclass(frozen=True)
     class Params:
-        """The released code's values; those of the GAN it starts from begin with ``gan_``."""
+        """The released code's values; ``gan`` are those of the GAN that it starts from."""
 
-        gan_width: int = param(196, help="channels of the GAN's networks", min=1)
-        gan_noise_dim: int = param(
-            100,
-            help="latent entries for up to 10 classes, the one-hot label among them; "
-            "every class above 10 adds one",
-            min=11,
-        )
-        gan_epochs: int = param(150, help="the GAN's passes over the real set", min=1)
-        gan_max_steps: int | None = param(
-            None, help="stop the GAN after this many steps; none for all epochs", min=1
-        )
-        gan_batch: int = param(128, help="the GAN's real images per step", min=1)
-        gan_lr: float = param(1e-4, help="the GAN's Adam learning rate", min=0)
-        gan_decay_after: float = param(
-            1.0,
-            help="share of the GAN's steps after which its learning rate falls linearly to zero; "
-            "1 keeps it constant",
-            min=0,
-            max=1,
-        )
-        gan_penalty_weight: float = param(
-            10.0, help="factor of the gradient penalty, in both stages", min=0
-        )
-        gan_penalty_batch: int | None = param(
-            None,
-            help="images of a batch that the penalty is measured on, in both stages; none for all",
-            min=1,
-        )
+        gan: ConditionalGAN.Params = nested(ConditionalGAN)
         epochs: int = param(100, help="passes over the real set with matching", min=1)
         max_steps: int | None = param(
             None, help="stop matching after this many steps; none for all epochs", min=1
@@ -130,7 +96,7 @@ class DiM(Method["DiM.Params"]):
     profiles = {
         "lite": Profile(
             {
-                **_gan_profile("lite"),
+                "gan": ConditionalGAN.profiles["lite"].overrides,
                 "max_steps": 400,
                 "batch": 32,
                 "lr": 5e-5,
@@ -143,7 +109,7 @@ class DiM(Method["DiM.Params"]):
         ),
         "smoke": Profile(
             {
-                **_gan_profile("smoke"),
+                "gan": ConditionalGAN.profiles["smoke"].overrides,
                 "max_steps": 60,
                 "batch": 32,
                 "lr": 5e-5,
@@ -162,7 +128,7 @@ class DiM(Method["DiM.Params"]):
     @classmethod
     def prerequisite(cls, task: Task[DiM.Params]) -> Prerequisite | None:
         """Return the GAN, which the method ``gan`` shares if its parameters are the same."""
-        return Prerequisite(ConditionalGAN.name, gan_params(task.params))
+        return Prerequisite(ConditionalGAN.name, vars(task.params.gan))
 
     def setup(self) -> None:
         """Take over the GAN's networks and optimisers."""
@@ -207,12 +173,6 @@ class DiM(Method["DiM.Params"]):
         return generator_set(self.spec, self.pair.generator)
 
 
-def gan_params(params: DiM.Params) -> dict[str, Any]:
-    """Return the parameters of the GAN that DiM with ``params`` starts from."""
-    named = vars(params).items()
-    return {k.removeprefix(_GAN_PREFIX): v for k, v in named if k.startswith(_GAN_PREFIX)}
-
-
 def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     """Return the GAN of ``ctx.start`` as it was left, at the learning rate of this stage."""
     assert ctx.start is not None
@@ -220,14 +180,14 @@ def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     generator = copy.deepcopy(ctx.start.distilled.network)
     assert isinstance(generator, ConditionalGenerator)
     with global_seed(0):  # the weights are overwritten below; global state must not move
-        discriminator = Discriminator(task.spec, task.params.gan_width).to(ctx.device)
+        discriminator = Discriminator(task.spec, task.params.gan.width).to(ctx.device)
     pair = AdversarialPair(
         generator,
         discriminator,
         ctx,
         lr=task.params.lr,
-        penalty_weight=task.params.gan_penalty_weight,
-        penalty_batch=task.params.gan_penalty_batch,
+        penalty_weight=task.params.gan.penalty_weight,
+        penalty_batch=task.params.gan.penalty_batch,
     )
     pair.load_byproducts(ctx.start.byproducts)
     return pair

@@ -10,7 +10,7 @@ from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context
 from bench.distillation.method import Method, Task
-from bench.registry.params import resolve
+from bench.registry.param_values import resolve
 from bench.support.seeds import make_generator
 
 

@@ -25,6 +25,7 @@ from bench.distillation.tasks import task_of
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
 from bench.ledger.state_file import load_state, save_state
+from bench.registry.params import describe
 from bench.support.seeds import make_generator
 
 MethodCheck = Callable[[type[Method]], None]
@@ -92,8 +93,8 @@ def check_declaration(cls: type[Method]) -> None:
     for name, profile in cls.profiles.items():
         assert name in PROFILES, f"profile '{name}' is not one of {PROFILES}"
         assert not profile.overrides or profile.gives_up, f"say what '{name}' gives up"
-    for field in dataclasses.fields(cls.Params):
-        assert field.metadata.get("help"), f"parameter '{field.name}' needs help"
+    for info in describe(cls.Params):
+        assert info.help, f"parameter '{info.name}' needs help"
 
 
 def check_determinism(cls: type[Method]) -> None:

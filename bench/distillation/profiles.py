@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.registry.params import as_dict, resolve
+from bench.registry.param_values import by_stored_name, resolve
+from bench.registry.params import as_dict
 from bench.support.errors import BenchError, unknown_message
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def resolve_profile(
 ) -> Any:
     """Return the method's parameters: the paper's, then the profile's, then the user's."""
     own = method.profiles.get(profile)
-    values = {**(own.overrides if own is not None else {}), **overrides}
+    profiled, given = (
+        by_stored_name(method.Params, values, method.name)
+        for values in (own.overrides if own is not None else {}, overrides)
+    )
+    values = {**profiled, **given}
     return resolve(method.Params, values, owner=method.name, ipc=ipc, dataset=dataset)
 
 

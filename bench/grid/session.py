@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.source import Progress, no_progress
+from bench.distillation.tasks import load_method
 from bench.grid.data_names import DataNames
 from bench.grid.estimate import estimate
 from bench.grid.expand import Grid, build_grid
@@ -23,6 +24,7 @@ from bench.ledger.cell import EvaluateCell
 from bench.ledger.requests import make_request, save_request
 from bench.ledger.rows import Rows, load_rows
 from bench.ledger.store import Store
+from bench.registry.param_values import former_names
 from bench.support.errors import CannotWriteError
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ def open_session(
 
     store = Store(Path(site.store))
     grid = build_grid(request, find, DataNames(store).make)
+    _note_former_names(request, note)
     runner = Runner(store, opened, control)
     runner.store.prepare()
     runner.forced = forced_cells(grid, reuse.recompute)
@@ -141,3 +144,10 @@ def open_session(
     if reuse.keep_cached:
         grid = keep_results(grid, store)
     return Session(request, site, grid, runner, changes if reuse.keep_cached else [])
+
+
+def _note_former_names(request: Request, note: Callable[[str], None]) -> None:
+    """Say how parameters are called now that the user sets by a former name."""
+    for method, settings in request.overrides.items():
+        for former, name in former_names(load_method(method).Params, settings).items():
+            note(f"{method}.{former} is called {method}.{name} now; both are accepted")

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.datasets.spec import DatasetSpec
-from bench.registry.params import NoParams, as_dict, resolve
+from bench.registry.param_values import resolve
+from bench.registry.params import NoParams, as_dict
 from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError
 

@@ -90,6 +90,21 @@ def test_set_and_config(run, tmp_path: Path) -> None:
     assert row["distil_steps"] == 3
 
 
+def test_parameters_of_a_group(run, tmp_path: Path) -> None:
+    """By dotted name, by a table of a file, and by the former name with a hint: one grid."""
+    config = tmp_path / "grid.toml"
+    config.write_text("[set.dim]\nmax_steps = 1\n[set.dim.gan]\nwidth = 4\n")
+    plan = ("--method", "dim", "--ipc", "1", "--dry-run", "--json")
+    dotted = run(*plan, "--set", "dim.max_steps=1", "--set", "dim.gan.width=4")
+    former = run(*plan, "--set", "dim.max_steps=1", "--set", "dim.gan_width=4")
+    table = run(*plan, "--config", str(config))
+    ids = [[row["id"] for row in json.loads(result.stdout)] for result in (dotted, former, table)]
+    assert ids[0] == ids[1] == ids[2]
+    said = run(*plan[:-1], "--set", "dim.gan_width=4").stderr
+    assert "dim.gan_width is called dim.gan.width now; both are accepted" in said
+    assert "is called" not in run(*plan[:-1], "--set", "dim.gan.width=4").stderr
+
+
 def test_a_failed_cell_gives_exit_code_one(run) -> None:
     toys = Path(__file__).parents[1] / "toy_plugin.py"
     result = run("--plugin", str(toys), "--method", "toy-fails,random", "--ipc", "1")

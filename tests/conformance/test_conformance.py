@@ -11,7 +11,8 @@ from toy_plugin import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
 from bench.plugin import GeneratorSet, Prerequisite, Profile, Task
-from bench.registry.params import as_dict, resolve
+from bench.registry.param_values import resolve
+from bench.registry.params import as_dict
 from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
 
 # Imported for their classes, not as a plugin: nothing else should see them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.distillation.profiles import resolve_profile
-from bench.registry.params import resolve
+from bench.registry.param_values import resolve
 from methods.idc import IDC
 
 

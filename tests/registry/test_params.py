@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.registry.params import NoParams, as_dict, by_ipc, by_task, describe, param, resolve
+from bench.registry.param_values import former_names, resolve
+from bench.registry.params import NoParams, as_dict, by_ipc, by_task, describe, nested, param
 from bench.support.errors import BenchError
 
 
@@ -267,3 +268,63 @@ def _caught(params_type: type, overrides: dict[str, Any]) -> BenchError:
     with pytest.raises(BenchError) as caught:
         resolve(params_type, overrides, owner="toy")
     return caught.value
+
+
+class Inner:
+    @dataclasses.dataclass(frozen=True)
+    class Params:
+        width: int = param(8, help="channels", min=1)
+        rates: tuple[float, ...] = param((0.1, 0.2), help="rates")
+
+
+class Outer:
+    @dataclasses.dataclass(frozen=True)
+    class Params:
+        gan: Inner.Params = nested(Inner)
+        epochs: int = param(by_ipc(lambda ipc: ipc), help="passes")
+
+
+def outer(**overrides: Any) -> Any:
+    return resolve(Outer.Params, overrides, owner="outer", ipc=3)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"gan.width": "48"},
+        {"gan_width": 48},
+        {"gan": {"width": 48}},
+        {"gan": Inner.Params(width=48)},
+    ],
+)
+def test_a_parameter_of_a_group_by_every_name(overrides: dict[str, Any]) -> None:
+    params = outer(**overrides)
+    assert params == Outer.Params(gan=Inner.Params(width=48), epochs=3)
+    assert as_dict(params) == {"gan_width": 48, "gan_rates": [0.1, 0.2], "epochs": 3}
+    assert resolve(Outer.Params, as_dict(params), owner="outer") == params
+
+
+def test_a_group_is_described_by_dotted_names() -> None:
+    assert [info.name for info in describe(Outer.Params)] == ["gan.width", "gan.rates", "epochs"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"gan.widht": 1}, r"unknown parameter of outer 'gan\.widht'\. Did you mean 'gan\.width'"),
+        ({"gan": {"widht": 1}}, r"'gan\.widht'\. Did you mean 'gan\.width'"),
+        ({"gan": 3}, "'gan' is a group of parameters.* as gan.NAME=VALUE"),
+        ({"gan.width": 1, "gan_width": 2}, r"outer\.gan\.width is given twice"),
+        ({"gan.width": 0}, r"outer\.gan\.width = 0 is too small"),
+        ({"gan.width.deep": 0}, "unknown parameter"),
+        ({"width": 1}, "unknown parameter of outer 'width'"),
+    ],
+)
+def test_what_is_wrong_with_a_group_is_named(overrides: dict[str, Any], words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        outer(**overrides)
+
+
+def test_former_names_are_known() -> None:
+    given = {"gan_width": 1, "epochs": 2, "gan.rates": "1+2"}
+    assert former_names(Outer.Params, given) == {"gan_width": "gan.width"}

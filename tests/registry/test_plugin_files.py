@@ -40,7 +40,7 @@ def test_a_file_loaded_again_takes_its_own_place(tmp_path: Path) -> None:
 
 
 def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
-    from bench.registry.params import resolve
+    from bench.registry.param_values import resolve
 
     first = write(tmp_path / "a", PLUGIN.format(value=1))
     other = PLUGIN.format(value=2).replace("test-mine", "test-other").replace("= int", "= float")
