@@ -49,11 +49,12 @@ def speed(
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     record = measure(plan, _command(), lambda text: click.echo(text, err=True))
     if output is not None:
-        from bench.speed.report import to_markdown
+        from bench.speed.report import speed_section
         from bench.support.atomic_files import replacing, writing
+        from bench.support.markdown import markdown
 
         with writing(output), replacing(output) as temporary:
-            temporary.write_text(to_markdown(record), encoding="utf-8")
+            temporary.write_text(markdown([speed_section(record)]), encoding="utf-8")
         click.echo(f"written: {output}", err=True)
     if as_json:
         click.echo(json.dumps(record, indent=2))

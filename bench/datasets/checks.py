@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from bench.datasets.source import PARTS, Arrays
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -112,56 +111,6 @@ def check_arrays(arrays: Arrays, spec: DatasetSpec) -> None:
             )
         check_labels(labels, len(images), f"y_{part}")
         count_classes(labels, spec, f"y_{part}")
-
-
-def check_spec(spec: DatasetSpec) -> None:
-    """Check that the fields of a spec fit together; one read from a file can hold anything.
-
-    Raises:
-        ValueError: naming the field.
-    """
-    for field in ("num_classes", "channels", "height", "width"):
-        value = getattr(spec, field)
-        # True is an instance of int.
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{field} is {value!r:.50}, not a positive whole number")
-    if spec.num_classes > Limit.CLASSES:
-        raise ValueError(f"num_classes is above {Limit.CLASSES:,}, the most that are allowed")
-    if spec.channels not in (1, 3):
-        raise ValueError(f"channels is {spec.channels!r:.50}, not 1 or 3")
-    if spec.pixels > Limit.VALUES_PER_IMAGE:
-        raise ValueError(
-            f"images hold more than {Limit.VALUES_PER_IMAGE:,} values, the most that are allowed"
-        )
-    _check_per_channel("mean", spec.mean, spec.channels)
-    _check_per_channel("std", spec.std, spec.channels)
-    if not all(spec.std):
-        raise ValueError(f"std is {spec.std!r:.100}, not above 0")
-    if not isinstance(spec.flip, bool):
-        raise ValueError(f"flip is {spec.flip!r:.50}, not true or false")
-    _check_texts(spec)
-
-
-def _check_texts(spec: DatasetSpec) -> None:
-    texts = (spec.name, spec.note, *spec.class_names)
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("name, note and class names must be texts")
-    # A note may be twice as long as the user's, because an import adds to it.
-    longest = 2 * Limit.NOTE_LETTERS
-    if max(map(len, texts)) > longest:
-        raise ValueError(f"name, note or a class name has more than {longest:,} letters")
-    if not isinstance(spec.class_names, tuple) or len(spec.class_names) not in (
-        0,
-        spec.num_classes,
-    ):
-        raise ValueError(f"class_names are not one text for each of {spec.num_classes} classes")
-
-
-def _check_per_channel(field: str, values: Any, channels: int) -> None:
-    if not isinstance(values, tuple) or len(values) != channels:
-        raise ValueError(f"{field} is {values!r:.100}, not one number per channel")
-    if not all(isinstance(v, float) and 0 <= v <= 1 for v in values):
-        raise ValueError(f"{field} is {values!r:.100}, not numbers in 0..1")
 
 
 def class_label(spec: DatasetSpec, index: int) -> str:

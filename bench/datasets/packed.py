@@ -20,7 +20,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.checks import check_spec
 from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
 from bench.support.atomic_files import replacing
@@ -184,7 +183,6 @@ def _parse(header: Any, data_start: int, size: int) -> PackedHeader:
     if meta["format"] != FORMAT:
         raise ValueError(f"format {meta['format']} is not {FORMAT}, the one this version reads")
     spec = DatasetSpec.from_json(meta["spec"])
-    check_spec(spec)
     n_train, n_test = (int(header[f"{part}_labels"]["shape"][0]) for part in ("train", "test"))
     if not 1 <= min(n_train, n_test) <= max(n_train, n_test) <= Limit.IMAGES:
         raise ValueError(f"{n_train:,} train and {n_test:,} test images")

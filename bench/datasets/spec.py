@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any
+
+import msgspec
+
+from bench.support.untrusted import Limit
+
+# A note can be twice as long as the user's, because an import adds to it.
+Text = Annotated[str, msgspec.Meta(max_length=2 * Limit.NOTE_LETTERS)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -25,16 +33,16 @@ class DatasetSpec:
         note: what a reader must know before quoting a number ("went through JPEG"); may be empty.
     """
 
-    name: str
-    num_classes: int
-    channels: int
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    name: Text
+    num_classes: Annotated[int, msgspec.Meta(ge=1, le=Limit.CLASSES)]
+    channels: Count
+    height: Count
+    width: Count
+    mean: tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...]
+    std: tuple[Annotated[float, msgspec.Meta(gt=0, le=1)], ...]
     flip: bool
-    class_names: tuple[str, ...] = ()
-    note: str = ""
+    class_names: tuple[Text, ...] = ()
+    note: Text = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -52,13 +60,22 @@ class DatasetSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DatasetSpec:
-        """Return the spec that :meth:`to_json` described.
+        """Return the spec that :meth:`to_json` described; a file can claim anything.
 
         Raises:
-            TypeError: a field is missing or unknown. Values are not checked: see
-                :func:`bench.datasets.checks.check_spec`.
+            ValueError: a field is missing, unknown, of another type or out of its bounds.
         """
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
-        }
-        return cls(**fields)
+        unknown = data.keys() - {each.name for each in fields(cls)}
+        if unknown:
+            raise ValueError(f"a spec has no field {', '.join(sorted(unknown))!r:.100}")
+        spec = msgspec.convert(data, cls)
+        if spec.channels not in (1, 3):
+            raise ValueError(f"channels is {spec.channels}, not 1 or 3")
+        if spec.pixels > Limit.VALUES_PER_IMAGE:
+            raise ValueError(f"images hold more than {Limit.VALUES_PER_IMAGE:,} values")
+        for name in ("mean", "std"):
+            if len(getattr(spec, name)) != spec.channels:
+                raise ValueError(f"{name} does not have one number per channel")
+        if len(spec.class_names) not in (0, spec.num_classes):
+            raise ValueError(f"class_names are not one text for each of {spec.num_classes} classes")
+        return spec

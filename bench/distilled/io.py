@@ -14,7 +14,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from bench.datasets.checks import check_spec
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
@@ -68,7 +67,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
         raise BenchError(f"'{path}' holds a set of unknown kind {header.get('kind')!r}")
     try:
         config, provenance = _table(header, "config"), _table(header, "provenance")
-        return kind.from_parts(_spec(_table(header, "spec")), tensors, config, provenance)
+        spec = DatasetSpec.from_json(_table(header, "spec"))
+        return kind.from_parts(spec, tensors, config, provenance)
     except KeyError as error:
         raise BenchError(f"'{path}' is not a valid {kind.kind} set: it lacks {error}") from error
     except (BenchError, TypeError, ValueError, RuntimeError, MemoryError) as error:
@@ -173,9 +173,3 @@ def _table(header: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"its header has no {name}")
     return value
-
-
-def _spec(data: dict[str, Any]) -> DatasetSpec:
-    spec = DatasetSpec.from_json(data)
-    check_spec(spec)
-    return spec

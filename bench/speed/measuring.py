@@ -104,12 +104,6 @@ def alternate(
     return timings
 
 
-def ratios(timing: Timing, plain: Timing) -> list[float]:
-    """Return how many times as fast as the plain loop each repeat was, pair by pair."""
-    pairs = zip(timing.rates, plain.rates, strict=True)
-    return [ours / theirs for ours, theirs in pairs]
-
-
 def observer(run: Runner, threads: int) -> Observer:
     """Return an observer of ``run`` that counts page faults too.
 

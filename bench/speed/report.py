@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.speed.machine import busy_warning
 from bench.support.document import Section, Sheet, make_sheet
-from bench.support.markdown import markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Record = Mapping[str, Any]
 _COLUMNS = (
-    ("Stage", False), ("Side", False), ("Images/s", True), ("Spread", True),
-    ("Ratio", True), ("Spread of ratio", True), ("Of peak", True),
+    ("Stage", False), ("Side", False), ("Images/s", True), ("Spread", True), ("Of peak", True),
 )  # fmt: skip
-_COMPARED = (
-    "The plain loop is always fp32 and eager, as the papers' code: ours in bf16 is compared with "
-    "that same loop. It runs in a process of its own, with the C library's defaults; the two "
-    "processes work in turn, one waiting for the other. Ratio: ours to the plain loop, pair by "
-    "pair of neighbouring repeats."
-)
 _NOTES = (
     "Images a second: median of {repeats} repeats, and their least and greatest.",
     "Of peak: the floating-point operations of convolutions and products that the work needs "
@@ -40,18 +32,11 @@ def speed_section(record: Record) -> Section:
         f"Python {machine['python']}; {record['date']}; {record['command']}"
     )
     notes = [note.format(repeats=record["repeats"]) for note in _NOTES]
-    if _compared(record):
-        notes.append(_COMPARED)
     busy = busy_warning(record["load_average"]["start"])
     notes += [f"{s['stage']} was skipped: {s['reason']}." for s in record["skipped"]]
     notes += [f"{busy[0].upper()}{busy[1:]}."] if busy else []
     sheets = [_stages(record), _peaks(record), _memory(record)]
     return Section("Speed", lead, [sheet for sheet in sheets if sheet.rows], notes)
-
-
-def to_markdown(record: Record) -> str:
-    """Return the record as GitHub-flavoured Markdown."""
-    return markdown([speed_section(record)])
 
 
 def print_speed(record: Record, console: Console) -> None:
@@ -74,33 +59,19 @@ def print_speed(record: Record, console: Console) -> None:
         console.print(Text(f"  {note}", style="dim"))
 
 
-def _compared(record: Record) -> bool:
-    """Return whether the record compares with plain loops."""
-    return any(side["ratio"] is not None for stage in record["stages"] for side in stage["sides"])
-
-
 def _stages(record: Record) -> Sheet:
-    rows, columns = [], list(_COLUMNS)
-    if not _compared(record):
-        columns = [column for column in columns if "atio" not in column[0]]
+    rows = []
     for stage in record["stages"]:
         for i, side in enumerate(stage["sides"]):
-            rate, ratio, share = side["images_per_second"], side["ratio"], side["fraction_of_peak"]
-            ours = side["side"] == "ours"
-            compared = ("", "")
-            if ratio is not None and ours:
-                compared = (
-                    f"{ratio['median']:.2f}x", f"{ratio['min']:.2f} to {ratio['max']:.2f}"
-                )  # fmt: skip
+            rate, share = side["images_per_second"], side["fraction_of_peak"]
             rows.append((
                 stage["title"] if i == 0 else "",
                 f"{side['side']} {side['precision']}",
                 _count(rate["median"]),
                 f"{_count(rate['min'])} to {_count(rate['max'])}",
-                *(compared if len(columns) == len(_COLUMNS) else ()),
                 "" if share is None else f"{100 * share:.0f}%",
             ))  # fmt: skip
-    return make_sheet("Stages (32x32x3 images of 10 classes, ConvNet-3)", columns, rows)
+    return make_sheet("Stages (32x32x3 images of 10 classes, ConvNet-3)", _COLUMNS, rows)
 
 
 def _peaks(record: Record) -> Sheet:

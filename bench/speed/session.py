@@ -21,13 +21,13 @@ from bench.registry.registry import METHODS
 from bench.speed.footprint import STAGE as FOOTPRINT_STAGE
 from bench.speed.footprint import peak_bytes
 from bench.speed.machine import describe_machine, load_average
-from bench.speed.measuring import Observer, Side, Spread, Timing, alternate, observer, ratios
+from bench.speed.measuring import Observer, Side, Spread, Timing, alternate, observer
 from bench.speed.peak import Peak, measure_peak
 from bench.speed.stages import STAGES, Stage, made_up_set
 from bench.support.errors import BenchError, UnknownNameError
 from bench.support.glibc_memory import keep_freed_memory
 
-SCHEMA = 2
+SCHEMA = 3
 LEAST_REPEATS = 5
 _PEAK_SECONDS = 2.0
 
@@ -77,7 +77,7 @@ def measure(plan: Plan, command: str, say: Callable[[str], None]) -> dict[str, A
         say: receives what is being done.
 
     Returns:
-        ``schema`` (2), ``command``, ``date`` (UTC), ``environment`` (versions, device, threads),
+        ``schema`` (3), ``command``, ``date`` (UTC), ``environment`` (versions, device, threads),
         ``load_average`` (at ``start`` and ``end``; ``None`` where unknown), ``repeats``;
         ``peak``: for each precision ``flops_per_second``, the ``operation`` that
         reached it, and ``all``; ``stages``, see :func:`_stage`; ``skipped``: ``stage`` and
@@ -125,8 +125,7 @@ def _stage(
     Returns:
         ``stage``, ``title``, ``images_per_unit``, ``flops_per_image`` (or ``None``), and ``sides``,
         a plain loop first if there is one; for each ``side``, ``precision``, ``units`` of a repeat,
-        ``seconds`` of each repeat, ``images_per_second`` and ``ratio`` to the plain loop (each with
-        ``median``, ``min``, ``max``; ratios pair by pair; ``None`` without a plain loop),
+        ``seconds`` of each repeat, ``images_per_second`` (``median``, ``min``, ``max``),
         ``fraction_of_peak`` of its precision (or ``None``) and ``page_faults_per_image`` (median).
     """
     threads = torch.get_num_threads()
@@ -137,19 +136,16 @@ def _stage(
             sides.append(Side("ours", precision, observer(stage.work(real, precision), threads)))
         timings = alternate(sides, plan.repeats, plan.seconds, lambda t: say(f"{stage.name}: {t}"))
     gc.collect()
-    reference = timings[0] if plan.plain is not None else None
     return {
         "stage": stage.name,
         "title": stage.title,
         "images_per_unit": stage.images,
         "flops_per_image": stage.flops,
-        "sides": [_side(timing, reference, stage, peaks) for timing in timings],
+        "sides": [_side(timing, stage, peaks) for timing in timings],
     }
 
 
-def _side(
-    timing: Timing, plain: Timing | None, stage: Stage, peaks: dict[str, Peak]
-) -> dict[str, Any]:
+def _side(timing: Timing, stage: Stage, peaks: dict[str, Peak]) -> dict[str, Any]:
     rates = Spread.of([rate * stage.images for rate in timing.rates])
     faults = Spread.of([run.page_faults / (timing.units * stage.images) for run in timing.runs])
     peak = peaks[timing.side.precision].flops_per_second
@@ -159,7 +155,6 @@ def _side(
         "units": timing.units,
         "seconds": [run.seconds for run in timing.runs],
         "images_per_second": asdict(rates),
-        "ratio": None if plain is None else asdict(Spread.of(ratios(timing, plain))),
         "fraction_of_peak": None if stage.flops is None else rates.median * stage.flops / peak,
         "page_faults_per_image": faults.median,
     }

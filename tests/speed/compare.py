@@ -15,10 +15,42 @@ from pathlib import Path
 
 from plain.elsewhere import plain_elsewhere
 
-from bench.speed.report import to_markdown
+from bench.speed.measuring import Spread
+from bench.speed.report import Record, speed_section
 from bench.speed.session import Plan, measure
 from bench.speed.stages import STAGES
+from bench.support.document import Section, make_sheet
 from bench.support.machine import pick_device
+from bench.support.markdown import markdown
+
+_COMPARED = (
+    "The plain loop is always fp32 and eager, as the papers' code: ours in bf16 is compared with "
+    "that same loop. It runs in a process of its own, with the C library's defaults; the two "
+    "processes work in turn, one waiting for the other. Ratio: ours to the plain loop, pair by "
+    "pair of neighbouring repeats."
+)
+
+
+def ratios(side: Record, plain: Record) -> Spread:
+    """Return how many times as fast as the plain loop the repeats of a side were, pair by pair."""
+    rates = [[each["units"] / seconds for seconds in each["seconds"]] for each in (side, plain)]
+    return Spread.of([ours / theirs for ours, theirs in zip(*rates, strict=True)])
+
+
+def compared_section(record: Record) -> Section:
+    """Return the section of a record with the ratios to plain loops beside the stages."""
+    section = speed_section(record)
+    first, *others = section.sheets
+    sides = [(side, stage["sides"][0]) for stage in record["stages"] for side in stage["sides"]]
+    rows = []
+    for row, (side, plain) in zip(first.rows, sides, strict=True):
+        ratio = ratios(side, plain)
+        cells = (f"{ratio.median:.2f}x", f"{ratio.min:.2f} to {ratio.max:.2f}")
+        rows.append((*row[:-1], *(("", "") if side is plain else cells), row[-1]))
+    columns = list(zip(first.headers, first.numeric, strict=True))
+    columns[-1:-1] = [("Ratio", True), ("Spread of ratio", True)]
+    sheet = make_sheet(first.caption, columns, rows)
+    return Section(section.title, section.lead, [sheet, *others], [*section.notes, _COMPARED])
 
 
 def main(arguments: list[str]) -> None:
@@ -38,9 +70,10 @@ def main(arguments: list[str]) -> None:
     )  # fmt: skip
     command = shlex.join(["python", "tests/speed/compare.py", *arguments])
     record = measure(plan, command, lambda text: print(text, file=sys.stderr))
+    text = markdown([compared_section(record)])
     if given.output is not None:
-        given.output.write_text(to_markdown(record), encoding="utf-8")
-    print(json.dumps(record, indent=2) if given.as_json else to_markdown(record))
+        given.output.write_text(text, encoding="utf-8")
+    print(json.dumps(record, indent=2) if given.as_json else text)
 
 
 if __name__ == "__main__":

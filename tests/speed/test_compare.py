@@ -12,7 +12,7 @@ from plain.elsewhere import plain_elsewhere
 from plain.stages import PLAIN
 
 from bench.speed import stages
-from bench.speed.measuring import Observation
+from bench.speed.measuring import Observation, Spread
 from bench.speed.stages import STAGES
 
 
@@ -32,6 +32,12 @@ def test_a_plain_loop_has_a_process_of_its_own() -> None:
         first, second = observe(1), observe(2)
     assert first.seconds > 0
     assert second.seconds > 0
+
+
+def test_ratios_are_pair_by_pair() -> None:
+    plain = {"units": 2, "seconds": [1.0, 2.0, 4.0]}
+    ours = {"units": 10, "seconds": [1.0, 1.0, 1.0]}
+    assert compare.ratios(ours, plain) == Spread(10.0, 5.0, 20.0)
 
 
 def test_ratios_are_those_to_the_plain_loop(

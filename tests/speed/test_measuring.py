@@ -14,7 +14,7 @@ from bench.evaluation.protocols import get_protocol
 from bench.grid.rehearsal import Stepper, begin_method, training_seconds
 from bench.registry.registry import METHODS
 from bench.speed.machine import busy_warning, cpu_model
-from bench.speed.measuring import Observation, Side, Spread, alternate, observer, ratios
+from bench.speed.measuring import Observation, Side, Spread, alternate, observer
 from bench.speed.peak import measure_peak
 from bench.speed.session import Plan
 from bench.support.cost_meter import host_peak_bytes
@@ -40,7 +40,7 @@ def test_sides_take_turns_for_about_the_time_asked() -> None:
     warm = [("plain", 1), ("plain", 1), ("ours", 1), ("ours", 1)]
     assert calls == warm + [("plain", 1), ("plain", 2), ("ours", 1), ("ours", 10)] * 3
     assert plain.rates == pytest.approx([2.0] * 3)
-    assert ratios(ours, plain) == pytest.approx([5.0] * 3)
+    assert ours.rates == pytest.approx([10.0] * 3)
     assert said[-1] == "ours fp32: 3 of 3"
 
 
