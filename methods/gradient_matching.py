@@ -25,8 +25,8 @@ from bench.plugin import (
     by_ipc,
     init_param,
     param,
-    passes,
 )
+from methods.class_gradients import class_gradients
 from methods.gradient_distance import gradient_distance
 from methods.network_training import descend, fix_batch_norm
 
@@ -88,7 +88,7 @@ class GradientMatchingParams:
     momentum: float = param(0.5, help="momentum of the pixels", min=0, max=1)
     lr_net: float = param(0.01, help="learning rate of the networks (SGD)", min=0)
     batch_real: int = param(
-        256, help="real images per class and matching step; at most the smallest class", min=1
+        256, help="real images per class and matching step; all there are, if fewer", min=1
     )
     batch_train: int = param(256, help="distilled images per step of the networks", min=1)
     init: str = init_param("noise")
@@ -124,10 +124,7 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
     def setup(self) -> None:
         """Draw the first images; the first network is initialised by the first step."""
         super().setup()
-        self.dsa, self.batch = (
-            self.augmentation(),
-            min(self.params.batch_real, *self.task.class_counts),
-        )
+        self.dsa = self.augmentation()
         self.network = RunningNetwork(lambda stream: self.ctx.network(self.arch, stream))
 
     def steps(self) -> int:
@@ -149,20 +146,21 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
         fix_batch_norm(network, self.ctx)
         frozen = FunctionalNetwork(network, slice_size=self.slice_size)
         weights = frozen.parameters()
-        draws, picks = self.draw_per_class(self.dsa), self.sample_per_class(self.batch)
+        draws, picks = self.draw_per_class(self.dsa), self.sample_per_class(self.params.batch_real)
 
         def gradients(batches: Iterable[Tensor], run: slice, graph: bool) -> dict[str, Tensor]:
             pairs = zip(batches, draws[run], strict=True)
-            seen = torch.stack([self.dsa.apply(batch, draw) for batch, draw in pairs])
-            labels = self.classes[run, None].expand(seen.shape[:2])
-            with passes.autocast(self.ctx):
-                return frozen.per_class_gradients(weights, seen, labels, create_graph=graph)
+            seen = [self.dsa.apply(batch, draw) for batch, draw in pairs]
+            return class_gradients(
+                frozen, weights, seen, self.classes[run], self.ctx, create_graph=graph
+            )
 
         def distances(run: slice, images: Tensor) -> Tensor:
             target = gradients(map(self.ctx.real.gather, picks[run]), run, False)
             return gradient_distance(target, gradients(images, run, True))
 
-        return self.descend(distances, batch=self.batch, independent=True) / len(self.classes)
+        largest = max(map(len, picks))
+        return self.descend(distances, batch=largest, independent=True) / len(self.classes)
 
     def train(self, network: nn.Module) -> None:
         """Train the network on the distilled images, each augmented by itself."""

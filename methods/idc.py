@@ -26,6 +26,7 @@ from bench.plugin import (
     normalise,
     passes,
 )
+from methods.class_gradients import class_gradients
 from methods.idc_network import TrainedNetwork, cutmix
 from methods.idc_params import LITE, SMOKE, IDCParams
 from methods.idc_pixels import TurnwiseSGD, first_grids
@@ -115,7 +116,6 @@ class IDC(Method[IDCParams]):
         self.matching = DSA.for_dataset(self.spec, p.augment, "all")
         names = [name for name in self.matching.operations if name != "cutout" or not p.cutmix]
         self.training = DSA("_".join(names), "all")
-        self.batch = min(p.batch_real, *self.task.class_counts)
         self.grids = TurnwiseSGD(
             first_grids(p.init, self.ipc, p.factor, self.ctx), p.lr_img, p.momentum
         )
@@ -159,18 +159,17 @@ class IDC(Method[IDCParams]):
         ctx, choosing, augmenting = self.ctx, *map(self.ctx.generator, ("real", "augmentation"))
         classes, shape = range(len(self.classes)), self.spec.shape
         draws = [self.matching.draw(1, shape, augmenting, shared=True) for _ in classes]
-        picks = [ctx.real.sample_class(c, self.batch, choosing) for c in classes]
+        picks = [ctx.real.sample_class(c, self.params.batch_real, choosing) for c in classes]
         chosen = [self.choose() for _ in classes]
         grids = self.grids.in_turn()
 
         def gradients(batches: Sequence[Tensor], group: slice, graph: bool) -> dict[str, Tensor]:
             pairs = zip(batches, draws[group], strict=True)
-            seen = torch.stack([self.matching.apply(batch, draw) for batch, draw in pairs])
-            labels = self.classes[group, None].expand(seen.shape[:2])
-            with passes.autocast(ctx):
-                return network.function.per_class_gradients(
-                    network.weights, seen, labels, create_graph=graph
-                )
+            seen = [self.matching.apply(batch, draw) for batch, draw in pairs]
+            return class_gradients(
+                network.function, network.weights, seen, self.classes[group], ctx,
+                create_graph=graph,
+            )  # fmt: skip
 
         def match(group: slice) -> tuple[Tensor, Tensor]:
             stored = grids[group].detach().requires_grad_()
@@ -183,7 +182,8 @@ class IDC(Method[IDCParams]):
 
         # On a CPU a thread each, elsewhere as many as fit a pass.
         size = 1 if ctx.device.type == "cpu" else _PASS
-        groups = passes.class_groups(len(classes), max(self.batch, len(chosen[0])), size)
+        largest = max(map(len, [*picks, chosen[0]]))
+        groups = passes.class_groups(len(classes), largest, size)
         distances, moves = zip(*passes.parallel(match, groups, ctx), strict=True)
         return torch.cat(distances), torch.cat(moves)
 

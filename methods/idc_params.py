@@ -68,7 +68,7 @@ class IDCParams:
     )
     momentum: float = param(0.5, help="momentum of the stored pixels", min=0, max=1)
     batch_real: int = param(
-        64, help="real images per class and matching step; at most the smallest class", min=1
+        64, help="real images per class and matching step; all there are, if fewer", min=1
     )
     batch_decoded: int = param(
         128, help="decoded images per class and matching step, at most: drawn anew", min=1

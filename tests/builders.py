@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,6 +30,14 @@ def tiny_real_set(
     patterns = torch.randint(0, 156, (num_classes, *shape), generator=generator)
     noise = torch.randint(0, 100, (len(labels), *shape), generator=generator)
     return RealSet(spec, (patterns[labels] + noise).to(torch.uint8), labels, f"{seed:064d}")
+
+
+def unbalanced_real_set(*counts: int) -> RealSet:
+    """Return a tiny real set with so many images of each class."""
+    real = tiny_real_set(len(counts), max(counts))
+    parts = [own[:n] for own, n in zip(real.class_indices, counts, strict=True)]
+    chosen = torch.cat(parts).sort().values
+    return replace(real, images=real.images[chosen], labels=real.labels[chosen])
 
 
 def tiny_context(real: RealSet | None = None, seed: int = 0, **rest: Any) -> Context:

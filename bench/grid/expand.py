@@ -64,9 +64,7 @@ def build_grid(
     # A download may take an hour; a wrong parameter is reported before it starts.
     builder.check_parameters()
     for dataset in dict.fromkeys(request.datasets):
-        info = find(dataset)
-        _check_ipcs(request, info)
-        builder.add(info)
+        builder.add(find(dataset))
     return builder.grid()
 
 
@@ -258,13 +256,3 @@ class _Builder:
 
 def _canonical(archs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(canonical_name(arch) for arch in archs))
-
-
-def _check_ipcs(request: Request, info: DatasetInfo) -> None:
-    smallest = min(info.class_counts)
-    for ipc in request.ipcs:
-        if ipc > smallest:
-            raise BenchError(
-                f"IPC {ipc} is more than the smallest class of {info.spec.name} holds "
-                f"({smallest} training images)"
-            )

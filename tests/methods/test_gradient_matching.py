@@ -6,10 +6,11 @@ from contextlib import nullcontext
 import pytest
 import torch
 import torch.nn.functional as F
-from builders import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task, unbalanced_real_set
 from torch import Tensor, nn
 
 from bench.augment.dsa import DSA
+from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context
 from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
@@ -22,6 +23,8 @@ ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"
 SMALL = {"iterations": 2, "outer": 2, "inner": 2, "batch_real": 8}
 METHODS = (DC, SiameseMatching)
+# Of 8 that a step asks for, the classes of the last two sets have 8, 3 and 7, and 8, 3 and 8.
+REAL_SETS = (tiny_real_set(), unbalanced_real_set(12, 3, 7), unbalanced_real_set(12, 3, 12))
 
 
 def start(
@@ -114,12 +117,13 @@ def test_distance_can_be_differentiated_where_a_node_has_no_gradient() -> None:
     assert found.isfinite().all()
 
 
+@pytest.mark.parametrize("real", REAL_SETS)
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
 @pytest.mark.parametrize("cls", METHODS)
 def test_first_step_follows_the_gradient_computed_in_float64(
-    cls: type[GradientMatching], arch: str
+    cls: type[GradientMatching], arch: str, real: RealSet
 ) -> None:
-    method, other = start(tiny_context(), cls, arch=arch), tiny_context()
+    method, other = start(tiny_context(real), cls, arch=arch), tiny_context(real)
     before = images_of(method)
     loss, gradient = reference_step(other, before, arch, method.dsa)
     shown = method.step(0)["loss"]
@@ -185,17 +189,18 @@ def test_momentum_carries_on() -> None:
     assert moves == pytest.approx([1.0, 1.5], rel=1e-4)
 
 
+@pytest.mark.parametrize("real", REAL_SETS)
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
 @pytest.mark.parametrize("cls", METHODS)
 def test_classes_in_one_pass_as_on_a_gpu_or_alone(
-    cls: type[GradientMatching], arch: str, monkeypatch: pytest.MonkeyPatch
+    cls: type[GradientMatching], arch: str, real: RealSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, together = (start(tiny_context(), cls, arch=arch) for _ in range(2))
+    alone, together = (start(tiny_context(real), cls, arch=arch) for _ in range(2))
     losses = [alone.step(0)["loss"]]
     monkeypatch.setattr("bench.networks.functional.batches_classes", lambda device: True)
     # The kernels for a CPU know no vmap.
     monkeypatch.setattr("bench.distillation.passes.autocast", lambda ctx: nullcontext())
-    together.slice_size = 2 * together.batch
+    together.slice_size = 2 * SMALL["batch_real"]
     losses.append(together.step(0)["loss"])
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(images_of(alone), images_of(together), rtol=1e-4, atol=1e-4)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import begin, tiny_context, tiny_real_set, tiny_task
+from builders import begin, tiny_context, tiny_real_set, tiny_task, unbalanced_real_set
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -80,12 +80,16 @@ def reference_step(
     return total.item() / len(classes), pixels.grad
 
 
+@pytest.mark.parametrize("counts", [(12, 12, 12), (12, 3, 7), (12, 3, 12)])
 @pytest.mark.parametrize("arch", [ARCH, BATCH_NORM])
 @pytest.mark.parametrize("metric", ["mse", "l1"])
-def test_first_step_follows_the_gradient_computed_in_float64(metric: str, arch: str) -> None:
-    method = start(tiny_context(), arch=arch, metric=metric, momentum=0.0)
+def test_first_step_follows_the_gradient_computed_in_float64(
+    metric: str, arch: str, counts: tuple[int, ...]
+) -> None:
+    real = unbalanced_real_set(*counts)
+    method = start(tiny_context(real), arch=arch, metric=metric, momentum=0.0)
     before = stored(method)
-    loss, gradient = reference_step(tiny_context(), before, arch, method, metric)
+    loss, gradient = reference_step(tiny_context(real), before, arch, method, metric)
     shown = method.step(0)["loss"]
     assert shown.item() == pytest.approx(loss, rel=1e-4)
     moved = (before - stored(method)).double() / SMALL["lr_img"]
