@@ -41,8 +41,9 @@ def print_status(status: Status, console: Console, *, everything: bool) -> None:
         console.print(_counts(status))
     running, interrupted = status.of("running"), status.of("interrupted")
     _part(console, "Running", map(_running, running), len(running), most)
-    failed = list(_failures(status.of("failed"), most))
-    _part(console, "Failed", failed, len(failed), None)
+    for name in ("failed", "skipped"):
+        lines = list(_by_reason(status.of(name), most, _STYLES[name]))
+        _part(console, name.capitalize(), lines, len(lines), None)
     _part(console, "Interrupted", map(_interrupted, interrupted), len(interrupted), most)
     _print_requests(status, console, everything)
 
@@ -101,12 +102,12 @@ def _checkpoint(cell: CellStatus) -> str:
     return f"; checkpoint{step}{spent}, {format_seconds(saved.age)} old"
 
 
-def _failures(cells: Sequence[CellStatus], most: int | None) -> Iterator[Text]:
-    """Yield each reason, and under it the cells that failed for it."""
+def _by_reason(cells: Sequence[CellStatus], most: int | None, style: str) -> Iterator[Text]:
+    """Yield each reason why cells failed or were skipped, and under it those cells."""
     own = [cell for cell in cells if not cell.reason.startswith(_DEPENDS_ON_A_FAILURE)]
     ranked = Counter(cell.reason for cell in own or cells).most_common()
     for reason, count in islice(ranked, most):
-        yield _text(f"{plural(count, 'cell')}: {reason}", _STYLES["failed"])
+        yield _text(f"{plural(count, 'cell')}: {reason}", style)
         named = [cell for cell in cells if cell.reason == reason]
         shown = named if most is None else named[:3]
         for cell in shown:

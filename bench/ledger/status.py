@@ -50,7 +50,7 @@ class Status:
     Attributes:
         root: the store's folder.
         counts: cells by (dataset, method), then by state.
-        cells: the cells that run, failed, were interrupted or cannot be used.
+        cells: the cells that run, failed, were skipped or interrupted, or cannot be used.
         requests: what remains of each request, the latest last.
         notes: a line for each file that could not be used.
     """
@@ -96,7 +96,7 @@ def read_status(root: Path) -> Status:
             continue
         title, dataset, method = names.of(state)
         counts.setdefault((dataset, method), Counter())[state.state] += 1
-        if state.state not in ("done", "skipped"):
+        if state.state != "done":
             cells.append(_cell(store, state, title, dataset, method))
     return Status(
         root, dict(sorted(counts.items())), cells,

@@ -44,7 +44,6 @@ def assert_clean_error(result: subprocess.CompletedProcess[str], *words: str) ->
         ({"ipc": "0"}, ["IPC 0"]),
         ({"ipc": "-1"}, ["IPC -1"]),
         ({"ipc": "ten"}, ["IPC 'ten'"]),
-        ({"ipc": "1,5000"}, ["IPC 5000", "smallest class"]),
         ({"set": "random.x=1"}, ["'x'", "random"]),
         ({"set": "nonsense"}, ["METHOD.KEY=VALUE"]),
         ({"method": "dm", "set": "dm.iterations=-4"}, ["dm.iterations", "at least"]),
