@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
-from bench.ledger.lock import cell_lock, read_holder
+from bench.ledger.holder import read_holder
+from bench.ledger.lock import cell_lock
 from bench.support.failure_reasons import LESS_MEMORY
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.ledger.cell import Cell, is_cell_id
-from bench.ledger.lock import Holder, read_holder
+from bench.ledger.holder import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
 from bench.support.errors import BenchError

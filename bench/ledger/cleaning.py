@@ -16,7 +16,8 @@ from pathlib import Path
 
 from bench.ledger.cell_state import CellState, read_states, states_in_grid
 from bench.ledger.checkpoint import CHECKPOINT
-from bench.ledger.lock import PATIENCE, cell_lock
+from bench.ledger.holder import PATIENCE
+from bench.ledger.lock import cell_lock
 from bench.ledger.requests import load_requests
 from bench.ledger.store import Store
 from bench.support.atomic_files import is_temporary

@@ -1,13 +1,18 @@
 """The lock of a cell: one process works on a cell at a time, and its lock file names it.
 
-A holder touches its lock every :data:`BEAT` seconds. A lock is stale, and is taken over, if its
-process no longer runs on this host, or if it was not touched for :data:`PATIENCE` seconds: its host
-is gone (a container, a cluster node), or its process number went to another program.
+A holder keeps its lock file locked for the kernel (``flock``) and touches it every ``BEAT``
+seconds. Whether the holder still runs is decided by the best evidence there is:
 
-Clocks jump. Where the system says when a process started (Linux), a lock of this host is decided by
-that alone: its process is known by number and start, whatever the time is. A lock that was touched
-in the future, by a clock that was set back since or by another host's, says nothing of its age: it
-is respected, and its time is set to now, so that its patience starts to run.
+1. A holder in the same process table is known by its number and start.
+2. A holder in another process table of the same kernel (another container on this machine) has the
+   file locked for as long as it runs.
+3. Any other holder is respected until the file was not touched for ``PATIENCE`` seconds: its
+   machine is gone, or was restarted.
+
+Host names are shown to people and decide nothing. Clocks jump, which the first two do not depend
+on. A lock that was touched in the future, by a clock that was set back since or by another host's,
+says nothing of its age: it is respected, and its time is set to now, so that its patience starts
+to run.
 """
 
 from __future__ import annotations
@@ -21,70 +26,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from bench.ledger.holder import BEAT, is_stale
+from bench.ledger.processes import find_process, kernel_id, process_table_id
 from bench.support.atomic_files import writing
-from bench.support.untrusted import Limit, read_json, read_plain
+from bench.support.untrusted import Limit, read_plain
 
-BEAT = 30.0
-PATIENCE = 600.0
 # A clock may be this many seconds ahead without being wrong: file systems round.
 _AHEAD = 2.0
-# What reading a lock raises if its content is not what a holder writes.
-_DAMAGE = (ValueError, KeyError, TypeError, OverflowError)
-# States that Linux gives to a process that ended and whose parent has not noticed it yet.
-_ENDED = ("Z", "X")
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lock.
-
-    Attributes:
-        host: the name of its machine.
-        here: whether that is this machine.
-        pid: the number of its process there.
-        since: when it took the lock; UTC, ISO 8601; empty where an older bench wrote the lock.
-        seconds_since_beat: since it last touched the lock, by this machine's clock.
-        alive: whether the lock is respected; the next process that comes takes over a stale one.
-    """
-
-    host: str
-    here: bool
-    pid: int
-    since: str
-    seconds_since_beat: float
-    alive: bool
-
-
-@dataclass(frozen=True)
-class Process:
-    """A running process of this machine; numbers are given out again, starting times are not.
-
-    Attributes:
-        pid: its number.
-        started: when it started, in ticks since the machine did; ``None`` where unknown.
-    """
-
-    pid: int
-    started: int | None
-
-
-def read_holder(folder: Path) -> Holder | None:
-    """Return the holder of a cell's lock; ``None`` if there is none or the lock is damaged."""
-    path = folder / "lock"
-    try:
-        age = time.time() - path.lstat().st_mtime
-        content = _parse(path)
-    except (OSError, *_DAMAGE):
-        return None
-    since = content["since"] if isinstance(content.get("since"), str) else ""
-    host, alive = str(content["host"]), not _is_stale(path)
-    here = host == socket.gethostname()
-    return Holder(host, here, int(content["pid"]), since, max(0.0, age), alive)
+_open_locks: set[TextIO] = set()
 
 
 @contextmanager
@@ -97,17 +50,12 @@ def cell_lock(folder: Path) -> Iterator[bool]:
         CannotWriteError: the lock cannot be written; the disk is full, for instance.
     """
     path = folder / "lock"
-    own = find_process(os.getpid())
-    assert own is not None
-    content = json.dumps({
-        "host": socket.gethostname(), "pid": own.pid, "started": own.started,
-        "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": secrets.token_hex(8),
-    })  # fmt: skip
     with writing(path):
-        acquired = _acquire(path, content)
-    if not acquired:
+        file = _acquire(path)
+    if file is None:
         yield False
         return
+    content = _read(path)
     released = threading.Event()
     beats = threading.Thread(target=_beat, args=(path, content, released), daemon=True)
     beats.start()
@@ -116,58 +64,66 @@ def cell_lock(folder: Path) -> Iterator[bool]:
     finally:
         released.set()
         beats.join()
-        if _read(path) == content:
+        if content is not None and _read(path) == content:
             path.unlink(missing_ok=True)
+        _open_locks.discard(file)
+        file.close()
 
 
-def find_process(pid: int) -> Process | None:
-    """Return the process of this machine that runs under a number; ``None`` if none does."""
-    if pid < 1:
-        return None
-    try:
-        os.kill(pid, 0)
-    except PermissionError:  # another user's
-        pass
-    except (ProcessLookupError, OverflowError):
-        return None
-    state, started = _read_stat(pid)
-    return None if state in _ENDED else Process(pid, started)
-
-
-def _read_stat(pid: int) -> tuple[str, int | None]:
-    """Return the state and start of a process, as far as the system says."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "", None
-    words = text.rpartition(")")[2].split()  # the name, in brackets, may hold anything
-    return (words[0], int(words[19])) if len(words) > 19 and words[19].isdecimal() else ("", None)
-
-
-def _acquire(path: Path, content: str) -> bool:
-    if _create(path, content):
-        return True
+def _acquire(path: Path) -> TextIO | None:
+    """Return the open lock file of a lock that this process holds now; ``None`` if another does."""
+    file = _create(path)
+    if file is not None:
+        return file
     with suppress(FileNotFoundError), _one_at_a_time(path.parent):
-        if _is_stale(path):
+        if is_stale(path):
             _remove(path)
         elif path.lstat().st_mtime > time.time() + _AHEAD:
             with suppress(OSError):  # another user's: then only its own beat helps
                 os.utime(path, follow_symlinks=False)
-    return _create(path, content)
+    return _create(path)
 
 
-def _create(path: Path, content: str) -> bool:
+def _create(path: Path) -> TextIO | None:
     try:
         file = _open_new(path)
     except FileExistsError:
-        return False
+        return None
     try:
-        with file:
-            file.write(content)
+        file.write(_describe_holder(file))
+        file.flush()
     except OSError:  # a full disk: an empty lock would keep others away
         path.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.close()
         raise
-    return True
+    _open_locks.add(file)
+    return file
+
+
+def _describe_holder(file: TextIO) -> str:
+    """Lock a new file for the kernel, and return what it must say of this process."""
+    own = find_process(os.getpid())
+    content = {
+        "host": socket.gethostname(), "kernel": kernel_id(), "process_table": process_table_id(),
+        "pid": os.getpid(), "started": own.started if own is not None else None,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": secrets.token_hex(8),
+    }  # fmt: skip
+    with suppress(OSError):  # a file system without such locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status = os.fstat(file.fileno())
+        content["flock"] = [status.st_dev, status.st_ino]
+    return json.dumps(content)
+
+
+def _close_inherited() -> None:
+    """Close the lock files in a forked child, which would keep them locked."""
+    for file in _open_locks:
+        file.close()
+    _open_locks.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited)
 
 
 def _open_new(path: Path) -> TextIO:
@@ -193,31 +149,6 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_stale(path: Path) -> bool:
-    try:
-        age = time.time() - path.lstat().st_mtime
-        holder = _parse(path)
-    except FileNotFoundError:
-        # Released just now. Nothing is left to remove, and the next holder must not lose its own.
-        return False
-    except (IsADirectoryError, *_DAMAGE):
-        return age > BEAT  # damaged, unless it is being written right now
-    if str(holder["host"]) != socket.gethostname():
-        return age > PATIENCE
-    process, started = find_process(int(holder["pid"])), holder.get("started")
-    if process is None:
-        return True
-    if started is not None and process.started is not None:
-        return bool(started != process.started)
-    return age > PATIENCE
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    content = read_json(path, Limit.LOCK_FILE_BYTES, follow=False)
-    _ = str(content["host"]), int(content["pid"])
-    return dict(content)
-
-
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
@@ -225,9 +156,9 @@ def _remove(path: Path) -> None:
         path.replace(path.with_name("lock.damaged"))
 
 
-def _beat(path: Path, content: str, released: threading.Event) -> None:
+def _beat(path: Path, content: str | None, released: threading.Event) -> None:
     while not released.wait(BEAT):
-        if _read(path) == content:
+        if content is not None and _read(path) == content:
             with suppress(OSError):
                 os.utime(path)
 

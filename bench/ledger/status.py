@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.ledger.cell_state import CellState, read_states
 from bench.ledger.checkpoint import CHECKPOINT, CheckpointSummary, summarise_checkpoint
-from bench.ledger.lock import Holder
+from bench.ledger.holder import Holder
 from bench.ledger.remaining import Remaining, remaining, seconds_since
 from bench.ledger.requests import RequestedCell, SavedRequest, load_requests
 from bench.ledger.store import Store

@@ -15,7 +15,8 @@ from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cell_state import STATES, CellState, read_state, read_states
 from bench.ledger.checkpoint import summarise_checkpoint
-from bench.ledger.lock import PATIENCE, cell_lock
+from bench.ledger.holder import PATIENCE
+from bench.ledger.lock import cell_lock
 from bench.ledger.remaining import remaining
 from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.state_file import save_state

@@ -10,7 +10,8 @@ import pytest
 from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cleaning import Waste, find_waste, remove
-from bench.ledger.lock import PATIENCE, cell_lock
+from bench.ledger.holder import PATIENCE
+from bench.ledger.lock import cell_lock
 from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.store import Store
 

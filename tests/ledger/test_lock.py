@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
+import subprocess
 import threading
 import time
 from datetime import datetime
@@ -17,7 +19,9 @@ from processes.python_process import dead_pid, kill_unnoticed, needs_proc, pytho
 from processes.wait_until import wait_until
 
 from bench.ledger import lock
-from bench.ledger.lock import BEAT, PATIENCE, cell_lock, find_process, read_holder
+from bench.ledger.holder import BEAT, PATIENCE, read_holder
+from bench.ledger.lock import cell_lock
+from bench.ledger.processes import find_process, kernel_id, process_table_id
 
 ME = find_process(os.getpid())
 STARTED = ME and ME.started
@@ -26,6 +30,15 @@ HOLD = (
     "from bench.ledger.lock import cell_lock\n"
     "with cell_lock(Path(sys.argv[1])) as held:\n"
     "    assert held; print(held, flush=True); sys.stdin.read()\n"
+)
+# As HOLD, but waits for the lock of one that dies at this moment.
+TRY = (
+    "from pathlib import Path\n"
+    "from bench.ledger.lock import cell_lock\n"
+    "while True:\n"
+    "    with cell_lock(Path(sys.argv[1])) as held:\n"
+    "        if held: print(held, flush=True); sys.stdin.read()\n"
+    "    time.sleep(0.1)\n"
 )
 
 
@@ -75,8 +88,9 @@ def test_a_live_process_is_respected_and_a_killed_one_is_not(tmp_path: Path) -> 
     assert held(tmp_path)
 
 
-def here(pid: int) -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": pid}
+def here(pid: int, **more: Any) -> dict[str, Any]:
+    own = {"kernel": kernel_id(), "process_table": process_table_id()}
+    return {"host": socket.gethostname(), "pid": pid, **own, **more}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +108,19 @@ def here(pid: int) -> dict[str, Any]:
         ({**here(os.getpid()), "started": STARTED}, -1e6, False),
         ({**here(os.getpid()), "started": 1}, 0, True),  # the number went to another program
         ({**here(2**22 + 1), "started": 1}, -1e6, True),
+        # Another name of the same machine, as after a container's restart.
+        (here(2**22 + 1, host="elsewhere"), 0, True),
+        (here(os.getpid(), started=STARTED, host="elsewhere"), PATIENCE + 60, False),
+        # Another process table or kernel: its numbers say nothing here, whatever the names are.
+        (here(2**22 + 1, process_table="pid:[1]"), PATIENCE - 60, False),
+        (here(os.getpid(), started=STARTED, process_table="pid:[1]"), PATIENCE + 60, True),
+        (here(2**22 + 1, process_table=""), PATIENCE - 60, False),
+        (here(2**22 + 1, kernel="another"), PATIENCE - 60, False),
+        (here(os.getpid(), started=STARTED, kernel="another"), PATIENCE + 60, True),
+        ({"host": socket.gethostname(), "pid": 2**22 + 1}, PATIENCE - 60, False),  # an older bench
+        ({"host": socket.gethostname(), "pid": os.getpid()}, PATIENCE + 60, True),
+        # It locked another file than this one, which may be a copy.
+        (here(1, process_table="pid:[1]", flock=[1, 1]), PATIENCE - 60, False),
         ({"host": "elsewhere", "pid": 1}, -1e6, False),
         ("", -1e6, False),
         ({"host": "elsewhere", "pid": 1}, 0, False),
@@ -106,6 +133,7 @@ def here(pid: int) -> dict[str, Any]:
         ("3", BEAT + 10, True),
         ('{"host": "x", "pid": "y"}', BEAT + 10, True),
         ('{"host": "x", "pid": null}', BEAT + 10, True),
+        ('{"host": "x", "pid": 1, "flock": 3}', BEAT + 10, True),
     ],
     ids=lambda value: re.sub(r"\d{3,}", "N", str(value)),  # equal in every xdist worker
 )
@@ -268,3 +296,61 @@ def test_a_folder_that_was_cleaned_away_is_made_again(
     monkeypatch.setattr(Path, "open", open_)
     assert held(folder) == (not taken)
     assert not left
+
+
+SEPARATE = ("unshare", "--pid", "--fork", "--mount-proc", "--uts", "--kill-child")
+
+
+def can_separate() -> bool:
+    try:
+        return subprocess.run([*SEPARATE, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+needs_separate_tables = pytest.mark.skipif(
+    not can_separate(), reason="needs the right to make process tables (unshare --pid)"
+)
+
+
+@needs_separate_tables
+@pytest.mark.parametrize("rename", [False, True], ids=["equal-names", "another-name"])
+def test_a_process_of_another_container_is_respected_while_it_runs(
+    rename: bool, tmp_path: Path
+) -> None:
+    """Its number means another process here, and no beat has to be waited for at its end."""
+    name = "import socket; socket.sethostname('renamed')\n" if rename else ""
+    with python_process(name + HOLD, tmp_path, through=SEPARATE):
+        os.utime(tmp_path / "lock", (1.0, 1.0))
+        assert not held(tmp_path)
+        holder = read_holder(tmp_path)
+        assert holder is not None
+        assert (holder.alive, holder.here) == (True, True)
+        assert (holder.host != socket.gethostname()) == rename
+    assert (tmp_path / "lock").exists()
+    wait_until("the lock of the dead is free", lambda: held(tmp_path))
+
+
+@needs_separate_tables
+def test_containers_that_start_one_after_the_other_take_over(tmp_path: Path) -> None:
+    for _ in range(3):  # each is killed with the lock in its hands, under an equal number
+        with python_process(f"import time\n{TRY}", tmp_path, through=SEPARATE):
+            content = json.loads((tmp_path / "lock").read_text())
+            assert content["process_table"] != process_table_id()
+
+
+@needs_proc
+def test_a_forked_child_does_not_keep_the_lock_of_its_dead_parent(tmp_path: Path) -> None:
+    code = HOLD.replace("print(held", "import os; os.fork() or time.sleep(600); print(held")
+    with python_process(f"import time\n{code}", tmp_path) as other:
+        path = tmp_path / "lock"
+        content = json.loads(path.read_text())
+        leave(tmp_path, {**content, "process_table": "pid:[1]"})  # as another container sees it
+        assert not held(tmp_path)
+        child = int(Path(f"/proc/{other.pid}/task/{other.pid}/children").read_text().split()[0])
+        try:
+            other.kill()
+            other.wait()
+            wait_until("the lock is free", lambda: held(tmp_path))
+        finally:
+            os.kill(child, signal.SIGKILL)

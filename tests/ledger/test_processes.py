@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from processes.python_process import kill_unnoticed, needs_proc, python_process
 
-from bench.ledger import lock
-from bench.ledger.lock import Process, find_process
+from bench.ledger import processes
+from bench.ledger.processes import Process, find_process
 
 
 @needs_proc
@@ -48,16 +48,17 @@ def test_another_users_is_found() -> None:
 def test_a_system_that_does_not_tell(
     stat: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def where(_: str) -> Path:
-        if stat is not None:
-            (tmp_path / "stat").write_text(stat)
-        return tmp_path / "stat"
-
-    monkeypatch.setattr(lock, "Path", where)
+    folder = tmp_path / str(os.getpid())
+    folder.mkdir()
+    if stat is not None:
+        (folder / "stat").write_text(stat)
+    monkeypatch.setattr(processes, "PROC", tmp_path)
     assert find_process(os.getpid()) == Process(os.getpid(), None)
 
 
 def test_a_name_with_brackets_and_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "stat").write_text("7 (a) Z (b) S " + " ".join(str(n) for n in range(1, 40)))
-    monkeypatch.setattr(lock, "Path", lambda _: tmp_path / "stat")
+    folder = tmp_path / str(os.getpid())
+    folder.mkdir()
+    (folder / "stat").write_text("7 (a) Z (b) S " + " ".join(str(n) for n in range(1, 40)))
+    monkeypatch.setattr(processes, "PROC", tmp_path)
     assert find_process(os.getpid()) == Process(os.getpid(), 19)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,15 +16,18 @@ WAIT = "print('waiting', flush=True); sys.stdin.read()"
 
 
 @contextmanager
-def python_process(code: str = WAIT, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+def python_process(
+    code: str = WAIT, *arguments: object, through: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
     """Run code in another process inside the block; yield it after its first line of output.
 
     Args:
         code: prints a line when it is ready; ``sys`` is imported.
         arguments: strings that the code finds in ``sys.argv[1:]``.
+        through: a command that starts it, ``unshare`` for instance.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys\n{code}", *map(str, arguments)],
+        [*through, sys.executable, "-c", f"import sys\n{code}", *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

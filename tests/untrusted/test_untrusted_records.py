@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_builders import distil_json, evaluate_json, failed_json, record
 
-from bench.ledger import lock
 from bench.ledger.artefacts import set_aside_damaged_artefact
 from bench.ledger.frames import load_frames
+from bench.ledger.holder import BEAT
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import Record
 from bench.ledger.store import Store
@@ -208,7 +208,7 @@ def test_an_artefact_that_is_no_file_is_set_aside(
 
 
 def _old(path: Path) -> None:
-    then = time.time() - 2 * lock.BEAT
+    then = time.time() - 2 * BEAT
     os.utime(path, (then, then), follow_symlinks=False)
 
 

@@ -17,7 +17,7 @@ from bench.executors.remote_cell import RemoteReporter, run_cell
 from bench.grid.compute import Ending
 from bench.grid.site import Site
 from bench.ledger.cell import cell_from_json
-from bench.ledger.lock import BEAT, PATIENCE
+from bench.ledger.holder import BEAT, PATIENCE
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
