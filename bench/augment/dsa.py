@@ -14,13 +14,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.augment.base import Params
-from bench.augment.operations import OPERATIONS, Operation
+from bench.augment.base import Operation, Params
+from bench.augment.geometric import Crop, Flip, Rotate, Scale
+from bench.augment.intensity import Brightness, Contrast, Cutout, Saturation
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import UnknownNameError
 
 FULL_STRATEGY = "color_crop_cutout_flip_scale_rotate"
 MODES = ("single", "all")
+# What a strategy can name, each a sequence of Kornia augmentations in the order of their use.
+OPERATIONS: dict[str, tuple[type[Operation], ...]] = {
+    "color": (Brightness, Saturation, Contrast),
+    "crop": (Crop,),
+    "cutout": (Cutout,),
+    "flip": (Flip,),
+    "scale": (Scale,),
+    "rotate": (Rotate,),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +57,8 @@ class DSA:
     """An augmentation strategy: draws parameters from a generator and applies them, differentiably.
 
     Images are float ``(N, C, H, W)`` in normalised units, of any floating dtype; the result has
-    the same shape and dtype. Ranges are the paper's (see :mod:`bench.augment.operations`).
+    the same shape and dtype. Ranges are the paper's: see
+    :mod:`bench.augment.geometric` and :mod:`bench.augment.intensity`.
 
     Args:
         strategy: names from ``color, crop, cutout, flip, scale, rotate`` joined by ``_``; empty or

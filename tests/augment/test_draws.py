@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.augment.operations import OPERATIONS, Crop, Cutout, Scale
+from bench.augment.dsa import OPERATIONS
+from bench.augment.geometric import Crop, Scale
+from bench.augment.intensity import Cutout
 
 KINDS = [kind for kinds in OPERATIONS.values() for kind in kinds]
 

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from bench.augment.dsa import DSA, FULL_STRATEGY
-from bench.augment.operations import OPERATIONS
+from bench.augment.dsa import DSA, FULL_STRATEGY, OPERATIONS
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
 

@@ -8,19 +8,10 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.augment.geometric import AffineOperation
-from bench.augment.operations import (
-    OPERATIONS,
-    Brightness,
-    Contrast,
-    Crop,
-    Cutout,
-    Flip,
-    Operation,
-    Rotate,
-    Saturation,
-    Scale,
-)
+from bench.augment.base import Operation
+from bench.augment.dsa import OPERATIONS
+from bench.augment.geometric import AffineOperation, Crop, Flip, Rotate, Scale
+from bench.augment.intensity import Brightness, Contrast, Cutout, Saturation
 
 KINDS = [kind for kinds in OPERATIONS.values() for kind in kinds]
 SHAPE = (3, 8, 6)
