@@ -13,6 +13,7 @@ import click
 from bench.cli.options import data_dir_option, load_plugins, plugin_option
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
+from bench.support.screen_table import ScreenTable, essential_columns
 
 if TYPE_CHECKING:
     from bench.datasets.library import DatasetInfo, Listed
@@ -41,14 +42,10 @@ def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> No
         return
     rows = [_row(one) for one in listed]
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(row[column] for column in _COLUMNS))
-    Console().print(table)
+    texts = [[Text(printable(row[column])) for column in _COLUMNS] for row in rows]
+    Console().print(ScreenTable(essential_columns(_COLUMNS, ("name", "state")), texts))
     for row in rows:
         for text in filter(None, (row["problem"], row["note"])):
             click.echo(f"{row['name']}: {printable(text)}")

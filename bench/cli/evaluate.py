@@ -76,21 +76,24 @@ def evaluate(
 def print_readings(readings: Sequence[Reading]) -> None:
     """Print how each set was read, and what looks wrong."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from bench.support.safe_text import printable
+    from bench.support.screen_table import ScreenTable, essential_columns
 
     console = Console(highlight=False, stderr=True)
     for i, reading in enumerate(readings):
         title = "read as" if len(readings) == 1 else f"experiment {i}, read as"
-        table = Table(title=title, title_justify="left", box=None, header_style="bold")
-        for column in ("property", "value", ""):
-            table.add_column(column, overflow="fold")
-        for fact in reading.facts:
-            how = fact.how if fact.how == "given" else ""
-            table.add_row(fact.name, Text(printable(fact.value)), how)
-        console.print(table)
+        rows = [
+            [
+                Text(fact.name),
+                Text(printable(fact.value)),
+                Text("given" if fact.how == "given" else ""),
+            ]
+            for fact in reading.facts
+        ]
+        columns = essential_columns(("property", "value", ""), ("property",))
+        console.print(ScreenTable(columns, rows, title))
         for warning in reading.warnings:
             console.print(Text(f"warning: {printable(warning)}", style="bold yellow"))
 

@@ -37,19 +37,15 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
         click.echo(json.dumps(rows, indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from bench.support.safe_text import printable
+    from bench.support.screen_table import ScreenTable, essential_columns
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0] if rows else ("name",):
-        # Names are for typing: they are never folded, whatever the others need.
-        width = max(len(row["name"]) for row in rows) if name == "name" else None
-        table.add_column(name, overflow="fold", min_width=width)
-    for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row.values()))
-    Console().print(table)
+    # Names are for typing: they are never wrapped, whatever the others need.
+    columns = essential_columns(list(rows[0]) if rows else ["name"], ("name",))
+    texts = [[Text(printable(value)) for value in row.values()] for row in rows]
+    Console().print(ScreenTable(columns, texts))
 
 
 def _methods(_: Path | None) -> list[Row]:

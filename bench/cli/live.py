@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.support.safe_text import printable
+from bench.support.screen_table import ScreenColumn, ScreenTable
 
 _PLAIN_EVERY = 30.0
 # The share of a loop after which its own pace says more than the estimate.
 _TOO_EARLY = 0.02
+# The columns of the live grid before those of the IPCs, and its text where the grid has no cell.
+_LABELS = ("dataset", "method", "mode", "network", "seed")
+_NO_CELL = Text("")
 # Running cells that the live view shows at most.
 _SHOWN = 8
 _MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow",
@@ -177,14 +180,13 @@ class LiveReporter(_Clock):
         """Draw the grid and the running cells; rich calls this at every refresh."""
         shown = {row: results.copy() for row, results in self.results.copy().items()}
         columns = list(dict.fromkeys(c for results in shown.values() for c in results))
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("dataset", "method", "mode", "network", "seed"):
-            table.add_column(name)
-        for name in columns:
-            table.add_column(f"IPC {name}" if name else "whole", justify="right", min_width=7)
-        for row, results in shown.items():
-            table.add_row(*row, *(results.get(c, Text("")) for c in columns))
-        return Group(table, self._status())
+        labels = [ScreenColumn(name, essential=name == "method") for name in _LABELS]
+        labels += [ScreenColumn(f"IPC {c}" if c else "whole", True, True) for c in columns]
+        rows = [
+            [*map(Text, row), *(results.get(c, _NO_CELL) for c in columns)]
+            for row, results in shown.items()
+        ]
+        return Group(ScreenTable(labels, rows), self._status())
 
     def _status(self) -> RenderableType:
         head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"

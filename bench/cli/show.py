@@ -138,10 +138,10 @@ def _plain(value: Any) -> Any:
 
 def _print(facts: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from bench.support.safe_text import printable
+    from bench.support.screen_table import ScreenTable, essential_columns
 
     console = Console(highlight=False)
     console.print(Text.assemble((facts["name"], "bold"), f"  ({facts['kind']})"))
@@ -150,13 +150,13 @@ def _print(facts: dict[str, Any]) -> None:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             console.print(f"  {key}: {text}", markup=False, soft_wrap=True)
     if facts.get("parameters"):
-        table = Table(box=None, title="parameters", title_justify="left", header_style="bold")
-        for column in ("name", "type", "default", "allowed", "help"):
-            table.add_column(column, overflow="fold")
-        for row in facts["parameters"]:
-            texts = row["name"], row["type"], str(row["default"]), _allowed(row), row["help"]
-            table.add_row(*(Text(printable(text)) for text in texts))
-        console.print(table)
+        columns = essential_columns(("name", "type", "default", "allowed", "help"), ("name",))
+        rows = [
+            [Text(printable(text)) for text in
+             (row["name"], row["type"], str(row["default"]), _allowed(row), row["help"])]
+            for row in facts["parameters"]
+        ]  # fmt: skip
+        console.print(ScreenTable(columns, rows, "parameters"))
     for name, profile in facts.get("profiles", {}).items():
         changes = ", ".join(f"{k}={v}" for k, v in profile["overrides"].items()) or "no change"
         text = f"  profile {name}: {changes}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from bench.cli.live import format_seconds
@@ -17,6 +16,7 @@ from bench.ledger.remaining import Remaining, seconds_since
 from bench.ledger.status import CellStatus, Status
 from bench.report.number_formats import plural
 from bench.support.safe_text import printable
+from bench.support.screen_table import ScreenColumn, ScreenTable
 
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "magenta",
            "skipped": "yellow", "unusable": "red"}  # fmt: skip
@@ -48,20 +48,22 @@ def print_status(status: Status, console: Console, *, everything: bool) -> None:
     _print_requests(status, console, everything)
 
 
-def _counts(status: Status) -> Table:
+def _counts(status: Status) -> ScreenTable:
     used = [s for s in STATES if any(counts.get(s) for counts in status.counts.values())]
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("dataset", "method"):
-        table.add_column(name, overflow="fold")
-    for name in used:
-        table.add_column(name, justify="right", style=_STYLES.get(name, ""))
-    for (dataset, method), counts in status.counts.items():
-        numbers = (f"{counts[s]:,}" if counts.get(s) else "" for s in used)
-        table.add_row(_text(dataset), _text(method), *numbers)
+    columns = [ScreenColumn(name, essential=True) for name in ("dataset", "method")]
+    columns += [ScreenColumn(name, right=True, style=_STYLES.get(name, "")) for name in used]
+    rows = [
+        [_text(dataset), _text(method), *_numbers(counts, used)]
+        for (dataset, method), counts in status.counts.items()
+    ]
     if len(status.counts) > 1:
-        sums = (sum(counts.get(s, 0) for counts in status.counts.values()) for s in used)
-        table.add_row("", "all", *(f"{n:,}" for n in sums), style="bold")
-    return table
+        sums = {s: sum(counts.get(s, 0) for counts in status.counts.values()) for s in used}
+        rows.append([_text(""), _text("all", "bold"), *_numbers(sums, used)])
+    return ScreenTable(columns, rows)
+
+
+def _numbers(counts: Mapping[str, int], states: Sequence[str]) -> list[Text]:
+    return [_text(f"{counts[state]:,}" if counts.get(state) else "") for state in states]
 
 
 def _part(

@@ -10,10 +10,10 @@ from bench.report.aggregate import collect
 from bench.report.result_tables import result_sections
 from bench.report.tables import failure_notes
 from bench.support.document import Sheet
+from bench.support.screen_table import ScreenTable, essential_columns
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 _SHORT = {
     "Accuracy (%)": "Accuracy", "Distinct images": "Shown", "Training steps": "Steps",
@@ -22,6 +22,7 @@ _SHORT = {
 # The title names the protocol, and a note says what the spread is over. The columns of the second
 # list are left out, the first one first, until the table fits.
 _NEVER = ("Protocol", "± over")
+_ESSENTIAL = ("Method", "IPC", "Accuracy")
 _DROP_ORDER = ("Distinct images", "Training steps", "Stored", "New distil steps", "New distil time")
 
 
@@ -33,7 +34,8 @@ def print_report(
     Args:
         evaluations: the successful evaluations; may be empty.
         failures: the cells without a result; may be empty.
-        console: receives the text; columns are left out until the rest fits its width.
+        console: receives the text; columns are left out, then wrapped or listed
+            below their rows, until the rest fits its width; method, IPC and accuracy always stay.
     """
     from rich.text import Text
 
@@ -51,27 +53,20 @@ def print_report(
         console.print(Text(f"  {note}", style="yellow"))
 
 
-def _fitting(sheet: Sheet, console: Console) -> Table:
+def _fitting(sheet: Sheet, console: Console) -> ScreenTable:
     """Return the sheet with as many columns as the console is wide."""
-    from rich.measure import Measurement
-
     for i in range(len(_DROP_ORDER) + 1):
         table = _table(sheet.without(_DROP_ORDER[:i]))
-        width = Measurement.get(console, console.options.update(width=1000), table).maximum
-        if width <= console.width:
+        if table.fits(console, console.width):
             break
     return table
 
 
-def _table(sheet: Sheet) -> Table:
+def _table(sheet: Sheet) -> ScreenTable:
     from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for header, numeric in zip(sheet.headers, sheet.numeric, strict=True):
-        label = Text(_SHORT.get(header, header))
-        table.add_column(label, justify="right" if numeric else "left", no_wrap=True)
-    for row in sheet.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+    headers = [_SHORT.get(header, header) for header in sheet.headers]
+    columns = essential_columns(headers, _ESSENTIAL, sheet.numeric)
+    rows = [[Text(cell) for cell in row] for row in sheet.rows]
+    return ScreenTable(columns, rows, box=box.SIMPLE_HEAD)

@@ -42,19 +42,17 @@ def speed_section(record: Record) -> Section:
 def print_speed(record: Record, console: Console) -> None:
     """Print the record's tables and notes."""
     from rich import box
-    from rich.table import Table
     from rich.text import Text
+
+    from bench.support.screen_table import ScreenTable, essential_columns
 
     section = speed_section(record)
     console.print(Text(section.lead, style="dim"))
     for sheet in section.sheets:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        for header, numeric in zip(sheet.headers, sheet.numeric, strict=True):
-            table.add_column(Text(header), justify="right" if numeric else "left")
-        for row in sheet.rows:
-            table.add_row(*(Text(cell) for cell in row))
+        columns = essential_columns(sheet.headers, sheet.headers[:3], sheet.numeric)
+        rows = [[Text(cell) for cell in row] for row in sheet.rows]
         console.print(Text(sheet.caption, style="bold"))
-        console.print(table)
+        console.print(ScreenTable(columns, rows, box=box.SIMPLE_HEAD))
     for note in section.notes:
         console.print(Text(f"  {note}", style="dim"))
 

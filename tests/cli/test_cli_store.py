@@ -61,6 +61,17 @@ def test_status_on_a_screen(store: Store) -> None:
     assert max(map(len, result.output.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_status_keeps_methods_and_counts_at_every_width(store: Store, width: int) -> None:
+    arguments, environment = ["status", "--store", str(store.root)], {"COLUMNS": str(width)}
+    result = CliRunner().invoke(main, arguments, env=environment)
+    lines = result.output.splitlines()
+    assert any(line.split()[:2] == ["digits", "dm"] for line in lines), result.output
+    assert "interrupted" in result.output
+    assert "…" not in result.output
+    assert max(map(len, lines)) <= width
+
+
 def test_status_as_json(store: Store) -> None:
     found = json.loads(bench("status", "--store", store.root, "--json").stdout)
     (request,) = found["requests"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from bench.cli.live import LiveReporter, PlainReporter, make_reporter
@@ -38,6 +41,22 @@ def test_live_grid() -> None:
     finally:
         view.end()
     assert "a record was damaged [it really was]" in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_live_grid_keeps_methods_and_accuracies(width: int) -> None:
+    view = LiveReporter(Console(file=io.StringIO(), width=width, force_terminal=True))
+    made = replace(MADE, dataset="imagenette128", method="a_plugin_of_mine")
+    cells = [replace(JUDGED, distil=made, ipc=ipc, arch="resnet18_ap(width=4)") for ipc in (1, 10)]
+    view.begin(cells, {})
+    for cell in cells:
+        view.finish(cell, "ok", "91.5 %", 2.0)
+    view.end()
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(view)
+    lines = console.file.getvalue().splitlines()
+    assert any(re.search(r"a_plugin_of_mine.*91\.5 %.*91\.5 %", line) for line in lines)
+    assert "imagenette128" in console.file.getvalue()
 
 
 def test_cells_that_run_side_by_side_share_the_time_left() -> None:

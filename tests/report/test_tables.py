@@ -222,3 +222,31 @@ def test_terminal_report_fits(width: int) -> None:
     assert "Profile" in header
     assert ("Shown" in header) == (width >= 120)
     assert any("26.5 ± 0.4" in line for line in lines)
+
+
+LONG = "iterations=1, syn_steps=1, lr_img=0.5, lr_lr=0.0, step_size=0.02, max_start_epoch=40"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("changed", ["", "ipc=2", LONG])
+def test_method_ipc_and_accuracy_are_on_one_line_at_every_width(width: int, changed: str) -> None:
+    rows = [
+        evaluation(
+            method="a_plugin_of_mine", changed=changed, ipc=ipc, profile="custom", arch="resnet18",
+            labels="soft", origin="imported", accuracies=[26.0, 27.0], cell_id=f"e{ipc}",
+        )
+        for ipc in (1, 10)
+    ]  # fmt: skip
+    out = io.StringIO()
+    print_report(rows, NO_FAILURES, Console(file=out, width=width))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for header in ("Method", "IPC", "Accuracy"):
+        assert any(header in line for line in lines)
+    for ipc in (1, 10):
+        row = re.compile(rf"a_plugin_of_mine\b.*\b{ipc}\s+26\.5 ± 0\.7")
+        assert any(row.search(line) for line in lines)
+    text = "".join(out.getvalue().split())
+    for part in changed.split(", "):
+        assert part in text.replace("─", "")
+    assert "…" not in text
