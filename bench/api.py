@@ -19,8 +19,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
 from bench.grid.reporter import Control, Reporter
-from bench.grid.request import Request
-from bench.grid.reuse import Reuse
+from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
 from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site

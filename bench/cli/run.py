@@ -13,8 +13,7 @@ from bench.cli.config_file import read_config
 from bench.cli.field_options import build, field_options, read_settings, take_values
 from bench.cli.options import time_budget_option
 from bench.executors.choose import ExecutorOptions
-from bench.grid.request import Request
-from bench.grid.reuse import Reuse
+from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
 
 if TYPE_CHECKING:

@@ -78,3 +78,16 @@ class Request:
         for what, values in (("IPC", self.ipcs), ("architecture", self.archs)):
             if not values:
                 raise BenchError(f"no {what} was named")
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What a user says of results that the store holds."""
+
+    keep_cached: bool = option(
+        "--keep-cached", "Keep results of plugins whose code has changed since.", default=False
+    )
+    recompute: Sequence[str] = option(
+        "--recompute", "Compute this method's cells again, and what depends on them; repeatable.",
+        default=(), metavar="METHOD",
+    )  # fmt: skip

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bench.grid.expand import Grid
-from bench.grid.option import option
 from bench.grid.order import dependencies, plan
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import is_outdated
 from bench.ledger.record import Record
 from bench.ledger.store import Store
 from bench.support.errors import BenchError, unknown_message
-
-
-@dataclass(frozen=True)
-class Reuse:
-    """What a user says of results that the store holds."""
-
-    keep_cached: bool = option(
-        "--keep-cached", "Keep results of plugins whose code has changed since.", default=False
-    )
-    recompute: Sequence[str] = option(
-        "--recompute", "Compute this method's cells again, and what depends on them; repeatable.",
-        default=(), metavar="METHOD",
-    )  # fmt: skip
 
 
 def forced_cells(grid: Grid, methods: Sequence[str]) -> frozenset[str]:

@@ -16,8 +16,8 @@ from bench.grid.estimate import estimate
 from bench.grid.expand import Grid, build_grid
 from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import Control
-from bench.grid.request import Request
-from bench.grid.reuse import Reuse, describe_changes, forced_cells, keep_results
+from bench.grid.request import Request, Reuse
+from bench.grid.reuse import describe_changes, forced_cells, keep_results
 from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import EvaluateCell

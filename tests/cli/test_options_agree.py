@@ -10,8 +10,7 @@ from bench.cli.retry import retry
 from bench.cli.run import run
 from bench.executors.choose import ExecutorOptions
 from bench.grid.option import options_of
-from bench.grid.request import Request
-from bench.grid.reuse import Reuse
+from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
 
 # What only the call has, and what only the command line has.
