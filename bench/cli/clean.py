@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def clean(failed: bool, artefacts: bool, yes: bool, store: Path) -> None:
         click.echo("nothing was removed")
         return
     freed = remove(Store(store), waste)
-    remaining = sum(each.path.exists() or each.path.is_symlink() for each in waste)
+    remaining = sum(os.path.lexists(each.path) for each in waste)
     click.echo(f"removed {plural(len(waste) - remaining, 'item')}, {size(freed)}")
     if remaining:
         click.echo(

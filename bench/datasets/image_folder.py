@@ -15,7 +15,7 @@ from bench.datasets.image_file import SUFFIXES, read_image
 from bench.datasets.source import PARTS, Arrays, Progress
 from bench.datasets.spec import DatasetSpec
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit
+from bench.support.untrusted import Limit, refuse_outside
 
 # What operating systems leave in folders of images.
 _SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
@@ -87,10 +87,8 @@ def read_classes(root: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], tupl
         raise BenchError(f"'{root}' holds no class folders: expected CLASS/*.png")
     names = _in_label_order(folders)
     files = [(file, i) for i, name in enumerate(names) for file in _files(folders[name], name)]
-    inside = root.resolve()
     for file, _ in files:
-        if not file.resolve().is_relative_to(inside):
-            raise BenchError(f"'{file}' is a link to a file outside '{root}'")
+        refuse_outside(file, root)
     ignore = lambda *_: None  # noqa: E731
     size = _image_size(files[0][0], len(files))
     images = _read_all([file for file, _ in files], size, "images", ignore, ignore)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.ledger.cell import hash_identity, is_cell_id
+from bench.ledger.cell import hash_identity
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record, load_record
@@ -59,11 +59,8 @@ def merge_store(source: Path, destination: Path) -> Merged:
     new.prepare()
     if os.path.samefile(source, destination):
         raise BenchError(f"store '{source}' cannot be merged into itself")
-    for name in sorted(filter(is_cell_id, os.listdir(source / "cells"))):
-        if os.path.islink(source / "cells" / name):
-            merged.problems.append(f"'{source / 'cells' / name}' is a link; left out")
-        else:
-            _merge_cell(old, new, name, merged)
+    for name in old.cell_ids(merged.problems.append):
+        _merge_cell(old, new, name, merged)
     for path in sorted((source / "shared").glob("*.safetensors")):
         target = destination / "shared" / path.name
         if not os.path.lexists(target) and ".checkpoint" not in path.name:

@@ -197,13 +197,20 @@ class Store:
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
         self.check_readable()
-        for name in sorted(filter(is_cell_id, os.listdir(self.root / "cells"))):
-            if os.path.islink(f"{self._cells}/{name}"):
-                self._name(f"'{self._cells}/{name}' is a link; left alone")
-                continue
+        for name in self.cell_ids(self._name):
             record = self.read(name)
             if record is not None:
                 yield record
+
+    def cell_ids(self, note: Callable[[str], object]) -> Iterator[str]:
+        """Yield the ids of all cells that have a folder, in order; links are noted and left out."""
+        for name in sorted(filter(is_cell_id, os.listdir(self._cells))):
+            try:
+                refuse_link(f"{self._cells}/{name}", "left out")
+            except BenchError as error:
+                note(str(error))
+            else:
+                yield name
 
     def _record(self, cell_id: str) -> str:
         """Return the path of a cell's record, as text: many thousands are read at a time."""

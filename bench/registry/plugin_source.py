@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
+from bench.support.untrusted import Limit
+
 # The packages of bench itself: their results depend on declared versions, not on their source.
 _HOME = Path(__file__).resolve().parents[2]
 _OWN = tuple(_HOME / name for name in ("bench", "methods", "architectures"))
 # Folders whose packages have nothing to do with each other.
 _INSTALLED = ("site-packages", "dist-packages")
-_LONGEST_NAME = 200
 # What this process has imported stays as it is, whatever happens to its file.
 _imported: dict[Path, bytes] = {}
 
@@ -136,7 +137,7 @@ def _named(text: str, path: Path) -> Iterator[Path]:
     """Yield the modules beside a file that a text in its code names, as for ``importlib``."""
     if text.isidentifier():
         yield from _files(path.parent, text)
-    elif text.endswith(".py") and len(text) <= _LONGEST_NAME and "\0" not in text:
+    elif text.endswith(".py") and len(text) <= Limit.FILE_NAME_LETTERS and "\0" not in text:
         named = path.parent / text
         if named.is_file():
             yield named.resolve()

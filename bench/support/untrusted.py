@@ -45,6 +45,9 @@ class Limit:
     DISTILLED_HEADER_BYTES: Final = 16 * _MIB
     CHECKPOINT_HEADER_BYTES: Final = 32 * _MIB
 
+    KERNEL_LIBRARY_BYTES: Final = 64 * _MIB
+    WORKER_OUTPUT_BYTES: Final = 64 * _KIB  # what a worker printed last goes to the log of its cell
+
     # Downloads and imports. SVHN's training part, the largest file that is fetched, has 182 MB.
     DOWNLOAD_BYTES: Final = 1 * _GIB
     IMPORT_BYTES: Final = 8 * _GIB
@@ -82,6 +85,7 @@ class Limit:
     AMOUNT: Final = 2**63  # seconds, bytes and counts; the columns of a data frame have 64 bits
     ERROR_LETTERS: Final = 4000  # an error on a screen may quote what a file holds
     REASON_LETTERS: Final = 2000  # why a cell failed; its log has all of it
+    FILE_NAME_LETTERS: Final = 200
     LABEL_LETTERS: Final = 80  # how a method asks to be named in tables
     TABLE_ORDER: Final = 10**6
     RECORD_TEXT_LETTERS: Final = 4000
@@ -98,6 +102,12 @@ def refuse_link(path: str | Path, why: str) -> None:
     """Raise :class:`BenchError` if a path in a store is a link: what is written would leave it."""
     if os.path.islink(path):
         raise BenchError(f"'{path}' is a link: {why}")
+
+
+def refuse_outside(path: Path, root: Path) -> None:
+    """Raise :class:`BenchError` if a path below ``root`` leads out of it, by a link."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise BenchError(f"'{path}' is a link to a file outside '{root}'")
 
 
 def open_plain(path: str | Path, *, follow: bool = True) -> BufferedReader:

@@ -55,6 +55,17 @@ def test_nothing_unpickles_or_evaluates(package: str) -> None:
             assert not found, f"{path}: {sorted(found)}"
 
 
+def test_links_are_checked_in_one_module() -> None:
+    checks = {"islink", "is_symlink", "O_NOFOLLOW"}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in checks
+    }
+    assert found == {"bench/support/untrusted.py"}
+
+
 @pytest.mark.parametrize("name", ALLOWED)
 def test_torch_loads_nothing_but_tensors_and_numbers(name: str) -> None:
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))

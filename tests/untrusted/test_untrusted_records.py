@@ -143,7 +143,7 @@ def test_a_cell_that_is_a_link_is_left_alone(store: Store, tmp_path: Path) -> No
     told: list[str] = []
     frame, _ = load_frames(store.root, note=told.append)
     assert len(frame) == 1
-    assert told == [f"'{store.root / 'cells' / 'link'}' is a link; left alone"]
+    assert told == [f"'{store.root / 'cells' / 'link'}' is a link: left out"]
     for ask in (store.folder, store.read, lambda name: store.log(name, "text")):
         with pytest.raises(BenchError, match="is a link: remove it"):
             ask("link")

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Any
 from bench.grid.site import Site
 from bench.ledger.cell import Cell, cell_to_json
 from bench.support.stopping import AT_ONCE
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     import torch
-
-# The last bytes of a worker's output that go to the log of its cell.
-_MOST_OUTPUT = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class WorkerProcess:
     def take_output(self) -> str:
         """Return the end of what the worker printed since the last call."""
         size = self._output.seek(0, os.SEEK_END)
-        self._output.seek(max(0, size - _MOST_OUTPUT))
+        self._output.seek(max(0, size - Limit.WORKER_OUTPUT_BYTES))
         text = self._output.read().decode("utf-8", "backslashreplace")
         self._output.truncate(0)
         return text

@@ -22,12 +22,11 @@ from platformdirs import user_cache_path
 
 from bench.support.atomic_files import replacing, writing
 from bench.support.errors import CannotWriteError
-from bench.support.untrusted import open_plain
+from bench.support.untrusted import Limit, open_plain
 
 # A process waits so long for another one that compiles, and then compiles too.
 _PATIENCE = 150.0
 _DIGEST_BYTES = 32
-_MOST_BYTES = 64 * 2**20
 
 Remark = Callable[[str], None]
 
@@ -114,7 +113,7 @@ def _read(folder: Path, name: str, remark: Remark) -> bytes | None:
     try:
         with open_plain(path, follow=False) as file:
             why = _distrust(os.fstat(file.fileno()))
-            content = b"" if why else file.read(_MOST_BYTES)
+            content = b"" if why else file.read(Limit.KERNEL_LIBRARY_BYTES)
         image, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
         if why is None and digest != _digest(name, image):
             why = "the file is damaged"
