@@ -24,6 +24,7 @@ from bench.plugin import (
     Paper,
     Profile,
     Scalars,
+    Task,
     by_ipc,
     init_param,
     param,
@@ -140,6 +141,12 @@ class MTT(LearnedImages["MTT.Params"]):
             "3 students of 2 steps after experts of one batch: shows only that the path works",
         ),
     }
+
+    @classmethod
+    def least_bytes(cls, task: Task[MTT.Params]) -> int:
+        """Add to the images the covariance and its eigenvectors, in float64, if it whitens."""
+        whitening = 2 * 8 * task.spec.pixels**2 if task.params.zca else 0
+        return super().least_bytes(task) + whitening
 
     def setup(self) -> None:
         """Draw the first images; experts are trained when they are first drawn."""

@@ -42,9 +42,10 @@ def _rows(
         seconds: float | None = round(estimates.get(cell.id, 0.0), 1)
         if state == "missing" and cell.id not in estimates:
             seconds = None
-        rows.append(
-            {"id": cell.id, "cell": cell.title, "state": state, "estimated_seconds": seconds}
-        )
+        row = {"id": cell.id, "cell": cell.title, "state": state, "estimated_seconds": seconds}
+        if reason := session.too_large.get(cell.id):
+            row["reason"] = f"will fail: {reason}"
+        rows.append(row)
     for skip in session.grid.skipped:
         rows.append(
             {"id": skip.cell.id, "cell": skip.cell.title, "state": "skipped", "reason": skip.reason}
@@ -56,4 +57,5 @@ def _about(row: Mapping[str, Any], *, unmeasured: bool) -> str:
     """Return what is said of a cell besides its state."""
     if seconds := row.get("estimated_seconds"):
         return f"about {format_seconds(seconds)}"
-    return "could not be measured" if unmeasured else str(row.get("reason", ""))
+    reason = str(row.get("reason", ""))
+    return reason or ("could not be measured" if unmeasured else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,8 @@ def run_and_report(
     """
     from bench.support.stopping import Interrupted
 
+    if measure:
+        _report_too_large(session)
     estimates = _estimates(session) if measure else {}
     try:
         outcome = session.run(estimates, execute, only)
@@ -94,6 +97,13 @@ def run_and_report(
     in_time = session.runner.control.stop.requested  # a spent budget is expected to stop cells
     stopped = 0 if in_time else outcome.counts.get("stopped", 0)
     return 1 if outcome.counts.get("failed") or stopped else 0
+
+
+def _report_too_large(session: Session) -> None:
+    """Say once for each reason how many cells will fail because they do not fit into memory."""
+    note = session.runner.reporter.note
+    for reason, count in Counter(session.too_large.values()).items():
+        note(f"{count} of the cells to compute will fail: {reason}")
 
 
 def _estimates(session: Session) -> dict[str, float]:

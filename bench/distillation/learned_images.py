@@ -76,6 +76,11 @@ class LearnedImages(Method[I]):
             )
         return None
 
+    @classmethod
+    def least_bytes(cls, task: Task[I]) -> int:
+        """Return the bytes of the images, their velocity and their gradient."""
+        return 3 * 4 * (task.ipc or 0) * task.spec.num_classes * task.spec.pixels
+
     def setup(self) -> None:
         """Draw the first images."""
         self.images = self.first_images(self.ctx)

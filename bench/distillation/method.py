@@ -181,6 +181,15 @@ class Method(ABC, Generic[P]):
         """
         return 1
 
+    @classmethod
+    def least_bytes(cls, task: Task[P]) -> int:  # noqa: ARG003
+        """Return how many bytes it certainly holds at one time; 0 if it cannot say.
+
+        Real images and one network are counted without it. A cell that needs more memory than
+        there is fails before it starts.
+        """
+        return 0
+
     def setup(self) -> None:
         """Build what the method starts with: networks, optimisers, distilled images."""
 

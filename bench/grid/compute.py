@@ -18,6 +18,7 @@ from bench.evaluation.protocols import get_protocol
 from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
+from bench.grid.too_large import why_too_large
 from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
 from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_cell, read_state
@@ -224,7 +225,13 @@ class _Computation:
             raise _DependencyBusyError
 
     def _outcome(self) -> Outcome:
-        """Compute the cell and return its result, budget and cost."""
+        """Compute the cell and return its result, budget and cost.
+
+        Raises:
+            CellFailedError: it needs more memory than there is.
+        """
+        if reason := why_too_large(self.cell, self.site):
+            raise CellFailedError(reason)
         if isinstance(self.cell, EvaluateCell):
             return self._evaluate(self.cell)
         return self._distil(self.cell)

@@ -8,7 +8,7 @@ in one step are not estimated, nor is shared work (expert trajectories, say).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -32,14 +32,19 @@ _PROBE_EPOCHS = 2
 _PROBE_IMAGES = 256
 
 
-def estimate(grid: Grid, runner: Runner) -> dict[str, float]:
+def estimate(grid: Grid, runner: Runner, without: Iterable[str] = ()) -> dict[str, float]:
     """Return estimated seconds by cell id, for the cells that are missing from the store.
 
     What cannot be measured is left out: its cell fails for the same reason, and records it.
+
+    Args:
+        grid: the cells.
+        runner: would compute them.
+        without: ids of cells that are not measured.
     """
     timed: dict[str, float | None] = {}
     seconds: dict[str, float] = {}
-    pending = runner.pending(grid)
+    pending = runner.pending(grid) - set(without)
     for made in grid.distil:
         if made.id in pending:
             key = _kind({**made.identity, "seed": 0, "prerequisite": None})

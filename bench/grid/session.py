@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from bench.grid.request import Request, Reuse
 from bench.grid.reuse import describe_changes, forced_cells, keep_results
 from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
+from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
 from bench.ledger.requests import make_request, save_request
 from bench.ledger.rows import Rows, load_rows
@@ -59,9 +61,16 @@ class Session:
         pending = self.runner.pending(self.grid)
         return [c.id for c in plan(self.grid) if c.id in pending]
 
+    @cached_property
+    def too_large(self) -> dict[str, str]:
+        """Why missing cells do not fit into this machine's memory, by cell id; they will fail."""
+        pending = self.runner.pending(self.grid)
+        cells = (cell for cell in plan(self.grid) if cell.id in pending)
+        return cells_too_large(cells, self.runner.site)
+
     def estimate(self) -> dict[str, float]:
-        """Return estimated seconds of each missing cell, by a short measurement."""
-        return estimate(self.grid, self.runner)
+        """Return estimated seconds of each missing cell that fits, by a short measurement."""
+        return estimate(self.grid, self.runner, without=self.too_large)
 
     def run(
         self,

@@ -69,11 +69,12 @@ def _requested(text: str) -> str:
         match = pattern.search(text)
         if match:
             size = match.group(1)
-            return f", {_readable(int(size)) if size.isdigit() else size} were asked for"
+            return f", {readable_bytes(int(size)) if size.isdigit() else size} were asked for"
     return ""
 
 
-def _readable(size: int) -> str:
+def readable_bytes(size: int) -> str:
+    """Return a number of bytes as users read it: ``38.65 GiB``."""
     value = float(size)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if value < 1024:
