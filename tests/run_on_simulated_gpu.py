@@ -104,32 +104,32 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
         _placed(device)
         turn = [_trained(recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
         stacked = _trained(recipe, _SEEDS, device, stacked=True, gpu=gpu)
-        judged = _judged(recipe, device)
-        continued = [_continued_judging(recipe, device, stacked=s) for s in (False, True)]
+        evaluated = _evaluated(recipe, device)
+        continued = [_continued_evaluation(recipe, device, stacked=s) for s in (False, True)]
     there = train_and_test(_source(cpu), recipe, _SEEDS, _HERE)
     return {
         "off": max(abs(a - b) for (a,), (b,) in zip(expected, turn, strict=True)),
         "stacked_off": max(abs(a - b) for (a,), b in zip(expected, stacked, strict=True)),
-        "accuracies": judged.accuracies,
+        "accuracies": evaluated.accuracies,
         "accuracies_on_cpu": there.accuracies,
-        "losses": judged.final_losses,
+        "losses": evaluated.final_losses,
         "losses_continued": [nets.final_losses for nets in continued],
     }
 
 
-def _judged(recipe: Recipe, device: torch.device, **more: Any) -> TrainedNets:
+def _evaluated(recipe: Recipe, device: torch.device, **more: Any) -> TrainedNets:
     return train_and_test(_source(device), recipe, _SEEDS, conformance.small_real_set(), **more)
 
 
-def _continued_judging(recipe: Recipe, device: torch.device, *, stacked: bool) -> TrainedNets:
-    """Judge with an end in the middle, and go on from its checkpoint."""
+def _continued_evaluation(recipe: Recipe, device: torch.device, *, stacked: bool) -> TrainedNets:
+    """Evaluate with an end in the middle, and go on from its checkpoint."""
     rule = patch.object(engine, "stacking_pays", lambda *_: stacked)
     with rule, tempfile.TemporaryDirectory() as folder:
         arguments = (Path(folder) / "checkpoint.safetensors", "a cell", 3600.0, print)
         with suppress(Interrupted):
-            _judged(recipe, device, keeper=Checkpoint(*arguments), stop=StopAfter(5))
+            _evaluated(recipe, device, keeper=Checkpoint(*arguments), stop=StopAfter(5))
             raise AssertionError("it did not end in the middle")
-        return _judged(recipe, device, keeper=Checkpoint(*arguments))
+        return _evaluated(recipe, device, keeper=Checkpoint(*arguments))
 
 
 def _trained(

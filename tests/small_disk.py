@@ -22,7 +22,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
 
 
 def make_read_only(folder: Path) -> None:
-    """Let nobody write to a small disk any more, root neither."""
+    """Let no one write to a small disk any more, not even root."""
     _mount_or_skip("-o", "remount,ro", str(folder))
 
 
@@ -45,4 +45,4 @@ def _mount_or_skip(*arguments: str) -> None:
     except FileNotFoundError:
         pytest.skip("needs mount")
     if done.returncode:
-        pytest.skip(f"this user may not mount a disk: {done.stderr.strip()}")
+        pytest.skip(f"this user cannot mount a disk: {done.stderr.strip()}")

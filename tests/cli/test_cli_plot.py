@@ -39,13 +39,13 @@ def test_gallery_of_a_store_without_artefacts(store: Path, tmp_path: Path) -> No
     assert "artefact.safetensors' does not exist" in result.output
 
 
-def test_cross_arch_of_a_store_with_one_judge(store: Path, tmp_path: Path) -> None:
+def test_cross_arch_of_one_architecture(store: Path, tmp_path: Path) -> None:
     result = run("cross-arch", "--store", store, "-o", tmp_path / "p")
     assert result.exit_code == 2
     assert "--eval-arch" in result.output
 
 
-def test_cross_arch_of_several_judges(tmp_path: Path) -> None:
+def test_cross_arch_of_several_architectures(tmp_path: Path) -> None:
     mine = [row for row in example_evaluations() if (row.method, row.dataset) == ("dm", "svhn")]
     other = [replace(row, eval_arch="resnet18", cell_id=f"{row.cell_id}-other") for row in mine]
     store = write_store(tmp_path / "s", [*mine, *other])

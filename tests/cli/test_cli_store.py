@@ -25,19 +25,19 @@ def bench(*arguments: str | Path, **more: Any) -> Result:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Two distilled sets, one judged; one cell that failed, one that was interrupted."""
+    """Two distilled sets, one evaluated; one cell that failed, one that was interrupted."""
     made = Store(tmp_path / "store")
     done, other = hashed(distil_json()), hashed(distil_json(), seed=1)
-    judged = hashed(evaluate_json(distil=done.id))
+    evaluated = hashed(evaluate_json(distil=done.id))
     failed = hashed({**failed_json(), "reason": "boom \x1b[31m"}, distil=other.id)
-    for record in (done, other, judged, failed):
+    for record in (done, other, evaluated, failed):
         made.write(record)
     for cell in (done, other):
         made.artefact(cell.id).write_bytes(b"x")
     made.write_request("interrupted", {"kind": "distil", "method": "dim", "dataset": "svhn"})
     cells = (
         RequestedCell(done.id, "distil", "make", "digits", "dm", None, 5.0),
-        RequestedCell(judged.id, "evaluate", "judge", "digits", "dm", done.id, 4.0),
+        RequestedCell(evaluated.id, "evaluate", "evaluate it", "digits", "dm", done.id, 4.0),
         RequestedCell(failed.id, "evaluate", "fail", "digits", "dm", done.id, 4.0),
         RequestedCell("left", "evaluate", "later", "digits", "dm", done.id, 7200.0),
     )
@@ -117,7 +117,7 @@ def test_clean_lists_and_asks(store: Store) -> None:
 def test_clean_failed_and_artefacts(store: Store) -> None:
     result = bench("clean", "--store", store.root, "--failed", "--artefacts", "--yes")
     assert "failed cells: 1 item" in result.output
-    assert "artefacts whose" not in result.output  # a cell that is left rests on them
+    assert "artefacts whose" not in result.output  # a cell that is left depends on them
     assert {r.status for r in store.records()} == {"ok"}
 
 
@@ -140,8 +140,8 @@ def test_merge_and_verify(store: Store, tmp_path: Path) -> None:
 
 def test_merge_of_conflicts(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
-    judged = next(r for r in store.records() if r.kind == "evaluate" and r.status == "ok")
-    data = evaluate_json(distil=judged.identity["distil"])
+    evaluated = next(r for r in store.records() if r.kind == "evaluate" and r.status == "ok")
+    data = evaluate_json(distil=evaluated.identity["distil"])
     data["result"]["accuracies"] = [1.0]
     other.write(hashed(data))
     result = bench("merge", other.root, "--into", store.root)

@@ -14,7 +14,7 @@ from bench.grid.reporter import Reporter
 from bench.ledger.cell import DistilCell, EvaluateCell
 
 MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
-JUDGED = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")
+EVALUATION = EvaluateCell(MADE, 10, "stored", "convnet3", "quick", 1, 2, "fp32")
 
 
 def draw(view: LiveReporter) -> str:
@@ -26,7 +26,7 @@ def draw(view: LiveReporter) -> str:
 def test_live_grid() -> None:
     out = io.StringIO()
     view = LiveReporter(Console(file=out, width=100, force_terminal=True))
-    view.begin([MADE, JUDGED], {MADE.id: 10.0, JUDGED.id: 50.0})
+    view.begin([MADE, EVALUATION], {MADE.id: 10.0, EVALUATION.id: 50.0})
     try:
         assert "IPC 10" in draw(view)
         assert "time left 60 s" in draw(view)
@@ -34,7 +34,7 @@ def test_live_grid() -> None:
         view.progress(MADE, 5, 20, "steps", {"loss": 1.25})
         assert "5/20 steps  loss 1.25" in draw(view)
         view.finish(MADE, "ok", "20 steps", 1.0)
-        view.finish(JUDGED, "ok", "91.5 %", 2.0)
+        view.finish(EVALUATION, "ok", "91.5 %", 2.0)
         assert "91.5 %" in draw(view)
         assert "2/2 cells" in draw(view)
         view.note("a record was damaged [it really was]")
@@ -47,7 +47,8 @@ def test_live_grid() -> None:
 def test_live_grid_keeps_methods_and_accuracies(width: int) -> None:
     view = LiveReporter(Console(file=io.StringIO(), width=width, force_terminal=True))
     made = replace(MADE, dataset="imagenette128", method="a_plugin_of_mine")
-    cells = [replace(JUDGED, distil=made, ipc=ipc, arch="resnet18_ap(width=4)") for ipc in (1, 10)]
+    large = replace(EVALUATION, distil=made, arch="resnet18_ap(width=4)")
+    cells = [replace(large, ipc=ipc) for ipc in (1, 10)]
     view.begin(cells, {})
     for cell in cells:
         view.finish(cell, "ok", "91.5 %", 2.0)
@@ -62,8 +63,8 @@ def test_live_grid_keeps_methods_and_accuracies(width: int) -> None:
 def test_cells_that_run_side_by_side_share_the_time_left() -> None:
     view = PlainReporter()
     other = EvaluateCell(MADE, 1, "stored", "convnet3", "quick", 1, 2, "fp32")
-    view.begin([MADE, JUDGED, other], {JUDGED.id: 40.0, other.id: 50.0})
-    view.start(JUDGED)
+    view.begin([MADE, EVALUATION, other], {EVALUATION.id: 40.0, other.id: 50.0})
+    view.start(EVALUATION)
     assert view.time_left() == "90 s"
     view.start(other)
     assert view.time_left() == "45 s"
@@ -72,9 +73,9 @@ def test_cells_that_run_side_by_side_share_the_time_left() -> None:
 def test_live_view_says_why_a_distillation_failed() -> None:
     out = io.StringIO()
     view = LiveReporter(Console(file=out, width=120, force_terminal=True))
-    view.begin([MADE, JUDGED], {})
+    view.begin([MADE, EVALUATION], {})
     view.finish(MADE, "failed", "loss is nan at step 3", 1.0)
-    view.finish(JUDGED, "failed", "it needs ...", 1.0)
+    view.finish(EVALUATION, "failed", "it needs ...", 1.0)
     view.end()
     assert "loss is nan at step 3" in out.getvalue()
     assert "failed" in draw(view)
@@ -82,11 +83,11 @@ def test_live_view_says_why_a_distillation_failed() -> None:
 
 def test_plain_lines(capsys) -> None:
     view = PlainReporter()
-    view.begin([MADE, JUDGED], {})
+    view.begin([MADE, EVALUATION], {})
     view.start(MADE)
     view.progress(MADE, 1, 20, "steps", {})
     view.finish(MADE, "ok", "20 steps", 3.0)
-    view.finish(JUDGED, "cached", "", 0.0)
+    view.finish(EVALUATION, "cached", "", 0.0)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "[1/2] dm on digits ipc 10 seed 0: ok 20 steps in 3 s",
@@ -96,10 +97,10 @@ def test_plain_lines(capsys) -> None:
 
 def test_a_cell_that_is_made_again_counts_once(capsys) -> None:
     view = PlainReporter()
-    view.begin([MADE, JUDGED], {})
+    view.begin([MADE, EVALUATION], {})
     view.finish(MADE, "cached", "", 0.0)
     view.finish(MADE, "ok", "20 steps", 3.0)
-    view.finish(JUDGED, "ok", "91.5 %", 0.0)
+    view.finish(EVALUATION, "ok", "91.5 %", 0.0)
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == [
         "[1/2]", "[1/2]", "[2/2]",
     ]  # fmt: skip

@@ -195,7 +195,7 @@ def test_shared_work_is_done_once() -> None:
     assert not a["w"].requires_grad
 
 
-def test_whoever_comes_first_makes_the_same() -> None:
+def test_every_cell_makes_the_same() -> None:
     key = {"what": "embedding", "sizes": (1, 2), "nested": {"b": 1, "a": [2]}}
     equal = {"nested": {"a": (2,), "b": 1}, "what": "embedding", "sizes": [1, 2]}
     made = [

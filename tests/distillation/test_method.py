@@ -33,7 +33,7 @@ def test_what_a_method_may_leave_out() -> None:
 
 
 @pytest.mark.parametrize("cls", [Method, SelectionMethod])
-def test_what_it_may_not(cls: type[Method]) -> None:
+def test_what_it_must_not(cls: type[Method]) -> None:
     with pytest.raises(TypeError, match="abstract"):
         cls(tiny_task(Last, tiny_real_set(), 2, None), tiny_context())
 

@@ -62,7 +62,7 @@ def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypa
     assert (record["result"]["learning_rate"], record["result"]["epochs"]) == (0.125, 3)
 
 
-def test_every_judge_of_a_frozen_set_sees_the_same_images(
+def test_every_network_of_a_frozen_set_sees_the_same_images(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
     trainings = Trainings(monkeypatch)
@@ -79,7 +79,7 @@ def test_every_judge_of_a_frozen_set_sees_the_same_images(
     assert not torch.equal(draws[1], first[0])
 
 
-def test_the_judge_flips_what_the_dataset_allows_whatever_the_set_says(
+def test_the_evaluation_flips_what_the_dataset_allows_whatever_the_set_says(
     toys, tmp_path, data_dir, monkeypatch
 ) -> None:
     _, view = run_digits(tmp_path, data_dir, "toy-flips", 1)

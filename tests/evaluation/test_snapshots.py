@@ -59,7 +59,7 @@ def test_a_state_is_a_copy_and_is_made_only_when_asked_for() -> None:
     live = torch.zeros(2)
     snapshots.after_step("a", lambda: {"nested": [live]})
     live += 1
-    snapshots.after_step("a", lambda: pytest.fail("nobody asked"))
+    snapshots.after_step("a", lambda: pytest.fail("no state is requested"))
     snapshots.poll()
     assert memory.saved[0]["a"]["nested"][0].tolist() == [0, 0]
 

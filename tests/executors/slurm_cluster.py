@@ -112,7 +112,7 @@ class SlurmCluster:
         self._daemons.pop("slurmd").wait()
 
     def stop_slurmctld(self) -> None:
-        """Stop the controller: nobody answers until :meth:`start_slurmctld`.
+        """Stop the controller: commands get no answer until :meth:`start_slurmctld`.
 
         SIGTERM lets it save its state. One that is killed within seconds of a job's start takes
         the job for pending when it comes back, starts it again, and drains the node: SLURM's own

@@ -37,9 +37,9 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-drift")
     outcome = session.run(execute=execution())
     assert outcome.counts == {"ok": 4, "failed": 2}
-    rests_on_it, dies = sorted(seen.texts("failed"), key=lambda reason: "it needs" not in reason)
+    dependent, dies = sorted(seen.texts("failed"), key=lambda reason: "it needs" not in reason)
     assert " 3 " in dies
-    assert rests_on_it == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
+    assert dependent == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
     # It went on from its checkpoint: two steps, then the third and the fourth.
     assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [
         0,

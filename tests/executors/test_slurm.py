@@ -58,12 +58,12 @@ def begin(stop: Stop) -> Iterator[Begin]:
         stop.request("the test is over", 1)
 
 
-def go(session: Session, *options: str, detach: bool = False, judge: bool = False) -> Outcome:
-    """Run on SLURM; without ``judge``, distil only."""
+def go(session: Session, *options: str, detach: bool = False, evaluate: bool = False) -> Outcome:
+    """Run on SLURM; without ``evaluate``, distil only."""
     submit = slurm_execution(["poll=0.3", *options], detach=detach)
 
     def execute(runner: Runner, cells: Sequence[Cell]) -> None:
-        submit(runner, [c for c in cells if judge or isinstance(c, DistilCell)])
+        submit(runner, [c for c in cells if evaluate or isinstance(c, DistilCell)])
 
     return session.run(execute=execute)
 
@@ -134,7 +134,7 @@ def test_the_time_limit_is_no_end(cluster, toys, stop, begin) -> None:
 def test_a_cancelled_job_stops_its_cell_and_its_dependents(cluster, toys, stop, begin) -> None:
     toys.pause(0.5)
     session, seen = opened(toys, stop, 30, 1, 2)
-    run = begin(session, judge=True)
+    run = begin(session, evaluate=True)
     cluster.wait_until("both run", lambda: len(toys.workers()) == 2, PATIENCE)
     cluster.run("scancel", f"{jobs(cluster)[0].split('_')[0]}_0")
     cluster.wait_until("one is stopped", lambda: seen.ended, PATIENCE)
@@ -152,7 +152,7 @@ def test_a_cancelled_job_stops_its_cell_and_its_dependents(cluster, toys, stop, 
 
 def test_a_slurmd_that_dies_takes_nothing_along(cluster, toys, stop, begin) -> None:
     toys.pause(0.5)
-    run = begin(opened(toys, stop, 6, 1, 2)[0], judge=True)
+    run = begin(opened(toys, stop, 6, 1, 2)[0], evaluate=True)
     wait_for_steps(cluster, toys, 1)
     cluster.kill_slurmd()
     time.sleep(3)
@@ -209,7 +209,7 @@ def test_a_later_call_watches_the_jobs_of_an_interrupted_one(cluster, toys, stop
 
 def test_detached_jobs_need_no_watching_run(cluster, toys, stop) -> None:
     session, seen = opened(toys, stop, 2)
-    assert go(session, detach=True, judge=True).counts == {}
+    assert go(session, detach=True, evaluate=True).counts == {}
     (note,) = seen.notes
     assert note.startswith("2 cells are with SLURM; without --detach, the same command watches")
     cluster.wait_until("the jobs are done", lambda: not jobs(cluster), PATIENCE)
@@ -229,7 +229,7 @@ def test_one_limit_holds_for_all_jobs_of_a_run(cluster, toys, stop, begin) -> No
 
 def test_more_cells_than_an_array_holds_become_several(toys, stop) -> None:
     with running_cluster(max_array=3) as small:
-        go(opened(toys, stop, 2, 1, 2)[0], "begin=now+1hour", detach=True, judge=True)
+        go(opened(toys, stop, 2, 1, 2)[0], "begin=now+1hour", detach=True, evaluate=True)
         shown = small.run("squeue", "--noheader", "--array", "--format=%F %K %E").splitlines()
     assert sorted(shown) == [
         "1 0 (null)", "1 1 afterany:1_0(unfulfilled)", "1 2 (null)",

@@ -57,7 +57,7 @@ def folder(store: Path, method: str, kind: str = "distil") -> Path:
 @pytest.mark.parametrize("kind", ["distil", "evaluate"])
 def test_record(processes: BenchProcesses, sound: Path, store: Path, kind: str, harm: str) -> None:
     path = folder(store, "toy-byproducts", kind) / "record.json"
-    if kind == "distil":  # something must need it: what is judged is not made again
+    if kind == "distil":  # something must need it: a set that is evaluated is not made again
         shutil.rmtree(folder(store, "toy-byproducts", "evaluate"))
     HARM[harm](path)
     ended = processes.run(*processes.grid(store, GRID, *SETTINGS))
@@ -142,7 +142,7 @@ def test_checkpoint(
     log.hold(place)
     run = processes.start(*arguments, **log.env())
     run.until(lambda: place in log.events())
-    # Not killed: when a running evaluation writes its checkpoint, nobody can know.
+    # Not killed: when a running evaluation writes its checkpoint, no test can know.
     run.send(signal.SIGTERM)
     run.until(lambda: "stopping after this step" in run.err)
     log.release(place)

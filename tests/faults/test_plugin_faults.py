@@ -59,7 +59,7 @@ def test_reason_and_log(broken: tuple[Ended, Path], method: str) -> None:
 
 
 @pytest.mark.parametrize("method", EVERYWHERE)
-def test_what_rests_on_it(broken: tuple[Ended, Path], method: str) -> None:
+def test_what_depends_on_it(broken: tuple[Ended, Path], method: str) -> None:
     _, store = broken
     reason = only_record(store, method, "evaluate").reason
     assert reason is not None

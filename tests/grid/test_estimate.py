@@ -44,9 +44,9 @@ def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_
 def test_one_step_methods_count_nothing_but_their_evaluation(tmp_path, data_dir) -> None:
     made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
     estimates = made.estimate()
-    (distil,), (judged,) = made.grid.distil, made.grid.evaluate
+    (distil,), (evaluation,) = made.grid.distil, made.grid.evaluate
     assert estimates[distil.id] == 0
-    assert estimates[judged.id] > 0
+    assert estimates[evaluation.id] > 0
 
 
 def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -> None:

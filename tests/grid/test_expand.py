@@ -106,12 +106,12 @@ def test_a_prerequisite_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> N
         build_grid(request(methods=["dim"], ipcs=(1,)), find)
 
 
-def test_whole_is_judged_once() -> None:
+def test_whole_is_evaluated_once() -> None:
     grid = build_grid(request(methods=["whole"], ipcs=(1, 10)), find)
     assert [c.ipc for c in grid.evaluate] == [None]
 
 
-def test_plan_makes_before_it_judges() -> None:
+def test_plan_makes_before_it_evaluates() -> None:
     grid = build_grid(request(methods=["dim", "dm"], ipcs=(1, 10)), find)
     seen: set[str] = set()
     for cell in plan(grid):

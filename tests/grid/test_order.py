@@ -13,21 +13,21 @@ def made(method: str, prerequisite: DistilCell | None = None) -> DistilCell:
     )
 
 
-def judged(distil: DistilCell) -> EvaluateCell:
+def evaluation(distil: DistilCell) -> EvaluateCell:
     return EvaluateCell(distil, 1, "stored", "convnet3", "quick", 1, 2, "fp32")
 
 
 GAN = made("gan")
 DIM = made("dim", GAN)
 DM = made("dm")
-CELLS: list[Cell] = [GAN, judged(GAN), DIM, judged(DIM), DM, judged(DM)]
+CELLS: list[Cell] = [GAN, evaluation(GAN), DIM, evaluation(DIM), DM, evaluation(DM)]
 
 
 def test_without_a_budget_the_order_stands() -> None:
     assert next_cell(CELLS, {GAN.id: 1e9}, None) is GAN
 
 
-def test_what_fits_comes_first_but_never_before_what_it_rests_on() -> None:
+def test_what_fits_comes_first_but_never_before_what_it_depends_on() -> None:
     times = {cell.id: 1.0 for cell in CELLS} | {GAN.id: 100.0}
     assert next_cell(CELLS, times, 10.0) is DM
     assert next_cell([c for c in CELLS if c is not GAN], times, 10.0) is CELLS[1]
@@ -42,9 +42,9 @@ def test_if_nothing_fits_the_first_is_begun() -> None:
     assert next_cell(CELLS, times, 10.0) is GAN
 
 
-def test_a_grid_is_narrowed_to_what_is_or_rests_on_some_cells() -> None:
-    whole = Grid((GAN, DIM, DM), (judged(GAN), judged(DIM), judged(DM)), ())
-    assert narrowed(whole, {DM.id}) == Grid((DM,), (judged(DM),), ())
-    assert narrowed(whole, {judged(DIM).id}) == Grid((GAN, DIM), (judged(DIM),), ())
-    assert narrowed(whole, {GAN.id}) == Grid((GAN, DIM), (judged(GAN), judged(DIM)), ())
+def test_a_grid_is_narrowed_to_some_cells_and_what_depends_on_them() -> None:
+    whole = Grid((GAN, DIM, DM), (evaluation(GAN), evaluation(DIM), evaluation(DM)), ())
+    assert narrowed(whole, {DM.id}) == Grid((DM,), (evaluation(DM),), ())
+    assert narrowed(whole, {evaluation(DIM).id}) == Grid((GAN, DIM), (evaluation(DIM),), ())
+    assert narrowed(whole, {GAN.id}) == Grid((GAN, DIM), (evaluation(GAN), evaluation(DIM)), ())
     assert narrowed(whole, {}) == Grid((), (), ())

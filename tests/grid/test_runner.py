@@ -38,7 +38,7 @@ def test_adding_methods_and_ipcs_shifts_no_number(toys, tmp_path, data_dir) -> N
 def test_a_failure_is_recorded_and_the_others_go_on(toys, tmp_path, data_dir) -> None:
     frame, view = run_digits(tmp_path, data_dir, ["toy-fails", "toy-first"], [1, 2])
     assert len(frame) == 3
-    assert view.count("failed") == 2  # the distillation, and the evaluation that rests on it
+    assert view.count("failed") == 2  # the distillation, and the evaluation that depends on it
     failures = load_failures(tmp_path)
     assert set(failures["status"]) == {"failed"}
     assert any("the toy broke" in reason for reason in failures["reason"])
@@ -85,7 +85,7 @@ def test_a_rule_that_skips_later_takes_no_result_away(
     assert record.stat().st_mtime_ns == before
 
 
-def test_what_is_tried_again_elsewhere_condemns_nobody(toys, tmp_path, data_dir) -> None:
+def test_what_is_tried_again_elsewhere_condemns_no_cell(toys, tmp_path, data_dir) -> None:
     run_digits(tmp_path, data_dir, "toy-fails", 1)
     failures = load_failures(tmp_path).set_index("cell_id")
     (distil,) = [i for i, reason in failures.reason.items() if "needs" not in reason]

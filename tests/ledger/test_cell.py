@@ -28,7 +28,7 @@ DM = DistilCell(
     dataset="cifar10", sha256="cd" * 32, ipc=10, arch="convnet3", seed=0, precision="fp32",
     profile="paper",
 )  # fmt: skip
-JUDGED = EvaluateCell(
+EVALUATION = EvaluateCell(
     distil=DM, ipc=10, mode="stored", arch="convnet3", protocol="default", protocol_version=1,
     nets=5, precision="fp32",
 )  # fmt: skip
@@ -50,12 +50,12 @@ def test_ids_never_change() -> None:
     assert GAN.id == "088bc658ef7693e5a06f"
     assert DM.id == "905aeb03a018e306a4f5"
     assert replace(DM, prerequisite=GAN).id == "7b8e5801ec57b3ab398c"
-    assert JUDGED.id == "37517d3f83060ccb8de8"
+    assert EVALUATION.id == "37517d3f83060ccb8de8"
 
 
 def test_seeds_never_change() -> None:
     assert DM.random_seed == 1765036779935661673
-    assert JUDGED.net_seeds[:2] == [3228066561231838884, 8099624389919308316]
+    assert EVALUATION.net_seeds[:2] == [3228066561231838884, 8099624389919308316]
 
 
 def test_every_field_is_accounted_for() -> None:
@@ -67,12 +67,12 @@ def test_every_field_is_accounted_for() -> None:
 def test_each_determining_field_changes_a_distil_id(field: str) -> None:
     other = replace(DM, **{field: DISTIL_CHANGES[field]})
     assert other.id != DM.id
-    assert replace(JUDGED, distil=other).id != JUDGED.id
+    assert replace(EVALUATION, distil=other).id != EVALUATION.id
 
 
 @pytest.mark.parametrize("field", EVALUATE_CHANGES)
 def test_each_determining_field_changes_an_evaluate_id(field: str) -> None:
-    assert replace(JUDGED, **{field: EVALUATE_CHANGES[field]}).id != JUDGED.id
+    assert replace(EVALUATION, **{field: EVALUATE_CHANGES[field]}).id != EVALUATION.id
 
 
 @pytest.mark.parametrize("label", sorted(LABELS))
@@ -80,8 +80,8 @@ def test_labels_do_not(label: str) -> None:
     other = replace(DM, **{label: "something else"})
     assert other.id == DM.id
     assert other.random_seed == DM.random_seed
-    assert replace(JUDGED, distil=other).id == JUDGED.id
-    assert replace(JUDGED, sources={"architecture 'mine'": "ab"}).id == JUDGED.id
+    assert replace(EVALUATION, distil=other).id == EVALUATION.id
+    assert replace(EVALUATION, sources={"architecture 'mine'": "ab"}).id == EVALUATION.id
     starts = replace(DM, prerequisite=GAN), replace(DM, prerequisite=replace(GAN, profile="x"))
     assert starts[0].id == starts[1].id
 
@@ -139,49 +139,49 @@ def test_a_distil_seed_follows_what_should_vary() -> None:
 
 @pytest.mark.parametrize("field", ["method", "params", "ipc", "arch", "prerequisite", "precision"])
 def test_networks_are_paired_across_methods(field: str) -> None:
-    other = replace(JUDGED, distil=replace(DM, **{field: DISTIL_CHANGES[field]}))
-    assert other.net_seeds == JUDGED.net_seeds
+    other = replace(EVALUATION, distil=replace(DM, **{field: DISTIL_CHANGES[field]}))
+    assert other.net_seeds == EVALUATION.net_seeds
 
 
 @pytest.mark.parametrize("field", ["ipc", "mode", "protocol", "protocol_version", "precision"])
 def test_networks_are_paired_across_ipcs_modes_and_protocols(field: str) -> None:
-    assert replace(JUDGED, **{field: EVALUATE_CHANGES[field]}).net_seeds == JUDGED.net_seeds
+    assert replace(EVALUATION, **{field: EVALUATE_CHANGES[field]}).net_seeds == EVALUATION.net_seeds
 
 
 def test_networks_differ_where_they_should() -> None:
     cells = [
-        JUDGED,
-        replace(JUDGED, arch="resnet18"),
-        replace(JUDGED, distil=replace(DM, dataset="svhn")),
-        *(replace(JUDGED, distil=replace(DM, seed=s)) for s in (1, 2)),
+        EVALUATION,
+        replace(EVALUATION, arch="resnet18"),
+        replace(EVALUATION, distil=replace(DM, dataset="svhn")),
+        *(replace(EVALUATION, distil=replace(DM, seed=s)) for s in (1, 2)),
     ]
     seeds = [seed for cell in cells for seed in cell.net_seeds]
     assert len(set(seeds)) == len(seeds) == 25
 
 
 def test_more_networks_keep_the_first_ones() -> None:
-    assert replace(JUDGED, nets=2).net_seeds == JUDGED.net_seeds[:2]
+    assert replace(EVALUATION, nets=2).net_seeds == EVALUATION.net_seeds[:2]
 
 
 def test_titles_say_what_a_cell_is() -> None:
     assert DM.title == "dm on cifar10 ipc 10 seed 0"
     assert GAN.title == "gan on digits seed 0"
-    assert JUDGED.title == "dm on cifar10 ipc 10 stored, convnet3, default, seed 0"
-    assert replace(JUDGED, ipc=None).title.startswith("dm on cifar10 stored,")
+    assert EVALUATION.title == "dm on cifar10 ipc 10 stored, convnet3, default, seed 0"
+    assert replace(EVALUATION, ipc=None).title.startswith("dm on cifar10 stored,")
 
 
 def test_identities_are_plain_json() -> None:
-    for cell in (replace(DM, prerequisite=GAN), JUDGED):
+    for cell in (replace(DM, prerequisite=GAN), EVALUATION):
         assert json.loads(json.dumps(cell.identity)) == cell.identity
     assert replace(DM, prerequisite=GAN).identity["prerequisite"] == GAN.id
-    assert JUDGED.identity["distil"] == DM.id
-    assert JUDGED.identity["seed"] == DM.seed
+    assert EVALUATION.identity["distil"] == DM.id
+    assert EVALUATION.identity["seed"] == DM.seed
 
 
 def test_dependencies() -> None:
     assert GAN.dependency is None
     assert replace(DM, prerequisite=GAN).dependency == GAN
-    assert JUDGED.dependency == DM
+    assert EVALUATION.dependency == DM
 
 
 WORDS, COUNTS, PRECISION = (
@@ -246,4 +246,4 @@ def test_chains_have_an_end() -> None:
 )
 def test_what_is_no_cell_is_refused(damage: Any) -> None:
     with pytest.raises(ValueError, match=r"cell|Expected|Object"):
-        cell_from_json(damage(cell_to_json(JUDGED)))
+        cell_from_json(damage(cell_to_json(EVALUATION)))

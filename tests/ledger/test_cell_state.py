@@ -81,7 +81,7 @@ def test_every_state_of_a_cell(store: Store) -> None:
     assert found["interrupted"].identity == {"method": "dm", "dataset": "digits"}
 
 
-def test_a_lock_that_nobody_keeps_is_no_running(store: Store) -> None:
+def test_a_lock_that_no_process_keeps_is_no_running(store: Store) -> None:
     store.write_request("x", {})
     lock = store.folder("x") / "lock"
     lock.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
@@ -105,7 +105,7 @@ def test_a_distilled_set_is_complete_with_its_files(store: Store) -> None:
     assert states(store)["c"].is_complete
 
 
-def test_a_folder_that_may_not_be_read_is_named(
+def test_a_folder_that_cannot_be_read_is_named(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ok_distil(store, "a" * 20)
@@ -133,7 +133,7 @@ def pair(name: str, *seconds: float | None) -> list[RequestedCell]:
     first, second = seconds or (None, None)
     return [
         RequestedCell(f"d{name}", "distil", f"make {name}", "digits", "dm", None, first),
-        RequestedCell(f"e{name}", "evaluate", f"judge {name}", "digits", "dm", f"d{name}", second),
+        RequestedCell(f"e{name}", "evaluate", f"use {name}", "digits", "dm", f"d{name}", second),
     ]
 
 
@@ -232,7 +232,7 @@ def test_names_come_from_records_requests_and_identities(store: Store) -> None:
     store.write(record(failed_json("f0")))
     store.write_request("d1", {})
     store.write_request("made", {"kind": "distil", "method": "dim", "dataset": "svhn"})
-    store.write_request("judged", {"kind": "evaluate", "distil": "made"})
+    store.write_request("evaluated", {"kind": "evaluate", "distil": "made"})
     store.write_request("lost", {})
     save_request(store.root, asked(pair("1")))
     found = read_status(store.root)
@@ -241,7 +241,7 @@ def test_names_come_from_records_requests_and_identities(store: Store) -> None:
         "f0": ("dm on digits", "digits", "dm"),
         "d1": ("make 1", "digits", "dm"),
         "made": ("dim on svhn (made)", "svhn", "dim"),
-        "judged": ("dim on svhn, an evaluation (judged)", "svhn", "dim"),
+        "evaluated": ("dim on svhn, an evaluation (evaluated)", "svhn", "dim"),
         "lost": ("? on ? (lost)", "?", "?"),
     }
     assert found.counts[("digits", "dm")] == {"failed": 1, "interrupted": 1}

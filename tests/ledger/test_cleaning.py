@@ -134,10 +134,10 @@ def made(store: Store, cell_id: str, **identity: str) -> None:
     store.artefact(cell_id).write_bytes(b"artefact")
 
 
-def test_artefacts_go_if_asked_and_if_nothing_rests_on_them(store: Store) -> None:
-    for name in ("judged", "half", "unjudged", "start", "promised"):
+def test_artefacts_go_if_asked_and_if_nothing_depends_on_them(store: Store) -> None:
+    for name in ("evaluated", "half", "not-evaluated", "start", "promised"):
         made(store, name)
-    store.write(record(evaluate_json("e0", distil="judged")))
+    store.write(record(evaluate_json("e0", distil="evaluated")))
     store.write(record(evaluate_json("e1", distil="half")))
     store.write_request("e2", {"kind": "evaluate", "distil": "half"})
     store.write(record(evaluate_json("e3", distil="start")))
@@ -147,13 +147,13 @@ def test_artefacts_go_if_asked_and_if_nothing_rests_on_them(store: Store) -> Non
     left = RequestedCell("e5", "evaluate", "t", "digits", "dm", "promised", None)
     first = RequestedCell("promised", "distil", "t", "digits", "dm", None, None)
     save_request(store.root, SavedRequest({"request": {}}, (first, left), ""))
-    assert "cells/judged" not in "".join(names(store, find_waste(store.root)))
+    assert "cells/evaluated" not in "".join(names(store, find_waste(store.root)))
     waste = [w for w in find_waste(store.root, artefacts=True) if w.kind.startswith("artefacts")]
-    assert names(store, waste) == {"cells/judged/artefact.safetensors"}
+    assert names(store, waste) == {"cells/evaluated/artefact.safetensors"}
     assert waste[0].seconds == 2.5
     remove(store, waste)
-    assert not store.artefact("judged").exists()
-    assert store.read("judged") is not None
+    assert not store.artefact("evaluated").exists()
+    assert store.read("evaluated") is not None
 
 
 def test_what_cannot_be_removed_is_no_error(store: Store) -> None:

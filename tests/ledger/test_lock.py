@@ -154,7 +154,7 @@ def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:
 
 
 @needs_proc
-def test_a_process_that_nobody_took_notice_of_is_dead(tmp_path: Path) -> None:
+def test_a_process_that_no_parent_has_noticed_is_dead(tmp_path: Path) -> None:
     with python_process(HOLD, tmp_path) as other:
         assert not held(tmp_path)
         kill_unnoticed(other)
@@ -233,7 +233,7 @@ def test_a_lock_of_the_future_is_respected_and_its_patience_starts(tmp_path: Pat
     before = time.time()
     assert not held(tmp_path)
     assert before - 5 < path.stat().st_mtime < time.time() + 5
-    os.utime(path, (before - PATIENCE - 60,) * 2)  # nobody touched it since
+    os.utime(path, (before - PATIENCE - 60,) * 2)  # no process has touched it since
     assert held(tmp_path)
 
 

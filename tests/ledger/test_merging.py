@@ -52,7 +52,7 @@ def snapshot(root: Path) -> dict[str, bytes]:
 def test_what_is_absent_is_copied_and_the_source_is_only_read(stores) -> None:
     old, new = stores
     made = put_distil(old)
-    judged = put(old, evaluate_json(distil=made.id))
+    evaluated = put(old, evaluate_json(distil=made.id))
     put(old, failed_json())
     old.log(made.id, "text")
     old.write_request("unfinished", {})
@@ -66,7 +66,7 @@ def test_what_is_absent_is_copied_and_the_source_is_only_read(stores) -> None:
     assert merged.problems == []
     assert snapshot(old.root) == before
     assert {k: v for k, v in before.items() if "unfinished" not in k} == snapshot(new.root)
-    assert new.read(judged.id) == judged
+    assert new.read(evaluated.id) == evaluated
     assert len(load_requests(new.root, print)) == 1
     assert verify_store(new.root).problems == []
     assert merge(stores).counts == {"equal": 2, "kept": 1, "unfinished": 1}

@@ -25,7 +25,7 @@ def saved(ipc: int = 1, seconds: float | None = None, **changes: Any) -> SavedRe
     spec = {"request": {"methods": ["random"], "ipcs": [ipc]}, "command": "bench run"}
     cells = (
         RequestedCell(f"d{ipc}", "distil", "random", "digits", "random", None, seconds),
-        RequestedCell(f"e{ipc}", "evaluate", "judged", "digits", "random", f"d{ipc}", seconds),
+        RequestedCell(f"e{ipc}", "evaluate", "evaluated", "digits", "random", f"d{ipc}", seconds),
     )
     return msgspec.structs.replace(SavedRequest(spec, cells, "2026-01-01"), **changes)
 

@@ -193,7 +193,7 @@ def test_a_store_that_is_not_there_cannot_be_read(tmp_path: Path, place: str) ->
 
 
 @pytest.mark.parametrize(("refused", "words"), [(os.W_OK, "read and written"), (os.R_OK, "read")])
-def test_a_store_that_may_not_be_used(
+def test_a_store_that_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int, words: str
 ) -> None:
     """Root may do everything, so what the system answers is made up here."""
@@ -209,7 +209,7 @@ def test_a_store_that_may_not_be_used(
         assert len(list(store.records())) == 3
 
 
-def test_a_record_that_may_not_be_read_says_so(
+def test_a_record_that_cannot_be_read_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = filled(tmp_path)

@@ -1,4 +1,4 @@
-"""Expert trajectories: plain SGD, made once, epoch by epoch, for whoever asks first."""
+"""Expert trajectories: plain SGD, made once, epoch by epoch, when they are first needed."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_each_epoch_is_made_once_and_no_further_than_asked(tmp_path: Path) -> No
     assert sorted(cache.written) == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)]
 
 
-def test_whoever_comes_first_makes_the_same(tmp_path: Path) -> None:
+def test_every_cell_makes_the_same(tmp_path: Path) -> None:
     """Whole or in stretches, and if a file in the middle is lost."""
     recipe = {"dsa": "color_crop"}
     whole = experts(tiny_context(cache=SharedFolder(tmp_path / "a")), **recipe).weights(1, 3)

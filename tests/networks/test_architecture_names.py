@@ -161,7 +161,7 @@ def test_every_kind_of_value_can_be_written(registered: Callable[[], list[str]])
     assert build_network(text, spec) == ("made-up", parse_architecture(text)[2])
 
 
-def test_two_families_may_not_share_a_member(registered: Callable[[], list[str]]) -> None:
+def test_two_families_must_not_share_a_member(registered: Callable[[], list[str]]) -> None:
     with pytest.raises(BenchError, match=r"'convnet3' is registered twice.*ConvNet.*Made"):
         ARCHITECTURES.register("convnet3", family("convnet3"), "here")
 

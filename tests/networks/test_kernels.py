@@ -46,7 +46,7 @@ def gap(ours: Tensor, exact: Tensor, summed: Tensor | None = None) -> float:
     """The largest difference as a part of the largest value, or of the largest one summed.
 
     Args:
-        ours: what is judged.
+        ours: what is checked.
         exact: what it should be.
         summed: the sums of magnitudes behind ``exact``. Rounding follows these where terms of both
             signs cancel, by chance almost to nothing.
@@ -169,7 +169,7 @@ class Counting:
         return found
 
 
-def test_nothing_is_computed_that_nobody_asks_for() -> None:
+def test_nothing_is_computed_that_is_not_needed() -> None:
     maps = Counting(Ordinary((1, 1), (1, 1), (1, 1)))
     weight, bias = normal(4, 2, 3, 3), normal(4)
     x = normal(2, 2, 6, 6)

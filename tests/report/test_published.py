@@ -60,8 +60,8 @@ def test_names_are_matched(changes: dict[str, object], expected: set[float]) -> 
 
 
 def test_kernel_regression_and_wider_nets_match_nothing() -> None:
-    judges = {p.paper.eval_arch for m in ("kip", "random", "dm") for p in compared(method=m)}
-    assert judges <= {"ConvNet-3", "ConvNet", "ConvNet-D3", "ConvNet-W128"}
+    architectures = {p.paper.eval_arch for m in ("kip", "random", "dm") for p in compared(method=m)}
+    assert architectures <= {"ConvNet-3", "ConvNet", "ConvNet-D3", "ConvNet-W128"}
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
     assert pair.differs == ("protocol default-v1", "images frozen", BEST)
 
 
-@pytest.mark.parametrize("judge", ["resnet18", "resnet18(width=32)", "resnet18(norm=instance)"])
-def test_of_judges_but_convnets_sources_leave_norm_and_width_open(judge: str) -> None:
-    (pair,) = compared(method="dim", mode="stream", protocol="dim-v1", eval_arch=judge)
+@pytest.mark.parametrize("eval_arch", ["resnet18", "resnet18(width=32)", "resnet18(norm=instance)"])
+def test_of_architectures_but_convnets_sources_leave_norm_and_width_open(eval_arch: str) -> None:
+    (pair,) = compared(method="dim", mode="stream", protocol="dim-v1", eval_arch=eval_arch)
     assert pair.paper.accuracy == 75.1
     assert pair.differs == (
         BEST,
-        f"evaluated with {judge}, where theirs may have another norm or width",
+        f"evaluated with {eval_arch}, where theirs may have another norm or width",
     )
     assert not compared(method="dim", eval_arch="convnet3(width=64)")
 
@@ -128,7 +128,7 @@ def test_a_method_is_compared_under_the_protocol_that_its_authors_used(
 
 
 @pytest.mark.parametrize("protocol", ["plain-v1", "default-v1"])
-def test_dc_on_mnist_was_judged_by_none_of_our_protocols(protocol: str) -> None:
+def test_dc_on_mnist_was_evaluated_by_none_of_our_protocols(protocol: str) -> None:
     pairs = compared(method="dc", dataset="mnist", ipc=1, protocol=protocol)
     assert pairs
     assert all(f"protocol {protocol}" in p.differs for p in pairs)

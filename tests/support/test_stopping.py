@@ -11,7 +11,7 @@ import pytest
 from bench.support.stopping import Interrupted, Stop
 
 
-def test_nobody_asked() -> None:
+def test_no_request() -> None:
     stop = Stop()
     assert not stop.requested
     assert stop.seconds_left() is None

@@ -295,7 +295,7 @@ def _networks() -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("_networks")
-def test_a_generator_of_a_plugin_is_not_built_for_ever(
+def test_a_generator_of_a_plugin_is_not_built_without_end(
     path: Path, factory: str, arguments: dict[str, Any], words: str
 ) -> None:
     config = {"factory": factory, "arguments": arguments}
