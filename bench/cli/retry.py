@@ -12,12 +12,13 @@ import click
 from bench.cli.field_options import build, field_options, take_values
 from bench.cli.options import plugin_option, store_option, time_budget_option
 from bench.executors.choose import ExecutorOptions
+from bench.grid.request import Reuse
 from bench.grid.site import Site
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
     from bench.grid.reporter import Control
-    from bench.grid.request import Request, Reuse
+    from bench.grid.request import Request
     from bench.grid.session import Session
     from bench.ledger.requests import SavedRequest
 
