@@ -46,6 +46,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
     from bench.datasets.library import data_dir as data_folder
     from bench.datasets.library import packed_names
     from bench.networks.cpu_kernels import describe_kernels
+    from bench.support.cost_meter import describe_energy
     from bench.support.machine import (
         describe_environment,
         pick_device,
@@ -53,7 +54,8 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
     )
     from bench.support.untrusted import host_memory
 
-    about = describe_environment(pick_device("auto"), kernels=describe_kernels)
+    device = pick_device("auto")
+    about = describe_environment(device, kernels=describe_kernels)
     folder = data_folder(data_dir)
     cells = store / "cells"
     return {
@@ -66,6 +68,7 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
         "usable_cpus": usable_cpus(),
         "threads": about["threads"],
         "memory_bytes": host_memory(),
+        "energy": describe_energy(device),
         "kernels": about.get("kernels", "those of PyTorch"),
         "git_commit": about["git_commit"],
         "git_dirty": about["git_dirty"],

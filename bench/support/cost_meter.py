@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,15 @@ class Meter:
         return _joined(self._before, spent)
 
 
+def describe_energy(device: torch.device) -> str:
+    """Return whether records will have the energy that a device takes, and why not."""
+    if _joules(device) is not None:
+        return "measured"
+    if device.type == "cuda" and find_spec("pynvml") is None:
+        return "not measured: it needs nvidia-ml-py: pip install 'distillation-bench[energy]'"
+    return "not measured: the device counts none, or this user may not read it"
+
+
 def host_peak_bytes() -> int | None:
     """Return the peak of this process's resident memory; ``None`` where it is unknown.
 
@@ -123,7 +133,9 @@ def _gpu_joules(device: torch.device) -> float | None:
         name = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
         handle = pynvml.nvmlDeviceGetHandleByUUID(name.encode())
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
-    except Exception:  # pynvml is missing, or the driver or the GPU does not count energy
+    except (
+        Exception
+    ):  # the extra energy is not installed, or the driver or the GPU does not count energy
         return None
 
 

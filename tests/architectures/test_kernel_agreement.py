@@ -6,37 +6,19 @@ Through the evaluation engine, forward, backward and twice differentiated, in bo
 from __future__ import annotations
 
 from dataclasses import asdict, astuple
+from pathlib import Path
 
 import pytest
 import torch
+from kernel_networks import IMAGES, networks, spec_for, table, table_row
 from small_networks import small_architecture
 
 from bench.conformance.kernels import MOST_DIFFERENT, kernel_differences
-from bench.datasets.spec import DatasetSpec
-from bench.networks.architecture import build_network
 from bench.networks.cpu_kernels import describe_kernels, ordinary, shallow, winograd
-from bench.registry.params import describe
-from bench.registry.registry import ARCHITECTURES
-from bench.support.errors import BenchError
 
 pytestmark = pytest.mark.skipif(
     describe_kernels() != "native", reason=f"no compiled kernels: {describe_kernels()}"
 )
-SHAPES = ((1, 16, 16), (1, 28, 28), (3, 32, 32), (3, 64, 64))
-LISTED = [name for name in ARCHITECTURES.names() if ARCHITECTURES.get(name).members]
-# Of each family the member with the fewest layers; its other members have the same kinds of layer.
-SHALLOWEST = list({ARCHITECTURES.get(name): name for name in reversed(LISTED)}.values())
-
-
-def variants() -> list[str]:
-    """Return each family's shallowest member with every choice that it has, one at a time."""
-    names = []
-    for name in SHALLOWEST:
-        family = ARCHITECTURES.get(name)
-        for info in describe(family.Params):
-            if info.name not in family.fixed_by(name):
-                names += [f"{name}({info.name}={choice})" for choice in info.choices or ()]
-    return names
 
 
 def with_few_channels(arch: str) -> str:
@@ -44,20 +26,6 @@ def with_few_channels(arch: str) -> str:
     name, _, given = arch.rstrip(")").partition("(")
     small = small_architecture(name)
     return f"{small.rstrip(')')}{',' if '(' in small else '('}{given})" if given else small
-
-
-def spec_for(arch: str) -> DatasetSpec:
-    """Return the smallest dataset that an architecture takes."""
-    for shape in SHAPES:
-        half = (0.5,) * shape[0]
-        spec = DatasetSpec("noise", 7, *shape, half, half, flip=False)
-        try:
-            with torch.device("meta"):
-                build_network(arch, spec)
-        except BenchError:
-            continue
-        return spec
-    raise AssertionError(f"{arch} takes none of {SHAPES}")
 
 
 @pytest.fixture
@@ -75,7 +43,7 @@ UNSTABLE = {"densenet121(norm=none)": 0.1}
 
 
 @pytest.mark.usefixtures("kernels_for_all")
-@pytest.mark.parametrize("arch", [*LISTED, *variants()])
+@pytest.mark.parametrize("arch", networks())
 def test_small_networks_agree(arch: str) -> None:
     small = with_few_channels(arch)
     spec = spec_for(small)
@@ -90,15 +58,24 @@ def test_small_networks_agree(arch: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", [*LISTED, *variants()])
+@pytest.mark.parametrize("arch", networks())
 def test_networks_of_full_width_agree(arch: str) -> None:
-    """Prints a row of the table of greatest differences: ``pytest -m slow -s`` shows it."""
     spec = spec_for(arch)
     for precision, most in MOST_DIFFERENT.items():
-        differences = kernel_differences(arch, spec, precision, images=24)
-        row = " ".join(f"{kind} {value:.1e}" for kind, value in asdict(differences).items())
-        print(f"\n{arch} {'x'.join(map(str, spec.shape))} {precision}: {row}")
+        differences = kernel_differences(arch, spec, precision, images=IMAGES)
         for kind, value in asdict(differences).items():
-            assert (
-                value <= UNSTABLE.get(arch, most[kind]) if kind == "loss" else value <= most[kind]
-            )
+            limit = UNSTABLE.get(arch, most[kind]) if kind == "loss" else most[kind]
+            assert value <= limit, table_row(arch, spec, precision, differences)
+
+
+def test_the_table_has_both_precisions_of_every_network() -> None:
+    head, _, *rows = table(["lenet", "mlp"])
+    assert [row.split(" | ")[0] for row in rows] == ["| lenet"] * 2 + ["| mlp"] * 2
+    assert {row.count(" | ") for row in rows} == {head.count(" | ")}
+
+
+def test_the_committed_table_is_complete() -> None:
+    path = Path(__file__).parents[2] / "results" / "reproduced" / "kernel-agreement.md"
+    rows = [line.split(" | ") for line in path.read_text(encoding="utf-8").splitlines()]
+    shown = {(row[0][2:], row[2]) for row in rows if len(row) == 7}
+    assert shown >= {(name, precision) for name in networks() for precision in MOST_DIFFERENT}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from bench.support import cost_meter as meter
-from bench.support.cost_meter import Meter
+from bench.support.cost_meter import Meter, describe_energy
 
 CPU = torch.device("cpu")
 
@@ -91,7 +92,7 @@ def test_the_peak_is_this_attempts_own() -> None:
     # In a process of its own: here, tests before this one left free memory behind.
     script = """
 import torch
-from bench.support.cost_meter import Meter
+from bench.support.cost_meter import Meter, describe_energy
 held = torch.ones(50_000_000)
 del held
 before = Meter(torch.device("cpu")).read()["peak_host_bytes"]
@@ -103,3 +104,21 @@ print(counted.read()["peak_host_bytes"] - before)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert 290_000_000 < int(done.stdout) < 350_000_000
+
+
+def test_what_is_measured_is_said(
+    count_energy: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    count_energy(1)
+    assert describe_energy(CPU) == "measured"
+    monkeypatch.setattr(meter, "POWERCAP", tmp_path / "absent")
+    assert describe_energy(CPU).startswith("not measured: the device counts none")
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    assert "pip install 'distillation-bench[energy]'" in describe_energy(torch.device("cuda"))
+
+
+def test_the_energy_of_gpus_has_an_extra() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert any(line.startswith("nvidia-ml-py") for line in extras["energy"])
