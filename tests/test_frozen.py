@@ -69,6 +69,7 @@ def compute(methods: list[str], ipcs: list[int], store: Path, data_dir: Path) ->
     for path in store.glob("cells/*/record.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         assert record["status"] == "ok", record["reason"]
+        assert "warnings" not in record["result"], record["result"]["warnings"]
         value = record["result"].get("accuracies")
         if record["kind"] == "distil":
             value = tensors_digest(path.with_name("artefact.safetensors"))

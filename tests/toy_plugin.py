@@ -36,6 +36,7 @@ from bench.plugin import (
     Profile,
     SelectionMethod,
     Task,
+    denormalise,
     param,
     register,
 )
@@ -113,6 +114,17 @@ class ToyWhitened(ToyFirst):
     def change(self, images: ImageSet) -> DistilledSet:
         zca = ZCA.fit(self.ctx.real.images, 0.1)
         return ImageSet(images.spec, zca.whiten(images.images), images.labels, {}, zca=zca)
+
+
+@register("method")
+class ToyPixels(ToyFirst):
+    """The first images of each class, as pixels in [0, 1]: the normalisation was forgotten."""
+
+    name = "toy-pixels"
+
+    def change(self, images: ImageSet) -> DistilledSet:
+        pixels = denormalise(self.ctx.real.gather(self.select()), images.spec)
+        return ImageSet(images.spec, pixels, images.labels, {})
 
 
 @register("method")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,11 +124,12 @@ def _estimates(session: Session) -> dict[str, float]:
 
 
 def _report(session: Session, as_json: bool, store: Path) -> None:
-    rows = session.rows()
+    rows, notes = session.rows(), [*session.kept, *session.warnings()]
     from bench.report.tables import render
 
     if as_json:
         click.echo(render(*rows, format="json"))
+        _print_notes(notes, err=True)
         return
     from rich.console import Console
 
@@ -136,11 +137,17 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from bench.support.atomic_files import writing
 
     print_report(*rows, Console())
-    for line in session.kept:
-        click.echo(f"note: {line}")
+    _print_notes(notes)
     with writing(store / "report"):
         written = write_outputs(rows, store / "report")
     click.echo("written: " + ", ".join(str(p) for p in written))
+
+
+def _print_notes(notes: Sequence[str], *, err: bool = False) -> None:
+    from bench.support.safe_text import printable
+
+    for line in notes:
+        click.echo(f"note: {printable(line)}", err=err)
 
 
 def write_outputs(rows: Rows, folder: Path) -> list[Path]:

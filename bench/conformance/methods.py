@@ -24,6 +24,7 @@ from bench.distillation.profiles import PROFILES, resolve_profile
 from bench.distillation.tasks import task_of
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
+from bench.distilled.unit_check import describe_wrong_units
 from bench.ledger.state_file import load_state, save_state
 from bench.registry.params import describe
 from bench.support.seeds import make_generator
@@ -44,6 +45,7 @@ def method_checks() -> list[MethodCheck]:
         check_global_state,
         check_scalars,
         check_result,
+        check_units,
         check_round_trip,
     ]
 
@@ -159,6 +161,12 @@ def check_result(cls: type[Method]) -> None:
             assert counts == expected, f"{mode}: {counts} images per class, not {expected}"
     preview = distilled.preview(1, make_generator(5))
     assert preview.min() >= 0 and preview.max() <= 1, "a preview lies in [0, 1]"
+
+
+def check_units(cls: type[Method]) -> None:
+    """The images have the moments of normalised images, and not those of another unit."""
+    wrong = describe_wrong_units(_finished(cls), small_real_set())
+    assert wrong is None, wrong
 
 
 def check_round_trip(cls: type[Method]) -> None:

@@ -18,6 +18,7 @@ from bench.distillation.loop import Loop
 from bench.distillation.method import Method, Task
 from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
+from bench.distilled.unit_check import describe_wrong_units
 from bench.networks.architecture import canonical_name
 from bench.registry.params import as_dict
 from bench.support.attempt import Attempt, State
@@ -158,11 +159,16 @@ class _Job:
         scalars = loop.run()
         distilled = method.result()
         distilled.provenance = {**self._provenance(), "random_seed": random_seed}
-        steps = method.steps()
+        steps, wrong = method.steps(), describe_wrong_units(distilled, self.real)
         return Distillation(
             distilled,
             method.byproducts(),
-            DistilResult(kind=distilled.kind, steps=steps, scalars=scalars),
+            DistilResult(
+                kind=distilled.kind,
+                steps=steps,
+                scalars=scalars,
+                warnings=None if wrong is None else (wrong,),
+            ),
             DistilBudget(stored_bytes=distilled.storage_bytes),
             self._cost(ctx, meter, steps),
         )

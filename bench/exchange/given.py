@@ -13,7 +13,7 @@ class Given:
     """What a user says of a foreign set; ``None`` is detected.
 
     Attributes:
-        normalisation: one of :data:`bench.exchange.units.UNITS`, or ``MEAN/STD``.
+        normalisation: one of :data:`bench.distilled.units.UNITS`, or ``MEAN/STD``.
         zca: whether the images are whitened.
         learning_rate: to train with.
         factor: parts along each side of an image.

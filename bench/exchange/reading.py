@@ -17,11 +17,7 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.labels import hard_labels
-from bench.exchange.channels import channels_first
-from bench.exchange.given import Given
-from bench.exchange.label_forms import Labels, agreement, read_labels
-from bench.exchange.raw_set import RawSet
-from bench.exchange.units import (
+from bench.distilled.units import (
     BYTES,
     DATASET,
     PIXELS,
@@ -33,12 +29,16 @@ from bench.exchange.units import (
     parse_unit,
     to_normalised,
 )
+from bench.exchange.channels import channels_first
+from bench.exchange.given import Given
+from bench.exchange.label_forms import Labels, agreement, read_labels
+from bench.exchange.raw_set import RawSet
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import check_fits_memory
 
 # Learned pixels overshoot a little; bytes stored as floats reach far beyond 1.
 _OVERSHOOT, _SURELY_BYTES = 0.02, 8.0
-# Distances between moments, see bench.exchange.units: what is far, and what is too near to tell.
+# Distances between moments, see bench.distilled.units: what is far, and what is too near to tell.
 _FAR, _TOO_NEAR = 0.75, 0.1
 # A share of pixels outside [0, 1] that no published method reaches on its dataset.
 _OUTSIDE, _MARGIN = 0.25, 0.25

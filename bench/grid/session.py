@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
+from bench.ledger.record_tables import DistilOutcome
 from bench.ledger.requests import make_request, save_request
 from bench.ledger.rows import Rows, load_rows
 from bench.ledger.store import Store
@@ -106,6 +108,16 @@ class Session:
             save_request(self.runner.store.root, saved)
         except CannotWriteError as error:  # the run itself does not need it
             self.runner.reporter.note(f"{error}; going on")
+
+    def warnings(self) -> list[str]:
+        """Return what is probably wrong with distilled sets of this request, each text once."""
+        counts: Counter[str] = Counter()
+        for cell in self.grid.distil:
+            record = self.runner.store.read(cell.id)
+            if record is not None and isinstance(record.outcome, DistilOutcome):
+                for text in record.outcome.result.warnings or ():
+                    counts[f"{cell.method} on {cell.dataset}: {text}"] += 1
+        return [f"{text} ({n} sets)" if n > 1 else text for text, n in counts.items()]
 
     def rows(self) -> Rows:
         """Return this request's results and failures; see :mod:`bench.ledger.rows`."""

@@ -105,11 +105,13 @@ class DistilResult:
         kind: of the distilled set: ``image``, ``factored`` or ``generator``.
         steps: that the method took.
         scalars: the last ones that it reported, its losses for instance.
+        warnings: what is probably wrong with the set; ``None`` if nothing is.
     """
 
     kind: str
     steps: Count
     scalars: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
