@@ -105,6 +105,7 @@ def run(
     threads: int | None = None,
     keep_cached: bool = False,
     recompute: str | Sequence[str] = (),
+    no_wait: bool = False,
     execute: Execute | None = None,
 ) -> pd.DataFrame:
     """Distil and evaluate a grid; what the store already holds is not computed again.
@@ -133,6 +134,7 @@ def run(
         threads: of each process that computes; default: the cores, divided among them.
         keep_cached: keep results of plugins whose code has changed since.
         recompute: methods whose cells, and what depends on them, are computed again.
+        no_wait: do not wait for cells that another run is computing; they are not in the result.
         execute: what computes the cells: :func:`bench.executors.local.local_execution`, or
             ``ray_execution`` or ``slurm_execution`` beside it; default: this process, one cell
             after the other.
@@ -166,7 +168,9 @@ def run(
         deterministic,
     )  # fmt: skip
     control = Control(reporter or Reporter(), Stop(time_budget))
-    session = open_run(request, site, control, reuse=Reuse(keep_cached, _listed(recompute)))
+    session = open_run(
+        request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
+    )
     session.run(execute=execute)
     return evaluation_frame(session.rows().evaluations)
 

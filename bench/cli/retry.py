@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--failed", is_flag=True,
               help="Only cells that failed, and those that depend on them.")  # fmt: skip
 @field_options(Site, "data_dir", "device", "threads", otherwise="the request's")
-@field_options(Reuse, "keep_cached")
+@field_options(Reuse, "keep_cached", "no_wait")
 @time_budget_option
 @field_options(ExecutorOptions)
 @store_option

@@ -39,8 +39,9 @@ def run(
 ) -> None:
     """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
 
-    What the store already holds is not computed again. SIGINT (Ctrl-C) or SIGTERM ends a run after
-    the current step; the same command then continues where it stopped.
+    What the store already holds is not computed again, and what another run is computing is waited
+    for. SIGINT (Ctrl-C) or SIGTERM ends a run after the current step; the same command then
+    continues where it stopped.
     """
     executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
     executor.check()
@@ -96,7 +97,7 @@ def run_and_report(
     _report(session, as_json, Path(session.site.store))
     in_time = session.runner.control.stop.requested  # a spent budget is expected to stop cells
     stopped = 0 if in_time else outcome.counts.get("stopped", 0)
-    return 1 if outcome.counts.get("failed") or stopped else 0
+    return 1 if stopped or outcome.counts.get("failed") or outcome.counts.get("busy") else 0
 
 
 def _report_too_large(session: Session) -> None:

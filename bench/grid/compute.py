@@ -61,7 +61,7 @@ class Ending:
 
 
 CACHED = Ending("cached")
-BUSY = Ending("busy", "another process is working on it")
+BUSY = Ending("busy", "another run is computing it")
 
 
 def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Ending:

@@ -82,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reuse:
-    """What a user says of results that the store holds."""
+    """What a user says of results that the store holds, or that another run is computing."""
 
     keep_cached: bool = option(
         "--keep-cached", "Keep results of plugins whose code has changed since.", default=False
@@ -90,4 +90,8 @@ class Reuse:
     recompute: Sequence[str] = option(
         "--recompute", "Compute this method's cells again, and what depends on them; repeatable.",
         default=(), metavar="METHOD",
+    )  # fmt: skip
+    no_wait: bool = option(
+        "--no-wait", "Do not wait for cells that another run is computing; exit code 1 then.",
+        default=False,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from bench.grid.expand import Grid
 from bench.grid.order import Outcome, next_cell, plan
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite
+from bench.grid.waiting import Waiting
 from bench.ledger.cell import Cell
 from bench.ledger.cell_state import OUTDATED, CellState, read_cell, read_state, states_in_grid
 from bench.ledger.lock import cell_lock
@@ -38,6 +39,8 @@ class Runner:
         outcome: how many cells ended how, so far.
         estimates: seconds by cell id, where known.
         forced: ids of cells to compute even if they are done; :meth:`run` discards their results.
+        waits: whether :meth:`run` waits for cells that other runs are computing.
+        busy: the cells that were left to other runs, so far.
     """
 
     store: Store
@@ -46,6 +49,8 @@ class Runner:
     outcome: Outcome = field(default_factory=Outcome)
     estimates: dict[str, float] = field(default_factory=dict)
     forced: frozenset[str] = frozenset()
+    waits: bool = True
+    busy: list[Cell] = field(default_factory=list)
 
     @property
     def reporter(self) -> Reporter:
@@ -70,7 +75,7 @@ class Runner:
                 ends the run without an exception.
         """
         self.store.prepare()
-        self.outcome, self.estimates = Outcome(), dict(estimates or {})
+        self.outcome, self.estimates, self.busy = Outcome(), dict(estimates or {}), []
         cells = plan(grid)
         self.reporter.begin(cells, self.estimates)
         try:
@@ -83,10 +88,7 @@ class Runner:
                     self._tidy(cell)
                     self.finish(cell, CACHED)
             missing = [cell for cell in cells if cell.id in pending]
-            if execute is not None:
-                execute(self, missing)
-            else:
-                self.in_turn(missing)
+            self._compute(missing, execute or Runner.in_turn)
         except Interrupted as stopped:
             if stopped.exit_code:
                 raise
@@ -96,6 +98,16 @@ class Runner:
                 self.reporter.note(line)
             self.reporter.end()
         return self.outcome
+
+    def _compute(self, cells: Sequence[Cell], execute: Execute) -> None:
+        """Have cells computed; those that other runs are working on are waited for, if asked."""
+        execute(self, cells)
+        waiting, order = Waiting(self.store, self.control), [cell.id for cell in cells]
+        while self.waits and (ready := waiting.next_ready(self.busy)):
+            self.busy = [cell for cell in self.busy if cell not in ready]
+            execute(self, sorted(ready, key=lambda cell: order.index(cell.id)))
+        for cell in self.busy:
+            self._report(cell, BUSY)
 
     def in_turn(self, cells: Sequence[Cell]) -> None:
         """Compute cells one after the other, in this process.
@@ -193,7 +205,13 @@ class Runner:
         self.finish(cell, ending)
 
     def finish(self, cell: Cell, ending: Ending) -> None:
-        """Count a cell and report how it ended."""
+        """Count a cell and report how it ended; one that another run works on may be waited for."""
+        if ending.status == BUSY.status:
+            self.busy.append(cell)
+        else:
+            self._report(cell, ending)
+
+    def _report(self, cell: Cell, ending: Ending) -> None:
         self.outcome.add(ending.status)
         self.reporter.finish(cell, ending.status, ending.text, ending.seconds)
 

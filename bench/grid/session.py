@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.datasets.library import DatasetInfo, ensure
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.tasks import load_method
+from bench.grid.compute import BUSY
 from bench.grid.data_names import DataNames
 from bench.grid.estimate import estimate
 from bench.grid.expand import Grid, build_grid
@@ -26,7 +27,7 @@ from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
 from bench.ledger.record_tables import DistilOutcome
 from bench.ledger.requests import make_request, save_request
-from bench.ledger.rows import Rows, load_rows
+from bench.ledger.rows import Rows, busy_row, load_rows
 from bench.ledger.store import Store
 from bench.registry.param_values import former_names
 from bench.support.errors import CannotWriteError
@@ -120,10 +121,14 @@ class Session:
         return [f"{text} ({n} sets)" if n > 1 else text for text, n in counts.items()]
 
     def rows(self) -> Rows:
-        """Return this request's results and failures; see :mod:`bench.ledger.rows`."""
+        """Return this request's results, failures, and what was left to other runs."""
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
-        return load_rows(self.runner.store.root, ids)
+        rows = load_rows(self.runner.store.root, ids)
+        busy = [busy_row(cell, BUSY.text) for cell in self.runner.busy]
+        ids_left = {row.cell_id for row in busy}
+        failures = [row for row in rows.failures if row.cell_id not in ids_left]
+        return Rows(rows.evaluations, [*failures, *busy])
 
 
 def open_session(
@@ -158,7 +163,7 @@ def open_session(
     _note_former_names(request, note)
     runner = Runner(store, opened, control)
     runner.store.prepare()
-    runner.forced = forced_cells(grid, reuse.recompute)
+    runner.forced, runner.waits = forced_cells(grid, reuse.recompute), not reuse.no_wait
     changes = describe_changes(grid, store, keep=reuse.keep_cached)
     for line in changes:
         note(line)

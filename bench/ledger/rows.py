@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.ledger.cell import Cell, EvaluateCell
 from bench.ledger.record import Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
@@ -118,7 +119,7 @@ class Failure:
     Attributes:
         dataset, method, profile, ipc, mode, eval_arch, seed: as in :class:`Evaluation`; mode and
             eval_arch are empty for a distillation.
-        status: ``failed`` or ``skipped``.
+        status: ``failed``, ``skipped``, or ``busy`` if it was left to another run.
         reason: why, in words; may be empty.
         cell_id: the cell.
     """
@@ -229,4 +230,22 @@ def failure_row(record: Record) -> Failure:
         status=record.status,
         reason=printable(record.reason or ""),
         cell_id=record.id,
+    )
+
+
+def busy_row(cell: Cell, reason: str) -> Failure:
+    """Return the row of a cell that was left to another run."""
+    evaluated = cell if isinstance(cell, EvaluateCell) else None
+    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
+    return Failure(
+        dataset=distil.dataset,
+        method=distil.method,
+        profile=distil.profile,
+        ipc=cell.ipc,
+        mode=evaluated.mode if evaluated else "",
+        eval_arch=evaluated.arch if evaluated else "",
+        seed=distil.seed,
+        status="busy",
+        reason=reason,
+        cell_id=cell.id,
     )

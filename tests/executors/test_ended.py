@@ -66,7 +66,8 @@ def test_what_another_run_is_doing_is_left_to_it(toys: ToyRuns) -> None:
     (made,) = session.grid.distil
     with cell_lock(session.runner.store.folder(made.id)):
         Idle(session.runner).report_ending(made, 1.0, "it died")
-    assert seen.ended[made.id][0] == "busy"
+    assert session.runner.busy == [made]
+    assert seen.ended == {}  # it may be waited for
     assert session.runner.store.read(made.id) is None
 
 

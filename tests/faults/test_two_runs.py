@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -75,3 +76,41 @@ def test_a_dead_worker(processes: BenchProcesses, tmp_path: Path) -> None:
     # The step in which it died is the only one that was begun twice.
     assert Counter(log.events()) - expected() == Counter({"toy-drift 1 step 5": 1})
     assert unexpected_files(store) == []
+
+
+def test_the_second_waits_for_what_the_first_computes(
+    processes: BenchProcesses, tmp_path: Path
+) -> None:
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    place = "toy-drift 1 step 5"
+    log.hold(place)
+    first = processes.start(*processes.grid(store, "toy-drift"), **log.env())
+    first.until(lambda: place in log.events())
+    hurried = processes.run(*processes.grid(store, "toy-drift,random", "--no-wait"), **log.env())
+    assert hurried.code == 1
+    (line,) = [line for line in hurried.out.splitlines() if " busy: " in line]
+    assert line.strip() == (
+        "toy-drift on digits (IPC 1; stored; convnet1(width=4); profile smoke; seed 0): "
+        "2 cells busy: another run is computing it."
+    )
+    second = processes.start(*processes.grid(store, "toy-drift,random"), **log.env())
+    second.until(lambda: "waiting for 'toy-drift on digits ipc 1 seed 0'" in second.err)
+    log.release(place)
+    assert [first.wait().code, second.wait().code] == [0, 0]
+    assert "toy-drift" in second.wait().out
+    assert max(Counter(log.events()).values()) == 1
+    assert unexpected_files(store) == []
+
+
+def test_ctrl_c_ends_the_waiting(processes: BenchProcesses, tmp_path: Path) -> None:
+    store, log = tmp_path / "store", EventLog(tmp_path / "log")
+    place = "toy-drift 1 step 5"
+    log.hold(place)
+    first = processes.start(*processes.grid(store, "toy-drift"), **log.env())
+    first.until(lambda: place in log.events())
+    second = processes.start(*processes.grid(store, "toy-drift"), **log.env())
+    second.until(lambda: "waiting for" in second.err)
+    second.send(signal.SIGINT)
+    assert second.wait().code == 130
+    log.release(place)
+    assert first.wait().code == 0

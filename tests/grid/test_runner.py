@@ -90,7 +90,7 @@ def test_what_is_tried_again_elsewhere_condemns_no_cell(toys, tmp_path, data_dir
     failures = load_failures(tmp_path).set_index("cell_id")
     (distil,) = [i for i, reason in failures.reason.items() if "needs" not in reason]
     with cell_lock(tmp_path / "cells" / distil):
-        _, view = run_digits(tmp_path, data_dir, "toy-fails", 1)
+        _, view = run_digits(tmp_path, data_dir, "toy-fails", 1, no_wait=True)
     assert view.count("busy") == 2
     assert view.count("failed") == 0
 
@@ -154,7 +154,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it(toys, tmp_path, data
     frame, _ = run_digits(tmp_path / "a", data_dir, "toy-drift", 1)
     with cell_lock(tmp_path / "b" / "cells" / frame["distil_id"][0]) as held:
         assert held
-        empty, view = run_digits(tmp_path / "b", data_dir, "toy-drift", 1)
+        empty, view = run_digits(tmp_path / "b", data_dir, "toy-drift", 1, no_wait=True)
     assert view.count("busy") == 2
     assert len(empty) == 0
     assert len(load_failures(tmp_path / "b")) == 0
