@@ -18,8 +18,8 @@ from bench.cli.options import load_plugins, plugin_option
 def conform(name: str, plugins: tuple[Path, ...]) -> None:
     """Check that the method, architecture or dataset NAME fulfils its contract.
 
-    A method: determinism, resume at any step, shapes and ranges, global state, round trip. An
-    architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
+    A method: determinism, resume at any step, shapes, ranges and units, global state, round trip.
+    An architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
     """
     load_plugins(plugins)
     failed = 0

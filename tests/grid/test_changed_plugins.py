@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from run_digits import SMALL
 import bench
 from bench.datasets.library import ensure
 from bench.evaluation.protocols import PROTOCOLS
+from bench.executors.local import local_execution
 from bench.grid.compute import compute
 from bench.grid.order import plan
 from bench.grid.reporter import Control
@@ -340,6 +342,24 @@ def test_a_process_with_other_code_fails_the_cell_and_names_both(plugins: Plugin
     assert asked.sha256 in ending.text
     assert here.sha256 in ending.text
     assert ending.text in set(load_failures(plugins.store)["reason"])
+
+
+def test_a_worker_that_starts_after_an_edit_fails_its_cells(plugins: Plugins) -> None:
+    class Editing(RecordingReporter):
+        def begin(self, *_: object) -> None:
+            plugins.write("mine", METHOD, "5")
+
+    plugins.write("mine", METHOD)
+    reporter = Editing()
+    bench.run(
+        "mine", "digits", 1, store=plugins.store, data_dir=plugins.data_dir, reporter=reporter,
+        plugins=plugins.files, execute=local_execution(1), **SMALL,
+    )  # fmt: skip
+    assert reporter.count("failed") == 2
+    (text,) = [text for text in reporter.texts("failed") if text.startswith("it asks for")]
+    hashes = re.findall(r"\b[0-9a-f]{16}\b", text)
+    assert len(set(hashes)) == 2
+    assert plugins.run("mine").count("ok") == 2
 
 
 def test_recompute_computes_a_method_again_and_what_depends_on_it(plugins: Plugins) -> None:
