@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from PIL import Image
 from report_rows import evaluation, example_evaluations
 
@@ -157,10 +158,11 @@ def test_montage_places_every_image() -> None:
     assert canvas[4, 0, 0] == canvas[0, 4, 0] == 1.0
 
 
-def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3) -> Evaluation:
-    spec = DatasetSpec("toy", classes, 1, 8, 8, (0.5,), (0.5,), flip=False)
+def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3, side: int = 8) -> Evaluation:
+    spec = DatasetSpec("toy", classes, 1, side, side, (0.5,), (0.5,), flip=False)
     labels = torch.arange(classes).repeat_interleave(ipc)
-    images = torch.full((len(labels), 1, 8, 8), 128, dtype=torch.uint8)
+    stripes = torch.arange(side).remainder(2).mul(255).to(torch.uint8)
+    images = stripes.expand(len(labels), 1, side, side).contiguous()
     path = root / f"{method}-{ipc}.safetensors"
     save(ImageSet(spec, images, labels, {}), path)
     name = f"{method}{ipc}"
@@ -177,6 +179,16 @@ def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
         "gallery-toy-ipc12.png", "gallery-toy-ipc12.svg",
     ]  # fmt: skip
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+@pytest.mark.parametrize("ipc", [1, 3])
+@pytest.mark.parametrize("side", [8, 32, 128])
+def test_large_images_keep_their_pixels(tmp_path: Path, side: int, ipc: int) -> None:
+    """Images of stripes, each a pixel wide, have as many edges in the picture."""
+    png, _ = plot_gallery([gallery_cell(tmp_path, "dm", ipc, side=side)], tmp_path)
+    picture = imread(png)[..., 0]
+    edges = (abs(picture[:, 1:] - picture[:, :-1]) > 0.5).sum(1).max()
+    assert edges >= ipc * (side - 2)
 
 
 def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:

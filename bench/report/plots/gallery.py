@@ -28,7 +28,8 @@ _LONGEST_NAME = 40
 _NARROWEST, _WIDEST = 1.02, 12.5
 _LETTERS_PER_INCH, _TITLE_LETTERS_PER_INCH = 15, 12
 _GAP = 2
-_INCHES_PER_IMAGE = 0.26
+# An image is at least so wide, and wide enough for all its pixels in a PNG.
+_LEAST_INCHES, _DOTS_PER_INCH = 0.26, 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class _Panel:
     columns: int
     class_names: tuple[str, ...]
     num_classes: int
+
+    @property
+    def inches(self) -> float:
+        """Return how wide an image is drawn, the gap beside it included."""
+        pixels: int = self.montage.shape[1]
+        return max(_LEAST_INCHES, pixels / self.columns / _DOTS_PER_INCH)
 
     @property
     def classes(self) -> str:
@@ -156,9 +163,10 @@ def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
     from matplotlib.figure import Figure
 
     columns = max(panel.columns for panel in panels)
-    wide = max(_NARROWEST, columns * _INCHES_PER_IMAGE + 0.15)
-    tall = len(panels[0].class_names) * _INCHES_PER_IMAGE + 0.6
-    across = min(len(panels), int(_WIDEST / wide))
+    inches = max(panel.inches for panel in panels)
+    wide = max(_NARROWEST, columns * inches + 0.15)
+    tall = len(panels[0].class_names) * inches + 0.6
+    across = max(1, min(len(panels), int(_WIDEST / wide)))
     down = -(-len(panels) // across)
     width = max(4.2, across * wide + 0.9)
     figure = Figure((width, down * tall + 0.3), layout="constrained")
