@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bench.grid.order import dependencies
 from bench.grid.reporter import Control
 from bench.ledger.cell import Cell
-from bench.ledger.cell_state import read_state
+from bench.ledger.cell_state import read_cell
 from bench.ledger.holder import Holder
 from bench.ledger.store import Store
 
@@ -60,7 +60,7 @@ class Waiting:
     def _holder(self, cell: Cell) -> Holder | None:
         """Return the process that works on a cell or on what it depends on, if one does."""
         for each in (*dependencies(cell), cell):
-            state = read_state(self._store, each.id)
+            state = read_cell(self._store, each)
             if state.holder is not None and state.state != "done":
                 return state.holder
         return None

@@ -78,7 +78,7 @@ def describe_energy(device: torch.device) -> str:
         return "measured"
     if device.type == "cuda" and find_spec("pynvml") is None:
         return "not measured: it needs nvidia-ml-py: pip install 'distillation-bench[energy]'"
-    return "not measured: the device counts none, or this user may not read it"
+    return "not measured: the device counts none, or this user cannot read it"
 
 
 def host_peak_bytes() -> int | None:

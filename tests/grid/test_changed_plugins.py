@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import bench
 from bench.datasets.library import ensure
 from bench.evaluation.protocols import PROTOCOLS
 from bench.executors.local import local_execution
+from bench.grid import waiting
 from bench.grid.compute import compute
 from bench.grid.order import plan
 from bench.grid.reporter import Control
@@ -25,6 +27,7 @@ from bench.grid.request import Request
 from bench.grid.session import open_session
 from bench.grid.site import Site
 from bench.ledger.frames import load_failures
+from bench.ledger.lock import cell_lock
 from bench.ledger.rows import load_rows
 from bench.registry.plugin_files import load_plugin_file
 from bench.registry.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS
@@ -360,6 +363,32 @@ def test_a_worker_that_starts_after_an_edit_fails_its_cells(plugins: Plugins) ->
     hashes = re.findall(r"\b[0-9a-f]{16}\b", text)
     assert len(set(hashes)) == 2
     assert plugins.run("mine").count("ok") == 2
+
+
+def test_another_run_that_computes_an_outdated_cell_is_waited_for(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
+    plugins.write("mine", METHOD)
+    plugins.run("mine")
+    (cell,) = plugins.frame["distil_id"]
+    plugins.write("mine", METHOD, "5")
+    with ExitStack() as lock:
+        assert lock.enter_context(cell_lock(plugins.store / "cells" / cell))
+
+        class Releasing(RecordingReporter):
+            def note(self, text: str) -> None:
+                super().note(text)
+                if text.startswith("waiting for "):
+                    lock.close()
+
+        reporter = Releasing()
+        bench.run(
+            "mine", "digits", 1, store=plugins.store, data_dir=plugins.data_dir,
+            plugins=plugins.files, reporter=reporter, **SMALL,
+        )  # fmt: skip
+    assert any(note.startswith("waiting for ") for note in reporter.notes)
+    assert reporter.count("ok") == 2
 
 
 def test_recompute_computes_a_method_again_and_what_depends_on_it(plugins: Plugins) -> None:

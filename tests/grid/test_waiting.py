@@ -48,7 +48,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def whole(tmp_path: Path, data_dir: Path) -> pd.DataFrame:
-    """What a run gives that nobody disturbs; its store is ``a``."""
+    """What a run gives that is not disturbed; its store is ``a``."""
     return run_digits(tmp_path / "a", data_dir, "random", [1, 2])[0]
 
 
@@ -134,7 +134,7 @@ def test_a_spent_budget_ends_the_waiting(whole, lock, tmp_path: Path, data_dir: 
 def test_one_that_is_locked_whenever_it_is_tried_is_left_at_last(
     toys, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other run has to wait for it, too: nobody is seen, and nobody gets on."""
+    """The other run has to wait for it, too: no holder is seen, and neither run gets on."""
     monkeypatch.setattr("bench.grid.compute.cell_lock", _never)
     frame, view = run_digits(tmp_path, data_dir, "random", 1)
     assert len(frame) == 0
