@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,11 +14,7 @@ from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 class Outcome:
     """How many cells ended how."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, status: str) -> None:
-        """Count one more."""
-        self.counts[status] = self.counts.get(status, 0) + 1
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def dependencies(cell: Cell) -> list[DistilCell]:

@@ -212,7 +212,7 @@ class Runner:
             self._report(cell, ending)
 
     def _report(self, cell: Cell, ending: Ending) -> None:
-        self.outcome.add(ending.status)
+        self.outcome.counts[ending.status] += 1
         self.reporter.finish(cell, ending.status, ending.text, ending.seconds)
 
 

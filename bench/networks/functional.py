@@ -51,18 +51,11 @@ class FunctionalNetwork:
         network: on its device; its modes and buffers are copied, and it is not changed.
         slice_size: images per pass of a gradient, where classes are not batched; only for networks
             that treat every sample alone, to keep a CPU's cache warm. ``None`` never divides.
-        batch_classes: in place of the rule of :func:`batches_classes`.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        slice_size: int | None = None,
-        batch_classes: bool | None = None,
-    ) -> None:
+    def __init__(self, network: nn.Module, *, slice_size: int | None = None) -> None:
         self._network = _without_writes(network)
-        self._slice, self._batch_classes = slice_size, batch_classes
+        self._slice = slice_size
         self._idle: list[nn.Module] = []
         self._shapes = {name: p.shape for name, p in network.named_parameters()}
 
@@ -128,8 +121,7 @@ class FunctionalNetwork:
         Returns:
             Tensors ``(classes, *shape of the parameter)``.
         """
-        rule = self._batch_classes
-        if batches_classes(images.device) if rule is None else rule:
+        if batches_classes(images.device):
             return self._batched(params, images, labels, create_graph)
         each = [
             self.gradients(params, x, y, create_graph=create_graph)

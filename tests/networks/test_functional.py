@@ -28,6 +28,16 @@ _FEW = {"width": 8, "growth": 2}
 NORMS = ("batch", "layer", "group", "instance", "none")
 
 
+@pytest.fixture
+def choose_batching(monkeypatch):
+    """Returns a function that says whether classes are computed at once, on any device."""
+
+    def choose(at_once: bool) -> None:
+        monkeypatch.setattr("bench.networks.functional.batches_classes", lambda _: at_once)
+
+    return choose
+
+
 def narrow(name: str) -> str:
     """Return an architecture with few channels, as far as it lets them be chosen."""
     _, member, params = parse_architecture(name)
@@ -89,13 +99,14 @@ def test_values_and_gradients_are_those_of_plain_autograd(arch, dtype):
 
 
 @pytest.mark.parametrize("arch", CHEAP)
-def test_classes_at_once_are_the_classes_in_turn(arch):
+def test_classes_at_once_are_the_classes_in_turn(arch, choose_batching):
     spec = accepted(arch)
     net, (images, labels) = build(arch, spec), batch(2, 2, spec=spec)
     images.requires_grad_()
     results = []
     for at_once in (True, False):
-        function = FunctionalNetwork(net, batch_classes=at_once)
+        choose_batching(at_once)
+        function = FunctionalNetwork(net)
         params = function.parameters()
         found = function.per_class_gradients(params, images, labels, create_graph=True)
         assert all(found[name].shape == (2, *p.shape) for name, p in params.items())
@@ -106,8 +117,9 @@ def test_classes_at_once_are_the_classes_in_turn(arch):
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("norm", NORMS)
-def test_second_order_gradients_are_right(norm, at_once):
-    function = FunctionalNetwork(build(SMOOTH.format(norm), SMALL), batch_classes=at_once)
+def test_second_order_gradients_are_right(norm, at_once, choose_batching):
+    choose_batching(at_once)
+    function = FunctionalNetwork(build(SMOOTH.format(norm), SMALL))
     params, (images, labels) = function.parameters(), batch(2, 3, spec=SMALL)
 
     def matched(images: Tensor) -> Tensor:
@@ -181,11 +193,12 @@ def test_parameters_are_copies():
     assert all(p.is_leaf and p.requires_grad for p in params.values())
 
 
-def test_no_pass_writes_running_statistics():
+def test_no_pass_writes_running_statistics(choose_batching):
     net, (images, labels) = build("convnet3(width=4,norm=batch)"), batch(3, 2)
     before = copy.deepcopy(net.state_dict())
     for at_once in (True, False):
-        function = FunctionalNetwork(net, batch_classes=at_once)
+        choose_batching(at_once)
+        function = FunctionalNetwork(net)
         params = function.parameters()
         first = function.logits(params, images[0])
         function.per_class_gradients(params, images, labels)
@@ -194,13 +207,14 @@ def test_no_pass_writes_running_statistics():
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_frozen_batch_norm_uses_running_statistics(at_once):
+def test_frozen_batch_norm_uses_running_statistics(at_once, choose_batching):
     net, (images, labels) = build("convnet3(width=4,norm=batch)"), batch(3, 2)
     net(batch(8)[0])
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
-    function = FunctionalNetwork(net, batch_classes=at_once)
+    choose_batching(at_once)
+    function = FunctionalNetwork(net)
     found = function.per_class_gradients(function.parameters(), images, labels)
     for c in range(3):
         expected = torch.autograd.grad(
@@ -210,18 +224,20 @@ def test_frozen_batch_norm_uses_running_statistics(at_once):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_one_hot_probabilities_are_labels(at_once):
+def test_one_hot_probabilities_are_labels(at_once, choose_batching):
     net, (images, labels) = build("convnet3(width=4)"), batch(3, 2)
-    function = FunctionalNetwork(net, batch_classes=at_once)
+    choose_batching(at_once)
+    function = FunctionalNetwork(net)
     params, soft = function.parameters(), F.one_hot(labels, 3).double()
     hard = function.per_class_gradients(params, images, labels)
     torch.testing.assert_close(function.per_class_gradients(params, images, soft), hard)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_without_a_graph_the_gradients_are_detached_even_under_no_grad(at_once):
+def test_without_a_graph_the_gradients_are_detached_even_under_no_grad(at_once, choose_batching):
     net, (images, labels) = build("convnet3(width=4)"), batch(3, 2)
-    function = FunctionalNetwork(net, batch_classes=at_once)
+    choose_batching(at_once)
+    function = FunctionalNetwork(net)
     params = function.parameters()
     with torch.no_grad():
         quiet = function.per_class_gradients(params, images, labels)
