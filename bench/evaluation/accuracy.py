@@ -13,6 +13,11 @@ from bench.networks.cpu_kernels import computing
 _SLICE = {"cpu": 32, "cuda": 2048}
 
 
+def images_per_pass(device: torch.device) -> int:
+    """Return how many test images a network sees at once."""
+    return _SLICE.get(device.type, 256)
+
+
 def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> float:
     """Return the percentage of test images that a network classifies correctly.
 
@@ -33,7 +38,7 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = 
 
     @torch.inference_mode()
     def count(half: int) -> None:
-        for part in torch.split(index, _SLICE.get(test.device.type, 256))[half::2]:
+        for part in torch.split(index, images_per_pass(test.device))[half::2]:
             if crew is not None:
                 crew.check()
             with computing(test.device, precision):

@@ -39,7 +39,7 @@ def test_the_smallest_limit_that_is_no_obstacle(limit, tmp_path: Path, data_dir:
     weights = 4 * (1 * 9 * 128 + 128 + 2 * (128 * 9 * 128 + 128) + 3 * 2 * 128 + 512 * 10 + 10)
     for cell, needed in (
         (made, 1437 * pixels + 3 * 4 * 20 * pixels + weights),
-        (evaluated, 360 * pixels + 20 * pixels + 5 * weights),
+        (evaluated, 360 * pixels + 20 * pixels + 5 * weights + 4 * 32 * 128 * pixels),
     ):
         limit(needed)
         assert why_too_large(cell, site) is None
