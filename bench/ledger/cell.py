@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from bench.support.seeds import distillation_seed, network_seeds
+from bench.support.seeds import distillation_seed
 from bench.support.untrusted import Limit
 
 # Part of every identity: a change makes every cell a new one.
@@ -193,11 +193,6 @@ class EvaluateCell:
     def id(self) -> str:
         """The identity, hashed."""
         return hash_identity(self.identity)
-
-    @property
-    def net_seeds(self) -> list[int]:
-        """One seed per network; see :func:`bench.support.seeds.network_seeds`."""
-        return network_seeds(self.distil.dataset, self.arch, self.distil.seed, self.nets)
 
     @property
     def title(self) -> str:
