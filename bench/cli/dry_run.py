@@ -20,11 +20,13 @@ def print_plan(session: Session, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    unknown = missing - estimates.keys()
+    too_large = session.too_large
+    unknown = missing - estimates.keys() - too_large.keys()
     for row in rows:
         about = _about(row, unmeasured=row["id"] in unknown)
         click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
     left_out = f", without {len(unknown)} that could not be measured" if unknown else ""
+    left_out += f"; {len(too_large)} will fail for lack of memory" if too_large else ""
     total = format_seconds(sum(estimates.values()))
     click.echo(
         f"{len(rows)} cells, {len(missing)} missing, about {total} to run "

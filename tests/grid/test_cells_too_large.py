@@ -79,7 +79,9 @@ def test_it_is_said_before_the_run(limit, tmp_path: Path, data_dir: Path) -> Non
     assert ["reason" in row for row in rows] == [False, False, True, False]
     assert rows[2]["reason"].startswith("will fail: it needs at least")
     assert rows[2]["estimated_seconds"] is None, "what does not fit is not measured"
-    assert "will fail: it needs at least" in run(tmp_path, data_dir, "--dry-run").stdout
+    plan_shown = run(tmp_path, data_dir, "--dry-run").stdout
+    assert "will fail: it needs at least" in plan_shown
+    assert plan_shown.endswith("; 1 will fail for lack of memory\n")
 
     done = run(tmp_path, data_dir)
     assert done.exit_code == 1
