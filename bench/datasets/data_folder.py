@@ -73,14 +73,27 @@ class Listed:
 
 
 def data_dir(explicit: Path | None = None) -> Path:
-    """Return the data folder: ``explicit``, else ``BENCH_DATA``, else one in the user's home."""
-    if explicit is not None:
-        return explicit.expanduser()
-    if from_environment := os.environ.get("BENCH_DATA"):
-        return Path(from_environment).expanduser()
-    from platformdirs import user_data_path
+    """Return the data folder: ``explicit``, else ``BENCH_DATA``, else one in the user's home.
 
-    return user_data_path("bench")
+    Raises:
+        BenchError: the folder is in a home that this user does not have.
+    """
+    from_environment = os.environ.get("BENCH_DATA")
+    try:
+        if explicit is not None:
+            return explicit.expanduser()
+        if from_environment:
+            return Path(from_environment).expanduser()
+        from platformdirs import user_data_path
+
+        return user_data_path("bench")
+    except RuntimeError as error:
+        named = explicit or from_environment
+        place = f"'{named}'" if named else "of this user"
+        raise BenchError(
+            f"the data folder {place} cannot be found, as there "
+            "is no home folder: name one with --data-dir or BENCH_DATA"
+        ) from error
 
 
 def packed_path(name: str, folder: Path) -> Path:

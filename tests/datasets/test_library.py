@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from tiny_datasets import Npz, make_arrays, make_spec
 
+from bench.cli import main
 from bench.datasets import library
 from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.registry.registry import DATASETS
@@ -193,6 +196,25 @@ def test_the_data_folder_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert library.data_dir(Path("elsewhere")) == Path("elsewhere")
     monkeypatch.delenv("BENCH_DATA")
     assert library.data_dir().name == "bench"
+
+
+@pytest.mark.parametrize("place", [None, "~/data", "~nobody-here/data"])
+def test_without_a_home_the_data_folder_must_be_named(
+    monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
+    def unknown(name: object) -> None:
+        raise KeyError(name)
+
+    for name in ("BENCH_DATA", "HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    result = CliRunner().invoke(main, ["data", "list", *(["--data-dir", place] if place else [])])
+    assert result.exit_code == 2
+    assert "--data-dir or BENCH_DATA" in result.output
+    assert place is None or place in result.output
+    monkeypatch.setenv("BENCH_DATA", "/elsewhere")
+    assert library.data_dir() == Path("/elsewhere")
 
 
 def test_finding_and_importing_need_no_torch(folder: Path, npz: Npz) -> None:
