@@ -15,16 +15,20 @@ from bench.grid.session import Session
 
 def print_plan(session: Session, *, as_json: bool) -> None:
     """Print every cell of a session, its state and its estimated seconds."""
-    estimates, missing = session.estimate(), set(session.missing())
+    missing = set(session.missing())
+    estimates = session.estimate(missing)
     rows = _rows(session, estimates, missing)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     too_large = session.too_large
     unknown = missing - estimates.keys() - too_large.keys()
+    lines = []
     for row in rows:
         about = _about(row, unmeasured=row["id"] in unknown)
-        click.echo(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
+        lines.append(f"{row['id']}  {row['state']:8} {row['cell']}  {about}".rstrip())
+    if lines:
+        click.echo("\n".join(lines))
     left_out = f", without {len(unknown)} that could not be measured" if unknown else ""
     left_out += f"; {len(too_large)} will fail for lack of memory" if too_large else ""
     total = format_seconds(sum(estimates.values()))

@@ -110,13 +110,14 @@ def _report_too_large(session: Session) -> None:
 def _estimates(session: Session) -> dict[str, float]:
     """Estimate the run and warn when it is long; the smoke profile is not worth it."""
     request = session.request
-    if request.profile == "smoke" or not session.missing():
+    missing = () if request.profile == "smoke" else session.missing()
+    if not missing:
         return {}
     from bench.cli.live import format_seconds
 
     note = session.runner.reporter.note
     note("measuring a step of each kind of work")
-    estimates = session.estimate()
+    estimates = session.estimate(missing)
     total = sum(estimates.values())
     note(f"estimated {format_seconds(total)} on {session.device.type} for {len(estimates)} cells")
     if total > _LONG and request.profile == "paper":

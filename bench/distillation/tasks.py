@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from bench.datasets.spec import DatasetSpec
@@ -11,6 +11,9 @@ from bench.distillation.profiles import check_profile, resolve_profile
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import explain
+
+# Resolves a method's parameters from profile, overrides, IPC and dataset, as resolve_profile does.
+Resolve = Callable[[type[Method], str, Mapping[str, Any], int | None, str], Any]
 
 
 class Described(Protocol):
@@ -44,6 +47,7 @@ def make_task(
     arch: str | None,
     overrides: Mapping[str, Any],
     profile: str = "paper",
+    resolve: Resolve = resolve_profile,
 ) -> Task:
     """Return a method's task; IPC and architecture are left out where the method uses none.
 
@@ -54,6 +58,7 @@ def make_task(
         arch: the canonical name of the architecture to distil with.
         overrides: parameters by name that differ from the profile's.
         profile: ``paper``, ``lite`` or ``smoke``.
+        resolve: resolves the parameters; for callers that keep what was resolved.
 
     Raises:
         BenchError: naming the parameter or the value that is wrong.
@@ -62,13 +67,20 @@ def make_task(
     if ipc is None and not method.ipc_agnostic:
         raise BenchError(f"{method.name} needs an IPC: how many images per class to distil")
     name = dataset.spec.name
-    params = resolve_profile(method, check_profile(profile), overrides, ipc, name)
+    params = resolve(method, check_profile(profile), overrides, ipc, name)
     used = arch if method.uses_arch else None
     return Task(dataset.spec, dataset.class_counts, ipc, used, params)
 
 
-def prerequisite_task(method: type[Method], task: Task) -> tuple[type[Method], Task] | None:
+def prerequisite_task(
+    method: type[Method], task: Task, resolve: Resolve = resolve_profile
+) -> tuple[type[Method], Task] | None:
     """Return the method that another one starts from, and its task; ``None`` if it starts anew.
+
+    Args:
+        method: the other one.
+        task: its task.
+        resolve: as of :func:`make_task`.
 
     Raises:
         BenchError: there is no such method, its parameters are wrong, or the rule itself fails.
@@ -77,18 +89,21 @@ def prerequisite_task(method: type[Method], task: Task) -> tuple[type[Method], T
         needed = method.prerequisite(task)
     except Exception as error:  # a plugin's rule may raise anything
         raise BenchError(f"prerequisite() of {method.name} failed: {explain(error)}") from error
-    return None if needed is None else task_of(needed, task)
+    return None if needed is None else task_of(needed, task, resolve)
 
 
-def task_of(needed: Prerequisite, task: Task) -> tuple[type[Method], Task]:
+def task_of(
+    needed: Prerequisite, task: Task, resolve: Resolve = resolve_profile
+) -> tuple[type[Method], Task]:
     """Return the method that a prerequisite names, and its task.
 
     Args:
         needed: what :meth:`bench.distillation.method.Method.prerequisite` returned.
         task: of the method that starts from it.
+        resolve: as of :func:`make_task`.
 
     Raises:
         BenchError: there is no such method, or its parameters are wrong.
     """
     method = load_method(needed.method)
-    return method, make_task(method, task, task.ipc, task.arch, needed.params)
+    return method, make_task(method, task, task.ipc, task.arch, needed.params, resolve=resolve)

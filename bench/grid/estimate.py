@@ -8,7 +8,7 @@ in one step are not estimated, nor is shared work (expert trajectories, say).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -32,43 +32,68 @@ _PROBE_EPOCHS = 2
 _PROBE_IMAGES = 256
 
 
-def estimate(grid: Grid, runner: Runner, without: Iterable[str] = ()) -> dict[str, float]:
-    """Return estimated seconds by cell id, for the cells that are missing from the store.
+def estimate(grid: Grid, runner: Runner, missing: Collection[str]) -> dict[str, float]:
+    """Return estimated seconds by cell id.
 
     What cannot be measured is left out: its cell fails for the same reason, and records it.
 
     Args:
         grid: the cells.
         runner: would compute them.
-        without: ids of cells that are not measured.
+        missing: the ids of the cells to estimate.
     """
-    timed: dict[str, float | None] = {}
-    seconds: dict[str, float] = {}
-    pending = runner.pending(grid) - set(without)
-    for made in grid.distil:
-        if made.id in pending:
-            key = _kind({**made.identity, "seed": 0, "prerequisite": None})
-            if key not in timed:
-                timed[key] = _tried(_time_distillation, made, runner)
-            if (each := timed[key]) is not None:
-                seconds[made.id] = each
-    for cell in grid.evaluate:
-        if cell.id in pending:
-            kind = (cell.distil.dataset, cell.arch, cell.protocol, cell.precision, cell.nets)
-            key = _kind(kind)
-            if key not in timed:
-                timed[key] = _tried(_time_image, cell, runner)
-            passes = _tried(_images, cell, runner)
-            if (each := timed[key]) is not None and passes is not None:
-                seconds[cell.id] = each * passes
-    return seconds
+    steps, images, passes = (_Once(runner) for _ in range(3))
+    ids, seconds = frozenset(missing), dict[str, float | None]()
+    for cell in grid.distil:
+        if cell.id in ids:
+            seconds[cell.id] = steps.measure(_steps_kind(cell), _time_distillation, cell)
+    for evaluation in grid.evaluate:
+        if evaluation.id in ids:
+            each = images.measure(_training_kind(evaluation), _time_image, evaluation)
+            count = passes.measure(_passes_kind(evaluation), _images, evaluation)
+            seconds[evaluation.id] = None if each is None or count is None else each * count
+    return {cell_id: value for cell_id, value in seconds.items() if value is not None}
 
 
-def _tried(measure: Callable[[C, Runner], float], cell: C, runner: Runner) -> float | None:
-    try:
-        return measure(cell, runner)
-    except Exception:  # a plugin's, or no memory for what was asked
-        return None
+class _Once:
+    """Measures the first cell of each kind, and remembers what that gave."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._known: dict[Hashable, float | None] = {}
+
+    def measure(
+        self, kind: Hashable, measure: Callable[[C, Runner], float], cell: C
+    ) -> float | None:
+        """Return the measure of a kind of cell; ``None`` if it cannot be measured."""
+        if kind not in self._known:
+            try:
+                self._known[kind] = measure(cell, self._runner)
+            except Exception:  # a plugin's, or no memory for what was asked
+                self._known[kind] = None
+        return self._known[kind]
+
+
+def _steps_kind(cell: DistilCell) -> Hashable:
+    """Return what distillations have in common whose steps take equally long: all but the seed."""
+    return json.dumps({**cell.identity, "seed": 0, "prerequisite": None}, sort_keys=True)
+
+
+def _training_kind(cell: EvaluateCell) -> Hashable:
+    """Return what evaluations have in common that take equally long per image."""
+    return cell.distil.dataset, cell.arch, cell.protocol, cell.precision, cell.nets
+
+
+def _passes_kind(cell: EvaluateCell) -> Hashable:
+    """Return what evaluations have in common that show equally many images.
+
+    Within a request, profile and changes say what the parameters of a method are.
+    """
+    made = cell.distil
+    return (
+        made.dataset, made.method, made.ipc, made.arch, made.profile, made.changed, cell.ipc,
+        cell.protocol, cell.nets,
+    )  # fmt: skip
 
 
 def _time_distillation(cell: DistilCell, runner: Runner) -> float:
@@ -120,7 +145,3 @@ def _images(cell: EvaluateCell, runner: Runner) -> float:
     return cell.nets * (
         per_epoch * epochs + len(runner.site.split(cell.distil.dataset, "test")) / 3
     )
-
-
-def _kind(parts: object) -> str:
-    return json.dumps(parts, sort_keys=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -91,12 +92,17 @@ class _Recipe:
         """Return the cell of one seed index on data of that content, which ``sha256`` names."""
         before = self.prerequisite
         return DistilCell(
-            self.method.name, self.method.version, as_dict(self.task.params),
+            self.method.name, self.method.version, self.values,
             self.task.spec.name, sha256, self.task.ipc, self.task.arch, seed, precision,
             self.parameters.profile, self.parameters.changed,
             None if before is None else before.cell(content, sha256, seed, precision),
             content, self.sources,
         )  # fmt: skip
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """The parameters as plain JSON values, one object for the cells of all seeds."""
+        return as_dict(self.task.params)
 
     def why_skipped(self) -> str | None:
         """Return why the method declines the task; a rule that fails is a reason too."""
@@ -162,10 +168,7 @@ class _Builder:
         seeds = range(self._request.seeds)
         for method in self._methods:
             ipcs = self._distil_ipcs(method)
-            recipes = {
-                (arch, ipc): self._recipe(method, info, arch, ipc)
-                for arch, ipc in product(self._archs, ipcs)
-            }
+            recipes = self._recipes(method, info, ipcs)
             for arch, seed, ipc in product(self._archs, seeds, ipcs):
                 self._add_cells(recipes[arch, ipc], info, arch, ipc, seed)
 
@@ -185,16 +188,23 @@ class _Builder:
         overrides = self._request.overrides.get(method.name, {})
         return self._resolver.resolve(method, self._request.profile, overrides, ipc, dataset)
 
-    def _recipe(
-        self, method: type[Method], info: DatasetInfo, arch: str, ipc: int | None
-    ) -> _Recipe:
-        params = self._own_parameters(method, ipc, info.spec.name)
-        used = arch if method.uses_arch else None
-        return self._complete(method, Task(info.spec, info.class_counts, ipc, used, params))
+    def _recipes(
+        self, method: type[Method], info: DatasetInfo, ipcs: Sequence[int | None]
+    ) -> dict[tuple[str, int | None], _Recipe]:
+        """Return a method's recipes by architecture and IPC; one for all that it does not use."""
+        recipes: dict[tuple[str | None, int | None], _Recipe] = {}
+        for arch, ipc in product(self._archs if method.uses_arch else [None], ipcs):
+            params = self._own_parameters(method, ipc, info.spec.name)
+            task = Task(info.spec, info.class_counts, ipc, arch, params)
+            recipes[arch, ipc] = self._complete(method, task)
+        return {
+            (arch, ipc): recipes[arch if method.uses_arch else None, ipc]
+            for arch, ipc in product(self._archs, ipcs)
+        }
 
     def _complete(self, method: type[Method], task: Task) -> _Recipe:
         """Return the recipe of a task, with those of what it starts from."""
-        needed = prerequisite_task(method, task)
+        needed = prerequisite_task(method, task, self._resolver.resolve)
         before = None if needed is None else self._complete(*needed)
         named = self._resolver.named(method, task.ipc, task.spec.name)
         profile, changed = label_profile(named, task.params, self._request.profile)
@@ -232,6 +242,11 @@ class _Builder:
             self._sources[arch] = evaluation_sources(arch, self._protocol.name)
         return self._sources[arch]
 
+    def _all_sources(self, distil: DistilCell, arch: str) -> Mapping[str, str]:
+        """Return the sources of an evaluation and of its distilled set."""
+        own = self._evaluation_sources(arch)
+        return {**distil.sources, **own} if distil.sources else own
+
     def _evaluations(
         self, method: type[Method], distil: DistilCell, arch: str, ipc: int | None
     ) -> list[EvaluateCell]:
@@ -246,7 +261,7 @@ class _Builder:
         return [
             EvaluateCell(
                 distil, each, mode, eval_arch, protocol.name, protocol.version, nets,
-                request.precision, {**distil.sources, **self._evaluation_sources(eval_arch)},
+                request.precision, self._all_sources(distil, eval_arch),
             )
             for each, mode, eval_arch in product(
                 ipcs, modes or method.modes[:1], self._eval_archs or [arch]

@@ -186,12 +186,16 @@ class Runner:
     def pending(self, grid: Grid) -> set[str]:
         """Return the ids of the cells that are not done."""
         cells = {cell.id: cell for cell in plan(grid)}
+        here = self.store.listed_ids()
 
-        def read(cell_id: str) -> CellState:
+        def read(cell_id: str) -> CellState | None:
+            if cell_id not in here:
+                return None
             state = read_cell(self.store, cells[cell_id])
             return replace(state, state=OUTDATED) if cell_id in self.forced else state
 
-        states = states_in_grid(cells.values(), read)
+        with self.store.indexed(len(here & cells.keys())):
+            states = states_in_grid(cells.values(), read)
         return {cell_id for cell_id, state in states.items() if state != "done"}
 
     def is_done(self, cell: Cell) -> bool:

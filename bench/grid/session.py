@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,13 +67,18 @@ class Session:
     @cached_property
     def too_large(self) -> dict[str, str]:
         """Why missing cells do not fit into this machine's memory, by cell id; they will fail."""
-        pending = self.runner.pending(self.grid)
-        cells = (cell for cell in plan(self.grid) if cell.id in pending)
+        missing = set(self.missing())
+        cells = (cell for cell in plan(self.grid) if cell.id in missing)
         return cells_too_large(cells, self.runner.site)
 
-    def estimate(self) -> dict[str, float]:
-        """Return estimated seconds of each missing cell that fits, by a short measurement."""
-        return estimate(self.grid, self.runner, without=self.too_large)
+    def estimate(self, missing: Collection[str] | None = None) -> dict[str, float]:
+        """Return estimated seconds of each missing cell that fits, by a short measurement.
+
+        Args:
+            missing: what :meth:`missing` returned, if the caller has asked already.
+        """
+        ids = self.missing() if missing is None else missing
+        return estimate(self.grid, self.runner, [i for i in ids if i not in self.too_large])
 
     def run(
         self,

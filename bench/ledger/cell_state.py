@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from bench.ledger.cell import Cell, is_cell_id
 from bench.ledger.holder import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
-from bench.support.errors import BenchError
 from bench.support.untrusted import Limit, is_own_folder, read_json
 
 # In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
@@ -77,18 +75,12 @@ def read_state(store: Store, cell_id: str) -> CellState:
     Raises:
         BenchError: the cell's folder is a link or cannot be read.
     """
-    folder = store.folder(cell_id)
-    try:
-        files = frozenset(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):  # no such cell, or a stray file
-        files = frozenset()
-    except OSError as error:
-        raise BenchError(f"'{folder}' cannot be read: {error.strerror}") from error
+    files = store.names(cell_id)
     record = store.read(cell_id) if "record.json" in files else None
-    holder = read_holder(folder) if "lock" in files else None
+    holder = read_holder(store.folder(cell_id)) if "lock" in files else None
     if holder is not None and not holder.alive:
         holder = None
-    identity = record.identity if record is not None else _read_identity(folder, files)
+    identity = record.identity if record is not None else _read_identity(store, cell_id, files)
     return CellState(cell_id, _state(record, holder, files), record, identity, holder, files)
 
 
@@ -119,8 +111,9 @@ def read_states(store: Store) -> dict[str, CellState]:
     """
     store.check_readable()
     cells = os.path.join(store.root, "cells")
-    names = filter(is_cell_id, sorted(os.listdir(cells)))
-    return {name: read_state(store, name) for name in names if is_own_folder(f"{cells}/{name}")}
+    names = sorted(filter(is_cell_id, os.listdir(cells)))
+    with store.indexed(len(names)):
+        return {name: read_state(store, name) for name in names if is_own_folder(f"{cells}/{name}")}
 
 
 def states_in_grid(
@@ -170,12 +163,12 @@ def _state(record: Record | None, holder: Holder | None, files: frozenset[str]) 
     return "interrupted" if begun else "left"
 
 
-def _read_identity(folder: Path, files: frozenset[str]) -> Mapping[str, Any]:
+def _read_identity(store: Store, cell_id: str, files: frozenset[str]) -> Mapping[str, Any]:
     """Return what a cell without a record is, from the file that was written before it ran."""
     if "request.json" not in files:
         return {}
     try:
-        data = read_json(folder / "request.json", Limit.CELL_BYTES, follow=False)
+        data = read_json(store.folder(cell_id) / "request.json", Limit.CELL_BYTES, follow=False)
     except (OSError, ValueError):  # written without being flushed: it may be empty
         return {}
     values = data.items() if isinstance(data, dict) else ()

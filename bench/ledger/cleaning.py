@@ -148,8 +148,8 @@ def _kind(path: Path, state: CellState) -> str:
 
 
 def _outside_cells(root: Path) -> Iterator[Waste]:
-    folders = ("shared", "requests", "report", "slurm")
-    for path in sorted(path for folder in folders for path in root.glob(f"{folder}/*")):
+    places = ("*", "shared/*", "requests/*", "report/*", "slurm/*")
+    for path in sorted(path for place in places for path in root.glob(place)):
         if is_temporary(path.name) and _is_old(path, PATIENCE):
             yield _waste(path, "files of writers that were killed")
         elif fnmatch.fnmatch(path.name, _DAMAGED):

@@ -185,7 +185,17 @@ def load_record(path: str | Path, cell_id: str) -> Record:
         ValueError: it is damaged, or that of another cell.
         OSError: it cannot be read.
     """
-    record = Record.from_json(read_json(path, Limit.RECORD_BYTES, follow=False))
+    return check_record(read_json(path, Limit.RECORD_BYTES, follow=False), cell_id)
+
+
+def check_record(data: Any, cell_id: str) -> Record:
+    """Return the record of a cell, given the JSON value in its file.
+
+    Raises:
+        OtherSchemaError: another version of bench wrote it.
+        ValueError: it is damaged, or that of another cell.
+    """
+    record = Record.from_json(data)
     if record.id != cell_id:
         raise ValueError(f"it is the record of cell {record.id}")
     return record

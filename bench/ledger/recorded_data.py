@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from bench.ledger.cell import is_cell_id
+from bench.ledger.index import WORTH_AN_INDEX, Index
 from bench.support.untrusted import Limit, read_plain
 
 _T = TypeVar("_T")
@@ -44,15 +45,25 @@ def recorded_data(root: Path) -> dict[str, dict[str, str]]:
         names = filter(is_cell_id, os.listdir(cells))
     except OSError:
         return {}
+    ids = list(names)
+    index = Index(root) if len(ids) >= WORTH_AN_INDEX else None
     data: dict[str, dict[str, str]] = {}
-    for name in names:
-        labels = _labels(f"{cells}/{name}")
+    for name in ids:
+        record = None if index is None else index.record(name)
+        labels = _labels(f"{cells}/{name}") if record is None else _convert(record)
         if labels is not None and labels.dataset_sha256:
             notes = data.setdefault(labels.dataset, {})
             notes[labels.dataset_sha256] = labels.dataset_note or notes.get(
                 labels.dataset_sha256, ""
             )
     return data
+
+
+def _convert(record: dict[str, Any]) -> _Labels | None:
+    try:
+        return msgspec.convert(record, _Record).labels
+    except msgspec.ValidationError:
+        return None
 
 
 def _labels(folder: str) -> _Labels | None:

@@ -7,7 +7,7 @@ the same :class:`Setting` (:mod:`bench.report.aggregate`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -158,21 +158,28 @@ def load_rows(
     """
     store = Store(root)
     store.check_readable()
-    records = store.records() if ids is None else filter(None, map(store.read, ids))
     rows = Rows([], [])
-    for record in records:
+    artefacts: dict[str, str] = {}
+    for record in store.records() if ids is None else _records(store, list(ids)):
         if record.outcome is None:
             rows.failures.append(failure_row(record))
         elif isinstance(record.outcome, EvaluationOutcome):
-            artefact = store.artefact(record.identity["distil"])
-            rows.evaluations.append(evaluation_row(record, record.outcome, artefact))
+            distil = record.identity["distil"]
+            if distil not in artefacts:
+                artefacts[distil] = str(store.artefact(distil))
+            rows.evaluations.append(evaluation_row(record, record.outcome, artefacts[distil]))
     if note is not None:
         for line in store.damaged:
             note(line)
     return rows
 
 
-def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -> Evaluation:
+def _records(store: Store, ids: Sequence[str]) -> Iterator[Record]:
+    with store.indexed(len(ids)):
+        yield from filter(None, map(store.read, ids))
+
+
+def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) -> Evaluation:
     """Return the row of a successful evaluation.
 
     Texts are made printable, for a record may come from another machine; paths stay as they are.
@@ -210,7 +217,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: Path) -
         distinct_images=budget.distinct_images,
         training_steps=budget.training_steps,
         device=printable(record.environment["device"]),
-        artefact=str(artefact),
+        artefact=artefact,
         presentation=Presentation.from_labels(labels),
     )
 

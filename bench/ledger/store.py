@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
-from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, load_record
+from bench.ledger.index import WORTH_AN_INDEX, Index
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, check_record
 from bench.support.atomic_files import is_temporary, write_json, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import open_without_links, refuse_link
-
-if TYPE_CHECKING:
-    pass
+from bench.support.untrusted import Limit, open_without_links, read_json, refuse_link
 
 _FOLDERS = ("cells", "shared", "requests", "report", "slurm")
 DEFAULT_STORE = Path("results/runs")
@@ -37,6 +36,7 @@ class Store:
         self.damaged: list[str] = []
         self._cells = os.path.join(root, "cells")
         self._named: set[str] = set()
+        self._index: Index | None = None
 
     def prepare(self) -> None:
         """Make the folder, or say why it cannot be used.
@@ -64,6 +64,29 @@ class Store:
         _refuse_links(self.root)
         if not os.access(cells, os.R_OK | os.X_OK):
             raise BenchError(f"store '{self.root}' cannot be read by this user")
+
+    @contextmanager
+    def indexed(self, cells: int) -> Iterator[None]:
+        """Read many cells in the block with the help of the store's index.
+
+        The index only saves time; see :mod:`bench.ledger.index`.
+
+        Args:
+            cells: how many cells the block reads, about.
+        """
+        if cells < WORTH_AN_INDEX or self._index is not None:  # or in another such block
+            yield
+            return
+        self._index = index = Index(self.root)
+        collecting = gc.isenabled()
+        gc.disable()  # what is read stays: to look for garbage in it takes a third of the time
+        try:
+            yield
+        finally:
+            self._index = None
+            if collecting:
+                gc.enable()
+        index.save()
 
     def folder(self, cell_id: str) -> Path:
         """Return the folder of a cell (it need not exist yet).
@@ -174,9 +197,9 @@ class Store:
         Raises:
             BenchError: if there is a record that this user cannot read.
         """
-        path = self._record(cell_id)
+        path = f"{self._path(cell_id)}/record.json"
         try:
-            return load_record(path, cell_id)
+            return self._read(path, cell_id)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OtherSchemaError as error:
@@ -189,6 +212,34 @@ class Store:
         except OSError as error:
             raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
 
+    def listed_ids(self) -> set[str]:
+        """Return all names of folders that are ids of cells; none if there is no store."""
+        try:
+            return set(filter(is_cell_id, os.listdir(self._cells)))
+        except OSError:
+            return set()
+
+    def names(self, cell_id: str) -> frozenset[str]:
+        """Return the names in a cell's folder; none if there is no such folder.
+
+        Raises:
+            BenchError: the folder is a link or cannot be read.
+        """
+        path = self._path(cell_id)
+        names = None if self._index is None else self._index.names(cell_id)
+        if names is not None:
+            return names
+        _refuse_cell_link(path)
+        try:
+            names = frozenset(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):  # no such cell, or a stray file
+            return frozenset()
+        except OSError as error:
+            raise BenchError(f"'{path}' cannot be read: {error.strerror}") from error
+        if self._index is not None:
+            self._index.add_names(cell_id, names)
+        return names
+
     def hashed_files(self, record: Record) -> list[tuple[Path, str]]:
         """Return the files that a distillation's record vouches for, with their sha256."""
         folder = self.folder(record.id)
@@ -197,10 +248,11 @@ class Store:
     def records(self) -> Iterator[Record]:
         """Yield every readable record, in the order of their ids."""
         self.check_readable()
-        for name in self.cell_ids(self._name):
-            record = self.read(name)
-            if record is not None:
-                yield record
+        with self.indexed(len(self.listed_ids())):
+            for name in self.cell_ids(self._name):
+                record = self.read(name)
+                if record is not None:
+                    yield record
 
     def cell_ids(self, note: Callable[[str], object]) -> Iterator[str]:
         """Yield the ids of all cells that have a folder, in order; links are noted and left out."""
@@ -212,16 +264,28 @@ class Store:
             else:
                 yield name
 
-    def _record(self, cell_id: str) -> str:
-        """Return the path of a cell's record, as text: many thousands are read at a time."""
-        return f"{self._checked(cell_id)}/record.json"
+    def _read(self, path: str, cell_id: str) -> Record:
+        """Return a cell's record from the index, or from its file."""
+        indexed = None if self._index is None else self._index.record(cell_id)
+        if indexed is not None:
+            return check_record(indexed, cell_id)
+        self._checked(cell_id)
+        data = read_json(path, Limit.RECORD_BYTES, follow=False)
+        record = check_record(data, cell_id)
+        if self._index is not None:
+            self._index.add_record(cell_id, data)
+        return record
 
     def _checked(self, cell_id: str) -> str:
+        """Return the path of a cell's folder, as text: many thousands are read at a time."""
+        path = self._path(cell_id)
+        _refuse_cell_link(path)
+        return path
+
+    def _path(self, cell_id: str) -> str:
         if not is_cell_id(cell_id):
             raise BenchError(f"{cell_id!r:.80} is not the id of a cell")
-        path = f"{self._cells}/{cell_id}"
-        refuse_link(path, "remove it, a store holds its cells itself")
-        return path
+        return f"{self._cells}/{cell_id}"
 
     def _set_aside(self, path: str, error: Exception) -> None:
         aside = Path(path).with_name("record.damaged.json")
@@ -237,6 +301,10 @@ class Store:
         if (key or text) not in self._named:
             self._named.add(key or text)
             self.damaged.append(text)
+
+
+def _refuse_cell_link(path: str) -> None:
+    refuse_link(path, "remove it, a store holds its cells itself")
 
 
 def _refuse_links(root: Path) -> None:

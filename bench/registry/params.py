@@ -17,6 +17,7 @@ Users write a parameter of a group with dots, ``gan.width``. Records and identit
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
@@ -105,16 +106,21 @@ class Declared(NamedTuple):
         return "_".join(self.path)
 
 
-def declared(params_type: type, groups: tuple[str, ...] = ()) -> list[Declared]:
+def declared(params_type: type) -> tuple[Declared, ...]:
     """List the parameters of a dataclass and of its groups, in order."""
-    hints, found = get_type_hints(params_type), list[Declared]()
+    return _declared(params_type, ())
+
+
+@functools.cache  # reading types is slow, and an expansion needs these thousands of times
+def _declared(params_type: Any, groups: tuple[str, ...]) -> tuple[Declared, ...]:
+    hints, parameters = get_type_hints(params_type), list[Declared]()
     for field in dataclasses.fields(params_type):
         path = (*groups, field.name)
         if field.metadata.get("nested"):
-            found += declared(hints[field.name], path)
+            parameters += _declared(hints[field.name], path)
         else:
-            found.append(Declared(path, field, hints[field.name]))
-    return found
+            parameters.append(Declared(path, field, hints[field.name]))
+    return tuple(parameters)
 
 
 def as_dict(params: Any) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Limit:
     RECORD_BYTES: Final = 8 * _MIB
     SLURM_BATCH_BYTES: Final = 16 * _MIB
     PUBLISHED_BYTES: Final = 16 * _MIB
+    INDEX_BYTES: Final = 2 * _GIB  # of a store; about a kilobyte per cell
     RUN_REQUEST_BYTES: Final = 64 * _MIB  # lists every cell of a run
 
     # Headers of safetensors files: names, shapes and JSON; thousands of tensors need less.
@@ -95,7 +96,10 @@ class Limit:
 
 def is_own_folder(path: str | Path) -> bool:
     """Return whether a path is a folder, and not a link to one, which could lie anywhere."""
-    return os.path.isdir(path) and not os.path.islink(path)
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_link(path: str | Path, why: str) -> None:

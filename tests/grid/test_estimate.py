@@ -124,7 +124,7 @@ def test_the_note_names_the_lite_profile(
     def stop(self, estimates, execute=None, only=None):
         raise DoneError
 
-    monkeypatch.setattr(Session, "estimate", lambda self: dict.fromkeys(self.missing(), 2e5))
+    monkeypatch.setattr(Session, "estimate", lambda self, missing: dict.fromkeys(missing, 2e5))
     monkeypatch.setattr(Session, "run", stop)
     arguments = ["run", "-m", "random", "-d", "digits", "--ipc", "1", "--profile", profile,
                  "--store", str(tmp_path), "--data-dir", str(data_dir)]  # fmt: skip
