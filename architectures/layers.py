@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.plugin import BenchError, average_pool2, norm_relu_pool
+from bench.plugin import BenchError
+from bench.plugin.compute import average_pool2, norm_relu_pool
 
 NORMS = ("instance", "batch", "group", "layer", "none")
 GROUPS = 4

@@ -6,13 +6,13 @@ B. Zhao, K. R. Mopuri and H. Bilen, "Dataset Condensation with Gradient Matching
 from __future__ import annotations
 
 from bench.plugin import DSA, Paper
-from methods.gradient_matching import GradientMatching
+from methods.shared.gradient_matching import GradientMatching
 
 
 class DC(GradientMatching):
     """Matches the gradients of distilled images, noise at first, with those of real ones.
 
-    See :class:`methods.gradient_matching.GradientMatching`.
+    See :class:`methods.shared.gradient_matching.GradientMatching`.
     """
 
     name = "dc"

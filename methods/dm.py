@@ -21,7 +21,7 @@ from bench.plugin import (
     init_param,
     param,
 )
-from methods.dsa_param import dsa_param
+from methods.shared.dsa_param import dsa_param
 
 # About four minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. The gradient of an
 # image shrinks with IPC, as its class's mean holds 1/IPC of it; in so few steps a rate of 1 would

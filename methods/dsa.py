@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from bench.plugin import DSA, Paper, init_param
-from methods.dsa_param import dsa_param
-from methods.gradient_matching import (
+from methods.shared.dsa_param import dsa_param
+from methods.shared.gradient_matching import (
     GradientMatching,
     GradientMatchingParams,
 )
@@ -19,9 +19,9 @@ from methods.gradient_matching import (
 class SiameseMatching(GradientMatching):
     """Gradient matching under siamese augmentation, from real first images.
 
-    See :class:`methods.gradient_matching.GradientMatching`. Each matching step draws one operation
-    and its parameters per class, for all its images; a network's training batches draw one
-    operation each, and its parameters image by image.
+    See :class:`methods.shared.gradient_matching.GradientMatching`. Each matching step draws one
+    operation and its parameters per class, for all its images; a network's training batches draw
+    one operation each, and its parameters image by image.
     """
 
     @dataclass(frozen=True)

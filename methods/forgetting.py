@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.plugin import Context, Paper, Profile, SelectionMethod, Task, param
-from methods.real_training import train_on_real
+from methods.shared.real_training import train_on_real
 
 _VERSION = 1
 

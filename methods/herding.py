@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.plugin import Paper
-from methods.embedding import EmbeddingSelection
+from methods.shared.embedding import EmbeddingSelection
 
 
 def herding_order(features: Tensor, n: int) -> Tensor:

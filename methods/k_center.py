@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.plugin import Paper
-from methods.embedding import EmbeddingSelection
+from methods.shared.embedding import EmbeddingSelection
 
 
 def k_center_order(features: Tensor, n: int) -> Tensor:

@@ -14,7 +14,12 @@ import torch
 from torch import Tensor
 
 from bench.plugin import DistilledSet, ImageSet, Paper, SelectionMethod, param
-from methods.embedding import EmbeddingParams, EmbeddingSelection, class_features, shared_embedding
+from methods.shared.embedding import (
+    EmbeddingParams,
+    EmbeddingSelection,
+    class_features,
+    shared_embedding,
+)
 
 _SEEDS = 2**31  # scikit-learn takes no larger ones
 

@@ -36,9 +36,12 @@ def read_class(module: str, name: str) -> ClassSource:
         module: as it would be imported, ``package.module``.
         name: of a class at the top level of the module.
     """
-    classes = _classes(module)
+    classes, elsewhere = _classes(module)
     if name not in classes:
-        return ClassSource()
+        origin = elsewhere.get(name)  # a package that passes on what a module of it defines
+        if origin is None or not origin.startswith(f"{module}."):
+            return ClassSource()
+        return read_class(origin, name)
     return ClassSource(ast.get_docstring(classes[name]), _literals(name, classes, frozenset()))
 
 
@@ -64,13 +67,20 @@ def _literals(
 
 
 @lru_cache(maxsize=256)
-def _classes(module: str) -> Mapping[str, ast.ClassDef]:
+def _classes(module: str) -> tuple[Mapping[str, ast.ClassDef], Mapping[str, str]]:
+    """Return a module's classes, and the modules from which it imports other names."""
     try:
         path = _source_file(module)
         body = ast.parse(path.read_text(encoding="utf-8")).body if path is not None else []
     except Exception:  # import hooks, files and their syntax are other people's
-        return {}
-    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+        return {}, {}
+    imports = {
+        alias.asname or alias.name: node.module
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        for alias in node.names
+    }
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}, imports
 
 
 def _source_file(module: str) -> Path | None:

@@ -101,7 +101,8 @@ def test_the_folder_comes_from_the_environment(
 
 PLUGIN = """
 import numpy as np
-from bench.plugin import Arrays, DatasetSource, DatasetSpec, register
+from bench.plugin import DatasetSource, DatasetSpec, register
+from bench.plugin.datasets import Arrays
 
 @register("dataset")
 class Blobs(DatasetSource):

@@ -10,7 +10,8 @@ from processes.bench_processes import unregister_toys
 from toy_plugin import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
-from bench.plugin import GeneratorSet, Prerequisite, Profile, Task
+from bench.plugin import Prerequisite, Profile, Task
+from bench.plugin.sets import GeneratorSet
 from bench.registry.param_values import resolve
 from bench.registry.params import as_dict
 from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS

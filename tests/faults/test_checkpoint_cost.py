@@ -24,10 +24,10 @@ from bench.evaluation.protocols import get_protocol
 from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.grid.site import CHECKPOINT_EVERY
 from bench.ledger.checkpoint import Checkpoint
-from methods.dim import DiM
+from methods.dim.method import DiM
 from methods.dm import DM
-from methods.gan import ConditionalGAN
-from methods.mtt import MTT
+from methods.gan.method import ConditionalGAN
+from methods.mtt.method import MTT
 
 REPEATS = 5
 ALLOWED = 0.02

@@ -105,7 +105,8 @@ class Mine(Architecture):
 """
 DATASET = """
 import numpy as np
-from bench.plugin import Arrays, DatasetSource, DatasetSpec, register
+from bench.plugin import DatasetSource, DatasetSpec, register
+from bench.plugin.datasets import Arrays
 
 @register("dataset")
 class Mine(DatasetSource):

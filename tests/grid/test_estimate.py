@@ -81,7 +81,7 @@ def test_no_expert_is_trained_for_an_estimate(tmp_path, data_dir, monkeypatch) -
     def trained(*_: object, **__: object) -> None:
         raise AssertionError("an expert was trained")
 
-    monkeypatch.setattr("methods.expert_trajectories.descend", trained)
+    monkeypatch.setattr("methods.mtt.expert_trajectories.descend", trained)
     made = session(tmp_path, data_dir, methods=["mtt"], ipcs=[1])
     assert made.grid.distil[0].id in made.estimate()
 

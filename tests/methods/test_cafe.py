@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from bench.distillation.context import Context
 from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
-from methods import cafe
-from methods.cafe import CAFE, CAFEDSA
+from methods.cafe import method as cafe
+from methods.cafe.method import CAFE, CAFEDSA
 
 ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"

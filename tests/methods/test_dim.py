@@ -15,8 +15,8 @@ from torch import Tensor
 from bench.distillation.context import Context, Start
 from bench.distillation.profiles import PROFILES, resolve_profile
 from bench.registry.params import as_dict
-from methods.dim import DiM
-from methods.gan import ConditionalGAN
+from methods.dim.method import DiM
+from methods.gan.method import ConditionalGAN
 
 GAN: dict[str, Any] = {"width": 3, "noise_dim": 12, "batch": 8}
 TINY: dict[str, Any] = {

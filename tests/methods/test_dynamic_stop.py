@@ -7,7 +7,7 @@ import torch
 from builders import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
-from methods.dynamic_stop import AccuracyWindow, query_accuracy
+from methods.cafe.dynamic_stop import AccuracyWindow, query_accuracy
 
 
 def first(rule: str, hits: Sequence[int], length: int, limit: int) -> int | None:

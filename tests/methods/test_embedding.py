@@ -6,10 +6,10 @@ from builders import begin, tiny_context, tiny_real_set, tiny_task
 from fakes import MemoryCache
 from torch import Tensor
 
-from methods.embedding import class_features, shared_embedding
 from methods.herding import Herding
 from methods.k_center import KCenter
 from methods.k_means import KMeans
+from methods.shared.embedding import class_features, shared_embedding
 
 ARCH = "convnet1(width=4)"
 BATCH_NORM = "convnet1(width=4,norm=batch)"

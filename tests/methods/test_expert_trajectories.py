@@ -14,9 +14,9 @@ from torch import Tensor
 
 from bench.distillation.context import Context
 from bench.ledger.shared import SharedFolder
-from methods import expert_trajectories
-from methods.expert_trajectories import ExpertRecipe, ExpertTrajectories
-from methods.real_training import epoch_batches
+from methods.mtt import expert_trajectories
+from methods.mtt.expert_trajectories import ExpertRecipe, ExpertTrajectories
+from methods.shared.real_training import epoch_batches
 
 ARCH = "convnet2(width=4)"
 RECIPE: dict[str, Any] = {"arch": ARCH, "lr": 0.05, "dsa": "none", "batches": None, "epsilon": None}

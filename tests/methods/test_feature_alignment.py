@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
-from methods.feature_alignment import (
+from methods.cafe.feature_alignment import (
     alignment_loss,
     class_means,
     discrimination_loss,

@@ -14,7 +14,7 @@ from bench.distillation import passes
 from bench.distillation.context import Context
 from bench.distilled.generator_set import GeneratorSet
 from bench.support.seeds import make_generator
-from methods.gan import ConditionalGAN, latent_size
+from methods.gan.method import ConditionalGAN, latent_size
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
 

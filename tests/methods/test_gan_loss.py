@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from bench.datasets.spec import DatasetSpec
 from bench.support.seeds import global_seed, make_generator
-from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
-from methods.gan_networks import Discriminator
+from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty
+from methods.gan.networks import Discriminator
 
 SPEC = DatasetSpec("made", 3, 1, 8, 8, (0.5,), (0.5,), flip=False)
 STRIDES = (1, 2)  # of an 8x8 image's convolutions

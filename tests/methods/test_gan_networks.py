@@ -10,7 +10,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.registry.registry import GENERATORS
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
-from methods.gan_networks import ConditionalGenerator, Discriminator, stage_grids
+from methods.gan.networks import ConditionalGenerator, Discriminator, stage_grids
 
 
 def spec_of(channels: int, height: int, width: int, classes: int = 10) -> DatasetSpec:

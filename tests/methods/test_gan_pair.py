@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bench.distillation import passes
 from bench.distillation.context import Context
 from bench.support.seeds import make_generator
-from methods.gan import ConditionalGAN
+from methods.gan.method import ConditionalGAN
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
 LABELS = torch.tensor([0, 1, 2, 2, 1])

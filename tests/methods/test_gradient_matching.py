@@ -16,8 +16,8 @@ from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
 from methods.dc import DC
 from methods.dsa import SiameseMatching
-from methods.gradient_distance import gradient_distance
-from methods.gradient_matching import GradientMatching
+from methods.shared.gradient_distance import gradient_distance
+from methods.shared.gradient_matching import GradientMatching
 
 ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from bench.distillation.context import Context
 from bench.distilled.factored_set import FactoredSet
 from bench.support.seeds import make_generator
-from methods.idc import IDC, gradient_gap
+from methods.idc.method import IDC, gradient_gap
 
 ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"

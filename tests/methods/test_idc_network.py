@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from bench.distillation.context import Context
 from bench.support.seeds import make_generator
-from methods.idc_network import TrainedNetwork, cutmix
+from methods.idc.network import TrainedNetwork, cutmix
 
 LABELS = torch.arange(6) % 3
 

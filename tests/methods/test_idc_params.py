@@ -6,7 +6,7 @@ import pytest
 
 from bench.distillation.profiles import resolve_profile
 from bench.registry.param_values import resolve
-from methods.idc import IDC
+from methods.idc.method import IDC
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from builders import tiny_context, tiny_real_set
 
 from bench.distilled.factored_set import decode_parts
 from bench.support.seeds import make_generator
-from methods.idc_pixels import TurnwiseSGD, first_grids
+from methods.idc.pixels import TurnwiseSGD, first_grids
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 1.0])

@@ -17,9 +17,9 @@ from bench.distillation.context import Context
 from bench.distillation.method import Profile
 from bench.distilled.image_set import ImageSet
 from bench.support.seeds import make_generator
-from methods.embedding import class_features, shared_embedding
 from methods.herding import Herding
 from methods.k_means import KMeans, k_means_centres, nearest_distinct
+from methods.shared.embedding import class_features, shared_embedding
 
 ARCH = "convnet1(width=4)"
 

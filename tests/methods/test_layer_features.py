@@ -9,8 +9,8 @@ from builders import tiny_context, tiny_real_set
 from torch import Tensor, nn
 
 from bench.support.seeds import make_generator
-from methods import layer_features
-from methods.layer_features import LayerFeatures, blocks, why_no_blocks
+from methods.cafe import layer_features
+from methods.cafe.layer_features import LayerFeatures, blocks, why_no_blocks
 
 
 def images(seed: int = 0, n: int = 3) -> Tensor:

@@ -13,7 +13,7 @@ from bench.distillation import passes
 from bench.distillation.context import Context
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
-from methods.logit_matching import LogitMatcher, logit_distance
+from methods.dim.logit_matching import LogitMatcher, logit_distance
 
 NETS = ("convnet1(width=4)", "convnet2(width=4,norm=batch)")
 

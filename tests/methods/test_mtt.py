@@ -20,9 +20,9 @@ from bench.grid.expand import build_grid
 from bench.grid.request import Request
 from bench.ledger.shared import SharedFolder
 from bench.support.errors import BenchError
-from methods.mtt import MTT
-from methods.mtt_settings import setting
-from methods.trajectory_loss import InnerStep
+from methods.mtt.method import MTT
+from methods.mtt.settings import setting
+from methods.mtt.trajectory_loss import InnerStep
 
 ARCH = "convnet2(width=4)"
 SMALL: dict[str, Any] = {

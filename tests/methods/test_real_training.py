@@ -15,7 +15,7 @@ from bench.distillation.context import Context
 from bench.ledger.shared import SharedFolder
 from bench.support.seeds import make_generator
 from bench.support.stopping import Interrupted, Stop
-from methods.real_training import epoch_batches, train_on_real
+from methods.shared.real_training import epoch_batches, train_on_real
 
 ARCH = "convnet1(width=4)"
 BATCH_NORM = "convnet1(width=4,norm=batch)"

@@ -12,8 +12,9 @@ from builders import tiny_context
 from torch import Tensor, nn
 from unrolled_students import unrolled
 
-from bench.plugin import DSA, FunctionalNetwork
-from methods.trajectory_loss import InnerStep, Matched, TrajectoryLoss
+from bench.plugin import DSA
+from bench.plugin.compute import FunctionalNetwork
+from methods.mtt.trajectory_loss import InnerStep, Matched, TrajectoryLoss
 
 ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"

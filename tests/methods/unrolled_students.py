@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bench.plugin import DSA
-from methods.trajectory_loss import InnerStep, Matched
+from methods.mtt.trajectory_loss import InnerStep, Matched
 
 
 def unrolled(

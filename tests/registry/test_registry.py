@@ -49,7 +49,7 @@ def test_names_and_summaries_need_no_torch() -> None:
         "    assert r.names() == sorted(r.names()) and r.names()\n"
         "    for name in r.names(): r.entry(name).summary()\n"
         "print(METHODS.entry('dim').summary())\n"
-        "print(sorted({'torch', 'numpy', 'methods.dim'} & set(sys.modules)))\n"
+        "print(sorted({'torch', 'numpy', 'methods.dim.method'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     summary, heavy = done.stdout.splitlines()

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import Context, part_size
+from bench.plugin import Context
+from bench.plugin.sets import part_size
 
 
 def first_grids(init: str, ipc: int, factor: int, ctx: Context) -> Tensor:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from bench.plugin import (
     DSA,
-    FunctionalNetwork,
     LearnedImages,
     Profile,
     RunningNetwork,
@@ -26,9 +25,10 @@ from bench.plugin import (
     init_param,
     param,
 )
-from methods.class_gradients import class_gradients
-from methods.gradient_distance import gradient_distance
-from methods.network_training import descend, fix_batch_norm
+from bench.plugin.compute import FunctionalNetwork
+from methods.shared.class_gradients import class_gradients
+from methods.shared.gradient_distance import gradient_distance
+from methods.shared.network_training import descend, fix_batch_norm
 
 # The released code's epochs between two matching steps, by IPC.
 _INNER = {1: 1, 10: 50, 20: 25, 30: 20, 40: 15, 50: 10}
@@ -103,8 +103,8 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
     .. math:: \sum_c D\big( \nabla_\theta L(A_c(T_c)), \nabla_\theta L(A_c(S_c)) \big)
 
     with SGD on the normalised pixels. :math:`D` is the layer-wise distance
-    (:func:`methods.gradient_distance.gradient_distance`), :math:`L` the mean cross-entropy. Then
-    the network trains on the distilled images for ``inner`` epochs, or after ``outer`` steps a
+    (:func:`methods.shared.gradient_distance.gradient_distance`), :math:`L` the mean cross-entropy.
+    Then the network trains on the distilled images for ``inner`` epochs, or after ``outer`` steps a
     fresh one takes its place. Batch normalisation takes its statistics from real images before
     each matching step and keeps them during it.
     """

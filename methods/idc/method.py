@@ -12,24 +12,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.plugin import (
-    DSA,
-    DistilledSet,
-    FactoredSet,
-    Method,
-    Paper,
-    Profile,
-    RunningNetwork,
-    Scalars,
-    Task,
-    decode_parts,
-    normalise,
-    passes,
-)
-from methods.class_gradients import class_gradients
-from methods.idc_network import TrainedNetwork, cutmix
-from methods.idc_params import LITE, SMOKE, IDCParams
-from methods.idc_pixels import TurnwiseSGD, first_grids
+from bench.plugin import DSA, DistilledSet, Method, Paper, Profile, RunningNetwork, Scalars, Task
+from bench.plugin.compute import passes
+from bench.plugin.datasets import normalise
+from bench.plugin.sets import FactoredSet, decode_parts
+from methods.idc.network import TrainedNetwork, cutmix
+from methods.idc.params import LITE, SMOKE, IDCParams
+from methods.idc.pixels import TurnwiseSGD, first_grids
+from methods.shared.class_gradients import class_gradients
 
 # Images of a pass where it takes several classes at once.
 _PASS = 2048

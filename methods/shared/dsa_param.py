@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.plugin import param, parse_strategy
+from bench.plugin import param
+from bench.plugin.compute import parse_strategy
 
 
 def dsa_param(

@@ -38,7 +38,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.plugin import DSA, Context, Draw, FunctionalNetwork, passes
+from bench.plugin import DSA, Context
+from bench.plugin.compute import Draw, FunctionalNetwork, passes
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, passes
-from methods.gan_loss import discriminator_loss, generator_loss, gradient_penalty
-from methods.gan_networks import ConditionalGenerator, Discriminator
-from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+from bench.plugin import Context
+from bench.plugin.compute import passes
+from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty
+from methods.gan.networks import ConditionalGenerator, Discriminator
+from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 # DiM's released code; the learning rate is a parameter.
 _BETAS = (0.0, 0.9)

@@ -7,20 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.plugin import (
-    DatasetSpec,
-    DistilledSet,
-    GeneratorSet,
-    Method,
-    Paper,
-    Profile,
-    Scalars,
-    global_seed,
-    param,
-)
-from methods.batches import ShuffledBatches
-from methods.gan_networks import ConditionalGenerator, Discriminator
-from methods.gan_pair import AdversarialPair
+from bench.plugin import DatasetSpec, DistilledSet, Method, Paper, Profile, Scalars, param
+from bench.plugin.compute import global_seed
+from bench.plugin.sets import GeneratorSet
+from methods.gan.networks import ConditionalGenerator, Discriminator
+from methods.gan.pair import AdversarialPair
+from methods.shared.batches import ShuffledBatches
 
 # Classes of the paper's datasets: what its noise_dim of 100 makes room for.
 _PAPER_CLASSES = 10

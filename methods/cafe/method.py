@@ -23,11 +23,11 @@ from bench.plugin import (
     init_param,
     param,
 )
-from methods.dsa_param import dsa_param
-from methods.dynamic_stop import AccuracyWindow, query_accuracy
-from methods.feature_alignment import Round
-from methods.layer_features import LayerFeatures, why_no_blocks
-from methods.network_training import descend
+from methods.cafe.dynamic_stop import AccuracyWindow, query_accuracy
+from methods.cafe.feature_alignment import Round
+from methods.cafe.layer_features import LayerFeatures, why_no_blocks
+from methods.shared.dsa_param import dsa_param
+from methods.shared.network_training import descend
 
 # The learning rate of the pixels halves after these shares of the networks (1200, 1600 and 1800
 # of the released code's 2000).
@@ -58,10 +58,10 @@ class CAFE(LearnedImages["CAFE.Params"]):
               - \gamma \sum_i \log \mathrm{softmax}_k
               \langle f^T_{i,L}, \bar f^S_{k,L} \rangle \big|_{k = y_i}
 
-    (:mod:`methods.feature_alignment`), then trains the network on the distilled images. Both loops
-    watch the accuracy on fresh real images, the query set: the network has seen enough rounds when
-    that has settled, and a training has taken long enough when it has moved. So nothing of a loop
-    outlives a step, and the state is the images and their velocity.
+    (:mod:`methods.cafe.feature_alignment`), then trains the network on the distilled images. Both
+    loops watch the accuracy on fresh real images, the query set: the network has seen enough rounds
+    when that has settled, and a training has taken long enough when it has moved. So nothing of a
+    loop outlives a step, and the state is the images and their velocity.
     """
 
     @dataclass(frozen=True)

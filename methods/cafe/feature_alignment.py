@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import DSA, BenchError, Context, Draw, passes
+from bench.plugin import DSA, BenchError, Context
+from bench.plugin.compute import Draw, passes
 
 Layers = Callable[[Tensor], list[Tensor]]
 

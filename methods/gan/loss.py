@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.plugin import passes
-from methods.gan_networks import Discriminator
+from bench.plugin.compute import passes
+from methods.gan.networks import Discriminator
 
 
 def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from collections import deque
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context, passes
+from bench.plugin import Context
+from bench.plugin.compute import passes
 
 
 class AccuracyWindow:

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import DSA, Context, Draw, normalise, passes
-from methods.batch_gradient import batch_gradient
-from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+from bench.plugin import DSA, Context
+from bench.plugin.compute import Draw, passes
+from bench.plugin.datasets import normalise
+from methods.shared.batch_gradient import batch_gradient
+from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 # SGD of the pool's networks in DiM's released code; the learning rate is a parameter.
 _MOMENTUM = 0.9

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.plugin import by_ipc, by_task, init_param, param
-from methods.dsa_param import dsa_param
+from methods.shared.dsa_param import dsa_param
 
 
 @dataclass(frozen=True)

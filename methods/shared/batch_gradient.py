@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.plugin import Context, passes
+from bench.plugin import Context
+from bench.plugin.compute import passes
 
 
 def batch_gradient(

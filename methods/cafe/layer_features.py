@@ -8,7 +8,8 @@ from functools import cache
 
 from torch import Tensor, nn
 
-from bench.plugin import BenchError, Context, DatasetSpec, build_network, global_seed, passes
+from bench.plugin import BenchError, Context, DatasetSpec
+from bench.plugin.compute import build_network, global_seed, passes
 
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.SiLU, nn.GELU, nn.Tanh)
 

@@ -3,7 +3,7 @@
 G. Cazenavette et al., "Dataset Distillation by Matching Training Trajectories", CVPR 2022,
 algorithm 1; where the paper is silent, the released code (GeorgeCazenavette/mtt-distillation,
 buffer.py and distill.py) decides. What a cell costs is mostly experts: see
-:mod:`methods.expert_trajectories`.
+:mod:`methods.mtt.expert_trajectories`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from bench.plugin import (
     BenchError,
     Context,
     DistilledSet,
-    FunctionalNetwork,
     ImageSet,
     LearnedImages,
     Paper,
@@ -29,10 +28,11 @@ from bench.plugin import (
     init_param,
     param,
 )
-from methods.dsa_param import dsa_param
-from methods.expert_trajectories import ExpertRecipe, ExpertTrajectories
-from methods.mtt_settings import authors
-from methods.trajectory_loss import InnerStep, TrajectoryLoss
+from bench.plugin.compute import FunctionalNetwork
+from methods.mtt.expert_trajectories import ExpertRecipe, ExpertTrajectories
+from methods.mtt.settings import authors
+from methods.mtt.trajectory_loss import InnerStep, TrajectoryLoss
+from methods.shared.dsa_param import dsa_param
 
 # What the released code gives Kornia's ZCAWhitening.
 _EPSILON = 0.1
@@ -77,7 +77,7 @@ class MTT(LearnedImages["MTT.Params"]):
     .. math:: \frac{\|\hat\theta_{t+N} - \theta^*_{t+M}\|^2}{\|\theta^*_t - \theta^*_{t+M}\|^2}
 
     with SGD on the normalised pixels and on the student's learning rate, which becomes part of the
-    distilled set. The gradient is in :mod:`methods.trajectory_loss`.
+    distilled set. The gradient is in :mod:`methods.mtt.trajectory_loss`.
     """
 
     @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context, passes
-from methods.batch_gradient import batch_gradient
-from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+from bench.plugin import Context
+from bench.plugin.compute import passes
+from methods.shared.batch_gradient import batch_gradient
+from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 _BATCH = 256
 

@@ -16,9 +16,11 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import DSA, ZCA, Context, passes
-from methods.network_training import descend
-from methods.real_training import epoch_batches
+from bench.plugin import DSA, Context
+from bench.plugin.compute import passes
+from bench.plugin.datasets import ZCA
+from methods.shared.network_training import descend
+from methods.shared.real_training import epoch_batches
 
 _VERSION = 1
 

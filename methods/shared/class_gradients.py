@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench.plugin import Context, FunctionalNetwork, passes
+from bench.plugin import Context
+from bench.plugin.compute import FunctionalNetwork, passes
 
 
 def class_gradients(

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.plugin import Context, passes
-from methods.batch_gradient import batch_gradient
+from bench.plugin import Context
+from bench.plugin.compute import passes
+from methods.shared.batch_gradient import batch_gradient
 
 # Real images per class that batch normalisation sees, in the released code of DC.
 _NORM_BATCH = 16

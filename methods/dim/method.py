@@ -14,24 +14,23 @@ from torch import Tensor
 from bench.plugin import (
     Context,
     DistilledSet,
-    GeneratorSet,
     Method,
     Paper,
     Prerequisite,
     Profile,
     Scalars,
     Task,
-    global_seed,
     nested,
     param,
-    parse_architecture,
 )
-from methods.batches import ShuffledBatches
-from methods.dsa_param import dsa_param
-from methods.gan import ConditionalGAN, generator_set
-from methods.gan_networks import ConditionalGenerator, Discriminator
-from methods.gan_pair import AdversarialPair
-from methods.logit_matching import LogitMatcher
+from bench.plugin.compute import global_seed, parse_architecture
+from bench.plugin.sets import GeneratorSet
+from methods.dim.logit_matching import LogitMatcher
+from methods.gan.method import ConditionalGAN, generator_set
+from methods.gan.networks import ConditionalGenerator, Discriminator
+from methods.gan.pair import AdversarialPair
+from methods.shared.batches import ShuffledBatches
+from methods.shared.dsa_param import dsa_param
 
 
 class DiM(Method["DiM.Params"]):
@@ -40,7 +39,7 @@ class DiM(Method["DiM.Params"]):
     Every epoch draws a fresh network :math:`\psi` from a pool. Before each generator step it
     trains on some augmented real batches; then, for a real batch :math:`x` with classes :math:`y`
     and one augmentation :math:`A` that all images share, the generator's loss is that of the GAN
-    (see :class:`methods.gan.ConditionalGAN`) plus
+    (see :class:`methods.gan.method.ConditionalGAN`) plus
 
     .. math:: w \, \overline{\big( \log\sigma(\psi(A(x)))
               - \log\sigma(\psi(A(G(z, y)))) \big)^2}

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.plugin import Context, FunctionalNetwork, passes
-from methods.optimiser_state import load_optimiser_tensors, optimiser_tensors
+from bench.plugin import Context
+from bench.plugin.compute import FunctionalNetwork, passes
+from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
 
 def cutmix(

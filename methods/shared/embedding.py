@@ -1,6 +1,7 @@
 """The embedding that the coresets choose in: a network trained on the whole real set.
 
-The papers of the field say no more of it than that; :mod:`methods.real_training` holds the recipe.
+The papers of the field say no more of it than that; the recipe is in
+:mod:`methods.shared.real_training`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.plugin import Context, Profile, SelectionMethod, param, passes
-from methods.real_training import train_on_real
+from bench.plugin import Context, Profile, SelectionMethod, param
+from bench.plugin.compute import passes
+from methods.shared.real_training import train_on_real
 
 _VERSION = 1
 

@@ -1,0 +1,5 @@
+"""MTT: distillation by matching training trajectories."""
+
+from methods.mtt.method import MTT
+
+__all__ = ["MTT"]
