@@ -36,10 +36,10 @@ from bench.plugin import (
     Profile,
     SelectionMethod,
     Task,
-    denormalise,
     param,
     register,
 )
+from bench.plugin.datasets import denormalise
 
 # A toy that waits longer than this many seconds fails: its test has failed to release it.
 _PATIENCE = 900.0
