@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.grid.compute import Ending, compute
+from bench.grid.plugin_sources import has_sources
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import Cell, cell_from_json
@@ -37,6 +38,9 @@ def run_cell(
         Interrupted: ``stop`` was requested; the checkpoint has what was done.
     """
     site, cell = _open_site(site_text), _read_cell(cell_values)
+    if not has_sources(cell):  # a process that outlives its run has the plugins of that run
+        _open_site.cache_clear()
+        site = _open_site(site_text)
     ledger = Store(Path(site.site.store))
     ledger.prepare()
     control = Control(reporter, stop)

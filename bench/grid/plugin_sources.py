@@ -17,6 +17,7 @@ from bench.evaluation.protocols import get_protocol, is_released
 from bench.ledger.cell import IMPORTED, Cell, EvaluateCell
 from bench.networks.architecture import registered_name
 from bench.registry.registry import ARCHITECTURES, GENERATORS, METHODS, Registry
+from bench.support.errors import BenchError
 from bench.support.failure_reasons import CellFailedError
 
 # A name within a parameter, as in "convnet1(width=4),my-net".
@@ -68,6 +69,15 @@ def check_sources(cell: Cell) -> None:
                 f"it asks for the {name} of source {asked or 'unknown'}, but this process has "
                 f"{here}: the code was changed during the run, or differs between machines"
             )
+
+
+def has_sources(cell: Cell) -> bool:
+    """Return whether this process has the source that a cell asks for."""
+    try:
+        check_sources(cell)
+    except (CellFailedError, BenchError):
+        return False
+    return True
 
 
 def _hashes(registry: Registry[type[Any]], names: Iterable[str], use: str = "") -> dict[str, str]:

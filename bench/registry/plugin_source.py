@@ -47,12 +47,11 @@ def read_source(module: str, *, executed: bool = False) -> PluginSource | None:
         executed: whether its file was run just now, and not when it was first imported.
 
     Returns:
-        ``None`` for a plugin of bench itself, and where there is no file (a notebook).
+        ``None`` for a plugin of bench itself, and where there is no file, as in a notebook.
     """
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if file is None or not Path(file).is_file():
+    path = source_file(module)
+    if path is None:
         return None
-    path = Path(file).resolve()
     if any(path.is_relative_to(own) for own in _OWN):
         return None
     if executed:
@@ -64,6 +63,12 @@ def read_source(module: str, *, executed: bool = False) -> PluginSource | None:
         digest.update(f"{name}\n{len(content)}\n".encode())
         digest.update(content)
     return PluginSource(digest.hexdigest()[:16], frozenset(walk.texts))
+
+
+def source_file(module: str) -> Path | None:
+    """Return the file of a module that has been imported; ``None`` where there is none."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).resolve() if file is not None and Path(file).is_file() else None
 
 
 class _Walk:

@@ -16,8 +16,9 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from bench.registry.class_code import hash_class
 from bench.registry.class_source import read_class
-from bench.registry.plugin_source import PluginSource, read_source
+from bench.registry.plugin_source import PluginSource, read_source, source_file
 from bench.support.errors import BenchError, UnknownNameError
 
 T = TypeVar("T")
@@ -130,7 +131,10 @@ class Registry(Generic[T]):
         return plugin
 
     def source(self, name: str) -> PluginSource | None:
-        """Return the source of a plugin; ``None`` for those of bench itself and of notebooks.
+        """Return the source of a plugin; ``None`` for those of bench itself.
+
+        A class that stands in no file, as one of a notebook, counts by its bytecode, which is read
+        anew each time: what it uses may have been defined again.
 
         Raises:
             UnknownNameError: nothing is registered under that name.
@@ -140,7 +144,10 @@ class Registry(Generic[T]):
         if entry.source is not None:
             return entry.source
         if name not in self._sources:
-            self._sources[name] = read_source(getattr(entry.load(), "__module__", ""))
+            plugin = entry.load()
+            if source_file(plugin.__module__) is None:
+                return PluginSource(hash_class(plugin)[:16], frozenset())
+            self._sources[name] = read_source(plugin.__module__)
         return self._sources[name]
 
     def check(self, plugin: Any) -> None:

@@ -282,6 +282,23 @@ def test_results_of_unknown_source_are_kept_and_said_once(plugins: Plugins) -> N
     assert "their source is unknown" in note
 
 
+def test_a_class_of_a_notebook_that_was_edited_is_computed_again(plugins: Plugins) -> None:
+    def define(which: str) -> None:
+        METHODS.unregister("mine")
+        exec(METHOD.replace("WHICH = 0", f"WHICH = {which}"), {"__name__": "a_notebook"})
+
+    define("0")
+    plugins.run("mine")
+    before = plugins.accuracy
+    define("0")
+    assert plugins.run("mine").count("cached") == 2
+    define("5")
+    edited = plugins.run("mine")
+    assert edited.count("ok") == 2
+    assert "the method 'mine' has other code" in edited.notes[0]
+    assert plugins.accuracy != before
+
+
 def test_a_checkpoint_of_other_code_is_not_continued(
     processes: BenchProcesses, tmp_path: Path, data_dir: Path
 ) -> None:
