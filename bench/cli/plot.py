@@ -27,8 +27,8 @@ def plot(kind: str, output: Path, store: Path, **filters: list[str] | None) -> N
     """
     evaluations = read_store(store, filters).evaluations
     if kind == "gallery":
-        evaluations, absent = with_artefacts(evaluations)
-        for line in absent:
+        evaluations, left_out = with_artefacts(evaluations)
+        for line in left_out:
             click.echo(printable(line), err=True)
     with writing(output):
         files = PLOTS[kind](evaluations, output)

@@ -36,7 +36,7 @@ def test_writes_png_and_svg(kind: str, store: Path, tmp_path: Path) -> None:
 def test_gallery_of_a_store_without_artefacts(store: Path, tmp_path: Path) -> None:
     result = run("gallery", "--store", store, "-o", tmp_path)
     assert result.exit_code == 2
-    assert "artefact.safetensors' does not exist" in result.output
+    assert "artefact.safetensors' is not here" in result.output
 
 
 def test_cross_arch_of_one_architecture(store: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from bench.report.aggregate import Row, collect
 from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
 from bench.report.plots.accuracy import accuracy_figure, tick_labels
 from bench.report.plots.cost import cost_figure
+from bench.report.plots.fonts import drawable, families
 from bench.report.plots.gallery import montage, with_artefacts
 from bench.report.plots.style import find_series, plot_style
 from bench.support.errors import BenchError
@@ -200,11 +201,48 @@ def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
     ]
     kept, lines = with_artefacts(cells)
     assert [row.method for row in kept] == ["random", "whole"]
-    assert lines == ["not shown, as its artefact is not here: dm on toy (d1)"]
+    assert lines == [f"not shown: dm on toy (d1): '{tmp_path / 'gone'}' is not here"]
     assert len(plot_gallery(kept, tmp_path)) == 2
     for rest in (cells[1:], cells[3:]):
-        with pytest.raises(BenchError, match="no artefact of these results is here"):
+        with pytest.raises(BenchError, match="none of these results has an artefact to show"):
             with_artefacts(rest)
+
+
+SCRIPTS = ("猫", "zebra 🦓", "собака", "كلب", "कुत्ता", "ё\u0301", "𝔘", "plain")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["accuracy", "cost", "gallery"])
+def test_texts_of_any_script_are_drawn_without_a_warning(tmp_path: Path, kind: str) -> None:
+    spec = DatasetSpec("toy", len(SCRIPTS), 1, 8, 8, (0.5,), (0.5,), False, SCRIPTS)
+    images = torch.zeros(len(SCRIPTS), 1, 8, 8)
+    save(ImageSet(spec, images, torch.arange(len(SCRIPTS)), {}), tmp_path / "a.safetensors")
+    names = {
+        "dataset": "犬と猫",
+        "dataset_note": "🦓 कुत्ता",
+        "method": "метод-法",
+        "profile": "lite",
+    }
+    row = evaluation(**names, ipc=1, artefact=str(tmp_path / "a.safetensors"))
+    files = PLOTS[kind]([row], tmp_path / "plots")
+    assert all(path.stat().st_size > 2000 for path in files)
+
+
+def test_what_no_font_has_is_escaped_and_all_else_stays() -> None:
+    lacking = next(c for c in ("\U0001f993", "\ue000", "\U0010fffd") if drawable(c) != c)
+    assert drawable(f"Größe ± {lacking}") == (
+        "Größe ± " + lacking.encode("unicode_escape").decode("ascii")
+    )
+    assert families(["Größe", "plain"]) == ["DejaVu Sans"]
+
+
+def test_a_font_that_has_the_glyph_is_used() -> None:
+    # A letter that DejaVu Sans lacks and that another font of matplotlib's own has.
+    letter = next(chr(i) for i in range(0xE000, 0xE300) if drawable(chr(i)) == chr(i)
+                  and len(families([chr(i)])) == 2)  # fmt: skip
+    main, other = families([letter])
+    assert main == "DejaVu Sans"
+    assert not other.startswith("Last Resort")
 
 
 def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from bench.distilled.io import load_tensors, save, save_tensors
 from bench.grid.request import Request
 from bench.grid.site import Site
 from bench.ledger.store import Store
+from bench.support.untrusted import file_sha256
 
 SPEC = DatasetSpec("digits", 2, 1, 4, 4, (0.5,), (0.25,), flip=False)
 LABELS = torch.tensor([0, 1])
@@ -53,7 +54,15 @@ def store(tmp_path: Path) -> Store:
     data["identity"]["ipc"] = 1
     made.write(record(data))
     save(ImageSet(SPEC, torch.rand(2, 1, 4, 4), LABELS, {}), made.artefact("d0"))
+    vouch(made)
     return made
+
+
+def vouch(store: Store) -> None:
+    """Let the record of the artefact say the artefact's sha256, as a hostile store would."""
+    data = distil_json("d0")
+    data["result"]["artefact_sha256"] = file_sha256(store.artefact("d0"))
+    store.write(record(data))
 
 
 # --- bench plot gallery --------------------------------------------------------------------------
@@ -77,12 +86,40 @@ def test_a_good_gallery_is_drawn(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", PICKLES)
 def test_a_gallery_of_a_pickle(store: Store, write: Callable[[Path, Path], None]) -> None:
     write(store.artefact("d0"), store.root / "executed")
+    vouch(store)
     assert "is not a readable bench file" in gallery(store)
     assert not (store.root / "executed").exists()
 
 
+@pytest.mark.parametrize("at", [40, -1])
+def test_a_gallery_names_a_damaged_artefact_and_leaves_it_out(store: Store, at: int) -> None:
+    path = store.artefact("d0")
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    assert "is damaged: its sha256 is" in gallery(store)
+
+
+def test_a_gallery_of_a_damaged_artefact_and_a_good_one(store: Store, tmp_path: Path) -> None:
+    data = distil_json("d1")
+    store.write(record(data))
+    save(ImageSet(SPEC, torch.rand(2, 1, 4, 4), LABELS, {}), store.artefact("d1"))
+    evaluated = evaluate_json("e1")
+    evaluated["identity"] |= {"ipc": 1, "distil": "d1"}
+    evaluated["labels"]["method"] = "dm"
+    store.write(record(evaluated))
+    arguments = ["plot", "gallery", "--store", str(store.root), "-o", str(tmp_path / "plots")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert str(store.artefact("d1")) in result.stderr
+    assert "is damaged" in result.stderr
+    assert str(store.artefact("d0")) not in result.stderr
+    assert len(list((tmp_path / "plots").iterdir())) == 2
+
+
 def test_a_gallery_of_classes_without_images(store: Store) -> None:
     save(ImageSet(SPEC, torch.rand(2, 1, 4, 4), LABELS * 0, {}), store.artefact("d0"))
+    vouch(store)
     assert "one of its classes has no image" in gallery(store)
 
 
@@ -90,6 +127,7 @@ def test_a_gallery_whitened_by_nothing(store: Store) -> None:
     zca = ZCA(torch.zeros(16), torch.zeros(16, 16))
     made = ImageSet(SPEC, torch.rand(2, 1, 4, 4), LABELS, {}, zca=zca)
     save(made, store.artefact("d0"))
+    vouch(store)
     assert "cannot be inverted" in gallery(store)
 
 
@@ -99,18 +137,21 @@ def test_a_gallery_of_a_hundred_thousand_classes(store: Store, tmp_path: Path) -
     labels = torch.arange(100_000)
     images = torch.zeros(100_000, 1, 4, 4, dtype=torch.uint8)
     save(ImageSet(spec, images, labels, {}), store.artefact("d0"))
+    vouch(store)
     test_a_good_gallery_is_drawn(store, tmp_path)
 
 
 def test_a_gallery_of_texts_that_would_act(store: Store, tmp_path: Path) -> None:
     spec = DatasetSpec(ESCAPES, 2, 1, 4, 4, (0.5,), (0.25,), False, ("$\\frac{", ESCAPES * 20))
     save(ImageSet(spec, torch.rand(2, 1, 4, 4), LABELS, {}), store.artefact("d0"))
+    vouch(store)
     test_a_good_gallery_is_drawn(store, tmp_path)
 
 
 def test_a_gallery_of_a_kind_that_would_act(store: Store) -> None:
     tensors, header = load_tensors(store.artefact("d0"))
     save_tensors(tensors, {**header, "kind": ESCAPES}, store.artefact("d0"))
+    vouch(store)
     assert "holds a set of unknown kind" in gallery(store)
 
 

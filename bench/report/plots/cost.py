@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, blocks, collect
 from bench.report.number_formats import listing
+from bench.report.plots.fonts import drawable_rows, texts_of
 from bench.report.plots.style import (
     Series,
     draw_whole,
@@ -40,8 +41,8 @@ def plot_cost(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    rows = collect(evaluations)
-    with plot_style():
+    rows = drawable_rows(collect(evaluations))
+    with plot_style(texts_of(rows)):
         return save(cost_figure(rows), out_dir, "cost")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.rows import Conditions, Evaluation
 from bench.report.aggregate import Row, collect, setting_order
 from bench.report.number_formats import percent
+from bench.report.plots.fonts import drawable_rows, texts_of
 from bench.report.plots.style import find_series, panel_title, plot_style, save
 from bench.support.errors import BenchError
 
@@ -57,8 +58,8 @@ def plot_cross_arch(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Pa
     Raises:
         BenchError: if nothing was evaluated with two architectures.
     """
-    rows = collect(evaluations)
-    with plot_style():
+    rows = drawable_rows(collect(evaluations))
+    with plot_style(texts_of(rows)):
         return save(cross_arch_figure(rows), out_dir, "cross-arch")
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from bench.ledger.record import load_record
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import plural
+from bench.report.plots.fonts import drawable, drawable_rows, texts_of
 from bench.report.plots.style import plot_style, save
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
+from bench.support.untrusted import file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +74,7 @@ def plot_gallery(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]
         BenchError: if an artefact is missing, damaged or has a class without an image.
     """
     figures: dict[tuple[str, str, int], dict[tuple[str, ...], Row]] = {}
-    for row in collect(evaluations):
+    for row in drawable_rows(collect(evaluations)):
         if row.ipc is not None:
             setting = (row.method, row.profile, row.changed, row.arch, row.precision)
             name = (row.dataset, row.dataset_sha256, row.ipc)
@@ -82,35 +85,64 @@ def plot_gallery(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]
         clash = sum(name == dataset for name, _ in hashes) > 1
         stem = f"gallery-{_slug(dataset)}{f'-{_slug(sha[:8])}' if clash else ''}-ipc{ipc}"
         panels = [_panel(row, ipc) for row in rows.values()]
-        with plot_style():
+        names = {name for panel in panels for name in panel.class_names}
+        with plot_style(names | texts_of(rows.values())):
             written += save(_figure(f"{dataset}, IPC {ipc}", panels), out_dir, stem)
     return written
 
 
 def with_artefacts(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:
-    """Leave out evaluations whose artefact is not on this machine, as records travel without them.
+    """Leave out evaluations whose artefact is damaged, or absent, as records travel without them.
+
+    An artefact is damaged if its sha256 is not the one in its cell's record.
 
     Returns:
         The evaluations that the gallery can show, with those of whole datasets, and a line for
-        each artefact that is absent.
+        each artefact that it cannot show.
 
     Raises:
-        BenchError: if no artefact is here.
+        BenchError: if it can show none.
     """
     shown: list[Evaluation] = []
-    absent: dict[str, Evaluation] = {}
+    reasons: dict[str, str | None] = {}
+    lines = []
     for row in evaluations:
-        if row.ipc is None or Path(row.artefact).exists():
+        path = row.artefact
+        if row.ipc is not None and path not in reasons:
+            reasons[path] = _why_not_shown(Path(path), row.distil_id)
+            if reason := reasons[path]:
+                lines.append(
+                    f"not shown: {row.method} on {row.dataset} ({row.distil_id}): '{path}' {reason}"
+                )
+        if row.ipc is None or reasons[path] is None:
             shown.append(row)
-        else:
-            absent.setdefault(row.artefact, row)
     if all(row.ipc is None for row in shown):
-        first = f": '{next(iter(absent))}' does not exist" if absent else ""
-        raise BenchError(f"no artefact of these results is here, so there are no images{first}")
-    return shown, [
-        f"not shown, as its artefact is not here: {row.method} on {row.dataset} ({row.distil_id})"
-        for row in absent.values()
-    ]
+        first = f": {lines[0]}" if lines else ""
+        raise BenchError(f"none of these results has an artefact to show{first}")
+    return shown, lines
+
+
+def _why_not_shown(artefact: Path, cell_id: str) -> str | None:
+    """Return why an artefact cannot be shown; ``None`` if it is what its cell's record says.
+
+    An artefact without a record cannot be checked, and is shown.
+    """
+    if not artefact.exists():
+        return "is not here"
+    try:
+        record = load_record(artefact.with_name("record.json"), cell_id)
+        expected = record.files.get(artefact.name)
+        actual = file_sha256(artefact)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        return f"cannot be checked: {error}"
+    if actual == expected:
+        return None
+    return (
+        f"is damaged: its sha256 is {actual[:12]}..., its record says "
+        f"{f'{expected[:12]}...' if expected else 'that there is none'}"
+    )
 
 
 def _panel(row: Row, ipc: int) -> _Panel:
@@ -133,7 +165,7 @@ def _panel(row: Row, ipc: int) -> _Panel:
         f"{row.style.label} ({setting})",
         montage(images.clamp(0, 1).numpy()),
         images.shape[1],
-        tuple(printable(name)[:_LONGEST_NAME] for name in names[: len(images)]),
+        tuple(drawable(printable(name)[:_LONGEST_NAME]) for name in names[: len(images)]),
         distilled.spec.num_classes,
     )
 

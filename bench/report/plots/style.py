@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,14 @@ from bench.ledger.rows import Conditions
 from bench.report.aggregate import Row
 from bench.report.method_styles import MethodStyle, profile_rank
 from bench.report.number_formats import listing
+from bench.report.plots.fonts import families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans", "font.size": 8.5, "axes.titlesize": 9.5, "axes.labelsize": 8.5,
+    "font.size": 8.5, "axes.titlesize": 9.5, "axes.labelsize": 8.5,
     "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.linewidth": 0.7,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "axes.axisbelow": True, "grid.color": "#DDDDDD", "grid.linewidth": 0.5, "lines.linewidth": 1.4,
@@ -65,13 +66,17 @@ class Series:
 
 
 @contextmanager
-def plot_style() -> Iterator[None]:
-    """Set the style for drawing and saving inside this block."""
+def plot_style(texts: Iterable[str] = ()) -> Iterator[None]:
+    """Set the style for drawing and saving inside this block.
+
+    Args:
+        texts: what the plots may show; fonts are chosen that can draw them.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update({**_STYLE, "font.family": families(texts)})
         yield
 
 
