@@ -32,7 +32,8 @@ _EVALUATION = Evaluation(
     eval_arch="convnet3", protocol="quick-v1", selection="last", precision="fp32",
     method="random", method_version=1, profile="any", changed="", ipc=10, mode="stored", arch="",
     labels="hard", origin="bench", plugin_source="",
-    seed=0, accuracies=(26.0, 27.0), nets=2, distil_id="d0", cell_id="e0", distil_steps=1,
+    seed=0, accuracies=(26.0, 27.0), nets=2, diverged=(),
+    distil_id="d0", cell_id="e0", distil_steps=1,
     distil_seconds=0.5, eval_seconds=60.0, stored_bytes=307200, distinct_images=100,
     training_steps=300, device="cpu", artefact="cells/d0/artefact.safetensors",
 )  # fmt: skip
@@ -42,7 +43,8 @@ def evaluation(**changes: Any) -> Evaluation:
     """Return one evaluation, with some fields changed."""
     changed = replace(_EVALUATION, **changes)
     accuracies = tuple(map(float, changed.accuracies))
-    return replace(changed, accuracies=accuracies, nets=len(accuracies))
+    nets = len(accuracies) + len(changed.diverged)
+    return replace(changed, accuracies=accuracies, nets=nets)
 
 
 def failure(**changes: Any) -> Failure:

@@ -15,15 +15,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
+from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import TrainingSource
-from bench.evaluation.accuracy import accuracy
 from bench.evaluation.cores import Crew, crew
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
+from bench.evaluation.score import score
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, stacking_pays
 from bench.evaluation.training import OneNetwork, Recipe, Training
@@ -44,25 +45,29 @@ class NetOutcome:
 
     Attributes:
         accuracy: on the test set, in percent.
-        final_loss: of its last step; not finite if it diverged.
+        final_loss: of its last step.
         train_seconds: wall time of its training.
         test_seconds: wall time of its test.
+        diverged: whether a loss, a weight or an output was not finite.
     """
 
     accuracy: float
     final_loss: float
     train_seconds: float
     test_seconds: float
+    diverged: bool
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild the outcome that a checkpoint holds.
 
         Raises:
+            KeyError: it does not say whether the network diverged.
             TypeError: it has other fields, or other types.
             ValueError: no network can have that outcome.
         """
-        outcome = cls(**{name: float(value) for name, value in state.items()})
+        numbers = {name: float(value) for name, value in state.items() if name != "diverged"}
+        outcome = cls(**numbers, diverged=bool(state["diverged"]))
         seconds = (outcome.train_seconds, outcome.test_seconds)
         if not 0 <= outcome.accuracy <= 100 or not all(0 <= s < math.inf for s in seconds):
             raise ValueError(f"no network can have the outcome {state!r:.200}")
@@ -75,6 +80,8 @@ class TrainedNets:
 
     Attributes:
         accuracies: percent of the test set, after the last step.
+        diverged: the networks, counted from 0, of which a loss, a weight or an output was not
+            finite; their accuracies mean nothing.
         final_losses: mean training loss of the last batch.
         training_steps: optimiser steps of one network.
         images_seen: images shown to one network, repeats counted.
@@ -83,6 +90,7 @@ class TrainedNets:
     """
 
     accuracies: tuple[float, ...]
+    diverged: tuple[int, ...]
     final_losses: tuple[float, ...]
     training_steps: int
     images_seen: int
@@ -131,12 +139,31 @@ def train_and_test(
     per_epoch = source.images_per_epoch
     return TrainedNets(
         accuracies=tuple(net.accuracy for net in nets),
+        diverged=tuple(i for i, net in enumerate(nets) if net.diverged),
         final_losses=tuple(net.final_loss for net in nets),
         training_steps=recipe.epochs * math.ceil(per_epoch / recipe.protocol.batch_size),
         images_seen=recipe.epochs * per_epoch,
         train_seconds=wall * share,
         test_seconds=wall * (1 - share),
     )
+
+
+class Loss(NamedTuple):
+    """The training loss of one network.
+
+    Attributes:
+        last: of the last step.
+        always_finite: whether it was finite in every step.
+    """
+
+    last: float
+    always_finite: bool
+
+
+def has_finite_weights(net: nn.Module) -> bool:
+    """Return whether every weight that was trained is finite; waits for the device once."""
+    weights = [weight.detach() for weight in net.parameters() if weight.requires_grad]
+    return all(torch.stack([weight.isfinite().all() for weight in weights]).tolist())
 
 
 @dataclass
@@ -178,7 +205,7 @@ class Job:
     def stacked(self) -> list[NetOutcome]:
         """Train as one and test one after the other; in turn if the memory is too small."""
         saved, started = self.snapshots.begin(_ALL), time.perf_counter()
-        losses: list[float] | None = None
+        losses: list[Loss] | None = None
         temperature = self.recipe.temperature
         with suppress(torch.OutOfMemoryError):
             training = Training(
@@ -217,8 +244,8 @@ class Job:
         saved: State | None,
         which: Sequence[int],
         workers: Crew | None = None,
-    ) -> list[float]:
-        """Train from the start or from a saved state; return the last losses."""
+    ) -> list[Loss]:
+        """Train from the start or from a saved state; return each network's losses."""
         if saved is not None:
             with fitting():
                 training.load_state_dict(saved)
@@ -233,15 +260,15 @@ class Job:
                 workers.check()
 
         # Reading the losses waits for the device, so that the measured time is right.
-        losses: list[float] = training.run(after_step).tolist()
-        return losses
+        last: list[float] = training.run(after_step).tolist()
+        return [Loss(*pair) for pair in zip(last, training.always_finite.tolist(), strict=True)]
 
-    def _tested(
-        self, i: int, final_loss: float, train_seconds: float, workers: Crew | None
-    ) -> NetOutcome:
+    def _tested(self, i: int, loss: Loss, train_seconds: float, workers: Crew | None) -> NetOutcome:
         started = time.perf_counter()
-        percent = accuracy(self.nets[i], self.test, self.recipe.precision, workers)
-        return NetOutcome(percent, final_loss, train_seconds, time.perf_counter() - started)
+        percent, is_finite = score(self.nets[i], self.test, self.recipe.precision, workers)
+        diverged = not (loss.always_finite and is_finite and has_finite_weights(self.nets[i]))
+        seconds = time.perf_counter() - started
+        return NetOutcome(percent, loss.last, train_seconds, seconds, diverged)
 
     def _report(self) -> None:
         self.snapshots.poll()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -28,6 +29,10 @@ from bench.support.outcomes import EvaluationBudget, EvaluationCost, EvaluationR
 from bench.support.seeds import frozen_seed, make_generator, network_seeds
 
 
+class DivergedError(BenchError):
+    """Every network of an evaluation diverged, so that there is no accuracy."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Accuracies of networks trained on a distilled set, with their budget and cost."""
@@ -38,13 +43,13 @@ class Evaluation:
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        """Percent of the test set, one per network."""
+        """Percent of the test set, one per network, those that diverged included."""
         return self.result.accuracies
 
     @property
     def mean(self) -> float:
-        """Mean accuracy of the networks, in percent."""
-        return sum(self.accuracies) / len(self.accuracies)
+        """Mean accuracy of the networks that did not diverge, in percent."""
+        return fmean(self.result.counted)
 
 
 def evaluate(
@@ -83,6 +88,7 @@ def evaluate(
 
     Raises:
         BenchError: for an unknown name, or a set that does not fit the test set, mode or IPC.
+        DivergedError: every network diverged.
         Interrupted: ``attempt.stop`` asked for it; the checkpoint has what was done.
 
     Examples:
@@ -194,6 +200,7 @@ class _Job:
 
         Raises:
             UnfitStateError: the networks refuse the checkpoint.
+            DivergedError: every network diverged.
         """
         metered = _MeteredKeeper(self.attempt.checkpoint, self.test.device)
         trained = train_and_test(
@@ -205,8 +212,11 @@ class _Job:
             keeper=metered,
             stop=self.attempt.stop,
         )
+        result = self._result(trained)
+        if reason := result.why_nothing_counts:
+            raise DivergedError(reason)
         cost = EvaluationCost(**metered.meter.read())
-        return Evaluation(self._result(trained), self._budget(trained), cost)
+        return Evaluation(result, self._budget(trained), cost)
 
     def _result(self, trained: TrainedNets) -> EvaluationResult:
         # JSON has no NaN: a network that diverged has no loss.
@@ -218,6 +228,7 @@ class _Job:
             epochs=self.recipe.epochs,
             learning_rate=self.recipe.learning_rate,
             labels="hard" if self.distilled.label_kind == "hard" else "soft",
+            diverged=trained.diverged or None,
         )
 
     def _budget(self, trained: TrainedNets) -> EvaluationBudget:

@@ -176,6 +176,13 @@ class Training:
         self._epoch = self._done = 0
         self._drawn = self._draw_states()
         self._losses = torch.zeros(len(seeds), device=device)
+        # Zero, until a loss is not finite: NaN from then on.
+        self._blemishes = torch.zeros(len(seeds), device=device)
+
+    @property
+    def always_finite(self) -> Tensor:
+        """Whether each network's loss was finite in every step so far: bool ``(nets,)``."""
+        return self._blemishes.isfinite()
 
     def run(self, after_step: Callable[[int], None]) -> Tensor:
         """Train to the end.
@@ -204,6 +211,7 @@ class Training:
             "nets": self._nets.state_dict(),
             "optimiser": self._optimiser.state_dict()["state"],
             "losses": self._losses,
+            "blemishes": self._blemishes,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -219,7 +227,7 @@ class Training:
         self._nets.load_state_dict(state["nets"])
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
-        self._losses = state["losses"]
+        self._losses, self._blemishes = state["losses"], state["blemishes"]
 
     def _train_epoch(self, after_step: Callable[[int], None]) -> None:
         self._optimiser.param_groups[0]["lr"] = self._recipe.rate(self._epoch)
@@ -228,6 +236,8 @@ class Training:
             augmented = augment_together(self._dsa, images, self._noises)
             self._losses = self._nets.backward(augmented, labels)
             self._optimiser.step()
+            # Zero times a number is NaN where the number is not finite. Nothing waits for it.
+            self._blemishes.add_(self._losses, alpha=0)
             self._done += 1
             after_step(self._epoch)
 

@@ -18,7 +18,7 @@ from torch import nn
 from bench.datasets.library import DatasetInfo, info
 from bench.datasets.spec import DatasetSpec
 from bench.distillation.tasks import load_method, make_task
-from bench.evaluation.accuracy import images_per_pass
+from bench.evaluation.score import images_per_pass
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.networks.architecture import build_network

@@ -16,6 +16,7 @@ from bench.support.outcomes import (
     EvaluationBudget,
     EvaluationCost,
     EvaluationResult,
+    diverged_text,
 )
 from bench.support.untrusted import Limit
 
@@ -101,9 +102,13 @@ class EvaluationOutcome:
 
     @property
     def summary(self) -> str:
-        """The outcome in a few words: ``91.5 %``."""
-        accuracies = self.result.accuracies
-        return f"{sum(accuracies) / len(accuracies):.1f} %"
+        """The outcome in a few words: ``91.5 %``, or ``91.5 % (1 of 5 networks diverged)``."""
+        counted, diverged = self.result.counted, len(self.result.diverged_nets)
+        if not counted:
+            return self.result.why_nothing_counts or ""
+        mean = f"{sum(counted) / len(counted):.1f} %"
+        nets = len(self.result.accuracies)
+        return f"{mean} ({diverged_text(diverged, nets)})" if diverged else mean
 
 
 Outcome = DistilOutcome | EvaluationOutcome

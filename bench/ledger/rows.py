@@ -8,7 +8,7 @@ the same :class:`Setting` (:mod:`bench.report.aggregate`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,8 +81,9 @@ class Evaluation(Setting):
 
     Attributes:
         seed: the seed index of the distillation.
-        accuracies: one per network, in percent.
+        accuracies: one per network that did not diverge, in percent.
         nets: how many networks were trained.
+        diverged: which of them diverged, counted from 0.
         distil_id: the cell of the distilled set.
         cell_id: the cell of this evaluation.
         distil_steps: of the distilled set and the sets that it depends on.
@@ -99,6 +100,7 @@ class Evaluation(Setting):
     seed: int
     accuracies: tuple[float, ...]
     nets: int
+    diverged: tuple[int, ...]
     distil_id: str
     cell_id: str
     distil_steps: int
@@ -161,13 +163,18 @@ def load_rows(
     rows = Rows([], [])
     artefacts: dict[str, str] = {}
     for record in store.records() if ids is None else _records(store, list(ids)):
-        if record.outcome is None:
+        outcome = record.outcome
+        if outcome is None:
             rows.failures.append(failure_row(record))
-        elif isinstance(record.outcome, EvaluationOutcome):
+        elif isinstance(outcome, EvaluationOutcome):
+            if reason := outcome.result.why_nothing_counts:  # of an old bench, which said "ok"
+                failed = replace(record, status="failed", reason=reason)
+                rows.failures.append(failure_row(failed))
+                continue
             distil = record.identity["distil"]
             if distil not in artefacts:
                 artefacts[distil] = str(store.artefact(distil))
-            rows.evaluations.append(evaluation_row(record, record.outcome, artefacts[distil]))
+            rows.evaluations.append(evaluation_row(record, outcome, artefacts[distil]))
     if note is not None:
         for line in store.damaged:
             note(line)
@@ -206,8 +213,9 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) ->
         labels=printable(result.labels or "hard"),
         origin=printable(str(labels.get("origin", "bench"))),
         seed=labels["seed"],
-        accuracies=result.accuracies,
+        accuracies=result.counted,
         nets=len(result.accuracies),
+        diverged=result.diverged_nets,
         distil_id=identity["distil"],
         cell_id=record.id,
         distil_steps=cost.distil_steps,

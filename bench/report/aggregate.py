@@ -22,9 +22,10 @@ class Row(Setting):
     result is of plugins with other code.
 
     Attributes:
-        mean: of all accuracies, in percent.
+        mean: of the accuracies of all networks that did not diverge, in percent.
         std: their sample standard deviation (ddof 1); ``None`` of a single network.
-        n: how many networks were trained.
+        n: how many networks the mean is over.
+        diverged: how many more were trained, but diverged.
         seeds: how many evaluations, one per seed, were pooled.
         varies: what the spread ranges over, in words.
         stored_bytes: what must be kept to train: the largest, as seeds agree on it unless a
@@ -39,7 +40,8 @@ class Row(Setting):
             rows do not add up.
         eval_seconds: mean per evaluation.
         device: where the evaluations ran.
-        accuracies: every network's, in percent, in the order of the seeds.
+        accuracies: of every network that did not diverge, in percent, in the order of the seeds.
+        seed_means: the mean accuracy of each seed.
         distil_ids: the cells of the distilled sets.
         cell_ids: the cells of the evaluations.
         artefacts: paths of the distilled sets.
@@ -49,6 +51,7 @@ class Row(Setting):
     mean: float
     std: float | None
     n: int
+    diverged: int
     seeds: int
     varies: str
     stored_bytes: int
@@ -61,6 +64,7 @@ class Row(Setting):
     eval_seconds: float
     device: str
     accuracies: tuple[float, ...]
+    seed_means: tuple[float, ...]
     distil_ids: tuple[str, ...]
     cell_ids: tuple[str, ...]
     artefacts: tuple[str, ...]
@@ -70,6 +74,11 @@ class Row(Setting):
     def conditions(self) -> Conditions:
         """Return how it was measured, which says what table it belongs to."""
         return _part(self, Conditions)
+
+    @property
+    def divergence(self) -> str:
+        """Return ``2 of 5 diverged``; empty if no network did."""
+        return f"{self.diverged} of {self.n + self.diverged} diverged" if self.diverged else ""
 
     @property
     def shared(self) -> bool:
@@ -195,6 +204,7 @@ def _pool(
         mean=fmean(accuracies),
         std=stdev(accuracies) if len(accuracies) > 1 else None,
         n=len(accuracies),
+        diverged=sum(len(one.diverged) for one in members),
         seeds=len(members),
         varies=_varies(members),
         stored_bytes=max(one.stored_bytes for one in members),
@@ -207,6 +217,7 @@ def _pool(
         eval_seconds=fmean(one.eval_seconds for one in members),
         device=listing(one.device for one in members),
         accuracies=accuracies,
+        seed_means=tuple(fmean(one.accuracies) for one in members),
         distil_ids=tuple(sets),
         cell_ids=tuple(one.cell_id for one in members),
         artefacts=tuple(dict.fromkeys(one.artefact for one in members)),
@@ -216,8 +227,8 @@ def _pool(
 
 def _varies(members: Sequence[Evaluation]) -> str:
     """Return ``3 seeds × 5 nets``, or the counts apart where seeds have unequal nets."""
-    nets = {one.nets for one in members}
+    nets = {len(one.accuracies) for one in members}
     seeds = plural(len(members), "seed")
     if len(nets) == 1:
         return f"{seeds} × {plural(nets.pop(), 'net')}"
-    return f"{plural(sum(one.nets for one in members), 'net')} over {seeds}"
+    return f"{plural(sum(len(one.accuracies) for one in members), 'net')} over {seeds}"

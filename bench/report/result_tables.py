@@ -22,6 +22,10 @@ from bench.report.number_formats import (
 from bench.support.document import Section, Sheet, make_sheet
 
 ORACLE_MARK = "†"
+DIVERGED = (
+    "Diverged: networks of which a loss, a weight or an output was not finite; mean, ± and n are "
+    "over the others."
+)
 # Profiles that need no warning.
 _OWN = ("paper", "any", IMPORTED)
 
@@ -123,9 +127,10 @@ def budget_sheet(rows: Sequence[Row], marks: Mapping[str, str]) -> Sheet:
 
 
 def accuracy_cell(row: Row, marks: Mapping[str, str]) -> str:
-    """Return ``48.3 ± 0.4`` with the marks that its notes explain."""
+    """Return ``48.3 ± 0.4`` with the marks that its notes explain, and how many diverged."""
     oracle = ORACLE_MARK if row.selection == "test-oracle" else ""
-    return f"{percent(row.mean, row.std)}{oracle}{marks.get(row.varies, '')}"
+    number = f"{percent(row.mean, row.std)}{oracle}{marks.get(row.varies, '')}"
+    return f"{number} ({row.divergence})" if row.divergence else number
 
 
 def new_steps(row: Row) -> str:
@@ -160,6 +165,8 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
     ]
     if block.selection == "test-oracle":
         notes.append(f"{ORACLE_MARK} The epoch was chosen on the test set: an optimistic number.")
+    if any(row.diverged for row in rows):
+        notes.append(DIVERGED)
     if block.dataset_note:
         notes.append(f"{block.dataset}: {block.dataset_note.rstrip('.')}.")
     return [*notes, *_profile_notes(rows)]

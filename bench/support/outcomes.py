@@ -119,12 +119,14 @@ class EvaluationResult:
     """What an evaluation came to; one entry per network where plural.
 
     Attributes:
-        accuracies: percent of the test set.
+        accuracies: percent of the test set; those of networks that diverged mean nothing.
         final_losses: mean training loss of the last batch; ``None`` if it was not finite.
         selection: which step's accuracy counts: ``last``.
         epochs: passes over the distilled set.
         learning_rate: of the first epoch.
         labels: ``hard`` or ``soft``; ``None`` in old records, whose sets had hard ones.
+        diverged: the networks, counted from 0, of which a training loss, a weight or an output on
+            the test set was not finite; ``None`` if none was. Read :attr:`diverged_nets`.
     """
 
     accuracies: Annotated[tuple[Percentage, ...], msgspec.Meta(min_length=1)]
@@ -133,6 +135,35 @@ class EvaluationResult:
     epochs: Count
     learning_rate: float
     labels: str | None = None
+    diverged: tuple[Count, ...] | None = None
+
+    @property
+    def diverged_nets(self) -> tuple[int, ...]:
+        """The networks that diverged; old records say only which have no loss."""
+        named = {*(self.diverged or ())}
+        named |= {i for i, loss in enumerate(self.final_losses) if loss is None}
+        return tuple(i for i in range(len(self.accuracies)) if i in named)
+
+    @property
+    def counted(self) -> tuple[float, ...]:
+        """The accuracies of the networks that did not diverge, over which means are taken."""
+        left_out = set(self.diverged_nets)
+        return tuple(a for i, a in enumerate(self.accuracies) if i not in left_out)
+
+    @property
+    def why_nothing_counts(self) -> str | None:
+        """Why the evaluation has failed, if every network diverged."""
+        if self.counted:
+            return None
+        return (
+            f"{diverged_text(len(self.accuracies), len(self.accuracies))}: a loss, weight or "
+            "output is not finite; a lower learning rate may help"
+        )
+
+
+def diverged_text(diverged: int, nets: int) -> str:
+    """Return how many of the networks diverged: ``2 of 5 networks diverged``."""
+    return f"{diverged} of {nets} network{'s' if nets != 1 else ''} diverged"
 
 
 Outcome = Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResult

@@ -16,11 +16,11 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.accuracy import accuracy
 from bench.evaluation.cores import crew
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.score import score
 from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, make_generator
@@ -136,7 +136,7 @@ def test_the_result_is_that_of_the_plain_loop(source, test_set):
     expected, net = plain_loop(source, PROTOCOL, seed=2)
     found = run(source, test_set)
     assert found.final_losses[1] == pytest.approx(expected[-1], rel=1e-3)
-    assert found.accuracies[1] == pytest.approx(accuracy(net, test_set, "fp32"), abs=1.5)
+    assert found.accuracies[1] == pytest.approx(score(net, test_set, "fp32").accuracy, abs=1.5)
     assert found.accuracies[1] > 60  # chance is 25
     assert (found.training_steps, found.images_seen) == (24, 800)
     assert found.train_seconds > 0
@@ -210,7 +210,7 @@ def test_batch_norm_follows_the_plain_loop(source, test_set):
     expected, net = plain_loop(source, PROTOCOL, seed=4, arch=arch)
     found = run(source, test_set, (4,), arch=arch)
     assert found.final_losses[0] == pytest.approx(expected[-1], rel=1e-3)
-    assert found.accuracies[0] == pytest.approx(accuracy(net, test_set, "fp32"), abs=1.5)
+    assert found.accuracies[0] == pytest.approx(score(net, test_set, "fp32").accuracy, abs=1.5)
 
 
 def test_bf16_trains_and_keeps_float32_weights(source, test_set):
@@ -274,7 +274,7 @@ def test_networks_are_tested_in_eval_mode(test_set):
     net = Moody().train()
     share = 100 * int((test_set.labels == 2).sum()) / len(test_set)
     assert share != 100 * int((test_set.labels == 1).sum()) / len(test_set)
-    assert accuracy(net, test_set, "fp32") == pytest.approx(share)
+    assert score(net, test_set, "fp32").accuracy == pytest.approx(share)
     assert not net.training
 
 
@@ -285,7 +285,7 @@ def test_accuracy_counts_every_image_once(test_set):
 
     few = dataclasses.replace(test_set, images=test_set.images[:69], labels=test_set.labels[:69])
     expected = 100 * int((few.labels == 1).sum()) / 69
-    assert accuracy(Constant(), few, "fp32") == pytest.approx(expected)
+    assert score(Constant(), few, "fp32").accuracy == pytest.approx(expected)
 
 
 @pytest.mark.gpu

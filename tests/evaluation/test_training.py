@@ -122,8 +122,10 @@ def test_an_evaluation_goes_on_where_it_was_told_to_end(looks: int, tmp_path: An
 
 def test_a_network_that_is_done_is_not_trained_again(tmp_path: Any) -> None:
     keeper = Memory(tmp_path)
-    done = {"accuracy": 12.5, "final_loss": 0.25, "train_seconds": 1.0, "test_seconds": 1.0}
+    numbers = {"accuracy": 12.5, "final_loss": 0.25, "train_seconds": 1.0, "test_seconds": 1.0}
+    done = {**numbers, "diverged": True}
     keeper.save({"1": done})
     found = train_and_test(source(), RECIPE, (1, 2), real_set(40, 2), keeper=keeper)
     assert found.accuracies[1] == 12.5
     assert found.final_losses[1] == 0.25
+    assert found.diverged == (1,)

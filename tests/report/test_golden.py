@@ -34,7 +34,11 @@ def small_example() -> list[Evaluation]:
         method="my_method", profile="custom", changed="w=50% & a_b|c", arch="resnet18",
         selection="test-oracle", accuracies=[51.0], cell_id="odd", distil_id="odd",
     )  # fmt: skip
-    return [*some, odd]
+    some_diverged = evaluation(
+        method="my_method", profile="custom", ipc=1, seed=0, accuracies=[83.2, 84.2, 82.2],
+        diverged=(1, 3), cell_id="diverged", distil_id="diverged",
+    )  # fmt: skip
+    return [*some, odd, some_diverged]
 
 
 def check(name: str, text: str) -> None:

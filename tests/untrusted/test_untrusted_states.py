@@ -262,7 +262,10 @@ def test_places_in_a_loop_that_cannot_be(change: dict[str, Any]) -> None:
     ids=str,
 )  # fmt: skip
 def test_outcomes_of_networks_that_cannot_be(change: dict[str, Any]) -> None:
-    good = {"accuracy": 50.0, "final_loss": float("nan"), "train_seconds": 1, "test_seconds": 0.5}
+    good = {
+        "accuracy": 50.0, "final_loss": float("nan"), "train_seconds": 1, "test_seconds": 0.5,
+        "diverged": True,
+    }  # fmt: skip
     assert NetOutcome.from_state(good).accuracy == 50.0
     with pytest.raises((TypeError, ValueError)):
         NetOutcome.from_state({**good, **change})

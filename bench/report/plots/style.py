@@ -132,6 +132,9 @@ def panel_title(axes: Axes, block: Conditions, rows: Sequence[Row]) -> None:
         parts.append(f"selection {block.selection}")
     if block.precision != "fp32":
         parts.append(block.precision)
+    if any(row.diverged for row in rows):
+        nets = sum(row.n + row.diverged for row in rows)
+        parts.append(f"without {sum(row.diverged for row in rows)} of {nets} nets that diverged")
     if block.dataset_note:
         parts.append(block.dataset_note)
     details = wrap(" · ".join(parts), _DETAIL_LETTERS, break_on_hyphens=False)

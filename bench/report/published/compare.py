@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import stdev
 
 from bench.report.aggregate import Row
 from bench.report.number_formats import as_printed, ipc_name, percent, signed
@@ -76,10 +76,8 @@ def standard_error(row: Row) -> float | None:
     if row.std is None:
         return None
     error = row.std / math.sqrt(row.n)
-    if row.seeds > 1 and row.n % row.seeds == 0:
-        each = row.n // row.seeds
-        means = [fmean(row.accuracies[i : i + each]) for i in range(0, row.n, each)]
-        error = max(error, stdev(means) / math.sqrt(row.seeds))
+    if row.seeds > 1:
+        error = max(error, stdev(row.seed_means) / math.sqrt(row.seeds))
     return error
 
 

@@ -46,6 +46,7 @@ def differs(row: Row, paper: Published) -> tuple[str, ...]:
         ),
         (row.precision != "fp32", row.precision),
         (_is_arch(theirs) and row.arch not in ("", theirs), f"distilled with {row.arch}"),
+        (bool(row.diverged), row.divergence),
         (bool(row.dataset_note), f"data ({row.dataset_note})"),
     )
     return tuple(text for holds, text in differences if holds)

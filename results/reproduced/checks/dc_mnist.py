@@ -19,8 +19,8 @@ from torch import Tensor
 
 from bench.datasets.library import data_dir, open_split
 from bench.distilled.io import load
-from bench.evaluation.accuracy import accuracy
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.score import score
 from bench.evaluation.training import Recipe
 from bench.support.seeds import derive_seed, make_generator
 
@@ -71,7 +71,7 @@ def judge(artefact: Path, networks: int) -> list[float]:
             F.cross_entropy(net(augment(images, draws)), labels).backward()
             optimiser.step()
             schedule.step()
-        found.append(accuracy(net, test, "fp32"))
+        found.append(score(net, test, "fp32").accuracy)
         print(f"network {k}: {found[-1]:.2f} %", flush=True)
     return found
 

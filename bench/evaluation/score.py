@@ -1,6 +1,8 @@
-"""The accuracy of a network on the real test set."""
+"""The test of a network on the real test set."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -18,8 +20,21 @@ def images_per_pass(device: torch.device) -> int:
     return _SLICE.get(device.type, 256)
 
 
-def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> float:
-    """Return the percentage of test images that a network classifies correctly.
+class Score(NamedTuple):
+    """What a test found.
+
+    Attributes:
+        accuracy: the percentage of test images that the network classifies correctly; it means
+            nothing where an output is not finite, for the largest of NaNs is the first class.
+        is_finite: whether every output is finite.
+    """
+
+    accuracy: float
+    is_finite: bool
+
+
+def score(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> Score:
+    """Return how a network does on the test images.
 
     The network is left in ``eval()`` mode. Images are normalised exactly like training images.
 
@@ -35,6 +50,7 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = 
     net.eval()
     index = torch.arange(len(test), device=test.device)
     correct = [torch.zeros((), dtype=torch.int64, device=test.device)] * 2
+    finite = [torch.ones((), dtype=torch.bool, device=test.device)] * 2
 
     @torch.inference_mode()
     def count(half: int) -> None:
@@ -42,12 +58,14 @@ def accuracy(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = 
             if crew is not None:
                 crew.check()
             with computing(test.device, precision):
-                predicted = net(test.gather(part)).argmax(1)
-            correct[half] = correct[half] + (predicted == test.labels[part]).sum()
+                logits = net(test.gather(part))
+            correct[half] = correct[half] + (logits.argmax(1) == test.labels[part]).sum()
+            finite[half] = finite[half] & logits.isfinite().all()
 
     if crew is not None:
         crew.both(lambda: count(0), lambda: count(1))
     else:
         count(0)
         count(1)
-    return 100.0 * int(correct[0] + correct[1]) / len(test)
+    percent = 100.0 * int(correct[0] + correct[1]) / len(test)
+    return Score(percent, bool(finite[0] & finite[1]))
