@@ -27,7 +27,9 @@ _SAMPLE = 1000
 # range of their values rules these units out.
 _NEAR, _NEARER = 0.5, 0.4
 _OVERSHOOT = 0.02
-_ADVICE = "normalise(images, spec) of bench.plugin maps pixels in [0, 1] to normalised units"
+_ADVICE = (
+    "normalise(images, spec) of bench.plugin.datasets maps pixels in [0, 1] to normalised units"
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bench.conformance.methods import check_units
 from bench.ledger.record_tables import DistilOutcome
 from bench.registry.registry import METHODS
 
-WARNING = "they are pixels in [0, 1]; normalise(images, spec) of bench.plugin maps pixels"
+WARNING = "they are pixels in [0, 1]; normalise(images, spec) of bench.plugin.datasets maps pixels"
 
 
 def test_the_record_has_it(toys, tmp_path: Path, data_dir: Path) -> None:
