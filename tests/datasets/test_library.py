@@ -198,7 +198,7 @@ def test_the_data_folder_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert library.data_dir().name == "bench"
 
 
-@pytest.mark.parametrize("place", [None, "~/data", "~nobody-here/data"])
+@pytest.mark.parametrize("place", [None, "~/data", "~unknown-user/data"])
 def test_without_a_home_the_data_folder_must_be_named(
     monkeypatch: pytest.MonkeyPatch, place: str | None
 ) -> None:
