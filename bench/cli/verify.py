@@ -15,9 +15,10 @@ from bench.cli.options import store_option
 def verify(store: Path) -> None:
     """Check that records and artefacts belong together; change nothing.
 
-    Every record must be valid and be that of its cell, and every artefact must have the sha256 in
-    its record. Results in a record have no hash of their own. A store without artefacts is valid.
-    Exit code 1 if anything is wrong.
+    Every record must be valid, be that of its cell and have the checksum of what it says (records
+    of the first release have none); every artefact must have the sha256 in its record, and every
+    evaluation must be of the artefact that is recorded. A store without artefacts is valid. Exit
+    code 1 if anything is wrong.
     """
     from bench.ledger.verifying import verify_store
     from bench.report.number_formats import plural

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context, Start
-from bench.distillation.loop import Loop
+from bench.distillation.loop import Loop, count_steps
 from bench.distillation.method import Method, Task
 from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
@@ -159,7 +159,7 @@ class _Job:
         scalars = loop.run()
         distilled = method.result()
         distilled.provenance = {**self._provenance(), "random_seed": random_seed}
-        steps, wrong = method.steps(), describe_wrong_units(distilled, self.real)
+        steps, wrong = count_steps(method), describe_wrong_units(distilled, self.real)
         return Distillation(
             distilled,
             method.byproducts(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from bench.distillation.context import Context
 from bench.distillation.method import Method
 from bench.support.attempt import Attempt
 from bench.support.cost_meter import Meter
+from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
 
 # How often scalars are read from the device, in seconds: reading waits for the device.
@@ -47,7 +49,8 @@ class Loop:
             NotFiniteError: naming the scalar and the step.
             Interrupted: it was time to end; the state is saved.
         """
-        total, checkpoint, stop = self._method.steps(), self._attempt.checkpoint, self._attempt.stop
+        total = count_steps(self._method)
+        checkpoint, stop = self._attempt.checkpoint, self._attempt.stop
         while self._done < total:
             self._unread.append(self._method.step(self._done))
             self._done += 1
@@ -65,7 +68,7 @@ class Loop:
         """Return everything that later steps and the record depend on; tensors may be live."""
         return {
             "done": self._done,
-            "total": self._method.steps(),  # for `bench status`
+            "total": count_steps(self._method),  # for `bench status`
             "last": self._last,
             "method": self._method.state_dict(),
             "ctx": self._ctx.state_dict(),
@@ -80,7 +83,7 @@ class Loop:
             UnfitStateError: the method refuses it; nothing can be continued with what is left.
         """
         with fitting():
-            self._done, self._last = _place(state, self._method.steps())
+            self._done, self._last = _place(state, count_steps(self._method))
             self._method.load_state_dict(state["method"])
             self._ctx.load_state_dict(state["ctx"])
             self._ctx.load_shared_costs(state["shared"])
@@ -91,8 +94,23 @@ class Loop:
         for i, scalars in enumerate(self._unread):
             self._last = _finite(scalars, first + i)
         self._unread.clear()
-        self._attempt.progress(self._done, self._method.steps(), self._last)
+        self._attempt.progress(self._done, count_steps(self._method), self._last)
         self._last_read = time.perf_counter()
+
+
+def count_steps(method: Method) -> int:
+    """Return how many steps a method takes in all.
+
+    Raises:
+        BenchError: its answer is no number of steps.
+    """
+    steps: Any = method.steps()
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
+        raise BenchError(
+            f"steps() of the method '{method.name}' returned {steps!r:.80}; "
+            "it must be a whole number from 0 up"
+        )
+    return int(steps)
 
 
 def _place(state: Mapping[str, Any], total: int) -> tuple[int, dict[str, float]]:

@@ -11,6 +11,7 @@ from bench.distillation.profiles import check_profile, resolve_profile
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import explain
+from bench.support.untrusted import Limit
 
 # Resolves a method's parameters from profile, overrides, IPC and dataset, as resolve_profile does.
 Resolve = Callable[[type[Method], str, Mapping[str, Any], int | None, str], Any]
@@ -32,11 +33,15 @@ def load_method(method: str | type[Method]) -> type[Method]:
     """Return a method's class.
 
     Raises:
-        BenchError: no such method is registered.
+        BenchError: no such method is registered, or its version is no whole number from 1 up.
     """
-    if isinstance(method, type):
-        return method
-    cls: type[Method] = METHODS.get(method)
+    cls: type[Method] = method if isinstance(method, type) else METHODS.get(method)
+    version: Any = cls.version
+    if type(version) is not int or not 1 <= version < Limit.AMOUNT:
+        raise BenchError(
+            f"version {version!r:.80} of the method '{cls.name}' is not allowed: "
+            "it must be a whole number from 1 up"
+        )
     return cls
 
 

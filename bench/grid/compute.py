@@ -24,13 +24,15 @@ from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_cell, read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
-from bench.ledger.record import make_record
+from bench.ledger.new_record import make_record
+from bench.ledger.record import ARTEFACT
 from bench.ledger.record_tables import (
     DistilOutcome,
     EvaluationOutcome,
     Outcome,
     Status,
     StoredDistilResult,
+    StoredEvaluationResult,
 )
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
@@ -105,9 +107,10 @@ def write_record(
     seconds: float | None = None,
     labels: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the record of a cell that ended now; see :func:`bench.ledger.record.make_record`.
+    """Write the record of a cell that ended now; see :func:`bench.ledger.new_record.make_record`.
 
     Raises:
+        ValueError: the record would not be readable; nothing is written.
         CannotWriteError: the disk is full, or the store cannot be written.
     """
     facts = _describe_data(cell.dataset, site)
@@ -193,6 +196,7 @@ class _Computation:
             check_sources(self.cell)
             self._prepare_dependency()
             outcome = self._outcome()
+            self._record(outcome)
         except _DependencyBusyError:
             return BUSY
         except (Interrupted, CannotWriteError):  # where nothing can be written, nothing is recorded
@@ -202,7 +206,6 @@ class _Computation:
             ending = Ending("failed", explain(error), time.perf_counter() - started)
             write_failure(self.cell, ending, self.ledger, self.site)
             return ending
-        write_record(self.cell, "ok", None, self.ledger, self.site, outcome=outcome)
         self._checkpoint().remove()
         return Ending("ok", outcome.summary, time.perf_counter() - started)
 
@@ -223,6 +226,18 @@ class _Computation:
             raise CellFailedError(f"it needs '{needed.title}', which failed: {state.reason}")
         if not state.is_complete:
             raise _DependencyBusyError
+
+    def _record(self, outcome: Outcome) -> None:
+        """Record a result; the next run computes what cannot be recorded from the beginning.
+
+        Raises:
+            CellFailedError: a record with it would not be readable.
+        """
+        try:
+            write_record(self.cell, "ok", None, self.ledger, self.site, outcome=outcome)
+        except ValueError as error:
+            self._checkpoint().remove()
+            raise CellFailedError(f"its result cannot be recorded: {error}") from error
 
     def _outcome(self) -> Outcome:
         """Compute the cell and return its result, budget and cost.
@@ -276,7 +291,11 @@ class _Computation:
             attempt=self._attempt("epochs"),
         )
         evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
-        return EvaluationOutcome(evaluation.result, evaluation.budget, evaluation.cost)
+        made = self.ledger.read(cell.distil.id)
+        result = StoredEvaluationResult(
+            **vars(evaluation.result), artefact_sha256=made.files.get(ARTEFACT) if made else None
+        )
+        return EvaluationOutcome(result, evaluation.budget, evaluation.cost)
 
     def _start(self, cell: DistilCell | None) -> Start | None:
         """Return a finished distilled set as the start of another."""

@@ -18,7 +18,8 @@ from pathlib import Path
 from bench.ledger.cell import hash_identity
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
-from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record, load_record
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record
+from bench.ledger.record_file import load_record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.requests import load_requests, save_request
 from bench.ledger.store import Store

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from bench.ledger.cell import IMPORTED, SCHEMA_VERSION, Cell, EvaluateCell, hash_identity
+from bench.ledger.cell import SCHEMA_VERSION, hash_identity
 from bench.ledger.record_tables import (
     DistilOutcome,
     Environment,
@@ -31,10 +29,11 @@ from bench.ledger.record_tables import (
     convert,
 )
 from bench.support.outcomes import Seconds, plain
-from bench.support.untrusted import Limit, read_json
 
 # A distilled set's file in its cell's folder, and the tensors for methods that start from it.
 ARTEFACT, BYPRODUCTS = "artefact.safetensors", "byproducts.safetensors"
+# What is wrong with an evaluation of another file than the distillation recorded.
+OTHER_SET = "it evaluated another distilled set than the one that the store records"
 _OUTCOMES: dict[str, type[Outcome]] = {"distil": DistilOutcome, "evaluate": EvaluationOutcome}
 _TABLES = tuple(each.name for each in fields(DistilOutcome))
 # What readers of a cell that succeeded rely on, beside what every record has.
@@ -110,6 +109,13 @@ class Record:
             files[BYPRODUCTS] = result.byproducts_sha256
         return files
 
+    def evaluates_another_than(self, distilled: Record) -> bool:
+        """Return whether it evaluated another file than the one that a distillation recorded."""
+        if not isinstance(self.outcome, EvaluationOutcome):
+            return False
+        evaluated, recorded = self.outcome.result.artefact_sha256, distilled.files.get(ARTEFACT)
+        return evaluated is not None and recorded is not None and evaluated != recorded
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         tables: dict[str, Any] = {name: {} for name in _TABLES}
@@ -175,90 +181,6 @@ class _Disk(msgspec.Struct):
 
 class _FailureCost(msgspec.Struct):
     seconds: Seconds | None = None
-
-
-def load_record(path: str | Path, cell_id: str) -> Record:
-    """Read the record of a cell and leave the file as it is.
-
-    Raises:
-        OtherSchemaError: another version of bench wrote it.
-        ValueError: it is damaged, or that of another cell.
-        OSError: it cannot be read.
-    """
-    return check_record(read_json(path, Limit.RECORD_BYTES, follow=False), cell_id)
-
-
-def check_record(data: Any, cell_id: str) -> Record:
-    """Return the record of a cell, given the JSON value in its file.
-
-    Raises:
-        OtherSchemaError: another version of bench wrote it.
-        ValueError: it is damaged, or that of another cell.
-    """
-    record = Record.from_json(data)
-    if record.id != cell_id:
-        raise ValueError(f"it is the record of cell {record.id}")
-    return record
-
-
-def make_record(
-    cell: Cell,
-    status: Status,
-    reason: str | None = None,
-    outcome: Outcome | None = None,
-    *,
-    seconds: float | None = None,
-    dataset_note: str,
-    n_test: int,
-    declared: Mapping[str, Any],
-    environment: Mapping[str, Any],
-) -> Record:
-    """Return the record of a cell that ended now.
-
-    Args:
-        cell: the cell.
-        status: how it ended.
-        reason: why, unless it is ok.
-        outcome: what it came to, if it is ok.
-        seconds: wall time, if it failed.
-        dataset_note: what sets the dataset apart from the official one.
-        n_test: how many test images the dataset has.
-        declared: labels that the method declares for reports.
-        environment: see :func:`bench.support.machine.describe_environment`.
-    """
-    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
-    labels: dict[str, Any] = {
-        "title": cell.title,
-        "method": distil.method,
-        "method_version": distil.method_version,
-        "dataset": distil.dataset,
-        "dataset_sha256": distil.sha256,
-        "dataset_note": dataset_note,
-        "n_test": n_test,
-        "profile": distil.profile,
-        "changed": distil.changed,
-        "distil_arch": distil.arch or "",
-        "seed": distil.seed,
-        **declared,
-    }
-    if distil.profile == IMPORTED:
-        labels["origin"] = IMPORTED
-    if cell.sources:
-        labels["sources"] = dict(cell.sources)
-    if isinstance(cell, EvaluateCell):
-        labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
-    return Record(
-        id=cell.id,
-        kind="evaluate" if isinstance(cell, EvaluateCell) else "distil",
-        status=status,
-        reason=reason,
-        identity=cast(Identity, cell.identity),
-        labels=cast(Labels, labels),
-        outcome=outcome,
-        seconds=seconds,
-        environment=cast(Environment, environment),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
 
 
 def _check_needed(data: Mapping[str, Any], kind: str) -> None:

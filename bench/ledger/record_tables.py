@@ -78,6 +78,17 @@ class StoredDistilResult(DistilResult):
     byproducts_sha256: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredEvaluationResult(EvaluationResult):
+    """What an evaluation came to, and of which file.
+
+    Attributes:
+        artefact_sha256: of the distilled set that it evaluated; ``None`` in old records.
+    """
+
+    artefact_sha256: str | None = None
+
+
 @dataclass(frozen=True)
 class DistilOutcome:
     """A distillation that succeeded."""
@@ -96,7 +107,7 @@ class DistilOutcome:
 class EvaluationOutcome:
     """An evaluation that succeeded."""
 
-    result: EvaluationResult
+    result: StoredEvaluationResult
     budget: EvaluationBudget
     cost: EvaluationCost
 

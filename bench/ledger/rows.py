@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.ledger.cell import Cell, EvaluateCell
-from bench.ledger.record import Record
+from bench.ledger.record import OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
 from bench.registry.presentation import Presentation
@@ -160,7 +160,7 @@ def load_rows(
     """
     store = Store(root)
     store.check_readable()
-    rows = Rows([], [])
+    rows, evaluations, distilled = Rows([], []), list[Record](), dict[str, Record]()
     artefacts: dict[str, str] = {}
     for record in store.records() if ids is None else _records(store, list(ids)):
         outcome = record.outcome
@@ -175,6 +175,13 @@ def load_rows(
             if distil not in artefacts:
                 artefacts[distil] = str(store.artefact(distil))
             rows.evaluations.append(evaluation_row(record, outcome, artefacts[distil]))
+            evaluations.append(record)
+        else:
+            distilled[record.id] = record
+    for record in evaluations:
+        made = distilled.get(record.identity["distil"])
+        if made is not None and record.evaluates_another_than(made):
+            store.damaged.append(f"cell {record.id}: {OTHER_SET}")
     if note is not None:
         for line in store.damaged:
             note(line)

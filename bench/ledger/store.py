@@ -12,8 +12,9 @@ from typing import Any
 from bench.ledger.cell import is_cell_id
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.index import WORTH_AN_INDEX, Index
-from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record, check_record
-from bench.support.atomic_files import is_temporary, write_json, writing
+from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
+from bench.ledger.record_file import check_record, record_text
+from bench.support.atomic_files import is_temporary, write_json, write_text, writing
 from bench.support.errors import BenchError
 from bench.support.untrusted import Limit, open_without_links, read_json, refuse_link
 
@@ -134,14 +135,13 @@ class Store:
         """Validate and write a cell's record; from then on the cell is done.
 
         Raises:
-            ValueError: the record is not what the schema says; nothing is written.
+            ValueError: the record is not what could be read back; nothing is written.
             CannotWriteError: if the disk is full or the store cannot be written.
         """
         path = self.folder(record.id) / "record.json"
-        data = record.to_json()
-        Record.from_json(data)
+        text = record_text(record)
         with writing(path):
-            write_json(path, data)
+            write_text(path, text)
 
     def discard(self, cell_id: str) -> None:
         """Remove a cell's record and checkpoint, so that it is computed from the beginning.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ledger.cell import hash_identity, is_cell_id
-from bench.ledger.record import OtherSchemaError, Record, load_record
+from bench.ledger.record import OTHER_SET, OtherSchemaError, Record
+from bench.ledger.record_file import load_record
 from bench.ledger.store import Store
 from bench.support.untrusted import file_sha256, is_own_folder
 
@@ -40,21 +41,30 @@ def verify_store(root: Path) -> Verdict:
     """
     store, verdict = Store(root), Verdict()
     store.check_readable()
-    kinds: dict[str, str] = {}
-    evaluated: dict[str, str] = {}
+    others: dict[str, Record] = {}
+    evaluations: list[Record] = []
     for name in sorted(os.listdir(store.root / "cells")):
         for record in _checked_record(store, name, verdict):
-            kinds[record.id] = record.kind
+            others[record.id] = record
             if record.status == "ok" and record.kind == "evaluate":
-                evaluated[record.id] = record.identity["distil"]
+                evaluations.append(record)
             elif record.status == "ok":
                 _check_files(store, record, verdict)
-    for id_, distil_id in evaluated.items():
-        if kinds.get(distil_id, "distil") != "distil":
-            verdict.problems.append(
-                f"cell {id_}: it evaluates {distil_id}, which is no distilled set"
-            )
+    for record in evaluations:
+        _check_evaluated(record, others.get(record.identity["distil"]), verdict)
     return verdict
+
+
+def _check_evaluated(record: Record, distilled: Record | None, verdict: Verdict) -> None:
+    if distilled is None:
+        return
+    if distilled.kind != "distil":
+        why = f"it evaluates {distilled.id}, which is no distilled set"
+    elif record.evaluates_another_than(distilled):
+        why = OTHER_SET
+    else:
+        return
+    verdict.problems.append(f"cell {record.id}: {why}")
 
 
 def _checked_record(store: Store, name: str, verdict: Verdict) -> Iterator[Record]:

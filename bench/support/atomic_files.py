@@ -64,7 +64,11 @@ def is_temporary(name: str) -> bool:
 
 def write_json(path: Path, value: Any, *, flushed: bool = True) -> None:
     """Write JSON atomically: indented, keys sorted, no NaN; see :func:`replacing`."""
-    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", flushed)
+
+
+def write_text(path: Path, text: str, flushed: bool = True) -> None:
+    """Write text as UTF-8, atomically; see :func:`replacing`."""
     with replacing(path, flushed=flushed) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -11,9 +11,12 @@ import pytest
 from run_digits import accuracies, run_digits
 
 from bench.datasets.real_set import RealSet
+from bench.distilled.image_set import ImageSet
 from bench.grid.site import OpenSite
 from bench.ledger.frames import load_failures
 from bench.ledger.lock import cell_lock
+from bench.ledger.store import Store
+from bench.ledger.verifying import verify_store
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 
@@ -197,3 +200,41 @@ def test_dim_starts_from_the_same_gan(tmp_path, data_dir) -> None:
     assert len(distilled) == 2
     steps = frame.set_index("method")["distil_steps"]
     assert (steps["gan"], steps["dim"]) == (2, 3)
+
+
+@pytest.mark.parametrize("steps", [-5, 1.5, "3", True, None, float("nan")])
+def test_steps_are_a_whole_number(steps, toys, tmp_path, data_dir, monkeypatch) -> None:
+    monkeypatch.setattr(METHODS.get("toy-drift"), "steps", lambda _: steps)
+    _, view = run_digits(tmp_path, data_dir, "toy-drift")
+    assert f"steps() of the method 'toy-drift' returned {steps!r}" in view.texts("failed")[0]
+    assert view.count("failed") == 2
+    assert verify_store(tmp_path).problems == []
+
+
+@pytest.mark.parametrize("version", ["1.0", 1.5, 0, -1, True, None, 2**63])
+def test_a_version_is_refused_before_anything_runs(
+    version, toys, tmp_path, data_dir, monkeypatch
+) -> None:
+    monkeypatch.setattr(METHODS.get("toy-drift"), "version", version)
+    with pytest.raises(BenchError, match="of the method 'toy-drift' is not allowed"):
+        run_digits(tmp_path, data_dir, "toy-drift")
+
+
+def test_a_result_that_cannot_be_recorded_fails(toys, tmp_path, data_dir, monkeypatch) -> None:
+    monkeypatch.setattr(METHODS.get("toy-drift"), "steps", lambda _: np.int64(3))
+    run_digits(tmp_path / "a", data_dir, "toy-drift")
+    assert verify_store(tmp_path / "a").records == 2
+    monkeypatch.setattr(ImageSet, "storage_bytes", property(lambda _: -1))
+    _, view = run_digits(tmp_path / "b", data_dir, "toy-first")
+    reason = "its result cannot be recorded: field 'budget.stored_bytes' is out of range"
+    assert reason in "".join(view.texts("failed"))
+    assert verify_store(tmp_path / "b").problems == []
+
+
+def test_an_evaluation_says_which_file_it_evaluated(toys, tmp_path, data_dir) -> None:
+    frame, _ = run_digits(tmp_path, data_dir, "toy-drift")
+    store = Store(tmp_path)
+    made, evaluated = store.read(frame["distil_id"][0]), store.read(frame["cell_id"][0])
+    assert made is not None
+    assert evaluated is not None
+    assert evaluated.to_json()["result"]["artefact_sha256"] == made.files["artefact.safetensors"]

@@ -11,7 +11,8 @@ import pytest
 from record_builders import distil_json, evaluate_json, failed_json
 
 from bench.ledger.cell import SCHEMA_VERSION
-from bench.ledger.record import OtherSchemaError, Record, load_record
+from bench.ledger.record import OtherSchemaError, Record
+from bench.ledger.record_file import load_record
 from bench.ledger.record_tables import EvaluationOutcome
 
 ROOT = Path(__file__).parents[2]
