@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from bench.ledger.record import load_record
+from bench.ledger.record_file import load_record
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import plural
