@@ -6,7 +6,8 @@ The environment variable ``TOY_FOLDER`` names the folder through which toys and 
 - ``events`` has a line for every event, with the process first: ``4711 toy-drift 1 step 3``;
 - a toy waits after an event as long as there is a file ``hold EVENT`` or ``hold step 3``;
 - ``stopping`` has a line for each process that was asked to stop while it waited;
-- ``pause`` holds the seconds that every step takes besides.
+- ``pause`` holds the seconds that every step takes besides;
+- with a file ``fork``, every step forks a child that sleeps, and ``children`` has a line for it.
 
 None of it is part of a cell.
 """
@@ -61,6 +62,8 @@ def log(event: str, stop_requested: Callable[[], bool] = lambda: False) -> None:
     folder = _folder()
     if folder is None:
         return
+    if "step" in event and (folder / "fork").exists():
+        _fork_child(folder)
     _append(folder / "events", f"{os.getpid()} {event}")
     held = [folder / f"hold {event}", folder / f"hold {event[event.find('step') :]}"]
     end, stopping = time.monotonic() + _PATIENCE, False
@@ -72,6 +75,14 @@ def log(event: str, stop_requested: Callable[[], bool] = lambda: False) -> None:
         time.sleep(0.01)
     if (folder / "pause").exists():
         time.sleep(float((folder / "pause").read_text()))
+
+
+def _fork_child(folder: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(_PATIENCE)
+        os._exit(0)
+    _append(folder / "children", str(child))
 
 
 def first_time(what: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from processes.toy_runs import STEPS, ToyRuns
+from processes.wait_until import wait_until
 from store_contents import read_results
 
 RAY = pytest.param("ray", marks=pytest.mark.ray)
@@ -34,6 +35,7 @@ def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: To
 def test_a_process_that_dies_takes_no_other_cell_along(
     execution: Callable[[], Any], toys: ToyRuns, request: pytest.FixtureRequest
 ) -> None:
+    toys.fork_children()  # which keep open whatever tells that a process has died
     session, seen = toys.open("store", "toy-dies", "toy-dies-once", "toy-drift")
     outcome = session.run(execute=execution())
     assert outcome.counts == {"ok": 4, "failed": 2}
@@ -49,9 +51,11 @@ def test_a_process_that_dies_takes_no_other_cell_along(
         *range(3, STEPS),
     ]
     assert not toys.locks("store")
+    wait_until("the forked children have ended", lambda: not toys.children())
     if "local" in request.node.name:
         logs = (toys.folder / "store").glob("cells/*/log.txt")
         assert any("these are my last words" in log.read_text() for log in logs)
+    toys.stop_forking()
     # The mark of its death is there, so that here it lives.
     here, _ = toys.open("here", "toy-dies-once", "toy-drift")
     here.run()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -30,19 +30,22 @@ from bench.support.stopping import Stop
 
 
 def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
+    toys.fork_children()
     toys.hold("step 1")
     run = toys.start("store", "toy-drift", workers="2")
     wait_until("a step is done", lambda: ("toy-drift-1", 1) in toys.steps())
-    assert len(toys.processes()) == 2, "who was started, and a worker"
+    assert len(toys.processes()) - len(toys.children()) == 2, "the run and a worker"
     run.send(signal.SIGTERM)
     toys.release_after_stop()
     ended = run.wait()
     assert ended.code == 128 + signal.SIGTERM, ended.err
+    assert toys.children() == [], "they have ended before the run"
     assert "stopped by SIGTERM" in ended.err
     toys.assert_resumes("store")
 
 
 def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None:
+    toys.fork_children()
     toys.hold("step 1")
     run = toys.start("store", "toy-drift", workers="1")
     wait_until("a step is done", lambda: ("toy-drift-1", 1) in toys.steps())
@@ -52,12 +55,14 @@ def test_a_killed_run_leaves_no_process_and_loses_no_step(toys: ToyRuns) -> None
 
 
 def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
+    toys.fork_children()
     toys.hold("step 0")
     run = toys.start("store", "toy-drift", workers="1")
     wait_until("a step has begun", lambda: toys.steps())
     run.send(signal.SIGINT)
     run.send(signal.SIGTERM)  # before or after the worker hears of the first
     assert run.wait().code != 0
+    assert toys.children() == [], "they have ended before the run"
     wait_until("all processes have ended", lambda: not toys.processes())
     assert not toys.locks("store")
 
@@ -79,6 +84,10 @@ class InstantWorker:
 
     def stop(self, why: str, exit_code: int) -> None:
         self.child.close()
+
+    def receive(self) -> tuple[Any, ...] | None:
+        event: tuple[Any, ...] | None = self.connection.recv() if self.connection.poll() else None
+        return event
 
     def take_output(self) -> str:
         return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes.event_log import is_running
 from processes.toy_runs import ToyRuns
 from processes.wait_until import wait_until
 from store_contents import read_results
@@ -119,13 +120,6 @@ def test_no_more_cells_run_than_there_are_cpus(
     assert seen == [2]
 
 
-def runs(process: str) -> bool:
-    try:
-        return Path(f"/proc/{process}/environ").read_bytes() != b""  # that of a zombie is empty
-    except OSError:
-        return False
-
-
 def test_a_lost_node_loses_nothing(
     cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
@@ -136,7 +130,7 @@ def test_a_lost_node_loses_nothing(
 
     def lose() -> None:
         cluster.remove_node(node, allow_graceful=False)
-        wait_until("its process has ended", lambda: sum(map(runs, toys.workers())) == 1)
+        wait_until("its process has ended", lambda: sum(map(is_running, toys.workers())) == 1)
         toys.release()
 
     beside("both nodes compute", lambda: len(toys.workers()) == 2, lose)

@@ -8,6 +8,14 @@ from pathlib import Path
 from processes.wait_until import wait_until
 
 
+def is_running(process: str) -> bool:
+    """Return whether a process, named by its number, has not ended."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes() != b""  # that of a zombie is empty
+    except OSError:
+        return False
+
+
 class EventLog:
     """The events of all processes whose ``TOY_FOLDER`` is the folder (see ``toy_plugin.py``).
 
@@ -62,6 +70,20 @@ class EventLog:
         new = self._log / "pause.new"
         new.write_text(str(seconds))
         new.replace(self._log / "pause")
+
+    def fork_children(self) -> None:
+        """Make every step fork a child that sleeps, with all open files of its parent."""
+        (self._log / "fork").touch()
+
+    def stop_forking(self) -> None:
+        """Undo :meth:`fork_children` for the steps from now on."""
+        (self._log / "fork").unlink(missing_ok=True)
+
+    def children(self) -> list[str]:
+        """Return the forked children that have not ended."""
+        path = self._log / "children"
+        pids = path.read_text().split() if path.exists() else []
+        return [pid for pid in pids if is_running(pid)]
 
     def _lines(self) -> list[tuple[str, str]]:
         path = self._log / "events"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,8 @@ class ToyRuns(EventLog):
         self.release()
         for run in self._started:
             run.kill()
+        for child in self.children():
+            os.kill(int(child), signal.SIGKILL)
 
     def processes(self) -> dict[int, str]:
         """Return the running processes that descend from those started, with their commands."""
@@ -76,6 +80,7 @@ class ToyRuns(EventLog):
         assert not self.locks(store)
         assert list((self.folder / store).rglob("checkpoint.safetensors"))
         assert len(self.steps()) < STEPS
+        self.stop_forking()  # the rest is computed in this process
         self.open(store, "toy-drift")[0].run()
         expected = [("toy-drift-1", i) for i in range(STEPS)]
         assert self.steps() == expected, "each step is done once"

@@ -125,18 +125,17 @@ class LocalExecutor(Executor):
 
     def _poll(self) -> None:
         """Wait a moment for events and handle them."""
-        indices = {worker.connection: index for index, worker in self._workers.items()}
-        for connection in wait(list(indices), _POLL_SECONDS):
-            index = indices[connection]  # type: ignore[index]
-            worker = self._workers[index]
+        wait([worker.connection for worker in self._workers.values()], _POLL_SECONDS)
+        for index, worker in list(self._workers.items()):
             try:
-                event, *details = worker.connection.recv()
-            except (EOFError, OSError):
+                event = worker.receive()
+            except EOFError:
                 self._reap(self._workers.pop(index))
             else:
-                self._handle_event(worker, event, details)
+                if event is not None:
+                    self._handle_event(worker, *event)
 
-    def _handle_event(self, worker: WorkerProcess, event: str, details: list[Any]) -> None:
+    def _handle_event(self, worker: WorkerProcess, event: str, *details: Any) -> None:
         if event == "ready":
             worker.ready = True
         elif event == "ended":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,13 +78,14 @@ def visible_gpus(device: torch.device) -> list[str]:
 class WorkerProcess:
     """A process of :mod:`bench.executors.local.worker`, which computes one cell at a time.
 
-    It has its own session, so that Ctrl-C does not reach it.
+    It has its own session, so that Ctrl-C does not reach it, and its own process group, which ends
+    with it.
 
     Args:
         slot: where it computes.
 
     Attributes:
-        connection: receives its events.
+        connection: can be waited for; :meth:`receive` reads its events.
         cell: the cell that it computes now.
         ready: whether it has started successfully.
     """
@@ -117,6 +119,24 @@ class WorkerProcess:
         """End the worker in the middle of a step."""
         self._process.send_signal(AT_ONCE)
 
+    def receive(self) -> tuple[Any, ...] | None:
+        """Return the next event, ``(name, *details)``; ``None`` if there is none yet.
+
+        Raises:
+            EOFError: the process has ended, and all its events were received.
+        """
+        # The pipe says nothing of the end if a child that the process forked keeps it open.
+        ended = self._process.poll() is not None
+        try:
+            event: tuple[Any, ...] | None = (
+                self.connection.recv() if self.connection.poll() else None
+            )
+        except OSError as error:
+            raise EOFError from error
+        if event is None and ended:
+            raise EOFError
+        return event
+
     def seconds(self) -> float:
         """Return for how long the worker has had its cell."""
         return time.perf_counter() - self._since
@@ -132,6 +152,8 @@ class WorkerProcess:
     def end(self, patience: float) -> int:
         """Close the connection, wait for the end of the process, and return its exit code.
 
+        Processes that a plugin has started in the worker end with it.
+
         Args:
             patience: seconds after which the process is killed.
 
@@ -139,13 +161,12 @@ class WorkerProcess:
             The exit code; the negative number of the signal that killed the process, if one did.
         """
         self.connection.close()
-        try:
-            return self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-        finally:
-            self._output.close()
+        self._output.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        with suppress(ProcessLookupError, PermissionError):  # no process is left
+            os.killpg(self._process.pid, signal.SIGKILL)
+        return self._process.wait()
 
     def _send(self, message: Any) -> None:
         with suppress(OSError):  # the process died; reading its events says so

@@ -2,11 +2,13 @@
 
 :mod:`bench.executors.local.process` starts it with one end of a pipe. It saves a checkpoint and
 ends when the run asks for it, when a signal comes, and when the other end of the pipe is closed: a
-killed run leaves no process behind.
+killed run leaves no process behind. The run ends the processes that a plugin has started in the
+worker; without a run, the worker does.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -30,10 +32,14 @@ class Worker:
     Args:
         connection: gives the site, then cells as ``cell_to_json`` values or a request to stop as
             ``(why, exit_code)``; receives ``(event, *details)``.
+
+    Attributes:
+        has_run: whether the run that started this process is still there.
     """
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection, self._stop = connection, Stop()
+        self.has_run = True
         self._cells: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
     def run(self) -> None:
@@ -63,7 +69,7 @@ class Worker:
             while isinstance(message := self._connection.recv(), dict):
                 self._cells.put(message)
         except (EOFError, OSError):
-            message = ("the run that started this process is gone", 1)
+            message, self.has_run = ("the run that started this process is gone", 1), False
         self._stop.request(*message)
         self._cells.put(None)
 
@@ -76,12 +82,18 @@ def main() -> int:
     """Run a worker on the pipe whose descriptor is the only argument."""
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # processes of a plugin must not keep the pipe open
+    worker = Worker(Connection(descriptor))
     try:
-        Worker(Connection(descriptor)).run()
+        worker.run()
     except Interrupted as stopped:
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130
+    finally:
+        if not worker.has_run:
+            os.killpg(0, signal.SIGKILL)
+        for child in multiprocessing.active_children():  # Python would wait for their end
+            child.kill()
     return 0
 
 
