@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from bench.executors.own_plugins import refuse_own_plugins
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
 from bench.ledger.holder import read_holder
 from bench.ledger.lock import cell_lock
+from bench.support.errors import BenchError
 from bench.support.failure_reasons import LESS_MEMORY
 
 if TYPE_CHECKING:
@@ -35,13 +39,21 @@ class Executor(ABC):
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
 
-    @abstractmethod
     def __call__(self, cells: Sequence[Cell]) -> None:
         """Have the cells computed.
 
         Raises:
-            Interrupted: a stop was requested; every process has saved a checkpoint and ended.
+            BenchError: other processes cannot compute them.
+            Interrupted: a stop was requested. Every process has saved a checkpoint and ended; only
+                the jobs of SLURM go on.
         """
+        if cells:
+            refuse_own_plugins(cells, self.runner.site.site)
+            self.compute(cells)
+
+    @abstractmethod
+    def compute(self, cells: Sequence[Cell]) -> None:
+        """Have cells computed that other processes can compute: see :meth:`__call__`."""
 
     def report_ending(self, cell: Cell, seconds: float, death: str | None = None) -> None:
         """Report to the runner how a cell ended, according to the store.
@@ -106,3 +118,17 @@ def await_holder_end(folder: Path) -> None:
         if holder is None or not (holder.alive and holder.here):
             return
         time.sleep(_POLL_SECONDS)
+
+
+def load_library(name: str, executor: str) -> ModuleType:
+    """Import the library of an executor, which is installed by the extra of the executor's name.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise BenchError(
+            f"the {executor} executor needs {name}: pip install 'distillation-bench[{executor}]'"
+        ) from error

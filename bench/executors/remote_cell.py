@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bench.grid.compute import Ending, compute
 from bench.grid.plugin_sources import has_sources
@@ -55,23 +55,16 @@ def run_cell(
     return ending
 
 
-class Forward(Protocol):
-    """Sends an event, named like the reporter's method, with its arguments."""
-
-    def __call__(self, event: str, *details: object) -> object:
-        """Send it."""
-
-
 class RemoteReporter(Reporter):
     """Forwards events to the process of the run.
 
     Args:
-        forward: sends an event.
+        forward: sends an event: the name of a method of the reporter, and its arguments.
         interval: the smallest number of seconds between two forwarded events of progress; the last
             one is always forwarded.
     """
 
-    def __init__(self, forward: Forward, interval: float) -> None:
+    def __init__(self, forward: Callable[..., object], interval: float) -> None:
         self._forward, self._interval, self._last = forward, interval, 0.0
 
     def start(self, cell: Cell) -> None:

@@ -45,7 +45,8 @@ SlurmdPidFile={folder}/slurmd.pid
 # Everything soon: tests wait for it.
 SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1
 KillWait=10
-SlurmdTimeout=6
+# Not too soon: on a busy machine, slurmd takes seconds to answer, and its jobs would be requeued.
+SlurmdTimeout=20
 ReturnToService=2
 MaxArraySize={max_array}
 # Work in 'urgent' preempts work in 'main'; GraceTime is between SIGTERM and SIGKILL.
@@ -111,15 +112,22 @@ class SlurmCluster:
         self._daemons["slurmd"].kill()
         self._daemons.pop("slurmd").wait()
 
-    def stop_slurmctld(self) -> None:
-        """Stop the controller: commands get no answer until :meth:`start_slurmctld`.
+    @contextmanager
+    def without_slurmctld(self) -> Iterator[None]:
+        """Stop the controller inside the block, so that no command of SLURM is answered.
 
         SIGTERM lets it save its state. One that is killed within seconds of a job's start takes
         the job for pending when it comes back, starts it again, and drains the node: SLURM's own
         limit, that no client can mend.
         """
-        self._daemons["slurmctld"].terminate()
-        self._daemons.pop("slurmctld").wait()
+        daemon = self._daemons.pop("slurmctld")
+        daemon.terminate()
+        try:
+            daemon.wait(60)
+            yield
+        finally:
+            daemon.kill()
+            self.start_slurmctld()
 
     def start_slurmctld(self) -> None:
         """Start the controller; it knows the jobs of the one before it."""

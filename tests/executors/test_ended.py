@@ -24,7 +24,7 @@ from bench.ledger.lock import cell_lock
 class Idle(Executor):
     """Computes nothing."""
 
-    def __call__(self, cells: Sequence[Cell]) -> None:
+    def compute(self, cells: Sequence[Cell]) -> None:
         pass
 
 

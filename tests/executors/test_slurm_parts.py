@@ -10,11 +10,10 @@ from typing import cast
 
 import pytest
 
-from bench.executors.slurm import array, commands
+from bench.executors.slurm import array, commands, slurm_execution
 from bench.executors.slurm.array import (
     JobArray,
     load_arrays,
-    load_submitit,
     remove_array,
     save_array,
     submit_array,
@@ -121,7 +120,7 @@ def test_an_absent_command_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_absent_submitit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "submitit", None)
     with pytest.raises(BenchError, match=r"pip install 'distillation-bench\[slurm\]'"):
-        load_submitit()
+        slurm_execution()
 
 
 def test_arrays_are_saved_and_removed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor, describe_death
 from bench.executors.local.process import WorkerProcess, divide, visible_gpus
-from bench.executors.own_plugins import own_plugins, refuse_own_plugins
+from bench.executors.own_plugins import own_plugins
 from bench.grid.compute import Ending
 from bench.grid.order import next_cell
 from bench.ledger.cell import Cell, DistilCell
@@ -42,7 +42,6 @@ def local_execution(workers: int | None = None) -> Execute:
         if count == 0:
             runner.in_turn(cells)
             return
-        refuse_own_plugins(cells, runner.site.site)
         LocalExecutor(runner, count)(cells)
 
     return execute
@@ -76,8 +75,8 @@ class LocalExecutor(Executor):
         self._failed_starts = 0
         self._stopping = False
 
-    def __call__(self, cells: Sequence[Cell]) -> None:
-        """Have the cells computed: see :meth:`Executor.__call__`."""
+    def compute(self, cells: Sequence[Cell]) -> None:
+        """Have the cells computed."""
         self._waiting, self._unfinished = list(cells), {cell.id for cell in cells}
         try:
             while self._is_busy() or (self._waiting and not self._stopping):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 
-from bench.executors.base import RETRIES
+from bench.executors.base import RETRIES, load_library
 from bench.support.errors import BenchError
 from bench.support.machine import usable_cpus
 
@@ -29,14 +29,7 @@ def load_ray() -> ModuleType:
         BenchError: Ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError as error:
-        raise BenchError(
-            "the ray executor needs Ray: pip install 'distillation-bench[ray]'"
-        ) from error
-    module: ModuleType = ray
-    return module
+    return load_library("ray", "ray")
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor
-from bench.executors.own_plugins import refuse_own_plugins
 from bench.executors.ray.cluster import connected, load_ray
 from bench.executors.ray.task import compute_task, create_mailbox
 from bench.grid.compute import Ending
@@ -79,15 +78,12 @@ class RayExecutor(Executor):
         self._resubmitted: set[str] = set()
         self._stopping = False
 
-    def __call__(self, cells: Sequence[Cell]) -> None:
-        """Have the cells computed: see :meth:`Executor.__call__`.
+    def compute(self, cells: Sequence[Cell]) -> None:
+        """Have the cells computed.
 
         Raises:
             BenchError: the cluster cannot be reached, or cannot compute.
         """
-        if not cells:
-            return
-        refuse_own_plugins(cells, self.runner.site.site)
         with connected(self._address):
             self._mailbox, self._task = create_mailbox(), self._make_task()
             try:

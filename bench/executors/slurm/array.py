@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import msgspec
 
+from bench.executors.base import load_library
 from bench.executors.slurm import commands
 from bench.executors.slurm.options import SlurmOptions
 from bench.executors.slurm.task import run_slurm_cell
@@ -134,22 +134,6 @@ def submit_array(
     return array
 
 
-def load_submitit() -> ModuleType:
-    """Import submitit.
-
-    Raises:
-        BenchError: it is not installed.
-    """
-    try:
-        import submitit
-    except ImportError as error:
-        raise BenchError(
-            "the slurm executor needs submitit: pip install 'distillation-bench[slurm]'"
-        ) from error
-    module: ModuleType = submitit
-    return module
-
-
 def _dependents(
     array: JobArray, cells: Sequence[Cell], queued: Mapping[str, str]
 ) -> dict[str, list[int]]:
@@ -170,7 +154,7 @@ def sbatch(
     folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions, held: bool
 ) -> str:
     """Submit cells through submitit and return SLURM's id of the array."""
-    submitit = load_submitit()
+    submitit = load_library("submitit", "slurm")
     try:
         with redirect_stderr(io.StringIO()):  # submitit prints what its exception says
             executor = submitit.SlurmExecutor(folder.resolve())

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.executors.base import Executor
-from bench.executors.own_plugins import refuse_own_plugins
+from bench.executors.base import Executor, load_library
 from bench.executors.slurm import commands
-from bench.executors.slurm.array import array_folder, load_submitit
+from bench.executors.slurm.array import array_folder
 from bench.executors.slurm.commands import JobState, QueueSilentError
 from bench.executors.slurm.jobs import SlurmJobs
 from bench.executors.slurm.options import SlurmOptions
@@ -38,7 +37,7 @@ def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execu
     Raises:
         BenchError: a value is not allowed, or submitit is not installed.
     """
-    load_submitit()
+    load_library("submitit", "slurm")
     options = SlurmOptions.parse(texts)
     return lambda runner, cells: SlurmExecutor(runner, options, detach=detach)(cells)
 
@@ -66,16 +65,13 @@ class SlurmExecutor(Executor):
         self._running: set[str] = set()
         self._notes: set[str] = set()
 
-    def __call__(self, cells: Sequence[Cell]) -> None:
+    def compute(self, cells: Sequence[Cell]) -> None:
         """Submit the cells that are not queued yet, and watch.
 
         Raises:
             BenchError: SLURM or submitit is absent, or SLURM refuses the jobs.
             Interrupted: a stop was requested; the jobs go on.
         """
-        if not cells:
-            return
-        refuse_own_plugins(cells, self.runner.site.site)
         self._unfinished = {cell.id: cell for cell in cells}
         self._old_records = {cell.id: self._record_stamp(cell) for cell in cells}
         self._jobs.take_over(self._unfinished)
