@@ -67,6 +67,8 @@ def _start(address: str | None) -> None:
         # By default, Ray retries without a limit after its own guard has ended a process to free
         # memory.
         os.environ["RAY_task_oom_retries"] = str(RETRIES)  # noqa: SIM112  # Ray's name
+        # The processes that a plugin has started end with the process of the task.
+        os.environ["RAY_process_group_cleanup_enabled"] = "1"  # noqa: SIM112
         ray.init(
             address="local", num_cpus=usable_cpus(), include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES, **quiet,

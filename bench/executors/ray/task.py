@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,7 @@ def compute_task(
     Returns:
         The ending; of status ``error`` if this process cannot compute any cell of the run.
     """
+    _let_children_close_sockets()
     # Not by ray.get: a task that waits in it lends its CPU, and Ray would start one task too many.
     attempt = mailbox.begin.remote(cell_from_json(cell_values).id).future().result()
     stop, reporter = Stop(), RemoteReporter(mailbox.put.remote, _REPORT_SECONDS)
@@ -95,6 +98,31 @@ def compute_task(
         if stopped.why != "SIGINT":
             os._exit(stopped.exit_code or 1)
         return Ending("stopped")
+
+
+@cache
+def _let_children_close_sockets() -> None:
+    """Have children that a plugin forks close the sockets that this process has now.
+
+    Ray notices the death of a process when its connections end; a child would keep them open.
+    """
+    sockets = _open_sockets()
+
+    def close() -> None:
+        for descriptor, name in _open_sockets().items():
+            if sockets.get(descriptor) == name:
+                os.close(descriptor)
+
+    os.register_at_fork(after_in_child=close)
+
+
+def _open_sockets() -> dict[int, str]:
+    """Return the names of this process's sockets by descriptor, where the system lists them."""
+    names = {}
+    for path in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):  # the descriptor of the listing itself
+            names[int(path.name)] = os.readlink(path)
+    return {number: name for number, name in names.items() if name.startswith("socket:")}
 
 
 def _check_shared(store: str) -> None:
