@@ -7,7 +7,7 @@ The environment variable ``TOY_FOLDER`` names the folder through which toys and 
 - a toy waits after an event as long as there is a file ``hold EVENT`` or ``hold step 3``;
 - ``stopping`` has a line for each process that was asked to stop while it waited;
 - ``pause`` holds the seconds that every step takes besides;
-- with a file ``fork``, every step forks a child that sleeps, and ``children`` has a line for it.
+- with a file ``fork``, every step forks a child that sleeps, and ``children`` has a line with both.
 
 None of it is part of a cell.
 """
@@ -82,7 +82,7 @@ def _fork_child(folder: Path) -> None:
     if child == 0:
         time.sleep(_PATIENCE)
         os._exit(0)
-    _append(folder / "children", str(child))
+    _append(folder / "children", f"{child} {os.getpid()}")
 
 
 def first_time(what: str) -> bool:

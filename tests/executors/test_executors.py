@@ -51,7 +51,7 @@ def test_a_process_that_dies_takes_no_other_cell_along(
         *range(3, STEPS),
     ]
     assert not toys.locks("store")
-    wait_until("the forked children have ended", lambda: not toys.children())
+    wait_until("the children of dead processes have ended", lambda: not toys.orphans())
     if "local" in request.node.name:
         logs = (toys.folder / "store").glob("cells/*/log.txt")
         assert any("these are my last words" in log.read_text() for log in logs)

@@ -39,7 +39,7 @@ def test_a_signal_ends_workers_after_their_step(toys: ToyRuns) -> None:
     toys.release_after_stop()
     ended = run.wait()
     assert ended.code == 128 + signal.SIGTERM, ended.err
-    assert toys.children() == [], "they have ended before the run"
+    assert toys.children() == {}, "they have ended before the run"
     assert "stopped by SIGTERM" in ended.err
     toys.assert_resumes("store")
 
@@ -62,7 +62,7 @@ def test_the_second_signal_does_not_wait_for_a_step(toys: ToyRuns) -> None:
     run.send(signal.SIGINT)
     run.send(signal.SIGTERM)  # before or after the worker hears of the first
     assert run.wait().code != 0
-    assert toys.children() == [], "they have ended before the run"
+    assert toys.children() == {}, "they have ended before the run"
     wait_until("all processes have ended", lambda: not toys.processes())
     assert not toys.locks("store")
 

@@ -79,11 +79,16 @@ class EventLog:
         """Undo :meth:`fork_children` for the steps from now on."""
         (self._log / "fork").unlink(missing_ok=True)
 
-    def children(self) -> list[str]:
-        """Return the forked children that have not ended."""
+    def children(self) -> dict[str, str]:
+        """Return the forked children that have not ended, each with its parent."""
         path = self._log / "children"
-        pids = path.read_text().split() if path.exists() else []
-        return [pid for pid in pids if is_running(pid)]
+        lines = path.read_text().splitlines() if path.exists() else []
+        pairs = (line.split() for line in lines)
+        return {child: parent for child, parent in pairs if is_running(child)}
+
+    def orphans(self) -> list[str]:
+        """Return the forked children that have not ended although their parents have."""
+        return [child for child, parent in self.children().items() if not is_running(parent)]
 
     def _lines(self) -> list[tuple[str, str]]:
         path = self._log / "events"
