@@ -7,7 +7,8 @@ The environment variable ``TOY_FOLDER`` names the folder through which toys and 
 - a toy waits after an event as long as there is a file ``hold EVENT`` or ``hold step 3``;
 - ``stopping`` has a line for each process that was asked to stop while it waited;
 - ``pause`` holds the seconds that every step takes besides;
-- with a file ``fork``, every step forks a child that sleeps, and ``children`` has a line with both.
+- with a file ``fork``, every step forks a child that sleeps; ``children`` has a line for each, with
+  the child and its parent.
 
 None of it is part of a cell.
 """

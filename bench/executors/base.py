@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bench.executors.own_plugins import refuse_own_plugins
+from bench.executors.own_plugins import own_plugins
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
 from bench.ledger.holder import read_holder
@@ -47,8 +47,13 @@ class Executor(ABC):
             Interrupted: a stop was requested. Every process has saved a checkpoint and ended; only
                 the jobs of SLURM go on.
         """
+        names = own_plugins(cells, self.runner.site.site)
+        if names:
+            raise BenchError(
+                f"{', '.join(names)} is known to this process only, not to those that compute: "
+                "give its file as a plugin, or compute in this process"
+            )
         if cells:
-            refuse_own_plugins(cells, self.runner.site.site)
             self.compute(cells)
 
     @abstractmethod

@@ -11,7 +11,6 @@ from bench.grid.site import Site
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.networks.architecture import registered_name
 from bench.registry.registry import ARCHITECTURES, DATASETS, GENERATORS, METHODS, Registry
-from bench.support.errors import BenchError
 
 
 def own_plugins(cells: Sequence[Cell], site: Site) -> list[str]:
@@ -36,20 +35,6 @@ def own_plugins(cells: Sequence[Cell], site: Site) -> list[str]:
         for name in dict.fromkeys(names)
         if registry.is_by_hand(name, files)
     ]
-
-
-def refuse_own_plugins(cells: Sequence[Cell], site: Site) -> None:
-    """Raise an error if other processes cannot compute some of the cells.
-
-    Raises:
-        BenchError: naming the plugins.
-    """
-    names = own_plugins(cells, site)
-    if names:
-        raise BenchError(
-            f"{', '.join(names)} is known to this process only, not to those that compute: give "
-            "its file as a plugin, or compute in this process"
-        )
 
 
 def _family(arch: str) -> str:

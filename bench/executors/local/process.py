@@ -36,9 +36,7 @@ class Slot:
 
 
 def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
-    """Return one slot per worker: a GPU each, or a share of the cores.
-
-    With more workers than GPUs, some workers share a GPU.
+    """Return a slot for each worker: a GPU, which some may share, or a part of the cores.
 
     Args:
         site: the site of the run.

@@ -54,14 +54,7 @@ def ray_execution(
 
 
 class RayExecutor(Executor):
-    """Submits all cells to Ray at once and waits for them.
-
-    Args:
-        runner: receives how each cell ended.
-        address: see :func:`ray_execution`; so are the others.
-        gpus: of each cell.
-        cpus: of each cell.
-    """
+    """Submits all cells to Ray at once and waits for them; see :func:`ray_execution`."""
 
     def __init__(
         self, runner: Runner, address: str | None, gpus: float | None, cpus: float
