@@ -1,1 +1,1 @@
-"""The built-in distillation methods, one file each; registered as entry points."""
+"""The built-in distillation methods, a file or a folder each; ``shared`` has what several use."""

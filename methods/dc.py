@@ -5,7 +5,7 @@ B. Zhao, K. R. Mopuri and H. Bilen, "Dataset Condensation with Gradient Matching
 
 from __future__ import annotations
 
-from bench.plugin import DSA, Paper
+from bench.plugin import Paper
 from methods.shared.gradient_matching import GradientMatching
 
 
@@ -27,7 +27,3 @@ class DC(GradientMatching):
         "arXiv:2006.05929",
         "B. Zhao, K. R. Mopuri, H. Bilen",
     )
-
-    def augmentation(self) -> DSA:
-        """Return the strategy without any operation."""
-        return DSA("none")

@@ -10,17 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.plugin import (
-    DSA,
-    LearnedImages,
-    Paper,
-    Profile,
-    Scalars,
-    by_ipc,
-    by_task,
-    init_param,
-    param,
-)
+from bench.plugin import LearnedImages, Paper, Profile, Scalars, by_ipc, by_task, init_param, param
 from methods.shared.dsa_param import dsa_param
 
 # About four minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. The gradient of an
@@ -84,11 +74,6 @@ class DM(LearnedImages["DM.Params"]):
             "3 steps in place of 20,000: shows only that the path works",
         ),
     }
-
-    def setup(self) -> None:
-        """Draw the first images and choose the augmentation."""
-        super().setup()
-        self.dsa = DSA.for_dataset(self.spec, self.params.dsa)
 
     def step(self, i: int) -> Scalars:  # noqa: ARG002
         """Follow the gradient of one random network; ``loss`` is the mean over classes."""

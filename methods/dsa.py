@@ -6,14 +6,10 @@ B. Zhao and H. Bilen, "Dataset Condensation with Differentiable Siamese Augmenta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
-from bench.plugin import DSA, Paper, init_param
+from bench.plugin import Paper, init_param
 from methods.shared.dsa_param import dsa_param
-from methods.shared.gradient_matching import (
-    GradientMatching,
-    GradientMatchingParams,
-)
+from methods.shared.gradient_matching import GradientMatching, GradientMatchingParams
 
 
 class SiameseMatching(GradientMatching):
@@ -42,7 +38,3 @@ class SiameseMatching(GradientMatching):
         "arXiv:2102.08259",
         "B. Zhao, H. Bilen",
     )
-
-    def augmentation(self) -> DSA:
-        """Return the strategy of the parameter ``dsa``, for the dataset."""
-        return DSA.for_dataset(self.spec, cast(SiameseMatching.Params, self.params).dsa)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bench.plugin import DistilledSet, ImageSet, Paper, SelectionMethod, param
+from bench.plugin import ImageSet, Paper, SelectionMethod, param
 from methods.shared.embedding import (
     EmbeddingParams,
     EmbeddingSelection,
@@ -125,12 +125,11 @@ class KMeans(SelectionMethod["KMeans.Params"]):
             self.centres = torch.cat(centres).view(-1, *self.spec.shape)
         return torch.cat(chosen)
 
-    def result(self) -> DistilledSet:
+    def result(self) -> ImageSet:
         """Return the chosen images as uint8 pixels, or the centres in normalised units."""
         chosen = super().result()
         if self.centres is None:
             return chosen
-        assert isinstance(chosen, ImageSet)
         return replace(chosen, images=self.centres.to(chosen.images.device))
 
     def _points(self) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bench.plugin import DistilledSet, ImageSet, Profile, SelectionMethod, param
+from bench.plugin import ImageSet, Profile, SelectionMethod, param
 
 
 class Whole(SelectionMethod["Whole.Params"]):
@@ -43,8 +43,6 @@ class Whole(SelectionMethod["Whole.Params"]):
         """Return every index, sorted by class: int64 ``(len(ctx.real),)``."""
         return torch.cat(self.ctx.real.class_indices)
 
-    def result(self) -> DistilledSet:
+    def result(self) -> ImageSet:
         """Return all pixels as uint8, with the number of epochs they ask for."""
-        everything = super().result()
-        assert isinstance(everything, ImageSet)
-        return replace(everything, epochs=self.params.epochs)
+        return replace(super().result(), epochs=self.params.epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -86,6 +87,11 @@ class LearnedImages(Method[I]):
         self.images = self.first_images(self.ctx)
         self.velocity = torch.zeros_like(self.images)
         self.labels = self.classes.repeat_interleave(self.ipc)
+
+    @cached_property
+    def dsa(self) -> DSA:
+        """The augmentation that the parameter ``dsa`` names, for the dataset; none without one."""
+        return DSA.for_dataset(self.spec, getattr(self.params, "dsa", "none"))
 
     def first_images(self, ctx: Context) -> Tensor:
         """Draw distinct real images of each class, or standard normal noise, as ``init`` says.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bench.distillation.context import Context
     from bench.distilled.base import DistilledSet
+    from bench.distilled.image_set import ImageSet
 
 # A method's ``Params``; a method that does not name its own has untyped parameters.
 P = TypeVar("P", default=Any)
@@ -269,7 +270,7 @@ class SelectionMethod(Method[P]):
         self.indices = self.select()
         return {}
 
-    def result(self) -> DistilledSet:
+    def result(self) -> ImageSet:
         """Return the chosen real images as uint8 pixels."""
         from bench.distilled.image_set import ImageSet
 

@@ -12,22 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.plugin import (
-    DSA,
-    LearnedImages,
-    Paper,
-    Profile,
-    Scalars,
-    Task,
-    by_ipc,
-    init_param,
-    param,
-)
+from bench.plugin import LearnedImages, Paper, Profile, Scalars, Task, by_ipc, init_param, param
 from methods.cafe.dynamic_stop import AccuracyWindow, query_accuracy
 from methods.cafe.feature_alignment import Round
 from methods.cafe.layer_features import LayerFeatures, why_no_blocks
 from methods.shared.dsa_param import dsa_param
-from methods.shared.network_training import descend
+from methods.shared.network_training import train_epoch
 
 # The learning rate of the pixels halves after these shares of the networks (1200, 1600 and 1800
 # of the released code's 2000).
@@ -139,11 +129,6 @@ class CAFE(LearnedImages["CAFE.Params"]):
         """Return a reason if there are no layers to align or too few images to start from."""
         return super().skip(task) or why_no_blocks(task.arch or "", task.spec)
 
-    def setup(self) -> None:
-        """Draw the first images and choose the augmentation."""
-        super().setup()
-        self.dsa = DSA.for_dataset(self.spec, self.params.dsa)
-
     def step(self, i: int) -> Scalars:
         """Align in one network until its accuracy settles; the losses are its last round's."""
         params, network = self.params, self.ctx.network(self.arch).train()
@@ -172,20 +157,9 @@ class CAFE(LearnedImages["CAFE.Params"]):
 
     def train(self, network: nn.Module) -> None:
         """Train the network on the distilled images until its accuracy has moved."""
-        ctx, params, window = self.ctx, self.params, AccuracyWindow(self.params.window)
-        order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
-        images = self.images.flatten(0, 1)
+        params, window = self.params, AccuracyWindow(self.params.window)
         for _ in range(params.max_epochs):
-            shuffled = torch.randperm(len(self.labels), generator=order, device=ctx.device)
-            for batch in torch.split(shuffled, params.batch_train):
-                descend(
-                    network,
-                    self.dsa(images[batch], augmenting),
-                    self.labels[batch],
-                    lr=params.lr_net,
-                    slice_size=self.slice_size,
-                    ctx=ctx,
-                )
+            train_epoch(network, self, params.lr_net, params.batch_train)
             if window.moved(self.accuracy(network), params.moved):
                 break
 

@@ -69,7 +69,6 @@ class LogitMatcher:
         lr: float,
     ) -> None:
         self._ctx, self._pool, self._lr = ctx, tuple(pool), lr
-        self._slices = {arch: passes.slice_size(arch, ctx) for arch in self._pool}
         self._batch = min(batch, len(ctx.real))
         self._train_steps = min(train_steps, len(ctx.real) // self._batch)
         self.augmentation = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
@@ -144,6 +143,7 @@ class LogitMatcher:
 
     def _install(self, arch: str, network: nn.Module) -> None:
         self._arch, self.network = arch, network.train()
+        self._slice = passes.slice_size(arch, self._ctx)
         self.optimiser = torch.optim.SGD(
             network.parameters(), self._lr, _MOMENTUM, weight_decay=_WEIGHT_DECAY
         )
@@ -154,8 +154,3 @@ class LogitMatcher:
         with passes.autocast(self._ctx):
             logits: Tensor = self.network(self.augmentation.apply(pixels, draw))
         return logits.float()
-
-    @property
-    def _slice(self) -> int | None:
-        assert self._arch is not None
-        return self._slices[self._arch]

@@ -24,7 +24,6 @@ from bench.plugin import (
     param,
 )
 from bench.plugin.compute import global_seed, parse_architecture
-from bench.plugin.sets import GeneratorSet
 from methods.dim.logit_matching import LogitMatcher
 from methods.gan.method import ConditionalGAN, generator_set
 from methods.gan.networks import ConditionalGenerator, Discriminator
@@ -174,10 +173,11 @@ class DiM(Method["DiM.Params"]):
 
 def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     """Return the GAN of ``ctx.start`` as it was left, at the learning rate of this stage."""
-    assert ctx.start is not None
-    assert isinstance(ctx.start.distilled, GeneratorSet)
-    generator = copy.deepcopy(ctx.start.distilled.network)
-    assert isinstance(generator, ConditionalGenerator)
+    start = ctx.start
+    trained = None if start is None else getattr(start.distilled, "network", None)
+    if start is None or not isinstance(trained, ConditionalGenerator):
+        raise TypeError(f"{DiM.name} must start from the artefact of {ConditionalGAN.name}")
+    generator = copy.deepcopy(trained)
     with global_seed(0):  # the weights are overwritten below; global state must not move
         discriminator = Discriminator(task.spec, task.params.gan.width).to(ctx.device)
     pair = AdversarialPair(
@@ -188,5 +188,5 @@ def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
         penalty_weight=task.params.gan.penalty_weight,
         penalty_batch=task.params.gan.penalty_batch,
     )
-    pair.load_byproducts(ctx.start.byproducts)
+    pair.load_byproducts(start.byproducts)
     return pair

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from bench.plugin import (
-    DSA,
     BenchError,
     Context,
     DistilledSet,
@@ -157,7 +156,6 @@ class MTT(LearnedImages["MTT.Params"]):
         )
         self.experts = ExpertTrajectories(recipe, ctx)
         self.network = FunctionalNetwork(ctx.network(self.arch).train())
-        self.dsa = DSA.for_dataset(self.spec, params.dsa)
         self.loss = TrajectoryLoss(
             self.network, self.dsa, self.slice_size, ctx, exact=params.gradient == "exact"
         )

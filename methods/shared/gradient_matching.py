@@ -7,28 +7,17 @@ Algorithm 1 and equations 9 and 10; where the paper is silent, the released code
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from bench.plugin import (
-    DSA,
-    LearnedImages,
-    Profile,
-    RunningNetwork,
-    Scalars,
-    by_ipc,
-    init_param,
-    param,
-)
+from bench.plugin import LearnedImages, Profile, RunningNetwork, Scalars, by_ipc, init_param, param
 from bench.plugin.compute import FunctionalNetwork
 from methods.shared.class_gradients import class_gradients
 from methods.shared.gradient_distance import gradient_distance
-from methods.shared.network_training import descend, fix_batch_norm
+from methods.shared.network_training import fix_batch_norm, train_epoch
 
 # The released code's epochs between two matching steps, by IPC.
 _INNER = {1: 1, 10: 50, 20: 25, 30: 20, 40: 15, 50: 10}
@@ -98,7 +87,7 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
     r"""Matches, class by class, the gradients that real and distilled images give a network.
 
     One step is one matching step. For each class it draws a batch :math:`T_c` of real images and
-    one augmentation :math:`A_c` that all images share, and follows the gradient of
+    one augmentation :math:`A_c` that all images share (none in DC), and follows the gradient of
 
     .. math:: \sum_c D\big( \nabla_\theta L(A_c(T_c)), \nabla_\theta L(A_c(S_c)) \big)
 
@@ -113,18 +102,9 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
     profiles = PROFILES
     state = ("images", "velocity", "network")
 
-    @abstractmethod
-    def augmentation(self) -> DSA:
-        """Return what images go through: alike when they are matched, each by itself in training.
-
-        Raises:
-            BenchError: for an unknown strategy.
-        """
-
     def setup(self) -> None:
         """Draw the first images; the first network is initialised by the first step."""
         super().setup()
-        self.dsa = self.augmentation()
         self.network = RunningNetwork(lambda stream: self.ctx.network(self.arch, stream))
 
     def steps(self) -> int:
@@ -164,18 +144,6 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
 
     def train(self, network: nn.Module) -> None:
         """Train the network on the distilled images, each augmented by itself."""
-        ctx, params = self.ctx, self.params
-        order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
-        images = self.images.flatten(0, 1)
         network.train()
-        for _ in range(params.inner):
-            shuffled = torch.randperm(len(self.labels), generator=order, device=ctx.device)
-            for batch in torch.split(shuffled, params.batch_train):
-                descend(
-                    network,
-                    self.dsa(images[batch], augmenting),
-                    self.labels[batch],
-                    lr=params.lr_net,
-                    slice_size=self.slice_size,
-                    ctx=ctx,
-                )
+        for _ in range(self.params.inner):
+            train_epoch(network, self, self.params.lr_net, self.params.batch_train)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.plugin import Context
+from bench.plugin import Context, LearnedImages
 from bench.plugin.compute import passes
 from methods.shared.batch_gradient import batch_gradient
 
@@ -34,6 +34,26 @@ def fix_batch_norm(network: nn.Module, ctx: Context) -> None:
             network(ctx.real.gather(torch.cat(picks)))
     for layer in layers:
         layer.eval()
+
+
+def train_epoch(network: nn.Module, learned: LearnedImages, lr: float, batch: int) -> None:
+    """Train a network on all distilled images once, each augmented by itself.
+
+    Randomness comes from the context's generators ``order`` and ``training-augmentation``.
+
+    Args:
+        network: in ``train()``.
+        learned: the method that holds images, labels and augmentation.
+        lr: learning rate.
+        batch: images per step.
+    """
+    ctx, images = learned.ctx, learned.images.flatten(0, 1)
+    order, augmenting = ctx.generator("order"), ctx.generator("training-augmentation")
+    shuffled = torch.randperm(len(images), generator=order, device=ctx.device)
+    for chosen in torch.split(shuffled, batch):
+        seen = learned.dsa(images[chosen], augmenting)
+        labels = learned.labels[chosen]
+        descend(network, seen, labels, lr=lr, slice_size=learned.slice_size, ctx=ctx)
 
 
 def descend(
