@@ -35,10 +35,10 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_death_is_a_failure(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
-    (made,) = session.grid.distil
-    Idle(session.runner).report_ending(made, 1.0, "it died")
-    assert seen.ended == {made.id: ("failed", "it died")}
-    record = session.runner.store.read(made.id)
+    (cell,) = session.grid.distil
+    Idle(session.runner).report_ending(cell, 1.0, "it died")
+    assert seen.ended == {cell.id: ("failed", "it died")}
+    record = session.runner.store.read(cell.id)
     assert record is not None
     assert (record.status, record.reason) == ("failed", "it died")
     assert not toys.locks("store")
@@ -48,27 +48,27 @@ def test_what_another_run_did_meanwhile_stays(
     toys: ToyRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, seen = toys.open("store", "toy-drift")
-    (made,) = session.grid.distil
+    (cell,) = session.grid.distil
 
     def finish(_: Path) -> None:
         toys.open("store", "toy-drift")[0].run()
 
     monkeypatch.setattr(base, "await_holder_end", finish)
-    Idle(session.runner).report_ending(made, 1.0, "it died")
-    assert seen.ended[made.id][0] == "ok"
-    record = session.runner.store.read(made.id)
+    Idle(session.runner).report_ending(cell, 1.0, "it died")
+    assert seen.ended[cell.id][0] == "ok"
+    record = session.runner.store.read(cell.id)
     assert record is not None
     assert record.status == "ok"
 
 
 def test_what_another_run_is_doing_is_left_to_it(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
-    (made,) = session.grid.distil
-    with cell_lock(session.runner.store.folder(made.id)):
-        Idle(session.runner).report_ending(made, 1.0, "it died")
-    assert session.runner.busy == [made]
+    (cell,) = session.grid.distil
+    with cell_lock(session.runner.store.folder(cell.id)):
+        Idle(session.runner).report_ending(cell, 1.0, "it died")
+    assert session.runner.busy == [cell]
     assert seen.ended == {}  # it may be waited for
-    assert session.runner.store.read(made.id) is None
+    assert session.runner.store.read(cell.id) is None
 
 
 class FakeRay:

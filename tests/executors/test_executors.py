@@ -1,4 +1,4 @@
-"""Every executor: the records that this process would have made, whatever happens to its own."""
+"""Every executor: the records that this process would write, whatever happens to its own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     dependent, dies = sorted(seen.texts("failed"), key=lambda reason: "it needs" not in reason)
     assert " 3 " in dies
     assert dependent == f"it needs 'toy-dies on digits ipc 1 seed 0', which failed: {dies}"
-    # It went on from its checkpoint: two steps, then the third and the fourth.
+    # It was resumed from its checkpoint: two steps, then the third and the fourth.
     assert [i for name, i in toys.steps() if name == "toy-dies-once-1"] == [
         0,
         1,
@@ -56,9 +56,9 @@ def test_a_process_that_dies_takes_no_other_cell_along(
         logs = (toys.folder / "store").glob("cells/*/log.txt")
         assert any("these are my last words" in log.read_text() for log in logs)
     toys.stop_forking()
-    # The mark of its death is there, so that here it lives.
+    # The mark of its death is there, so it does not die here.
     here, _ = toys.open("here", "toy-dies-once", "toy-drift")
     here.run()
-    found = read_results(toys.folder / "store")
+    results = read_results(toys.folder / "store")
     for cell, record in read_results(toys.folder / "here").items():
-        assert found[cell] == record
+        assert results[cell] == record

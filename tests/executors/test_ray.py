@@ -30,10 +30,10 @@ def cluster(toy_folder: Path) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     size = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    made = Cluster(initialize_head=True, head_node_args=size)
-    made.add_node(**size)
-    yield made
-    made.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args=size)
+    nodes.add_node(**size)
+    yield nodes
+    nodes.shutdown()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)

@@ -34,8 +34,8 @@ Begin = Callable[..., Future[Outcome]]
 
 @pytest.fixture(scope="module")
 def shared_cluster(toy_folder: Path) -> Iterator[SlurmCluster]:
-    with running_cluster() as made:
-        yield made
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -246,10 +246,10 @@ def test_what_slurm_refuses_is_one_line_and_leaves_nothing(cluster, toys, stop) 
 
 
 def test_no_daemon_is_left() -> None:
-    with running_cluster() as made:
-        folder = made.folder
-        made.run("sbatch", "--wrap=sleep 600", "--output=/dev/null")
-        made.wait_until("the job runs", lambda: made.node_state() == "mixed")
+    with running_cluster() as cluster:
+        folder = cluster.folder
+        cluster.run("sbatch", "--wrap=sleep 600", "--output=/dev/null")
+        cluster.wait_until("the job runs", lambda: cluster.node_state() == "mixed")
     assert not folder.exists()
-    found = subprocess.run(["pgrep", "--full", str(folder)], capture_output=True, check=False)
-    assert found.returncode == 1
+    search = subprocess.run(["pgrep", "--full", str(folder)], capture_output=True, check=False)
+    assert search.returncode == 1
