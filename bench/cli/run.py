@@ -59,6 +59,8 @@ def run(
     control = Control(make_reporter(quiet=as_json), Stop(time_budget))
     with progress_bars() as progress:
         session = open_run(request, site, control, progress, reuse)
+    for text in session.unpublished():
+        session.runner.reporter.note(f"warning: {text}")
     if dry_run:
         from bench.cli.dry_run import print_plan
 

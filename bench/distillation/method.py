@@ -169,6 +169,15 @@ class Method(ABC, Generic[P]):
         return None
 
     @classmethod
+    def unpublished(cls, task: Task[P]) -> str | None:  # noqa: ARG003
+        """Return for what the authors published no setting: ``"svhn"``, ``"IPC 7"``.
+
+        ``None`` where ``task.params`` are theirs. Results of the profile ``paper`` are marked with
+        it, and a run warns of it.
+        """
+        return None
+
+    @classmethod
     def prerequisite(cls, task: Task[P]) -> Prerequisite | None:  # noqa: ARG003
         """Return the artefact this method starts from, if any; it arrives as ``ctx.start``."""
         return None

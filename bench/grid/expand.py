@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -103,6 +103,14 @@ class _Recipe:
     def values(self) -> Mapping[str, Any]:
         """The parameters as plain JSON values, one object for the cells of all seeds."""
         return as_dict(self.task.params)
+
+    def why_unpublished(self) -> str:
+        """Return the mark of the profile ``paper`` where it is not the authors'; or nothing."""
+        try:
+            missing = self.method.unpublished(self.task)
+        except Exception as error:  # a plugin's rule may raise anything
+            return shorten(f"unpublished() of {self.method.name} failed: {explain(error)}")
+        return shorten(f"no published setting for {missing}") if missing else ""
 
     def why_skipped(self) -> str | None:
         """Return why the method declines the task; a rule that fails is a reason too."""
@@ -213,7 +221,10 @@ class _Builder:
             of = before.method.name
             sources |= {f"{of}: {name}": source for name, source in before.sources.items()}
         parameters = _Parameters(task.params, profile, changed)
-        return _Recipe(method, task, parameters, before, sources)
+        recipe = _Recipe(method, task, parameters, before, sources)
+        if profile != "paper" or not (mark := recipe.why_unpublished()):
+            return recipe
+        return replace(recipe, parameters=replace(parameters, changed=mark))
 
     def _add_cells(
         self, recipe: _Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int

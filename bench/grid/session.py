@@ -115,6 +115,15 @@ class Session:
         except CannotWriteError as error:  # the run itself does not need it
             self.runner.reporter.note(f"{error}; going on")
 
+    def unpublished(self) -> list[str]:
+        """Return where the profile ``paper`` is not a setting that the authors published."""
+        marks = {
+            f"{cell.method} on {cell.dataset}: {cell.changed}"
+            for cell in self.grid.distil
+            if cell.profile == "paper" and cell.changed
+        }
+        return sorted(marks)
+
     def warnings(self) -> list[str]:
         """Return what is probably wrong with distilled sets of this request, each text once."""
         counts: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from bench.plugin.compute import passes
 from bench.plugin.datasets import normalise
 from bench.plugin.sets import FactoredSet, decode_parts
 from methods.idc.network import TrainedNetwork, cutmix
-from methods.idc.params import LITE, SMOKE, IDCParams
+from methods.idc.params import LITE, SMOKE, IDCParams, unpublished
 from methods.idc.pixels import TurnwiseSGD, first_grids
 from methods.shared.class_gradients import class_gradients
 
@@ -94,6 +94,11 @@ class IDC(Method[IDCParams]):
         if task.params.factor > side:
             return f"an image of {side} pixels has no {task.params.factor} parts along a side"
         return None
+
+    @classmethod
+    def unpublished(cls, task: Task[IDCParams]) -> str | None:
+        """Return the dataset if the released code has no setting for it."""
+        return unpublished(task.spec.name)
 
     @classmethod
     def shown_per_stored(cls, params: IDCParams) -> int:

@@ -41,6 +41,15 @@ def _of(dataset: str) -> _Setting:
     return _SETTINGS.get(dataset, _Setting())
 
 
+def unpublished(dataset: str) -> str | None:
+    """Return the dataset if the released code sets nothing for it here; ``None`` if it does.
+
+    Its ImageNet-10 is among those: its networks first train for ten epochs, which IDC lacks here.
+    """
+    published = dataset != "digits" and (dataset in _SETTINGS or dataset == "svhn")
+    return None if published else f"{dataset} (see the page of idc)"
+
+
 def paper_rate(dataset: str, ipc: int) -> float:
     """Return the learning rate of the stored pixels."""
     return _of(dataset).lr_img * ipc / 10

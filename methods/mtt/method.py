@@ -29,7 +29,7 @@ from bench.plugin import (
 )
 from bench.plugin.compute import FunctionalNetwork
 from methods.mtt.expert_trajectories import ExpertRecipe, ExpertTrajectories
-from methods.mtt.settings import authors
+from methods.mtt.settings import authors, unpublished
 from methods.mtt.trajectory_loss import InnerStep, TrajectoryLoss
 from methods.shared.dsa_param import dsa_param
 
@@ -81,7 +81,7 @@ class MTT(LearnedImages["MTT.Params"]):
 
     @dataclass(frozen=True)
     class Params:
-        """The authors' values for CIFAR-10 and CIFAR-100 at IPC 1, 10 and 50."""
+        """The authors' values for CIFAR-10, CIFAR-100 and Tiny ImageNet at IPC 1, 10 and 50."""
 
         iterations: int = param(5000, help="students trained", min=1)
         syn_steps: int = param(authors("syn_steps"), help="N, steps of a student", min=1)
@@ -140,6 +140,11 @@ class MTT(LearnedImages["MTT.Params"]):
             "3 students of 2 steps after experts of one batch: shows only that the path works",
         ),
     }
+
+    @classmethod
+    def unpublished(cls, task: Task[MTT.Params]) -> str | None:
+        """Return the dataset or IPC for which the authors give no row."""
+        return unpublished(task.spec.name, task.ipc or 0)
 
     @classmethod
     def least_bytes(cls, task: Task[MTT.Params]) -> int:

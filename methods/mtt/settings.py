@@ -39,7 +39,14 @@ _SETTINGS = {
         10: Setting(20, 2, 20, None, 1000.0, 1e-5, 0.01, zca=False),
         50: Setting(80, 2, 40, 125, 1000.0, 1e-5, 0.01, zca=True),
     },
+    # The authors' images have 64x64 pixels.
+    "tinyimagenet": {
+        1: Setting(10, 2, 10, None, 10_000.0, 1e-4, 0.01, zca=False),
+        10: Setting(20, 2, 40, 200, 10_000.0, 1e-4, 0.01, zca=False),
+        50: Setting(20, 2, 40, 300, 10_000.0, 1e-4, 0.01, zca=False),
+    },
 }
+_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "tinyimagenet": "Tiny ImageNet"}
 
 
 def setting(dataset: str, ipc: int) -> Setting:
@@ -49,11 +56,17 @@ def setting(dataset: str, ipc: int) -> Setting:
     return row if dataset in _SETTINGS else replace(row, zca=False)
 
 
+def unpublished(dataset: str, ipc: int) -> str | None:
+    """Return for what the authors give no row; ``None`` where they do."""
+    if dataset not in _SETTINGS:
+        return f"{dataset} (that of CIFAR-10, without ZCA, is used)"
+    return None if ipc in _SETTINGS[dataset] else f"IPC {ipc} (that of the nearest IPC is used)"
+
+
 def authors(name: str) -> Any:
     """Declare a default that is the field ``name`` of :func:`setting`, and say its values."""
     values = [
-        f"{'CIFAR-10' if dataset == 'cifar10' else 'CIFAR-100'}: "
-        + ", ".join(_written(getattr(row, name)) for row in rows.values())
+        f"{_NAMES[dataset]}: " + ", ".join(_written(getattr(row, name)) for row in rows.values())
         for dataset, rows in _SETTINGS.items()
     ]
     text = f"{'; '.join(values)} (IPC 1, 10, 50)"

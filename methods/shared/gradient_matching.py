@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from bench.plugin import LearnedImages, Profile, RunningNetwork, Scalars, by_ipc, init_param, param
+from bench.plugin import (
+    LearnedImages,
+    Profile,
+    RunningNetwork,
+    Scalars,
+    Task,
+    by_ipc,
+    init_param,
+    param,
+)
 from bench.plugin.compute import FunctionalNetwork
 from methods.shared.class_gradients import class_gradients
 from methods.shared.gradient_distance import gradient_distance
@@ -21,6 +30,9 @@ from methods.shared.network_training import fix_batch_norm, train_epoch
 
 # The released code's epochs between two matching steps, by IPC.
 _INNER = {1: 1, 10: 50, 20: 25, 30: 20, 40: 15, 50: 10}
+
+# The learning rate of the pixels that the released code's readme asks for with an MLP.
+_MLP_RATE = 0.01
 
 # A few minutes for ten classes of 32x32 on two CPU cores, whatever the IPC. So few steps must be
 # longer ones, and would leave much of the noise that DC starts from.
@@ -101,6 +113,16 @@ class GradientMatching(LearnedImages[GradientMatchingParams]):
     Params = GradientMatchingParams
     profiles = PROFILES
     state = ("images", "velocity", "network")
+
+    @classmethod
+    def unpublished(cls, task: Task[GradientMatchingParams]) -> str | None:
+        """Return an IPC between those of the released code, or an MLP without its own rate."""
+        if task.ipc not in _INNER:
+            return f"IPC {task.ipc} (its epochs follow a rule of ours)"
+        is_mlp = (task.arch or "").partition("(")[0] == "mlp"
+        if is_mlp and task.params.lr_img != _MLP_RATE:
+            return f"mlp (the authors set {cls.name}.lr_img={_MLP_RATE})"
+        return None
 
     def setup(self) -> None:
         """Draw the first images; the first network is initialised by the first step."""

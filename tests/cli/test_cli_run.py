@@ -161,3 +161,10 @@ def test_show_unknown() -> None:
     result = CliRunner().invoke(main, ["show", "convnet33"])
     assert result.exit_code == 2
     assert "Did you mean 'convnet3'?" in result.output
+
+
+def test_a_run_warns_before_it_starts_where_nothing_was_published(run) -> None:
+    plan = ("--method", "dc", "--ipc", "1", "--arch", "mlp", "--profile", "paper", "--dry-run")
+    warning = "warning: dc on digits: no published setting for mlp (the authors set dc.lr_img=0.01)"
+    assert warning in run(*plan).stderr
+    assert "no published setting" not in run(*plan, "--set", "dc.lr_img=0.01").stderr

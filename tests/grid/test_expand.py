@@ -175,3 +175,53 @@ def test_bad_requests(changes: dict[str, Any], words: list[str]) -> None:
         build_grid(request(**changes), find)
     for word in words:
         assert word in str(caught.value)
+
+
+# --- where the authors published no setting ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "ipc", "arch", "mark"),
+    [
+        ("mtt", "svhn", 10, "convnet3", "svhn"), ("mtt", "cifar10", 10, "convnet3", None),
+        ("mtt", "cifar10", 7, "convnet3", "IPC 7"), ("mtt", "tinyimagenet", 50, "convnet4", None),
+        ("mtt", "imagenette128", 1, "convnet3", "imagenette128"),
+        ("idc", "imagenet10", 10, "convnet3", "imagenet10"), ("idc", "svhn", 10, "convnet3", None),
+        ("idc", "digits", 1, "convnet3", "digits"), ("idc", "fashionmnist", 1, "convnet3", None),
+        ("dc", "mnist", 1, "mlp", "mlp"), ("dsa", "mnist", 1, "mlp(width=64)", "mlp"),
+        ("dc", "mnist", 1, "convnet3", None), ("dc", "mnist", 15, "convnet3", "IPC 15"),
+        ("dm", "svhn", 7, "mlp", None),
+    ],
+)  # fmt: skip
+def test_the_paper_profile_is_marked_where_nothing_was_published(
+    method: str, dataset: str, ipc: int, arch: str, mark: str | None
+) -> None:
+    values = {"methods": [method], "datasets": [dataset], "ipcs": (ipc,), "archs": [arch]}
+    for profile in ("paper", "lite"):
+        (cell,) = build_grid(request(**values, profile=profile), find).distil
+        marked = mark is not None and profile == "paper"
+        assert cell.profile == profile
+        assert cell.changed.startswith(f"no published setting for {mark}" if marked else "")
+        assert bool(cell.changed) == marked
+
+
+def test_the_authors_rate_for_an_mlp_is_a_published_setting_again() -> None:
+    values = {"methods": ["dc"], "archs": ["mlp"], "ipcs": (1,), "profile": "paper"}
+    (cell,) = build_grid(request(**values, overrides={"dc": {"lr_img": 0.01}}), find).distil
+    assert (cell.profile, cell.changed) == ("custom", "paper: lr_img=0.01")
+
+
+def test_the_mark_is_no_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"methods": ["mtt"], "datasets": ["svhn"], "ipcs": (1,), "profile": "paper"}
+    (marked,) = build_grid(request(**values), find).distil
+    method = METHODS.get("mtt")
+    monkeypatch.setattr(method, "unpublished", classmethod(lambda *_: None))
+    (plain,) = build_grid(request(**values), find).distil
+    assert plain.id == marked.id
+    assert (plain.changed, bool(marked.changed)) == ("", True)
+
+
+def test_a_rule_that_fails_is_said_in_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METHODS.get("dm"), "unpublished", classmethod(lambda *_: 1 / 0))
+    (cell,) = build_grid(request(methods=["dm"], ipcs=(1,), profile="paper"), find).distil
+    assert "unpublished() of dm failed: " in cell.changed
