@@ -202,8 +202,8 @@ class LiveReporter(_Clock):
 
 
 def _row(cell: EvaluateCell) -> tuple[str, ...]:
-    made = cell.distil
-    return (made.dataset, made.method, cell.mode, cell.arch, str(made.seed))
+    distil = cell.distil
+    return (distil.dataset, distil.method, cell.mode, cell.arch, str(distil.seed))
 
 
 def _column(cell: EvaluateCell) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bench.ledger.rows import Rows
 
 _LONG = 24 * 3600.0
+# What networks are computed with where nothing is amiss, or where the user wants it so.
+_EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
 
 
 @click.command()
@@ -88,9 +90,11 @@ def run_and_report(
     """
     from bench.support.stopping import Interrupted
 
-    if measure:
+    missing = session.missing() if measure else []
+    if missing:
+        _report_slow_kernels(session)
         _report_too_large(session)
-    estimates = _estimates(session) if measure else {}
+    estimates = _estimates(session, missing)
     try:
         outcome = session.run(estimates, execute, only)
     except Interrupted as ended:
@@ -102,6 +106,24 @@ def run_and_report(
     return 1 if stopped or outcome.counts.get("failed") or outcome.counts.get("busy") else 0
 
 
+def _report_slow_kernels(session: Session) -> None:
+    """Say once, before the run, that networks train without the compiled kernels, and why.
+
+    Kernels that are missing or damaged are compiled here, so that workers find them.
+    """
+    from bench.grid.compute import report_kernels
+    from bench.networks.cpu_kernels import describe_kernels
+
+    if session.device.type != "cpu":
+        return
+    report_kernels(session.runner.site, session.runner.control)
+    computed_with = describe_kernels()
+    if computed_with not in _EXPECTED_KERNELS:
+        session.runner.reporter.note(
+            f"networks train slower here than with compiled kernels: {computed_with}"
+        )
+
+
 def _report_too_large(session: Session) -> None:
     """Say once for each reason how many cells will fail because they do not fit into memory."""
     note = session.runner.reporter.note
@@ -109,11 +131,10 @@ def _report_too_large(session: Session) -> None:
         note(f"{count} of the cells to compute will fail: {reason}")
 
 
-def _estimates(session: Session) -> dict[str, float]:
+def _estimates(session: Session, missing: Sequence[str]) -> dict[str, float]:
     """Estimate the run and warn when it is long; the smoke profile is not worth it."""
     request = session.request
-    missing = () if request.profile == "smoke" else session.missing()
-    if not missing:
+    if request.profile == "smoke" or not missing:
         return {}
     from bench.cli.live import format_seconds
 

@@ -22,11 +22,11 @@ def show(name: str, as_json: bool, plugins: tuple[Path, ...]) -> None:
     Parameters with defaults, help and bounds; profiles; reference; where it comes from.
     """
     load_plugins(plugins)
-    found = describe_plugin(name)
+    descriptions = describe_plugin(name)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(descriptions, indent=2))
         return
-    for facts in found:
+    for facts in descriptions:
         _print(facts)
 
 
@@ -40,20 +40,20 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
     from bench.networks.architecture import registered_name
     from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
 
-    found = []
+    descriptions = []
     if name in METHODS.names():
-        found.append(_method(METHODS.entry(name)))
+        descriptions.append(_method(METHODS.entry(name)))
     if registered_name(name) in ARCHITECTURES.names():
-        found.append(_architecture(ARCHITECTURES.entry(registered_name(name)), name))
+        descriptions.append(_architecture(ARCHITECTURES.entry(registered_name(name)), name))
     if name in DATASETS.names():
-        found.append(_dataset(DATASETS.entry(name)))
+        descriptions.append(_dataset(DATASETS.entry(name)))
     if name in PROTOCOLS:
-        found.append(_protocol(name))
-    if not found:
+        descriptions.append(_protocol(name))
+    if not descriptions:
         registries = (METHODS, ARCHITECTURES, DATASETS)
         known = {n for registry in registries for n in registry.names()} | set(PROTOCOLS)
         raise UnknownNameError("method, architecture, dataset or protocol", name, known)
-    return found
+    return descriptions
 
 
 def _head(kind: str, entry: Any) -> dict[str, Any]:

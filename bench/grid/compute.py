@@ -73,7 +73,7 @@ def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Endi
         cell: what to compute.
         ledger: where its record, artefact and checkpoint are.
         site: where and how to compute it.
-        control: hears of its start and progress, and may stop it.
+        control: receives the events of the cell, and may stop it.
 
     Raises:
         Interrupted: ``control.stop`` asked for it; the checkpoint has what was done.
@@ -166,7 +166,7 @@ class _DependencyBusyError(Exception):
 _reported: set[str] = set()
 
 
-def _report_kernels(site: OpenSite, control: Control) -> None:
+def report_kernels(site: OpenSite, control: Control) -> None:
     """Report what is wrong with the stored kernels, each once per process."""
     if site.device.type != "cpu":
         return
@@ -188,7 +188,7 @@ class _Computation:
     def run(self) -> Ending:
         """Compute the cell and record how it ended."""
         self.control.reporter.start(self.cell)
-        _report_kernels(self.site, self.control)
+        report_kernels(self.site, self.control)
         self.ledger.sweep(self.cell.id)
         self.ledger.write_request(self.cell.id, self.cell.identity)
         started = time.perf_counter()
@@ -255,7 +255,7 @@ class _Computation:
         if cell.profile == IMPORTED:
             raise CellFailedError("its file is missing or damaged: import it again")
         _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
-        made = distil(
+        distillation = distil(
             cell.method,
             self._split(cell, "train"),
             ipc=cell.ipc,
@@ -266,12 +266,14 @@ class _Computation:
             start=self._start(cell.prerequisite),
             attempt=self._attempt("steps"),
         )
-        made.distilled.provenance = {"cell": cell.identity, "id": cell.id}
-        artefact, byproducts = write_artefact(self.ledger, cell.id, made.distilled, made.byproducts)
-        result = StoredDistilResult(
-            **vars(made.result), artefact_sha256=artefact, byproducts_sha256=byproducts
+        distillation.distilled.provenance = {"cell": cell.identity, "id": cell.id}
+        artefact, byproducts = write_artefact(
+            self.ledger, cell.id, distillation.distilled, distillation.byproducts
         )
-        return DistilOutcome(result, made.budget, made.cost)
+        result = StoredDistilResult(
+            **vars(distillation.result), artefact_sha256=artefact, byproducts_sha256=byproducts
+        )
+        return DistilOutcome(result, distillation.budget, distillation.cost)
 
     def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)

@@ -89,10 +89,10 @@ def _passes_kind(cell: EvaluateCell) -> Hashable:
 
     Within a request, profile and changes say what the parameters of a method are.
     """
-    made = cell.distil
+    distil = cell.distil
     return (
-        made.dataset, made.method, made.ipc, made.arch, made.profile, made.changed, cell.ipc,
-        cell.protocol, cell.nets,
+        distil.dataset, distil.method, distil.ipc, distil.arch, distil.profile, distil.changed,
+        cell.ipc, cell.protocol, cell.nets,
     )  # fmt: skip
 
 
@@ -136,8 +136,8 @@ def _images(cell: EvaluateCell, runner: Runner) -> float:
     real = runner.site.split(cell.distil.dataset, "train")
     per_epoch = len(real)
     if cell.ipc is not None:
-        method, made = load_method(cell.distil.method), cell.distil
-        task = make_task(method, real, made.ipc, made.arch, made.params)
+        method, distil = load_method(cell.distil.method), cell.distil
+        task = make_task(method, real, distil.ipc, distil.arch, distil.params)
         shown = cell.ipc * method.shown_per_stored(task.params)
         per_epoch = shown * real.spec.num_classes
     epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0

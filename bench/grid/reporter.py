@@ -1,4 +1,4 @@
-"""Who hears of a run and what may stop it."""
+"""What receives the events of a run, and what may stop it."""
 
 from __future__ import annotations
 

@@ -21,10 +21,13 @@ MODES = ("stream", "frozen")
 class Request:
     """What a user asks for: every combination of its lists, distilled and evaluated."""
 
+    # Empty unless given: the check then says what there is to name.
     methods: Sequence[str] = option(
-        "--method", "Methods, e.g. random,dm,dim; or all.", short="-m"
-    )  # fmt: skip
-    datasets: Sequence[str] = option("--dataset", "Datasets, e.g. digits,mnist.", short="-d")
+        "--method", "Methods, e.g. random,dm,dim; or all.", default=(), short="-m"
+    )
+    datasets: Sequence[str] = option(
+        "--dataset", "Datasets, e.g. digits,mnist.", default=(), short="-d"
+    )
     ipcs: Sequence[int] = option(
         "--ipc", "Images per class.", default=(1, 10, 50), min=1, label="IPC"
     )

@@ -35,7 +35,7 @@ class Runner:
     Attributes:
         store: where records and artefacts go.
         site: where and how cells are computed.
-        control: who hears of the run, and what may stop it.
+        control: receives the events of the run, and may stop it.
         outcome: how many cells ended how, so far.
         estimates: seconds by cell id, where known.
         forced: ids of cells to compute even if they are done; :meth:`run` discards their results.
@@ -54,7 +54,7 @@ class Runner:
 
     @property
     def reporter(self) -> Reporter:
-        """Who hears of the run."""
+        """Return what receives the events of the run."""
         return self.control.reporter
 
     def run(

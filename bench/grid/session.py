@@ -157,7 +157,7 @@ def open_session(
     Args:
         request: what the user asks for.
         site: where and how to compute it; its plugin files have been loaded.
-        control: hears of the run, and may stop it.
+        control: receives the events of the run, and may stop it.
         progress: receives the bytes of a download.
         reuse: what to do with results that the store holds.
 

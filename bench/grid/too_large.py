@@ -43,15 +43,15 @@ def cells_too_large(cells: Iterable[Cell], site: OpenSite) -> dict[str, str]:
 
 def why_too_large(cell: Cell, site: OpenSite) -> str | None:
     """Return why a cell cannot be computed in this process's memory; ``None`` if it may fit."""
-    made = cell.distil if isinstance(cell, EvaluateCell) else cell
+    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
     try:
-        data = info(made.dataset, site.data_dir)
+        data = info(distil.dataset, site.data_dir)
         if data is None:
             return None
         parts = (
             _evaluation(cell, data, site.device)
             if isinstance(cell, EvaluateCell)
-            else _making(made, data)
+            else _making(distil, data)
         )
     except Exception:  # a plugin's, or damaged data: the cell itself fails, and says why
         return None

@@ -53,7 +53,7 @@ class SavedRequest(msgspec.Struct, frozen=True):
     """A request as a run left it.
 
     Attributes:
-        spec: the fields of :class:`bench.grid.site.RunSpec`, which the ledger does not interpret.
+        spec: the fields of :class:`bench.grid.site.Site`, and the request; not interpreted here.
         cells: every cell of its grid, the skipped ones too, in the order in which they run.
         asked: when it was last made; UTC, ISO 8601.
     """
@@ -81,7 +81,7 @@ def make_request(
     """Return the request that a run makes now.
 
     Args:
-        spec: the fields of its :class:`bench.grid.site.RunSpec`, as plain JSON values.
+        spec: see :attr:`SavedRequest.spec`; plain JSON values.
         cells: the cells of its grid, the skipped ones too, in the order in which they run.
         estimates: seconds by cell id, of the cells that were measured.
     """

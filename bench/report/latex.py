@@ -35,8 +35,8 @@ def escape(text: str) -> str:
 
 def _section(section: Section) -> str:
     sheets = [sheet for sheet in section.sheets if not sheet.wide]
-    told = [note for sheet in sheets for note in sheet.notes]
-    notes = "\\\\\n".join(escape(note) for note in [*told, *section.notes])
+    sheet_notes = [note for sheet in sheets for note in sheet.notes]
+    notes = "\\\\\n".join(escape(note) for note in [*sheet_notes, *section.notes])
     title = escape(f"{section.title}. {section.lead}".strip())
     if not sheets:
         return f"\\paragraph{{{title}}}\n{notes}"

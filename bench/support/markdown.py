@@ -24,8 +24,8 @@ def _section(section: Section) -> str:
     parts = [f"## {escape(section.title)}", escape(section.lead)]
     for sheet in section.sheets:
         parts += [f"**{escape(sheet.caption)}**" if sheet.caption else "", _table(sheet)]
-    told = [note for sheet in section.sheets for note in sheet.notes]
-    parts.append("\n".join(f"- {escape(note)}" for note in [*told, *section.notes]))
+    sheet_notes = [note for sheet in section.sheets for note in sheet.notes]
+    parts.append("\n".join(f"- {escape(note)}" for note in [*sheet_notes, *section.notes]))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -34,6 +34,20 @@ def assert_clean_error(result: subprocess.CompletedProcess[str], *words: str) ->
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--ipc", "1"], "name at least one --method: cafe"),
+        (["--dataset", "digits"], "name at least one --method: cafe"),
+        (["--method", "random"], "name at least one --dataset"),
+    ],
+)
+def test_what_must_be_named_is_missing(
+    options: list[str], words: str, tmp_path: Path, data_dir: Path
+) -> None:
+    assert_clean_error(bench("run", *options, cwd=tmp_path, data=data_dir), words)
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"method": "dmi"}, ["unknown method 'dmi'", "Did you mean"]),

@@ -77,6 +77,23 @@ def test_dry_run_names_what_cannot_be_measured(run, monkeypatch: pytest.MonkeyPa
     assert [row["estimated_seconds"] for row in rows] == [0.0, None]
 
 
+@pytest.mark.parametrize(
+    ("kernels", "said"),
+    [("native", 0), ("torch (BENCH_NATIVE=0)", 0), ("torch (no C++ compiler found)", 1)],
+)
+def test_slow_kernels_are_named_once_before_a_run(
+    run, monkeypatch: pytest.MonkeyPatch, kernels: str, said: int
+) -> None:
+    monkeypatch.setattr("bench.networks.cpu_kernels.describe_kernels", lambda: kernels)
+    result = run("--method", "random", "--ipc", "1,2")
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 0, result.output
+    assert sum("slower here than with compiled kernels" in line for line in lines) == said
+    assert not said or kernels in lines[0]
+    again = run("--method", "random", "--ipc", "1,2").stderr  # nothing is left to compute
+    assert "compiled kernels" not in again
+
+
 def test_set_and_config(run, tmp_path: Path) -> None:
     config = tmp_path / "grid.toml"
     config.write_text('method = ["dm"]\nipc = [1]\n[set.dm]\niterations = 2\n')
