@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 from typing import Any
 
 from bench.datasets.library import DatasetInfo
 from bench.distillation.method import Method, Task
-from bench.distillation.profiles import PROFILES, label_profile, resolve_profile
+from bench.distillation.profiles import label_profile
 from bench.distillation.tasks import load_method, prerequisite_task
 from bench.grid.plugin_sources import distil_sources, evaluation_sources
+from bench.grid.recipes import Parameters, Recipe, Resolver
 from bench.grid.request import Request
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import canonical_name
 from bench.registry.params import as_dict
 from bench.support.errors import BenchError
-from bench.support.failure_reasons import explain, shorten
 from bench.support.untrusted import Limit
 
 
@@ -69,83 +68,6 @@ def build_grid(
     return builder.grid()
 
 
-@dataclass(frozen=True)
-class _Parameters:
-    """A method's resolved parameters, and the profile that they really are."""
-
-    values: Any
-    profile: str
-    changed: str
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """A distillation on one dataset, for every seed: a cell that lacks its seed."""
-
-    method: type[Method]
-    task: Task
-    parameters: _Parameters
-    prerequisite: _Recipe | None
-    sources: Mapping[str, str]
-
-    def cell(self, content: str, sha256: str, seed: int, precision: str) -> DistilCell:
-        """Return the cell of one seed index on data of that content, which ``sha256`` names."""
-        before = self.prerequisite
-        return DistilCell(
-            self.method.name, self.method.version, self.values,
-            self.task.spec.name, sha256, self.task.ipc, self.task.arch, seed, precision,
-            self.parameters.profile, self.parameters.changed,
-            None if before is None else before.cell(content, sha256, seed, precision),
-            content, self.sources,
-        )  # fmt: skip
-
-    @cached_property
-    def values(self) -> Mapping[str, Any]:
-        """The parameters as plain JSON values, one object for the cells of all seeds."""
-        return as_dict(self.task.params)
-
-    def why_unpublished(self) -> str:
-        """Return the mark of the profile ``paper`` where it is not the authors'; or nothing."""
-        try:
-            missing = self.method.unpublished(self.task)
-        except Exception as error:  # a plugin's rule may raise anything
-            return shorten(f"unpublished() of {self.method.name} failed: {explain(error)}")
-        return shorten(f"no published setting for {missing}") if missing else ""
-
-    def why_skipped(self) -> str | None:
-        """Return why the method declines the task; a rule that fails is a reason too."""
-        try:
-            reason = self.method.skip(self.task)
-            return None if reason is None else shorten(reason)
-        except Exception as error:  # a plugin's rule may raise anything
-            return f"skip() of {self.method.name} failed: {explain(error)}"
-
-
-class _Resolver:
-    """Resolves each method's parameters once per profile, overrides, IPC and dataset."""
-
-    def __init__(self) -> None:
-        self._resolved: dict[tuple[object, ...], Any] = {}
-
-    def resolve(
-        self,
-        method: type[Method],
-        profile: str,
-        overrides: Mapping[str, Any],
-        ipc: int | None,
-        dataset: str,
-    ) -> Any:
-        """Return the parameters, an instance of the method's ``Params``."""
-        key = (method, profile, repr(sorted(overrides.items())), ipc, dataset)
-        if key not in self._resolved:
-            self._resolved[key] = resolve_profile(method, profile, overrides, ipc, dataset)
-        return self._resolved[key]
-
-    def named(self, method: type[Method], ipc: int | None, dataset: str) -> dict[str, Any]:
-        """Return the parameters of every profile."""
-        return {p: self.resolve(method, p, {}, ipc, dataset) for p in PROFILES}
-
-
 class _Builder:
     """Collects the cells of a request, each once."""
 
@@ -155,7 +77,7 @@ class _Builder:
         self._methods = [load_method(name) for name in dict.fromkeys(request.methods)]
         self._archs = _canonical(request.archs)
         self._eval_archs = _canonical(request.eval_archs)
-        self._resolver = _Resolver()
+        self._resolver = Resolver()
         self._sources: dict[str, Mapping[str, str]] = {}
         self._distil: dict[str, DistilCell] = {}
         self._evaluate: dict[str, EvaluateCell] = {}
@@ -198,9 +120,9 @@ class _Builder:
 
     def _recipes(
         self, method: type[Method], info: DatasetInfo, ipcs: Sequence[int | None]
-    ) -> dict[tuple[str, int | None], _Recipe]:
+    ) -> dict[tuple[str, int | None], Recipe]:
         """Return a method's recipes by architecture and IPC; one for all that it does not use."""
-        recipes: dict[tuple[str | None, int | None], _Recipe] = {}
+        recipes: dict[tuple[str | None, int | None], Recipe] = {}
         for arch, ipc in product(self._archs if method.uses_arch else [None], ipcs):
             params = self._own_parameters(method, ipc, info.spec.name)
             task = Task(info.spec, info.class_counts, ipc, arch, params)
@@ -210,7 +132,7 @@ class _Builder:
             for arch, ipc in product(self._archs, ipcs)
         }
 
-    def _complete(self, method: type[Method], task: Task) -> _Recipe:
+    def _complete(self, method: type[Method], task: Task) -> Recipe:
         """Return the recipe of a task, with those of what it starts from."""
         needed = prerequisite_task(method, task, self._resolver.resolve)
         before = None if needed is None else self._complete(*needed)
@@ -220,14 +142,14 @@ class _Builder:
         if before is not None:
             of = before.method.name
             sources |= {f"{of}: {name}": source for name, source in before.sources.items()}
-        parameters = _Parameters(task.params, profile, changed)
-        recipe = _Recipe(method, task, parameters, before, sources)
+        parameters = Parameters(task.params, profile, changed)
+        recipe = Recipe(method, task, parameters, before, sources)
         if profile != "paper" or not (mark := recipe.why_unpublished()):
             return recipe
         return replace(recipe, parameters=replace(parameters, changed=mark))
 
     def _add_cells(
-        self, recipe: _Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int
+        self, recipe: Recipe, info: DatasetInfo, arch: str, ipc: int | None, seed: int
     ) -> None:
         """Add a distillation and its evaluations, or the reason why the method declines."""
         content, precision = info.content or info.sha256, self._request.precision
