@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "distil", "evaluate", "load_dataset", "run"]
+__all__ = ["__version__", "distil", "evaluate", "load", "load_dataset", "run"]
 
 if TYPE_CHECKING:
-    from bench.api import distil, evaluate, load_dataset, run
+    from bench.api import distil, evaluate, load, load_dataset, run
 
 
 def __getattr__(name: str) -> Any:

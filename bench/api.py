@@ -18,6 +18,7 @@ from bench.datasets.library import ensure, open_split
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
+from bench.exchange.opened import load_set as load
 from bench.grid.reporter import Control, Reporter
 from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from bench.datasets.real_set import RealSet
 
-__all__ = ["Dataset", "distil", "evaluate", "load_dataset", "open_run", "run"]
+__all__ = ["Dataset", "distil", "evaluate", "load", "load_dataset", "open_run", "run"]
 
 
 @dataclass(frozen=True)

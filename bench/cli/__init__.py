@@ -18,6 +18,11 @@ from bench.support.untrusted import Limit
 _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
     "evaluate": ("bench.cli.evaluate", "evaluate", "Evaluate a distilled set made elsewhere."),
+    "export": (
+        "bench.cli.export",
+        "export",
+        "Write a distilled set for others, with a card.",
+    ),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),

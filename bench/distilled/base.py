@@ -8,9 +8,12 @@ from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
+from bench.support.errors import BenchError
+from bench.support.seeds import make_generator
 
 
 class TrainingSource(Protocol):
@@ -122,6 +125,36 @@ class DistilledSet(ABC):
         Raises:
             ValueError: the parts do not fit together.
         """
+
+    def dataset(
+        self, *, ipc: int | None = None, mode: str | None = None, seed: int = 0
+    ) -> Dataset[Any]:
+        """Return the set as a PyTorch dataset, for a training loop of one's own.
+
+        Args:
+            ipc: images per class; a generator needs it, a stored set is used whole by default.
+            mode: one of :attr:`modes`; default: the first.
+            seed: from which a generator draws.
+
+        Returns:
+            Pairs of an image, float32 ``(C, H, W)`` in normalised units, and its label: a 0-d
+            int64 tensor, or float32 probabilities ``(num_classes,)``. An iterable dataset that
+            draws new images in every epoch for ``stream``, else a map-style one.
+
+        Raises:
+            BenchError: the set has no such mode, or not that IPC.
+        """
+        from bench.distilled.torch_dataset import DrawnImages, StoredImages
+
+        mode = self.modes[0] if mode is None else mode
+        device = next(iter(self.tensors().values())).device
+        try:
+            source = self.source(mode, ipc, make_generator(seed, device))
+        except ValueError as error:
+            raise BenchError(str(error)) from error
+        if mode == "stream":
+            return DrawnImages(source, device, seed)
+        return StoredImages(source, device)
 
     def first_classes(self, limit: int | None) -> range:
         """Return the labels of the first ``limit`` classes, or of all."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,12 @@ class ImageGenerator(nn.Module):
 
     Attributes:
         config: the arguments of the factory, as plain JSON values.
+        standalone: a module that needs torch alone and whose ``Generator(shape, num_classes,
+            **config)`` is the same network, for ``bench export``; ``None`` if there is none.
     """
 
     config: dict[str, Any]
+    standalone: ClassVar[ModuleType | None] = None
 
     @abstractmethod
     def sample(self, labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -50,7 +50,8 @@ class ImageSet(DistilledSet):
     """Stored images with their labels.
 
     Attributes:
-        images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images).
+        images: ``(N, C, H, W)``: uint8 pixels, or float32 in normalised units (learned images),
+            or float16 to save room.
         labels: int64 ``(N,)``, or soft labels, float32 ``(N, num_classes)``.
         label_kind: see :mod:`bench.distilled.labels`.
         temperature: at which soft labels are matched, or ``None`` for plain cross-entropy.
@@ -84,10 +85,10 @@ class ImageSet(DistilledSet):
                 f"fit {self.spec.name}: expected (N, {self.spec.shape}) and "
                 + (f"(N, {self.spec.num_classes})" if soft else "(N,)")
             )
-        if self.images.dtype not in (torch.uint8, torch.float32):
+        if self.images.dtype not in (torch.uint8, torch.float32, torch.float16):
             raise ValueError(f"images must be uint8 or float32, not {self.images.dtype}")
         check_labels(self.labels, self.label_kind, self.temperature, self.spec)
-        if self.images.dtype == torch.float32 and not bool(self.images.isfinite().all()):
+        if self.images.dtype != torch.uint8 and not bool(self.images.isfinite().all()):
             raise ValueError("images hold NaN or infinity")
         self._check_training()
         if self.zca is not None and self.zca.mean.numel() != self.spec.pixels:
@@ -128,7 +129,7 @@ class ImageSet(DistilledSet):
         if images.dtype == torch.uint8:
             images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
         labels = training_labels(self.labels, self.label_kind, self.temperature)
-        return FixedSource(images, labels, self.storage_bytes)
+        return FixedSource(images.float(), labels, self.storage_bytes)
 
     def preview(
         self,
@@ -146,7 +147,7 @@ class ImageSet(DistilledSet):
         images = torch.stack([row[:fewest] for row in rows])
         if images.dtype == torch.uint8:
             return images.float() / 255
-        flat = images.flatten(0, 1)
+        flat = images.float().flatten(0, 1)
         if self.zca is None:
             return denormalise(flat, self.spec).view_as(images)
         try:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.datasets.zca import ZCA
 from bench.exchange.given import HUB
 from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
 from bench.exchange.image_tree import read_image_tree
@@ -104,7 +105,7 @@ def _joined(parts: Sequence[RawSet], folder: Path) -> RawSet:
 def _in_pt(path: Path) -> list[RawSet]:
     value = read_pt(path)
     if isinstance(value, Mapping) and isinstance(value.get("data"), list):
-        return _experiments(value["data"], path)
+        return _experiments(value, path)
     if isinstance(value, Mapping):
         return [_keyed(value, "dictionary of tensors", path)]
     if isinstance(value, Tensor):
@@ -114,14 +115,15 @@ def _in_pt(path: Path) -> list[RawSet]:
     raise BenchError(f"'{path}' holds a {type(value).__name__}: expected images and labels")
 
 
-def _experiments(data: Sequence[Any], path: Path) -> list[RawSet]:
+def _experiments(value: Mapping[Any, Any], path: Path) -> list[RawSet]:
     """Read VICO's ``res_*.pt``: ``{"data": [[images, labels], ...], ...}``."""
-    sets = []
+    data, sets = value["data"], []
     for i, pair in enumerate(data):
         if not (isinstance(pair, list | tuple) and len(pair) == 2 and _are_tensors(pair)):
             raise BenchError(f"'{path}': experiment {i} of 'data' is not images and labels")
         place = f"{path} [experiment {i}]" if len(data) > 1 else str(path)
-        sets.append(RawSet(pair[0], pair[1], "DC, DSA, DM: res_*.pt", place))
+        more = _beside_images(value, path)
+        sets.append(RawSet(pair[0], pair[1], "DC, DSA, DM: res_*.pt", place, **more))
     if not sets:
         raise BenchError(f"'{path}' holds no experiment: its 'data' is empty")
     return sets
@@ -169,20 +171,36 @@ def _keyed(values: Mapping[Any, Any], layout: str, path: Path) -> RawSet:
         names = ", ".join(sorted(map(str, values)))[:200] or "nothing"
         known = ", ".join(_IMAGES if images is None else _LABELS)
         raise BenchError(f"'{path}' holds no {lacking}: expected one of {known}; it holds {names}")
+    return RawSet(images, labels, layout, str(path), **_beside_images(values, path))
+
+
+def _beside_images(values: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+    """Return what a file says beside images and labels, as fields of a :class:`RawSet`."""
     rate = next((values[name] for name in _RATES if name in values), None)
-    return RawSet(images, labels, layout, str(path), None if rate is None else _rate(rate, path))
+    temperature, epochs = values.get("temperature"), values.get("epochs")
+    statistics = {n: v for n, v in values.items() if isinstance(v, Tensor)}
+    try:
+        zca = ZCA.from_tensors(statistics)
+    except ValueError as error:
+        raise BenchError(f"'{path}': {error}") from error
+    return {
+        "learning_rate": None if rate is None else _rate(rate, path),
+        "temperature": None if temperature is None else _rate(temperature, path),
+        "epochs": None if epochs is None else int(_rate(epochs, path)),
+        "zca": zca,
+    }
 
 
 def _rate(value: Any, path: Path) -> float:
-    """Return a learned rate as a number: some methods store one per step, of which the last counts.
+    """Return a number of a file: some methods store a rate per step, of which the last counts.
 
     Raises:
         BenchError: it is no number.
     """
     try:
-        return float(torch.as_tensor(value).flatten()[-1])
+        return float(torch.as_tensor(value, dtype=torch.float64).flatten()[-1])
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise BenchError(f"'{path}' holds no learning rate: {error}") from error
+        raise BenchError(f"'{path}' holds a value that is no number: {error}") from error
 
 
 def _are_tensors(values: Sequence[Any]) -> bool:

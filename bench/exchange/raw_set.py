@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from bench.datasets.zca import ZCA
+
 
 @dataclass(frozen=True)
 class RawSet:
@@ -20,6 +22,9 @@ class RawSet:
         learns_rate: whether methods that use this layout learn a rate.
         factor: parts along each side of an image, of a factored set; ``None`` where the file does
             not say.
+        temperature: at which its soft labels are matched, if the file says so.
+        epochs: to train on it, if the file says so.
+        zca: the statistics that whitened its images, if the file holds them.
         class_names: one per label, if the source names its classes.
     """
 
@@ -30,4 +35,7 @@ class RawSet:
     learning_rate: float | None = None
     learns_rate: bool = False
     factor: int | None = None
+    temperature: float | None = None
+    epochs: int | None = None
+    zca: ZCA | None = None
     class_names: tuple[str, ...] = ()

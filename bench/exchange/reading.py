@@ -125,15 +125,15 @@ class _Reader:
                     f"'{raw.place}': a factored set has hard labels, not {labels.form}"
                 )
             return FactoredSet(spec, pixels.float(), labels.values, factor, {})
-        zca: ZCA | None = self.known.zca if unit == WHITENED else None
+        zca = self._zca() if unit == WHITENED else None
         if unit == BYTES:
             values = images.round().clamp(0, 255).to(torch.uint8)
         else:
             values = images.float() if zca else to_normalised(images, mean, std, spec)
         return ImageSet(
             spec, values.contiguous(), labels.values, {}, learning_rate=rate,
-            epochs=self.given.epochs, zca=zca, label_kind=labels.kind,
-            temperature=self.given.temperature,
+            epochs=self.given.epochs or raw.epochs, zca=zca, label_kind=labels.kind,
+            temperature=self.given.temperature or raw.temperature,
         )  # fmt: skip
 
     def check(self, distilled: DistilledSet) -> None:
@@ -219,13 +219,19 @@ class _Reader:
         low, high = (float(f(images)) for f in (torch.min, torch.max))
         self._state("range", f"{low:.3g} to {high:.3g}", given=False)
         self._check_moments(images, unit)
-        if unit == WHITENED:
-            self._state("ZCA", "statistics of the training set, computed here", given=False)
-            self._warn(
-                "the source has no ZCA statistics: those of the training set are computed here; if "
-                "its authors whitened in another way, the number is wrong"
-            )
         return unit, *affine(unit, spec)
+
+    def _zca(self) -> ZCA:
+        """Return the statistics that whiten the set: its own, or those of the training set."""
+        if self.raw.zca is not None:
+            self._state("ZCA", "statistics in the source", given=False)
+            return self.raw.zca
+        self._state("ZCA", "statistics of the training set, computed here", given=False)
+        self._warn(
+            "the source has no ZCA statistics: those of the training set are computed here; if "
+            "its authors whitened in another way, the number is wrong"
+        )
+        return self.known.zca
 
     def _check_moments(self, images: Tensor, unit: str) -> None:
         """Warn if the images' statistics are not those that real images have in their unit."""
@@ -238,6 +244,8 @@ class _Reader:
             )
 
     def _detected_unit(self, images: Tensor) -> str:
+        if self.raw.zca is not None and self.given.zca is not False:
+            return WHITENED
         if self.raw.images.dtype == torch.uint8:
             return BYTES
         if not bool(images.isfinite().all()):

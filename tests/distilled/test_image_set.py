@@ -51,7 +51,6 @@ def epoch(distilled: ImageSet, ipc: int | None = 2) -> tuple[torch.Tensor, torch
         (pixels(1), torch.tensor(0), "do not fit tiny"),
         (pixels().to(torch.int64), LABELS, "must be uint8 or float32, not torch.int64"),
         (learned().double(), LABELS, "must be uint8 or float32, not torch.float64"),
-        (learned().half(), LABELS, "must be uint8 or float32, not torch.float16"),
         (pixels(), LABELS.to(torch.int32), "labels must be int64, not torch.int32"),
         (pixels(), LABELS.float(), "labels must be int64"),
         (pixels(), LABELS + 1, "labels must lie in 0..2"),

@@ -1,0 +1,98 @@
+"""Export of a distilled set: files in a chosen format, with a card."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from bench.distilled.base import DistilledSet
+from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.io import load
+from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
+from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE
+from bench.exchange.opened import artefact_of
+from bench.exchange.precision import in_precision
+from bench.ledger.cell import is_cell_id
+from bench.ledger.store import Store
+from bench.support.atomic_files import writing
+from bench.support.errors import BenchError, unknown_message
+from bench.support.untrusted import file_sha256
+
+
+def export(
+    source: str,
+    folder: Path,
+    *,
+    format: str = "safetensors",
+    precision: str | None = None,
+    licence: str = UNKNOWN_LICENCE,
+    store: Store,
+) -> list[Path]:
+    """Write a distilled set into a new folder.
+
+    Args:
+        source: the id of a cell, or a file that bench wrote.
+        folder: made by this call; it appears whole or not at all.
+        format: one of :data:`bench.exchange.export_formats.FORMATS`.
+        precision: see :func:`bench.exchange.precision.in_precision`.
+        licence: what the card says of the images.
+        store: where the cell is.
+
+    Returns:
+        The files that were written, the card among them.
+
+    Raises:
+        BenchError: there is no such set, it cannot be written so, or the folder exists.
+    """
+    if format not in FORMATS:
+        raise BenchError(unknown_message("format", format, FORMATS))
+    if folder.exists():
+        raise BenchError(f"'{folder}' exists: name a new folder with -o")
+    path, provenance, name = _found(source, store)
+    distilled = in_precision(load(path), precision)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:
+            made = Path(temporary, "set")
+            made.mkdir()
+            _write(distilled, made, name, format, provenance, licence)
+            made.rename(folder)
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+def _write(
+    distilled: DistilledSet,
+    folder: Path,
+    name: str,
+    format: str,
+    provenance: Provenance,
+    licence: str,
+) -> None:
+    form = FORMATS[format]
+    form.write(distilled, folder, name)
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    generator = isinstance(distilled, GeneratorSet) and format == "pt"
+    text = card(
+        name, distilled, provenance, licence=licence, form=form.what,
+        files={str(p.relative_to(folder)): file_sha256(p) for p in files},
+        usage=(GENERATOR_USAGE if generator else form.usage).format(name=name),
+    )  # fmt: skip
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _found(source: str, store: Store) -> tuple[Path, Provenance, str]:
+    """Return the file of a set, what the ledger knows of it, and a name for it."""
+    path = Path(source)
+    if path.exists() or not is_cell_id(source):
+        return path, Provenance(), path.stem
+    artefact = artefact_of(source, store)
+    record = store.read(artefact.parent.name)
+    evaluations = [
+        each for each in store.records() if each.identity.get("distil") == artefact.parent.name
+    ]
+    if record is None:
+        return artefact, Provenance(None, evaluations), source
+    labels = record.labels
+    ipc = "" if record.identity["ipc"] is None else f"-ipc{record.identity['ipc']}"
+    name = f"{labels['method']}-{labels['dataset']}{ipc}-seed{labels['seed']}"
+    return artefact, Provenance(record, evaluations), name

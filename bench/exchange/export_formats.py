@@ -1,0 +1,207 @@
+"""The formats in which a distilled set is exported, each as a function that writes its files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.datasets.real_set import normalise
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.base import DistilledSet
+from bench.distilled.factored_set import FactoredSet
+from bench.distilled.generator_set import GeneratorSet
+from bench.distilled.image_set import ImageSet
+from bench.distilled.io import save
+from bench.distilled.labels import hard_labels
+from bench.support.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        what: the format, in words for the card.
+        write: writes a set into a folder under a name.
+        usage: Python code that loads it, with ``{name}`` for the name.
+    """
+
+    what: str
+    write: Callable[[DistilledSet, Path, str], None]
+    usage: str
+
+
+def write_safetensors(distilled: DistilledSet, folder: Path, name: str) -> None:
+    """Write bench's own file, which holds everything."""
+    save(distilled, folder / f"{name}.safetensors")
+
+
+def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
+    """Write the layout that the field's own scripts read.
+
+    Images: VICO's ``{"data": [[images, labels]], ...}``, normalised float32, with ZCA statistics
+    and the learned rate beside them. Factored images: IDC's ``[pixels, labels]``. A generator: its
+    weights, and a module that needs torch alone.
+    """
+    path = folder / f"{name}.pt"
+    if isinstance(distilled, GeneratorSet):
+        _write_generator(distilled, folder, path)
+    elif isinstance(distilled, FactoredSet):
+        torch.save([distilled.images.cpu(), distilled.labels.cpu()], path)
+    else:
+        images = _images(distilled, "pt")
+        values: dict[str, Any] = {"data": [[_normalised(images), images.labels.cpu()]]}
+        values |= {"accs_all_exps": {}, **_beside(images)}
+        torch.save(values, path)
+
+
+def write_npz(distilled: DistilledSet, folder: Path, name: str) -> None:
+    """Write arrays: images as they are stored, channels first, and labels."""
+    images = _images(distilled, "npz")
+    arrays: dict[str, Any] = {"images": images.images.cpu(), "labels": images.labels.cpu()}
+    arrays |= _beside(images)
+    values: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items()}
+    np.savez_compressed(folder / f"{name}.npz", **values)
+
+
+def write_image_folder(distilled: DistilledSet, folder: Path, name: str) -> None:  # noqa: ARG001
+    """Write ``CLASS/*.png``: pixels of 8 bits, cut to [0, 1] and rounded."""
+    images = _images(distilled, "imagefolder")
+    names, counts = _folder_names(images.spec), dict[int, int]()
+    for picture, label in zip(_pictures(images), hard_labels(images.labels).tolist(), strict=True):
+        counts[label] = counts.get(label, -1) + 1
+        path = folder / names[label] / f"{counts[label]:05}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture.save(path)
+
+
+def write_hub(distilled: DistilledSet, folder: Path, name: str) -> None:
+    """Write a Hugging Face dataset: PNG images of 8 bits, and labels."""
+    images = _images(distilled, "hf")
+    try:
+        import datasets
+    except ImportError:
+        raise BenchError(
+            "--format hf needs the package datasets: pip install 'distillation-bench[hub]'"
+        ) from None
+    spec, labels = images.spec, hard_labels(images.labels)
+    kind = datasets.ClassLabel(
+        names=list(spec.class_names) or list(map(str, range(spec.num_classes)))
+    )
+    features: dict[str, Any] = {"image": datasets.Image(), "label": kind}
+    rows: dict[str, Any] = {"image": _pictures(images), "label": labels.tolist()}
+    if images.label_kind != "hard":
+        features["soft_label"] = datasets.Sequence(datasets.Value("float32"), spec.num_classes)
+        rows["soft_label"] = images.labels.tolist()
+    made = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    made.save_to_disk(str(folder / name))
+
+
+_SETUP = "import torch\n"
+FORMATS: Mapping[str, Format] = {
+    "safetensors": Format(
+        "a file of bench", write_safetensors,
+        'import bench\n\ndistilled = bench.load("{name}.safetensors")\n'
+        "dataset = distilled.dataset()  # pairs of image and label",
+    ),
+    "pt": Format(
+        "a file of tensors in the layout of VICO-UoE/DatasetCondensation", write_pt,
+        f'{_SETUP}\nimages, labels = torch.load("{{name}}.pt", weights_only=True)["data"][0]\n'
+        "dataset = torch.utils.data.TensorDataset(images, labels)",
+    ),
+    "npz": Format(
+        "NumPy arrays", write_npz,
+        'import numpy as np\n\narrays = np.load("{name}.npz")\n'
+        'images, labels = arrays["images"], arrays["labels"]',
+    ),
+    "imagefolder": Format(
+        "PNG images by class, 8 bits per channel", write_image_folder,
+        'from torchvision.datasets import ImageFolder\n\ndataset = ImageFolder(".")',
+    ),
+    "hf": Format(
+        "a Hugging Face dataset of PNG images, 8 bits per channel", write_hub,
+        'from datasets import load_from_disk\n\ndataset = load_from_disk("{name}")',
+    ),
+}  # fmt: skip
+GENERATOR_USAGE = (
+    "import torch\nfrom generator import load\n\n"
+    'network, normalise = load("{name}.pt")\nimages = normalise(network.sample(torch.arange(10)))'
+)
+
+
+def _images(distilled: DistilledSet, form: str) -> ImageSet:
+    if isinstance(distilled, ImageSet):
+        return distilled
+    usable = "safetensors or pt"
+    raise BenchError(f"a {distilled.kind} set cannot be exported as {form}: use {usable}")
+
+
+def _normalised(images: ImageSet) -> Tensor:
+    stored = images.images.cpu()
+    if stored.dtype != torch.uint8:
+        return stored.float()
+    return normalise(stored, images.spec) if images.zca is None else images.zca.whiten(stored)
+
+
+def _beside(images: ImageSet) -> dict[str, Any]:
+    """Return what must travel with images for their number to be right."""
+    values: dict[str, Any] = {}
+    if images.learning_rate is not None:
+        values["learning_rate"] = float(images.learning_rate)
+    if images.temperature is not None:
+        values["temperature"] = float(images.temperature)
+    if images.epochs is not None:
+        values["epochs"] = images.epochs
+    if images.zca is not None:
+        values |= {name: tensor.cpu() for name, tensor in images.zca.tensors().items()}
+    return values
+
+
+def _write_generator(distilled: GeneratorSet, folder: Path, path: Path) -> None:
+    standalone = type(distilled.network).standalone
+    if standalone is None or standalone.__file__ is None:
+        raise BenchError(
+            f"the generator '{distilled.factory}' has no module that needs torch alone: use "
+            "--format safetensors"
+        )
+    spec = distilled.spec
+    weights = {name: tensor.cpu() for name, tensor in distilled.tensors().items()}
+    torch.save(
+        {
+            "shape": list(spec.shape), "num_classes": spec.num_classes,
+            "arguments": dict(distilled.network.config), "mean": list(spec.mean),
+            "std": list(spec.std), "weights": weights,
+        },
+        path,
+    )  # fmt: skip
+    shutil.copyfile(standalone.__file__, folder / "generator.py")
+
+
+def _pictures(images: ImageSet) -> list[Any]:
+    """Return the images as Pillow has them, 8 bits, grey or RGB."""
+    from PIL import Image
+
+    pixels = images.images.cpu()
+    if pixels.dtype != torch.uint8:
+        whole = ImageSet(
+            images.spec, pixels.float(), torch.arange(len(pixels)) * 0, {}, zca=images.zca
+        )
+        shown = whole.preview(len(pixels), torch.Generator(), 1)[0]
+        pixels = shown.mul(255).round().to(torch.uint8)
+    arrays = pixels.permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(a[:, :, 0] if a.shape[2] == 1 else a) for a in arrays]
+
+
+def _folder_names(spec: DatasetSpec) -> list[str]:
+    """Return the classes' names where every system can have them as folders, else numbers."""
+    names = list(spec.class_names)
+    plain = all(n and n.strip(".") and not set(n) & set('/\\:*?"<>|\0') for n in names)
+    ordered = names == sorted(names)  # what reads a folder has only the order of the names
+    return names if names and plain and ordered else list(map(str, range(spec.num_classes)))

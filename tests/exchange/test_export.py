@@ -1,0 +1,234 @@
+"""``bench export``: every format is read back to the same numbers, and the card says what it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from foreign_files import Sample, digits_sample
+
+import bench
+from bench.cli import main
+from bench.datasets.real_set import normalise
+from bench.datasets.zca import ZCA
+from bench.distilled.factored_set import FactoredSet
+from bench.distilled.image_set import ImageSet
+from bench.distilled.io import save
+from bench.exchange.opened import open_sets
+from bench.support.seeds import make_generator
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    return digits_sample(3)
+
+
+def learned(sample: Sample, **more: Any) -> ImageSet:
+    """Return images that differ from real ones in every digit."""
+    noise = 0.1 * torch.randn(sample.normalised.shape, generator=make_generator(0))
+    return ImageSet(sample.real.spec, sample.normalised + noise, sample.labels, {}, **more)
+
+
+def call(*arguments: Any, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def exported(made: Any, tmp_path: Path, *options: Any) -> Path:
+    save(made, tmp_path / "set.safetensors")
+    call("export", tmp_path / "set.safetensors", "-o", tmp_path / "out", *options)
+    return tmp_path / "out"
+
+
+def read_back(source: Path, sample: Sample) -> ImageSet:
+    (reading,) = open_sets(str(source), sample.real)
+    assert isinstance(reading.distilled, ImageSet)
+    return reading.distilled
+
+
+SETS = {
+    "plain": {},
+    "with-rate": {"learning_rate": 0.03, "epochs": 7},
+    "soft": {"label_kind": "logits", "temperature": 4.0},
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("form", ["safetensors", "pt", "npz"])
+def test_tensors_come_back_bit_for_bit(
+    form: str, name: str, sample: Sample, tmp_path: Path
+) -> None:
+    made = learned(sample)
+    if name == "soft":
+        made = replace(made, labels=torch.randn(30, 10), **SETS[name])
+    else:
+        made = replace(made, **SETS[name])
+    folder = exported(made, tmp_path, "--format", form)
+    back = read_back(folder / f"set.{form}", sample)
+    assert torch.equal(back.images, made.images)
+    assert torch.equal(back.labels, made.labels)
+    assert back.config() == made.config()
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pt", "npz"])
+def test_whitened_sets_keep_their_statistics(form: str, sample: Sample, tmp_path: Path) -> None:
+    zca = ZCA.fit(sample.real.images[:500], 0.05)
+    made = learned(sample, zca=zca)
+    made = replace(made, images=zca.whiten(sample.bytes))
+    folder = exported(made, tmp_path, "--format", form)
+    (reading,) = open_sets(str(folder / f"set.{form}"), sample.real)
+    back = reading.distilled
+    assert isinstance(back, ImageSet)
+    assert back.zca is not None
+    assert torch.equal(back.zca.matrix, zca.matrix)
+    assert torch.equal(back.images, made.images)
+    assert not any("no ZCA statistics" in text for text in reading.warnings)
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "hf"])
+def test_pictures_come_back_within_a_byte(form: str, sample: Sample, tmp_path: Path) -> None:
+    if form == "hf":
+        pytest.importorskip("datasets")
+    made = learned(sample)
+    folder = exported(made, tmp_path, "--format", form)
+    back = read_back(folder / "set" if form == "hf" else folder, sample)
+    assert back.images.dtype == torch.uint8
+    assert torch.equal(back.labels, made.labels)
+    spec = sample.real.spec
+    pixels = (made.images * spec.std[0] + spec.mean[0]).clamp(0, 1)
+    assert float((back.images.float() / 255 - pixels).abs().max()) <= 0.5 / 255 + 1e-6
+
+
+def test_the_layout_of_the_field(sample: Sample, tmp_path: Path) -> None:
+    """VICO's scripts read ``torch.load(path)["data"][experiment]`` as images and labels."""
+    made = learned(sample)
+    folder = exported(made, tmp_path, "--format", "pt")
+    images, labels = torch.load(folder / "set.pt", weights_only=True)["data"][-1]
+    assert torch.equal(images, made.images)
+    assert (labels.dtype, images.dtype) == (torch.int64, torch.float32)
+    real = ImageSet(sample.real.spec, sample.bytes, sample.labels, {})
+    save(real, tmp_path / "real.safetensors")
+    call("export", tmp_path / "real.safetensors", "-o", tmp_path / "real", "--format", "pt")
+    images, _ = torch.load(tmp_path / "real" / "real.pt", weights_only=True)["data"][0]
+    assert torch.equal(images, normalise(sample.bytes, sample.real.spec))
+
+
+def test_a_factored_set_in_the_layout_of_idc(sample: Sample, tmp_path: Path) -> None:
+    made = FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {})
+    folder = exported(made, tmp_path, "--format", "pt")
+    from bench.exchange.given import Given
+
+    (reading,) = open_sets(str(folder / "set.pt"), sample.real, Given(factor=2))
+    back = reading.distilled
+    assert isinstance(back, FactoredSet)
+    assert torch.equal(back.images, made.images)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bytes_per_value", "largest"), [("float16", 2, 2e-3), ("uint8", 1, 2e-2)]
+)
+def test_bytes_are_counted_as_stored(
+    dtype: str, bytes_per_value: int, largest: float, sample: Sample, tmp_path: Path
+) -> None:
+    """Normalised values have a spread of 1, so half a byte is 0.5 / 255 / std."""
+    made = learned(sample)
+    inside = made.images.clamp(*((torch.tensor([0.0, 1.0]) - 0.304667) / 0.3759).tolist())
+    made = replace(made, images=inside)
+    folder = exported(made, tmp_path, "--dtype", dtype)
+    back = read_back(folder / "set.safetensors", sample)
+    assert back.storage_bytes == made.images.numel() * bytes_per_value
+    images = back.source("stored", 3, make_generator(0)).images
+    assert images.dtype == torch.float32
+    assert float((images - made.images).abs().max()) <= largest
+
+
+def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) -> None:
+    store = tmp_path / "store"
+    call(
+        "run", "--method", "random", "--dataset", "digits", "--ipc", 2, "--profile", "smoke",
+        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir,
+    )  # fmt: skip
+    (row,) = json.loads(call("table", "--store", store, "--format", "json").stdout)["results"]
+    for cell in (row["distil_ids"][0], row["cell_ids"][0]):
+        folder = tmp_path / cell
+        call("export", cell, "-o", folder, "--store", store, "--licence", "CC-BY-4.0")
+        text = (folder / "README.md").read_text()
+        header = text.split("---")[1]
+        for line in (
+            'license: "CC-BY-4.0"', 'method: "random"', 'dataset: "digits"', "seed: 0", "ipc: 2",
+            'labels: "hard"',
+        ):  # fmt: skip
+            assert line in header
+        assert f"{row['accuracies'][0]:.2f}, {row['accuracies'][1]:.2f}" in text
+        assert 'bench.load("random-digits-ipc2-seed0.safetensors")' in text
+    loaded = bench.load(row["cell_ids"][0], store)
+    assert torch.equal(
+        loaded.tensors()["images"],
+        bench.load(folder / "random-digits-ipc2-seed0.safetensors").tensors()["images"],
+    )
+
+
+def test_a_generator_needs_torch_alone(tmp_path: Path, data_dir: Path) -> None:
+    store = tmp_path / "store"
+    call(
+        "run", "--method", "gan", "--dataset", "digits", "--ipc", 1, "--profile", "smoke",
+        "--set", "gan.width=4", "--set", "gan.max_steps=2", "--mode", "stream",
+        "--eval-arch", "mlp",
+        "--store", store, "--data-dir", data_dir,
+    )  # fmt: skip
+    (row,) = json.loads(call("table", "--store", store, "--format", "json").stdout)["results"]
+    folder = tmp_path / "out"
+    call("export", row["distil_ids"][0], "-o", folder, "--store", store, "--format", "pt")
+    made = bench.load(row["distil_ids"][0], store)
+    labels = torch.arange(10)
+    expected = made.draw(labels, make_generator(3))  # type: ignore[attr-defined]
+    code = (
+        "import sys, torch\n"
+        "sys.modules['bench'] = sys.modules['methods'] = sys.modules['numpy'] = None\n"
+        "from generator import load\n"
+        "network, normalise = load('gan-digits-seed0.pt')\n"
+        "draw = torch.Generator(); draw.manual_seed(3)\n"
+        "torch.save(normalise(network.sample(torch.arange(10), draw)), 'images.pt')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    torch.testing.assert_close(torch.load(folder / "images.pt"), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--format", "npz"), "a factored set cannot be exported as npz"),
+        (("--dtype", "uint8"), "a factored set cannot be stored as uint8"),
+    ],
+)
+def test_what_cannot_be_written(
+    options: tuple[str, ...], words: str, sample: Sample, tmp_path: Path
+) -> None:
+    save(
+        FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {}),
+        tmp_path / "f.safetensors",
+    )
+    result = call("export", tmp_path / "f.safetensors", "-o", tmp_path / "out", *options, code=2)
+    assert words in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".export-*"))
+
+
+def test_a_folder_that_exists_is_kept(sample: Sample, tmp_path: Path) -> None:
+    save(learned(sample), tmp_path / "set.safetensors")
+    (tmp_path / "out").mkdir()
+    result = call("export", tmp_path / "set.safetensors", "-o", tmp_path / "out", code=2)
+    assert "exists: name a new folder" in result.stderr
+
+
+def test_an_unknown_source(tmp_path: Path) -> None:
+    result = call("export", "nothing.pt", "-o", tmp_path / "out", "--store", tmp_path, code=2)
+    assert "nothing.pt" in result.stderr

@@ -1,0 +1,27 @@
+"""The examples run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import bench
+from bench.distilled.io import save
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_training_on_a_distilled_set(tmp_path: Path, data_dir: Path) -> None:
+    real = bench.load_dataset("digits", data_dir=data_dir).train
+    save(bench.distil("random", real, ipc=10).distilled, tmp_path / "set.safetensors")
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / "train_on_distilled.py", tmp_path / "set.safetensors",
+         "--dataset", "digits", "--epochs", "60"],
+        capture_output=True, text=True, check=True, env={**os.environ, "BENCH_DATA": str(data_dir)},
+    )  # fmt: skip
+    found = re.search(r"([\d.]+) % of 360 test images", result.stdout)
+    assert found is not None, result.stdout
+    assert float(found[1]) > 50  # chance is 10
