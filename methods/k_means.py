@@ -45,8 +45,8 @@ def k_means_centres(points: Tensor, k: int, seed: int, *, restarts: int, iterati
 
     lloyd = Lloyd(k, n_init=restarts, max_iter=iterations, tol=0.0, random_state=seed)
     with threadpool_limits(1):
-        found = lloyd.fit(points.cpu().numpy()).cluster_centers_
-    return torch.from_numpy(found).to(points)
+        centres = lloyd.fit(points.cpu().numpy()).cluster_centers_
+    return torch.from_numpy(centres).to(points)
 
 
 def nearest_distinct(points: Tensor, centres: Tensor) -> Tensor:

@@ -59,6 +59,6 @@ def query_accuracy(network: nn.Module, per_class: int, size: int | None, ctx: Co
             logits: Tensor = network(real.gather(part))
         return (logits.argmax(1) == real.labels[part]).float()
 
-    found = torch.cat(passes.parallel(hits, torch.split(chosen, size or len(chosen)), ctx))
-    by_class = torch.split(found, [len(pick) for pick in picks])
+    correct = torch.cat(passes.parallel(hits, torch.split(chosen, size or len(chosen)), ctx))
+    by_class = torch.split(correct, [len(pick) for pick in picks])
     return float(torch.stack([own.mean() for own in by_class]).mean())

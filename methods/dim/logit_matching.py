@@ -92,8 +92,8 @@ class LogitMatcher:
             _, gradient = batch_gradient(
                 self.network, images, real.labels[chosen], size=self._slice, ctx=ctx
             )
-            for weight, found in zip(self.network.parameters(), gradient, strict=True):
-                weight.grad = found
+            for weight, slope in zip(self.network.parameters(), gradient, strict=True):
+                weight.grad = slope
             self.optimiser.step()
 
     def loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,8 +120,8 @@ class LogitMatcher:
             (gradient,) = torch.autograd.grad(distance, images)
             return distance.detach(), gradient
 
-        found = passes.parallel(match, passes.even_slices(len(fake), self._slice), self._ctx)
-        distances, gradients = zip(*found, strict=True)
+        parts = passes.parallel(match, passes.even_slices(len(fake), self._slice), self._ctx)
+        distances, gradients = zip(*parts, strict=True)
         self.network.requires_grad_(True)
         return torch.stack(distances).sum(), torch.cat(gradients)
 

@@ -123,14 +123,14 @@ class AdversarialPair:
             with torch.enable_grad(), passes.autocast(self._ctx):
                 loss = term(part)
             # The penalty does not reach the classifier, nor the score's bias.
-            found = torch.autograd.grad(loss, weights, materialize_grads=True)
-            return [loss.detach(), *found]
+            slopes = torch.autograd.grad(loss, weights, materialize_grads=True)
+            return [loss.detach(), *slopes]
 
         work = [(penalise, part) for part in self._slices(few)]
         work += [(tell_apart, part) for part in self._slices(real)]
         loss, *gradient = passes.parallel_sum(learn, work, self._ctx)
-        for weight, found in zip(weights, gradient, strict=True):
-            weight.grad = found
+        for weight, slope in zip(weights, gradient, strict=True):
+            weight.grad = slope
         _update(self.discriminator_adam)
         return loss
 

@@ -102,10 +102,10 @@ class TrainedNetwork:
                 return self.function.gradients(self.weights, *part)
 
         shares = [len(part) / len(images) for part, _ in parts]
-        found = passes.parallel(gradients, parts, ctx)
+        results = passes.parallel(gradients, parts, ctx)
         for name, weight in self.weights.items():
             weight.grad = sum(
-                (share * one[name] for share, one in zip(shares, found, strict=True)),
+                (share * one[name] for share, one in zip(shares, results, strict=True)),
                 torch.zeros_like(weight),
             )
         self._optimiser.step()

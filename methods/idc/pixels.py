@@ -32,11 +32,11 @@ def first_grids(init: str, ipc: int, factor: int, ctx: Context) -> Tensor:
         shape = (spec.num_classes, ipc, *spec.shape)
         noise = torch.randn(shape, generator=generator, device=ctx.device)
         return (noise / 4 + 0.5).clamp(0, 1)
-    wanted = torch.arange(ipc * factor**2, device=ctx.device)
+    places = torch.arange(ipc * factor**2, device=ctx.device)
     grids = []
     for label in range(spec.num_classes):
-        found = real.sample_class(label, len(wanted), generator)
-        grids.append(_grids(real.images[found[wanted % len(found)]] / 255, factor))
+        pick = real.sample_class(label, len(places), generator)
+        grids.append(_grids(real.images[pick[places % len(pick)]] / 255, factor))
     return torch.stack(grids)
 
 

@@ -112,9 +112,9 @@ class TrajectoryLoss:
             start: the expert's weights where the student starts.
             target: the expert's weights that it should reach.
         """
-        weights, kept = start, []
+        weights, path = start, []
         for step in steps:
-            kept.append(weights.cpu())
+            path.append(weights.cpu())
             augmented = self._dsa.apply(images[step.batch], step.draw)
             gradient = self._gradient(weights, augmented, labels[step.batch])
             weights = weights - step_size * gradient
@@ -122,7 +122,7 @@ class TrajectoryLoss:
         loss = (weights - target).square().sum() / scale
         adjoint = 2 * (weights - target) / scale
         of_images, of_step_size = torch.zeros_like(images), torch.zeros_like(step_size)
-        for step, before in zip(reversed(steps), reversed(kept), strict=True):
+        for step, before in zip(reversed(steps), reversed(path), strict=True):
             batch = images[step.batch].requires_grad_()
             augmented = self._dsa.apply(batch, step.draw)
             at = before.to(weights.device)
@@ -139,8 +139,8 @@ class TrajectoryLoss:
 
         def part(rows: slice) -> list[Tensor]:
             with passes.autocast(self._ctx):
-                found = self._part(weights, images[rows], labels[rows], create_graph=False)
-            return [found * (len(labels[rows]) / len(labels))]
+                gradient = self._part(weights, images[rows], labels[rows], create_graph=False)
+            return [gradient * (len(labels[rows]) / len(labels))]
 
         return passes.parallel_sum(part, passes.even_slices(len(labels), self._slice), self._ctx)[0]
 
@@ -157,10 +157,10 @@ class TrajectoryLoss:
         def part(rows: slice) -> list[Tensor]:
             at, shown = weights.clone().requires_grad_(), images[rows].detach().requires_grad_()
             with torch.enable_grad(), passes.autocast(self._ctx):
-                found = self._part(at, shown, labels[rows], create_graph=True)
-                along = found @ adjoint * (len(shown) / len(labels))
-            wanted = (shown, at) if self._exact else (shown,)
-            pulled[rows], *curved = torch.autograd.grad(along, wanted)
+                gradient = self._part(at, shown, labels[rows], create_graph=True)
+                along = gradient @ adjoint * (len(shown) / len(labels))
+            inputs = (shown, at) if self._exact else (shown,)
+            pulled[rows], *curved = torch.autograd.grad(along, inputs)
             return [along.detach(), *curved]
 
         slices = passes.even_slices(len(labels), self._slice)

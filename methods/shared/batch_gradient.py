@@ -33,7 +33,7 @@ def batch_gradient(
         loss = F.cross_entropy(logits, labels[part], reduction="sum") / len(images)
         return logits.detach(), torch.autograd.grad(loss, weights)
 
-    logits, found = zip(
+    logits, gradients = zip(
         *passes.parallel(learn, passes.even_slices(len(images), size), ctx), strict=True
     )
-    return torch.cat(logits), [torch.stack(parts).sum(0) for parts in zip(*found, strict=True)]
+    return torch.cat(logits), [torch.stack(parts).sum(0) for parts in zip(*gradients, strict=True)]

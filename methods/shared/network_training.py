@@ -77,5 +77,5 @@ def descend(
     """
     _, gradient = batch_gradient(network, images, labels, size=slice_size, ctx=ctx)
     with torch.no_grad():
-        for weight, found in zip(network.parameters(), gradient, strict=True):
-            weight.sub_(found, alpha=lr)
+        for weight, slope in zip(network.parameters(), gradient, strict=True):
+            weight.sub_(slope, alpha=lr)

@@ -24,7 +24,7 @@ _BATCH = 256
 
 
 class Observer(Protocol):
-    """Watches a training; it is kept and continued with it."""
+    """Watches a training; it is saved and restored with it."""
 
     def see(self, indices: Tensor, logits: Tensor) -> None:
         """Take note of a batch, before the step that follows from it.
@@ -59,7 +59,7 @@ def train_on_real(
     pool: Tensor | None = None,
     observer: Observer | None = None,
 ) -> nn.Module:
-    """Train a fresh network on real images and return it; goes on from what an attempt kept.
+    """Train a fresh network on real images and return it; resume an earlier attempt, if any.
 
     Args:
         arch: the network's architecture.
@@ -74,7 +74,7 @@ def train_on_real(
     optimizer = torch.optim.SGD(weights, lr=0.01, momentum=0.9, weight_decay=5e-4)
     size = passes.slice_size(arch, ctx)
     count = len(ctx.real) if pool is None else len(pool)
-    done = ctx.work.resume(lambda kept: _take_over(kept, network, optimizer, observer))
+    done = ctx.work.resume(lambda saved: _take_over(saved, network, optimizer, observer))
 
     def state() -> dict[str, Any]:
         return {
@@ -89,8 +89,8 @@ def train_on_real(
         chosen = batch if pool is None else pool[batch]
         images, labels = ctx.real.gather(chosen), ctx.real.labels[chosen]
         logits, gradient = batch_gradient(network, images, labels, size=size, ctx=ctx)
-        for weight, found in zip(weights, gradient, strict=True):
-            weight.grad = found
+        for weight, slope in zip(weights, gradient, strict=True):
+            weight.grad = slope
         if observer is not None:
             observer.see(chosen, logits)
         optimizer.step()
@@ -100,15 +100,15 @@ def train_on_real(
 
 
 def _take_over(
-    kept: dict[str, Any],
+    saved: dict[str, Any],
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     observer: Observer | None,
 ) -> int:
     """Put everything back where an earlier attempt kept it; return the steps that it did."""
-    network.load_state_dict(kept["network"])
-    load_optimiser_tensors(optimizer, kept["optimizer"])
+    network.load_state_dict(saved["network"])
+    load_optimiser_tensors(optimizer, saved["optimizer"])
     if observer is not None:
-        observer.load_state_dict(kept["observer"])
-    done: int = kept["done"]
+        observer.load_state_dict(saved["observer"])
+    done: int = saved["done"]
     return done
