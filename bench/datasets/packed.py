@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
-from bench.support.atomic_files import replacing
+from bench.support.atomic_files import remove_abandoned, replacing
 from bench.support.errors import BenchError
 from bench.support.untrusted import Limit, header_length, open_plain, parse_json
 
@@ -65,6 +65,7 @@ def write_packed(path: Path, spec: DatasetSpec, arrays: Arrays) -> str:
         The file's sha256, in hex.
     """
     digest = hashlib.sha256()
+    remove_abandoned(path.parent)
     with replacing(path) as temporary, temporary.open("wb") as file:
         for chunk in _file_parts(spec, arrays):
             digest.update(chunk)

@@ -32,7 +32,7 @@ from typing import TextIO
 
 from bench.ledger.holder import BEAT, is_stale
 from bench.ledger.processes import find_process, kernel_id, process_table_id
-from bench.support.atomic_files import writing
+from bench.support.atomic_files import make_folders, share, writing
 from bench.support.untrusted import Limit, read_plain
 
 # A clock may be this many seconds ahead without being wrong: file systems round.
@@ -92,6 +92,7 @@ def _create(path: Path) -> TextIO | None:
     try:
         file.write(_describe_holder(file))
         file.flush()
+        share(path)
     except OSError:  # a full disk: an empty lock would keep others away
         path.unlink(missing_ok=True)
         with suppress(OSError):
@@ -129,11 +130,11 @@ os.register_at_fork(after_in_child=_close_inherited)
 def _open_new(path: Path) -> TextIO:
     """Open a file that must not exist yet; its folder is made."""
     # Exclusive creation, not a hard link: some mounted drives have no links.
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     try:
         return path.open("x", encoding="utf-8")
     except FileNotFoundError:  # `bench clean` removed the empty folder just now
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         return path.open("x", encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,14 @@ from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
 from bench.ledger.index import WORTH_AN_INDEX, Index
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
 from bench.ledger.record_file import check_record, record_text
-from bench.support.atomic_files import is_temporary, write_json, write_text, writing
+from bench.support.atomic_files import (
+    is_temporary,
+    make_folders,
+    share,
+    write_json,
+    write_text,
+    writing,
+)
 from bench.support.errors import BenchError
 from bench.support.untrusted import Limit, open_without_links, read_json, refuse_link
 
@@ -47,7 +55,7 @@ class Store:
         """
         _refuse_links(self.root)
         try:
-            (self.root / "cells").mkdir(parents=True, exist_ok=True)
+            make_folders(self.root / "cells")
         except OSError as error:
             raise BenchError(f"store '{self.root}' cannot be used: {error.strerror}") from error
         if not os.access(self.root / "cells", os.R_OK | os.W_OK | os.X_OK):
@@ -162,11 +170,12 @@ class Store:
         """
         path = self.folder(cell_id) / "log.txt"
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(
-                path, "a", encoding="utf-8", errors="backslashreplace", opener=open_without_links
-            ) as file:
-                file.write(text.rstrip("\n") + "\n")
+            make_folders(path.parent)
+            try:
+                _append(path, text)
+            except PermissionError:  # another user's, in whose place this user may put its own
+                path.replace(path.with_name(f"log.{int(time.time())}.txt"))
+                _append(path, text)
 
     def sweep(self, cell_id: str) -> None:
         """Remove the temporary files of writers that were killed; only for a cell's lock holder."""
@@ -301,6 +310,14 @@ class Store:
         if (key or text) not in self._named:
             self._named.add(key or text)
             self.damaged.append(text)
+
+
+def _append(path: Path, text: str) -> None:
+    with open(
+        path, "a", encoding="utf-8", errors="backslashreplace", opener=open_without_links
+    ) as file:
+        file.write(text.rstrip("\n") + "\n")
+    share(path)
 
 
 def _refuse_cell_link(path: str) -> None:

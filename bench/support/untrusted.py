@@ -192,7 +192,7 @@ def open_without_links(path: str, flags: int) -> int:
 
     A log that somebody replaced by a link would otherwise let bench write to another file.
     """
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
 
 
 def header_length(file: BinaryIO, limit: int) -> int:

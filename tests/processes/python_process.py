@@ -36,6 +36,7 @@ def python_process(
         yield process
     finally:
         process.kill()
+        process.wait()  # before its input ends, which it would notice
         process.communicate()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.support.atomic_files import replacing, write_json
+from bench.support.atomic_files import remove_abandoned, replacing, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -116,3 +116,13 @@ def test_a_process_killed_while_writing_leaves_the_old_content(tmp_path: Path) -
     with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_is_written_stays(tmp_path: Path) -> None:
+    (tmp_path / ".x.npz.abc.tmp").write_text("half")
+    (tmp_path / "x.tmp").write_text("a file of its own")
+    with replacing(tmp_path / "y.npz") as temporary:
+        temporary.write_text("now")
+        remove_abandoned(tmp_path)
+        assert names(tmp_path) == sorted([temporary.name, "x.tmp"])
+    assert names(tmp_path) == ["x.tmp", "y.npz"]
