@@ -41,7 +41,7 @@ def class_gradients(
     parts = []
     for same in of_size.values():
         images = torch.stack([batches[i] for i in same])
-        labels = classes[same, None].expand(images.shape[:2])
+        labels = torch.stack([classes[i] for i in same])[:, None].expand(images.shape[:2])
         with passes.autocast(ctx):
             parts.append(
                 network.per_class_gradients(weights, images, labels, create_graph=create_graph)
