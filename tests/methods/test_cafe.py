@@ -13,6 +13,7 @@ from bench.distillation.profiles import resolve_profile
 from bench.distilled.image_set import ImageSet
 from methods.cafe import method as cafe
 from methods.cafe.method import CAFE, CAFEDSA
+from methods.shared import network_training
 
 ARCH = "convnet2(width=4)"
 BATCH_NORM = "convnet2(width=4,norm=batch)"
@@ -134,7 +135,7 @@ def scripted(method: CAFE, monkeypatch: pytest.MonkeyPatch, hits: list[int]) -> 
     """
     left: Iterator[float] = iter([count / 64 for count in hits])
     done: list[str] = []
-    losses, descend = method.round, cafe.descend
+    losses, train_epoch = method.round, cafe.train_epoch
 
     def counted_round(layers: object) -> object:
         done.append("r")
@@ -142,10 +143,10 @@ def scripted(method: CAFE, monkeypatch: pytest.MonkeyPatch, hits: list[int]) -> 
 
     def counted_epoch(*given: object, **rest: object) -> None:
         done.append("e")
-        descend(*given, **rest)
+        train_epoch(*given, **rest)
 
     monkeypatch.setattr(method, "round", counted_round)
-    monkeypatch.setattr(cafe, "descend", counted_epoch)
+    monkeypatch.setattr(cafe, "train_epoch", counted_epoch)
     monkeypatch.setattr(cafe, "query_accuracy", lambda *_: next(left))
     method.step(0)
     return "".join(done), len(list(left))
@@ -174,7 +175,9 @@ def test_accuracies_decide_how_long_to_go_on(
 def test_an_epoch_passes_all_images_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     method = start(tiny_context(), ipc=3, batch_train=4, max_rounds=2, max_epochs=1)
-    monkeypatch.setattr(cafe, "descend", lambda _, images, labels, **rest: seen.append(labels))
+    monkeypatch.setattr(
+        network_training, "descend", lambda _, images, labels, **rest: seen.append(labels)
+    )
     method.step(0)
     assert [len(labels) for labels in seen] == [4, 4, 1]
     assert sorted(torch.cat(seen).tolist()) == [0] * 3 + [1] * 3 + [2] * 3
