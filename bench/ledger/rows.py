@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.ledger.cell import Cell, EvaluateCell
-from bench.ledger.record import OTHER_SET, Record
+from bench.ledger.record import ARTEFACT, OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
 from bench.registry.presentation import Presentation
@@ -160,7 +160,9 @@ def load_rows(
     """
     store = Store(root)
     store.check_readable()
-    rows, evaluations, distilled = Rows([], []), list[Record](), dict[str, Record]()
+    rows = Rows([], [])
+    # Digests only: whole records of a large store would take a hundred megabytes.
+    evaluated, recorded = list[tuple[str, str, str]](), dict[str, str | None]()
     artefacts: dict[str, str] = {}
     for record in store.records() if ids is None else _records(store, list(ids)):
         outcome = record.outcome
@@ -175,13 +177,15 @@ def load_rows(
             if distil not in artefacts:
                 artefacts[distil] = str(store.artefact(distil))
             rows.evaluations.append(evaluation_row(record, outcome, artefacts[distil]))
-            evaluations.append(record)
+            if sha256 := outcome.result.artefact_sha256:
+                evaluated.append((record.id, distil, sha256))
         else:
-            distilled[record.id] = record
-    for record in evaluations:
-        made = distilled.get(record.identity["distil"])
-        if made is not None and record.evaluates_another_than(made):
-            store.damaged.append(f"cell {record.id}: {OTHER_SET}")
+            recorded[record.id] = record.files.get(ARTEFACT)
+    store.damaged += [
+        f"cell {cell_id}: {OTHER_SET}"
+        for cell_id, distil, sha256 in evaluated
+        if recorded.get(distil) not in (None, sha256)
+    ]
     if note is not None:
         for line in store.damaged:
             note(line)
