@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.support.errors import CannotWriteError
+from bench.support.untrusted import open_without_links
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def remove_abandoned(folder: Path) -> None:
     """
     for path in folder.glob(".*.tmp"):
         with suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = open_without_links(str(path), os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()

@@ -25,7 +25,8 @@ ALLOWED = {
         "pickle",  # for the name of its exception
         "torch.load",
         "weights_only=True",
-    }
+    },
+    "methods/gan/standalone.py": {"torch.load", "weights_only=True"},
 }
 
 
@@ -75,7 +76,7 @@ def test_torch_loads_nothing_but_tensors_and_numbers(name: str) -> None:
     for load in loads:
         assert {ast.unparse(k.value) for k in load.keywords if k.arg == "weights_only"} == {"True"}
     used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert {name for name in used if name.startswith("pickle.")} == {"pickle.UnpicklingError"}
+    assert {name for name in used if name.startswith("pickle.")} <= {"pickle.UnpicklingError"}
 
 
 @pytest.mark.parametrize(
