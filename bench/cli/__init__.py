@@ -28,6 +28,7 @@ _COMMANDS = {
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),
     "retry": ("bench.cli.retry", "retry", "Run again what failed, stopped or was never reached."),
     "clean": ("bench.cli.clean", "clean", "Remove what a store does not need; asks first."),
+    "archive": ("bench.cli.archive", "archive", "Bundle records and artefacts in one file."),
     "merge": ("bench.cli.merge", "merge", "Put the stores of several machines into one."),
     "verify": ("bench.cli.verify", "verify", "Check a store's records and artefacts by hash."),
     "list": ("bench.cli.listing", "list_", "List methods, architectures, datasets, protocols."),

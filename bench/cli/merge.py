@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.ledger.store import DEFAULT_STORE
 
+if TYPE_CHECKING:
+    from bench.ledger.merging import Merged
+
 
 @click.command()
-@click.argument("sources", metavar="STORE...", nargs=-1, required=True,
+@click.argument("sources", metavar="STORE|ARCHIVE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 @click.option("--into", "--store", "destination", type=click.Path(path_type=Path),
               default=DEFAULT_STORE, show_default=True, help="The store to copy into.")  # fmt: skip
@@ -19,18 +23,20 @@ def merge(sources: tuple[Path, ...], destination: Path) -> None:
     """Copy the stores of several machines into one, by the identity of cells.
 
     A result replaces a failure. Two different results of one cell are a conflict: both are shown,
-    and --into keeps its own. Exit code 1 if there is a conflict or anything was left out.
+    and --into keeps its own. A file of `bench archive` is merged like a store. Exit code 1 if there
+    is a conflict or anything was left out.
     """
-    from bench.ledger.merging import COUNTS, merge_store
+    from bench.ledger.merging import COUNTS
     from bench.ledger.store import Store
     from bench.report.number_formats import plural
     from bench.support.safe_text import printable
 
     for source in sources:
-        Store(source).check_readable()  # before anything is copied
+        if not source.is_file():
+            Store(source).check_readable()  # before anything is copied
     problems = 0
     for source in sources:
-        merged = merge_store(source, destination)
+        merged = _merged(source, destination)
         counted = [f"{merged.counts[name]:,} {name}" for name in COUNTS if merged.counts[name]]
         click.echo(f"{source}: {', '.join(counted) or 'nothing to copy'}")
         for line in merged.problems:
@@ -39,3 +45,15 @@ def merge(sources: tuple[Path, ...], destination: Path) -> None:
     if problems:
         click.echo(f"{plural(problems, 'line')} above to look at; '{destination}' kept what it had")
         sys.exit(1)
+
+
+def _merged(source: Path, destination: Path) -> Merged:
+    from bench.ledger.archive import unpacked
+    from bench.ledger.merging import merge_store
+    from bench.ledger.store import Store
+
+    if not source.is_file():
+        return merge_store(source, destination)
+    Store(destination).prepare()
+    with unpacked(source, destination) as store:
+        return merge_store(store, destination)

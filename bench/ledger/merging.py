@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.ledger.cell import hash_identity
 from bench.ledger.checkpoint import CHECKPOINT
 from bench.ledger.lock import cell_lock
+from bench.ledger.private_paths import request_without_paths, without_paths
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record
 from bench.ledger.record_file import load_record
 from bench.ledger.record_tables import EvaluationOutcome
@@ -67,7 +68,7 @@ def merge_store(source: Path, destination: Path) -> Merged:
         if not os.path.lexists(target) and ".checkpoint" not in path.name:
             merged.counts["shared"] += _copy(path, target, None, merged)
     for request in load_requests(source, merged.problems.append):
-        save_request(destination, request)
+        save_request(destination, request_without_paths(request))
     return merged
 
 
@@ -109,10 +110,10 @@ def _merge_record(old: Store, new: Store, record: Record, merged: Merged) -> str
         return "kept"
     # What a killed process may have left in their place is of no record.
     _copy_files(old, new, record, {ARTEFACT, BYPRODUCTS}, merged)
-    for name in ("request.json", "log.txt"):
-        target = new.folder(record.id) / name
-        if not os.path.lexists(target) and (old.folder(record.id) / name).is_file():
-            _copy(old.folder(record.id) / name, target, None, merged)
+    target = new.folder(record.id) / "request.json"
+    if not os.path.lexists(target) and (old.folder(record.id) / "request.json").is_file():
+        _copy(old.folder(record.id) / "request.json", target, None, merged)
+    _copy_log(old.folder(record.id) / "log.txt", new.folder(record.id) / "log.txt", merged)
     # As a file: another version of bench may have added what this one does not know.
     _copy(
         old.folder(record.id) / "record.json", new.folder(record.id) / "record.json", None, merged
@@ -177,6 +178,19 @@ def _copy(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
         merged.problems.append(f"'{path}' is left out: {error}")
         return False
     return True
+
+
+def _copy_log(path: Path, target: Path, merged: Merged) -> None:
+    """Copy a log without absolute paths, which name users and machines."""
+    if os.path.lexists(target) or not path.is_file():
+        return
+    try:
+        text = b"".join(_blocks(path)).decode("utf-8", errors="replace")
+    except ValueError as error:
+        merged.problems.append(f"'{path}' is left out: {error}")
+        return
+    with writing(target), replacing(target) as temporary:
+        temporary.write_text(without_paths(text), encoding="utf-8")
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
