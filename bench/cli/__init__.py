@@ -77,7 +77,8 @@ class _LazyGroup(click.Group):
         except KeyboardInterrupt as stop:
             name = str(stop) or "SIGINT"  # a second signal says which, see bench.support.stopping
             click.echo(f"stopped at once by {name}", err=True)
-            sys.exit(128 + signal.Signals[name])
+            number = signal.Signals.__members__.get(name, signal.SIGINT)
+            sys.exit(128 + number)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -27,6 +27,7 @@ from bench.distilled.io import load, save
 from bench.distilled.unit_check import describe_wrong_units
 from bench.ledger.state_file import load_state, save_state
 from bench.registry.params import describe
+from bench.support.process_state import kept
 from bench.support.seeds import make_generator
 
 MethodCheck = Callable[[type[Method]], None]
@@ -43,6 +44,7 @@ def method_checks() -> list[MethodCheck]:
         check_determinism,
         check_resume,
         check_global_state,
+        check_process_state,
         check_scalars,
         check_result,
         check_units,
@@ -129,6 +131,18 @@ def check_global_state(cls: type[Method]) -> None:
     """No draw is taken from a global generator, and none is left seeded."""
     with global_state_kept():
         _finished(cls)
+
+
+def check_process_state(cls: type[Method]) -> None:
+    """The real set, and what the whole process shares, are as they were before."""
+    with kept() as changes:
+        trial = begin(cls)
+        trial.run()
+        trial.method.result()
+    assert not changes, f"it changed {', '.join(changes)}"
+    real, untouched = trial.ctx.real, small_real_set()
+    same = torch.equal(real.images, untouched.images) and torch.equal(real.labels, untouched.labels)
+    assert same, "it wrote into the real set: work on a copy"
 
 
 def check_scalars(cls: type[Method]) -> None:

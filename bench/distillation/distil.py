@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context, Start
-from bench.distillation.loop import Loop, count_steps
+from bench.distillation.loop import Loop, NotFiniteError, count_steps
 from bench.distillation.method import Method, Task
 from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
@@ -86,8 +86,8 @@ def distil(
     Raises:
         BenchError: for an unknown name, a parameter that is not allowed, or a task that the method
             does not apply to.
-        NotFiniteError: a scalar that the method reports is NaN or infinite; the checkpoint is that
-            of an earlier step.
+        NotFiniteError: a scalar that the method reports, or a value of the distilled set, is NaN or
+            infinite; the checkpoint is that of an earlier step.
         Interrupted: ``attempt.stop`` asked for it; the checkpoint is that of the last step.
 
     Examples:
@@ -128,6 +128,21 @@ def _prerequisite(
     return made.as_start()
 
 
+def _check_result(distilled: DistilledSet, cls: type[Method]) -> None:
+    """Refuse what cannot be evaluated.
+
+    Raises:
+        TypeError: it is no distilled set.
+        NotFiniteError: a value is NaN or infinite.
+    """
+    if not isinstance(distilled, DistilledSet):
+        raise TypeError(f"result() of {cls.name} returned {type(distilled).__name__}, no set")
+    for name, tensor in distilled.tensors().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            count = int((~tensor.isfinite()).sum())
+            raise NotFiniteError(f"{count} of {tensor.numel()} values of its {name} are not finite")
+
+
 @dataclass(frozen=True)
 class _Job:
     """One distillation, ready to run."""
@@ -158,6 +173,7 @@ class _Job:
             loop.load_state_dict(state)
         scalars = loop.run()
         distilled = method.result()
+        _check_result(distilled, self.cls)
         distilled.provenance = {**self._provenance(), "random_seed": random_seed}
         steps, wrong = count_steps(method), describe_wrong_units(distilled, self.real)
         return Distillation(

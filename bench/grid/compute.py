@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +44,8 @@ from bench.support.attempt import Attempt
 from bench.support.errors import BenchError, CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
 from bench.support.machine import describe_environment
-from bench.support.stopping import Interrupted
+from bench.support.process_state import kept
+from bench.support.stopping import Interrupted, StoppedAtOnceError
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ class _Computation:
     ledger: Store
     site: OpenSite
     control: Control
+    changes: tuple[str, ...] = ()
 
     def run(self) -> Ending:
         """Compute the cell and record how it ended."""
@@ -199,15 +203,24 @@ class _Computation:
             self._record(outcome)
         except _DependencyBusyError:
             return BUSY
-        except (Interrupted, CannotWriteError):  # where nothing can be written, nothing is recorded
-            raise
-        except (Exception, SystemExit) as error:  # a plugin must not end the run with sys.exit()
+        except BaseException as error:  # a plugin can raise anything, and ends its own cell only
+            if self._ends_the_run(error):
+                raise
             self.ledger.log(self.cell.id, traceback.format_exc())
             ending = Ending("failed", explain(error), time.perf_counter() - started)
             write_failure(self.cell, ending, self.ledger, self.site)
             return ending
         self._checkpoint().remove()
         return Ending("ok", outcome.summary, time.perf_counter() - started)
+
+    def _ends_the_run(self, error: BaseException) -> bool:
+        """Return whether an exception is no plugin's: nothing can be written, or it is a stop."""
+        if isinstance(error, Interrupted):
+            return self.control.stop.requested
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            # In a process that leaves Ctrl-C to Python.
+            return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        return isinstance(error, CannotWriteError | StoppedAtOnceError)
 
     def _prepare_dependency(self) -> None:
         """Check what the cell depends on; compute it again if its files are damaged.
@@ -251,51 +264,88 @@ class _Computation:
             return self._evaluate(self.cell)
         return self._distil(self.cell)
 
+    def _warnings(self, own: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Return the warnings of a result, with what its plugin changed beside its work."""
+        return (*(own or ()), _restored(self.changes)) if self.changes else own
+
+    @contextmanager
+    def _confined(self) -> Iterator[None]:
+        """Let a plugin change nothing in the block that another cell could notice.
+
+        Raises:
+            CellFailedError: it wrote into the real set.
+        """
+        if not self.cell.sources:  # of bench itself
+            yield
+            return
+        self.site.seal()
+        try:
+            with kept() as changes:
+                yield
+        finally:
+            self.changes = tuple(changes)
+            written = self.site.discard_changed()
+            if changes:
+                self.control.reporter.note(f"{self.cell.title}: {_restored(changes)}")
+            if written:
+                raise CellFailedError(
+                    f"its plugin wrote into {' and '.join(written)}, which other methods share: "
+                    "work on a copy (tensor.clone()); the data was opened again"
+                )
+
     def _distil(self, cell: DistilCell) -> DistilOutcome:
         if cell.profile == IMPORTED:
             raise CellFailedError("its file is missing or damaged: import it again")
         _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
-        distillation = distil(
-            cell.method,
-            self._split(cell, "train"),
-            ipc=cell.ipc,
-            arch=cell.arch or "convnet3",
-            seed=cell.seed,
-            params=cell.params,
-            precision=cell.precision,
-            start=self._start(cell.prerequisite),
-            attempt=self._attempt("steps"),
-        )
-        distillation.distilled.provenance = {"cell": cell.identity, "id": cell.id}
+        real, start = self._split(cell, "train"), self._start(cell.prerequisite)
+        with self._confined():
+            distillation = distil(
+                cell.method,
+                real,
+                ipc=cell.ipc,
+                arch=cell.arch or "convnet3",
+                seed=cell.seed,
+                params=cell.params,
+                precision=cell.precision,
+                start=start,
+                attempt=self._attempt("steps"),
+            )
+        distilled, facts = distillation.distilled, vars(distillation.result)
+        distilled.provenance = {"cell": cell.identity, "id": cell.id}
         artefact, byproducts = write_artefact(
-            self.ledger, cell.id, distillation.distilled, distillation.byproducts
+            self.ledger, cell.id, distilled, distillation.byproducts
         )
-        result = StoredDistilResult(
-            **vars(distillation.result), artefact_sha256=artefact, byproducts_sha256=byproducts
-        )
+        facts = {**facts, "warnings": self._warnings(distillation.result.warnings)}
+        result = StoredDistilResult(**facts, artefact_sha256=artefact, byproducts_sha256=byproducts)
         return DistilOutcome(result, distillation.budget, distillation.cost)
 
     def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)
         _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
         distilled, _ = load_artefact(self.ledger, cell.distil.id, self.site.device)
-        evaluation = evaluate(
-            distilled,
-            self._split(cell.distil, "test"),
-            ipc=cell.ipc,
-            mode=cell.mode,
-            arch=cell.arch,
-            protocol=cell.protocol,
-            seeds=cell.nets,
-            seed=cell.distil.seed,
-            precision=cell.precision,
-            random_seed=cell.distil.random_seed,
-            attempt=self._attempt("epochs"),
-        )
+        test = self._split(cell.distil, "test")
+        with self._confined():
+            evaluation = evaluate(
+                distilled,
+                test,
+                ipc=cell.ipc,
+                mode=cell.mode,
+                arch=cell.arch,
+                protocol=cell.protocol,
+                seeds=cell.nets,
+                seed=cell.distil.seed,
+                precision=cell.precision,
+                random_seed=cell.distil.random_seed,
+                attempt=self._attempt("epochs"),
+            )
         evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
         made = self.ledger.read(cell.distil.id)
+        facts = {
+            **vars(evaluation.result),
+            "warnings": self._warnings(evaluation.result.warnings),
+        }
         result = StoredEvaluationResult(
-            **vars(evaluation.result), artefact_sha256=made.files.get(ARTEFACT) if made else None
+            **facts, artefact_sha256=made.files.get(ARTEFACT) if made else None
         )
         return EvaluationOutcome(result, evaluation.budget, evaluation.cost)
 
@@ -343,7 +393,12 @@ class _Computation:
             raise CellFailedError(
                 f"the dataset '{cell.dataset}' is not what it was when this run began"
             )
-        return real if real.sha256 == cell.sha256 else replace(real, sha256=cell.sha256)
+        # An object of its own: what it caches of its labels is not shared with other cells.
+        return replace(real, sha256=cell.sha256)
+
+
+def _restored(changes: Sequence[str]) -> str:
+    return f"its plugin changed {', '.join(changes)}; restored"
 
 
 def _check_version(kind: str, name: str, asked: int, here: int) -> None:

@@ -164,6 +164,8 @@ def open_session(
     Raises:
         BenchError: for anything wrong with the request, the data or the store.
     """
+    # At once: a plugin can change the working directory, and the store must not split in two.
+    site = site.with_paths()
     opened = OpenSite(site)
 
     control, reuse = control or Control(), reuse or Reuse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -125,6 +126,7 @@ class OpenSite:
         if site.deterministic:
             make_deterministic()
         self._splits: dict[tuple[str, str], RealSet] = {}
+        self._digests: dict[tuple[str, str], str] = {}
 
     def split(self, dataset: str, part: str) -> RealSet:
         """Return one part of a dataset, ``train`` or ``test``, on the device.
@@ -138,3 +140,30 @@ class OpenSite:
         if key not in self._splits:
             self._splits[key] = open_split(dataset, part, self.data_dir, self.device)
         return self._splits[key]
+
+    def seal(self) -> None:
+        """Remember what the open real sets hold, before a plugin is given them."""
+        for key, real in self._splits.items():
+            if key not in self._digests:
+                self._digests[key] = _digest(real)
+
+    def discard_changed(self) -> list[str]:
+        """Forget the real sets that were written into since :meth:`seal`; return which.
+
+        They are opened again when they are next asked for.
+        """
+        changed = [
+            key for key, real in self._splits.items()
+            if key in self._digests and _digest(real) != self._digests[key]
+        ]  # fmt: skip
+        for key in changed:
+            del self._splits[key]
+        return [f"the {part} part of {dataset}" for dataset, part in changed]
+
+
+def _digest(real: RealSet) -> str:
+    digest = hashlib.sha256()
+    for tensor in (real.images, real.labels):
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()

@@ -127,6 +127,7 @@ class EvaluationResult:
         labels: ``hard`` or ``soft``; ``None`` in old records, whose sets had hard ones.
         diverged: the networks, counted from 0, of which a training loss, a weight or an output on
             the test set was not finite; ``None`` if none was. Read :attr:`diverged_nets`.
+        warnings: what the architecture's plugin did beside its work; ``None`` if nothing.
     """
 
     accuracies: Annotated[tuple[Percentage, ...], msgspec.Meta(min_length=1)]
@@ -136,6 +137,7 @@ class EvaluationResult:
     learning_rate: float
     labels: str | None = None
     diverged: tuple[Count, ...] | None = None
+    warnings: tuple[str, ...] | None = None
 
     @property
     def diverged_nets(self) -> tuple[int, ...]:

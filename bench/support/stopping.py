@@ -32,6 +32,18 @@ class Interrupted(Exception):  # noqa: N818
         self.why, self.exit_code = why, exit_code
 
 
+class StoppedAtOnceError(KeyboardInterrupt):
+    """A signal asked that running work ends in the middle of its step; it carries the name.
+
+    A plugin can raise KeyboardInterrupt itself, which ends nothing but its cell.
+    """
+
+
+def stop_at_once(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Raise :class:`StoppedAtOnceError`: a handler of signals."""
+    raise StoppedAtOnceError(signal.Signals(number).name)
+
+
 class Stop:
     """A request that running work ends after its current step; any thread can make it.
 
@@ -89,10 +101,10 @@ class Stop:
         # Not self.reason(): a spent budget is a reason too, but not a first signal.
         arrived: list[str] = []
 
-        def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        def handle(number: int, frame: FrameType | None) -> None:
             name = signal.Signals(number).name
             if arrived:
-                raise KeyboardInterrupt(name)
+                stop_at_once(number, frame)
             arrived.append(name)
             self.request(name, 128 + number)
             if tell is not None:

@@ -85,10 +85,28 @@ class SaysNothing(ToyDrift):
     profiles = {"smoke": Profile({"iterations": 2}, "")}
 
 
+class WritesIntoTheRealSet(ToyFirst):
+    def select(self) -> torch.Tensor:
+        chosen = super().select()
+        self.ctx.real.images[-1] += 1
+        return chosen
+
+
+class ChangesTheThreads(ToyFirst):
+    def select(self) -> torch.Tensor:
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        return super().select()
+
+
 @pytest.mark.parametrize(
     ("method", "caught_by"),
     [
-        (DrawsGlobally, {"check_determinism", "check_resume", "check_global_state"}),
+        (
+            DrawsGlobally,
+            {"check_determinism", "check_resume", "check_global_state", "check_process_state"},
+        ),
+        (WritesIntoTheRealSet, {"check_process_state"}),
+        (ChangesTheThreads, {"check_process_state"}),
         (ForgetsItsState, {"check_resume"}),
         (MakesTooFew, {"check_result"}),
         (KeepsGradients, {"check_scalars"}),

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.executors.remote_cell import RemoteReporter, run_cell
 from bench.support.errors import BenchError
-from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling
+from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling, stop_at_once
 
 # Seconds between two reports of progress.
 _REPORT_SECONDS = 0.2
@@ -48,7 +48,7 @@ class Worker:
         Raises:
             Interrupted: by a signal or the run, or because the run is gone.
         """
-        with self._stop.catching(), handling([AT_ONCE], signal.default_int_handler):
+        with self._stop.catching(), handling([AT_ONCE], stop_at_once):
             site_text = self._connection.recv()
             self._send("ready")
             threading.Thread(target=self._receive, daemon=True).start()
