@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bench import __version__
+from bench.cli.output import complete_output
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 from bench.support.untrusted import Limit
@@ -65,6 +66,10 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with complete_output():
+            return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
