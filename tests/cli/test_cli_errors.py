@@ -94,7 +94,7 @@ def test_unknown_command(tmp_path: Path, data_dir: Path) -> None:
 def test_store_that_is_a_file(tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "store").write_text("not a folder")
     result = bench(*run_arguments(store="store"), cwd=tmp_path, data=data_dir)
-    assert_clean_error(result, "store 'store' cannot be used")
+    assert_clean_error(result, "store' cannot be used: File exists")
     result = bench("table", "--store", "store", cwd=tmp_path, data=data_dir)
     assert_clean_error(result, "no store at 'store'")
 

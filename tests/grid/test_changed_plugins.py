@@ -272,7 +272,7 @@ def test_results_of_unknown_source_are_kept_and_said_once(plugins: Plugins) -> N
     plugins.run("mine", seeds=2)
     for path in plugins.store.glob("cells/*/record.json"):
         record = json.loads(path.read_text())
-        del record["labels"]["sources"]
+        del record["labels"]["sources"], record["checksum"]  # as earlier versions wrote it
         path.write_text(json.dumps(record))
     plugins.write("mine", METHOD, "5")
     kept = plugins.run("mine", seeds=2)
