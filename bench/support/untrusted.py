@@ -241,7 +241,10 @@ def parse_json(raw: str | bytes) -> Any:
     Raises:
         ValueError: naming what is wrong.
     """
-    text = raw if isinstance(raw, str) else raw.decode("utf-8")
+    try:
+        text = raw if isinstance(raw, str) else raw.decode("utf-8")
+    except AttributeError:  # JSON in a field of JSON that someone sent
+        raise ValueError(f"it is a {type(raw).__name__}, not text") from None
     # Every value but the first follows one of these characters, so this is an upper bound.
     if sum(map(text.count, "[{,")) > Limit.JSON_VALUES:
         raise ValueError(f"it holds more than {Limit.JSON_VALUES:,} values")
