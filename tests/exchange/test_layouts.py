@@ -87,6 +87,27 @@ def test_what_is_no_set_is_refused(write, words: str, sample: Sample, tmp_path: 
         open_sets(str(path), sample.real)
 
 
+def test_a_damaged_number_of_a_pt_file_is_noticed(sample: Sample, tmp_path: Path) -> None:
+    # Torch reads it without looking at the archive's checksums.
+    path = LAYOUTS["vico"](sample, tmp_path)
+    data = bytearray(path.read_bytes())
+    at = data.index(sample.normalised.numpy().tobytes()[:64])
+    data[at + 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BenchError, match="it is damaged: the checksum of"):
+        open_sets(str(path), sample.real)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_numbers_of_either_byte_order_are_read(order: str, sample: Sample, tmp_path: Path) -> None:
+    images, labels = sample.normalised.numpy(), sample.labels.numpy()
+    path = tmp_path / "set.npz"
+    np.savez(path, images=images.astype(f"{order}f4"), labels=labels.astype(f"{order}i2"))
+    (reading,) = open_sets(str(path), sample.real)
+    assert isinstance(reading.distilled, ImageSet)
+    assert torch.equal(as_normalised(reading.distilled), sample.normalised)
+
+
 def test_a_missing_source(sample: Sample) -> None:
     with pytest.raises(BenchError, match=r"'nowhere\.pt' does not exist: give a \.pt"):
         open_sets("nowhere.pt", sample.real)

@@ -85,11 +85,11 @@ class Trial:
         self.how, self.refused = "nothing", False
         folder.mkdir()
 
-    def copy_store(self, *without: Path) -> Path:
+    def copy_store(self, *without: str) -> Path:
         """Return a copy of the store, without some folders of cells."""
         store = Path(shutil.copytree(self.sound.store, self.folder / "store"))
         for cell in without:
-            shutil.rmtree(store / "cells" / cell.name)
+            shutil.rmtree(store / "cells" / cell)
         return store
 
     def mutate(self, path: Path, *more: Mutation) -> None:
@@ -127,13 +127,14 @@ class Trial:
         ended = self.bench(
             "run", "--method", methods, "--dataset", "digits", "--ipc", 1, "--arch", NET,
             "--profile", "smoke", "--eval-nets", 1, "--set", "dm.iterations=3", "--json",
-            "--device", "cpu", "--store", store, "--data-dir", data or self.sound.data,
+            "--device", "cpu", "--threads", 1, "--store", store,
+            "--data-dir", data or self.sound.data,
         )  # fmt: skip
         seen = read_numbers(ended.stdout) if ended.stdout else {}
-        wanted = {k: v for k, v in self.sound.numbers.items() if k[1] in methods.split(",")}
-        if ended.exit_code == 0 and seen != wanted:
+        expected = {k: v for k, v in self.sound.numbers.items() if k[1] in methods.split(",")}
+        if ended.exit_code == 0 and seen != expected:
             raise FaultError(f"run: {seen}, exit code 0, said {ended.stderr}")
-        check_numbers(wanted, seen, "run")
+        check_numbers(expected, seen, "run")
 
 
 def read_numbers(text: str) -> Numbers:
@@ -181,7 +182,7 @@ def request(trial: Trial) -> None:
     trial.bench("status", "--store", store, "--json")
     trial.bench(
         "retry", "--store", store, "--data-dir", trial.sound.data, "--device", "cpu",
-        "--workers", 0, "--time-budget", "3s",
+        "--threads", 1, "--workers", 0, "--time-budget", "3s",
     )  # fmt: skip
     table = trial.bench("table", "--store", store, "--format", "json")
     seen = read_numbers(table.stdout) if table.exit_code == 0 else {}
@@ -190,8 +191,8 @@ def request(trial: Trial) -> None:
 
 def checkpoint(trial: Trial) -> None:
     saved = trial.random.choice(sorted(trial.sound.checkpoints.iterdir()))
-    evaluation = trial.sound.store / "cells" / only_record(trial.sound.store, "dm", "evaluate").id
-    store = trial.copy_store(*{trial.sound.store / "cells" / saved.name, evaluation})
+    needing = {only_record(trial.sound.store, m, "evaluate").id for m in ("random", "dm")}
+    store = trial.copy_store(*(needing | {saved.name}))
     path = store / "cells" / saved.name / "checkpoint.safetensors"
     path.parent.mkdir()
     shutil.copy(saved, path)
@@ -203,16 +204,16 @@ def checkpoint(trial: Trial) -> None:
 def artefact(trial: Trial) -> None:
     method = trial.random.choice(("random", "dm"))
     evaluation = only_record(trial.sound.store, method, "evaluate").id
-    store = trial.copy_store(trial.sound.store / "cells" / evaluation)
+    store = trial.copy_store(evaluation)
     distilled = only_record(store, method, "distil").id
     path = store / "cells" / distilled / "artefact.safetensors"
     trial.mutate(path, change_safetensors_header)
     if trial.bench("verify", "--store", store).exit_code == 0:
         raise FaultError("verify: nothing is wrong")
     if trial.random.random() < 0.2:
-        whole = Path(shutil.copytree(trial.sound.store, trial.folder / "whole"))
-        shutil.copy(path, whole / path.relative_to(store))
-        drawn = trial.bench("plot", "gallery", "--store", whole, "-o", trial.folder / "plots")
+        complete = Path(shutil.copytree(trial.sound.store, trial.folder / "complete"))
+        shutil.copy(path, complete / path.relative_to(store))
+        drawn = trial.bench("plot", "gallery", "--store", complete, "-o", trial.folder / "plots")
         if "is damaged" not in drawn.stderr:
             raise FaultError("gallery: nothing is wrong")
     trial.run(store)
@@ -290,7 +291,7 @@ def config(trial: Trial) -> None:
         trial.mutate(path)
     store = trial.folder / "store"
     trial.bench("run", "--config", path, "--dry-run", "--store", store,
-                "--data-dir", trial.sound.data, "--device", "cpu")  # fmt: skip
+                "--data-dir", trial.sound.data, "--device", "cpu", "--threads", 1)  # fmt: skip
 
 
 def foreign(trial: Trial) -> None:
@@ -327,7 +328,7 @@ def _import(trial: Trial, path: Path, other: bool) -> None:
 def _evaluate(trial: Trial, path: Path) -> Numbers:
     ended = trial.bench(
         "evaluate", path, "--name", "fuzzed", "--dataset", "digits", "--eval-arch", NET,
-        "--protocol", "smoke", "--eval-nets", 1, "--json", "--device", "cpu",
+        "--protocol", "smoke", "--eval-nets", 1, "--json", "--device", "cpu", "--threads", 1,
         "--store", trial.folder / "store", "--data-dir", trial.sound.data,
     )  # fmt: skip
     return read_numbers(ended.stdout) if ended.exit_code == 0 else {}
@@ -402,68 +403,68 @@ def _change_toml(trial: Trial, path: Path) -> None:
 def sound(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[Sound]:
     """The input before it is damaged; commands run in an empty folder."""
     root = tmp_path_factory.mktemp("fuzz")
-    made = Sound(root / "store", root / "data", root / "checkpoints", root / "sources")
-    shutil.copytree(data_dir, made.data)
-    made.checkpoints.mkdir()
-    made.sources.mkdir()
+    whole = Sound(root / "store", root / "data", root / "checkpoints", root / "sources")
+    shutil.copytree(data_dir, whole.data)
+    whole.checkpoints.mkdir()
+    whole.sources.mkdir()
     (root / "here").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root / "here")
-        _build_store(made, root / "building")
-        _write_sources(made, root)
-        yield made
+        _build_store(whole, root / "building")
+        _write_sources(whole, root)
+        yield whole
     assert list((root / "here").iterdir()) == []
 
 
-def _build_store(made: Sound, folder: Path) -> None:
+def _build_store(whole: Sound, folder: Path) -> None:
     saved = Checkpoint.save
 
     def keep(self: Checkpoint, state: dict[str, Any]) -> bool:
         done = saved(self, state)
-        shutil.copy(self.path, made.checkpoints / self.path.parent.name)
+        shutil.copy(self.path, whole.checkpoints / self.path.parent.name)
         return done
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoint, "save", keep)
-        trial = Trial(made, folder, Random(0))
+        trial = Trial(whole, folder, Random(0))
         ended = trial.bench(
             "run", "--method", "random,dm", "--dataset", "digits", "--ipc", 1, "--arch", NET,
             "--profile", "smoke", "--eval-nets", 1, "--set", "dm.iterations=3", "--json",
-            "--device", "cpu", "--store", made.store, "--data-dir", made.data,
+            "--device", "cpu", "--threads", 1, "--store", whole.store, "--data-dir", whole.data,
             "--checkpoint-every", 0,
         )  # fmt: skip
-    made.numbers |= read_numbers(ended.stdout)
-    assert len(made.numbers) == 2
-    shutil.rmtree(made.store / "report", ignore_errors=True)
+    whole.numbers |= read_numbers(ended.stdout)
+    assert len(whole.numbers) == 2
+    shutil.rmtree(whole.store / "report", ignore_errors=True)
 
 
-def _write_sources(made: Sound, root: Path) -> None:
+def _write_sources(whole: Sound, root: Path) -> None:
     random = np.random.default_rng(SEED)
     images = random.integers(0, 256, (12, 5, 7, 3), dtype=np.uint8)
     labels = np.arange(12) % 2
     np.savez_compressed(
-        made.sources / "images.npz",
+        whole.sources / "images.npz",
         x_train=images[:8], y_train=labels[:8], x_test=images[8:], y_test=labels[8:],
     )  # fmt: skip
     for i, image in enumerate(images):
-        path = made.sources / "images" / ("train" if i < 8 else "test") / f"c{i % 2}" / f"{i}.png"
+        path = whole.sources / "images" / ("train" if i < 8 else "test") / f"c{i % 2}" / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
     distilled = random.integers(0, 256, (10, 1, 16, 16), dtype=np.uint8)
     tensors = {"images": torch.from_numpy(distilled), "labels": torch.arange(10)}
-    torch.save(tensors, made.sources / "set.pt")
-    np.savez(made.sources / "set.npz", images=distilled, labels=np.arange(10))
+    torch.save(tensors, whole.sources / "set.pt")
+    np.savez(whole.sources / "set.npz", images=distilled, labels=np.arange(10))
     for name in ("images.npz", "images"):
-        trial = Trial(made, root / f"import {name}", Random(0))
+        trial = Trial(whole, root / f"import {name}", Random(0))
         ended = trial.bench(
-            "data", "import", "fuzzed", made.sources / name, "--data-dir", trial.folder / "data"
+            "data", "import", "fuzzed", whole.sources / name, "--data-dir", trial.folder / "data"
         )
         assert ended.exit_code == 0, ended.output
-        made.imported[name] = content_sha256(trial.folder / "data" / "fuzzed.safetensors")
+        whole.imported[name] = content_sha256(trial.folder / "data" / "fuzzed.safetensors")
     for name in ("set.pt", "set.npz"):
-        trial = Trial(made, root / f"evaluate {name}", Random(0))
-        made.evaluated[name] = _evaluate(trial, made.sources / name)
-        assert len(made.evaluated[name]) == 1
+        trial = Trial(whole, root / f"evaluate {name}", Random(0))
+        whole.evaluated[name] = _evaluate(trial, whole.sources / name)
+        assert len(whole.evaluated[name]) == 1
 
 
 # --- The runs ------------------------------------------------------------------------------------

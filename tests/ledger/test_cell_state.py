@@ -228,6 +228,16 @@ def test_a_damaged_checkpoint_says_nothing(tmp_path: Path, content: bytes) -> No
     assert summarise_checkpoint(path) is None
 
 
+@pytest.mark.parametrize("value", ["7", "null", "[]", "{}", "true", '"7"'])
+def test_a_checkpoint_whose_metadata_is_no_json_text_says_nothing(
+    tmp_path: Path, value: str
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    header = f'{{"__metadata__": {{"bench": {value}}}}}'.encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert summarise_checkpoint(path) is None
+
+
 def test_names_come_from_records_requests_and_identities(store: Store) -> None:
     store.write(record(failed_json("f0")))
     store.write_request("d1", {})
