@@ -1,4 +1,4 @@
-"""How a run looks: a live grid in a terminal, plain lines elsewhere, nothing for ``--json``."""
+"""How a run looks: a live grid in a terminal, plain lines elsewhere, notes alone for ``--json``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow",
 def make_reporter(*, quiet: bool) -> Reporter:
     """Return the view that fits where standard error goes."""
     if quiet:
-        return Reporter()
+        return NoteReporter()
     console = Console(stderr=True)
     return LiveReporter(console) if console.is_terminal else PlainReporter()
 
@@ -116,7 +116,15 @@ class _Clock(Reporter):
         return format_seconds(left / max(1, len(running))) if left > 0 else "unknown"
 
 
-class PlainReporter(_Clock):
+class NoteReporter(Reporter):
+    """One line for each note, such as that a damaged file was set aside, and nothing else."""
+
+    def note(self, text: str) -> None:
+        """See :meth:`Reporter.note`."""
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+class PlainReporter(_Clock, NoteReporter):
     """One line when a cell ends, and one every half minute of a long loop."""
 
     def progress(
@@ -134,10 +142,6 @@ class PlainReporter(_Clock):
         super().finish(cell, status, text, seconds)
         took = f" in {format_seconds(seconds)}" if seconds else ""
         self.note(f"[{self.done}/{len(self.cells)}] {cell.title}: {status} {text}".rstrip() + took)
-
-    def note(self, text: str) -> None:
-        """See :meth:`Reporter.note`."""
-        print(printable(text), file=sys.stderr, flush=True)
 
 
 class LiveReporter(_Clock):

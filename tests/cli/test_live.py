@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from bench.cli.live import LiveReporter, PlainReporter, make_reporter
-from bench.grid.reporter import Reporter
 from bench.ledger.cell import DistilCell, EvaluateCell
 
 MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
@@ -106,6 +105,21 @@ def test_a_cell_that_is_made_again_counts_once(capsys) -> None:
     ]  # fmt: skip
 
 
-def test_without_a_terminal_lines_are_plain_and_json_is_silent() -> None:
+def test_without_a_terminal_lines_are_plain() -> None:
     assert isinstance(make_reporter(quiet=False), PlainReporter)
-    assert type(make_reporter(quiet=True)) is Reporter
+
+
+def test_json_comes_with_notes_and_no_progress(capsys) -> None:
+    view = make_reporter(quiet=True)
+    view.begin([MADE, EVALUATION], {})
+    view.start(MADE)
+    view.progress(MADE, 1, 20, "steps", {})
+    view.note("'record.json' is damaged\x1b[2J")
+    view.finish(MADE, "ok", "20 steps", 3.0)
+    view.finish(EVALUATION, "failed", "it needs ...", 0.0)
+    view.end()
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    (line,) = streams.err.splitlines()
+    assert line.startswith("'record.json' is damaged")
+    assert "\x1b" not in line

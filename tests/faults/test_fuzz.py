@@ -122,8 +122,12 @@ class Trial:
             raise FaultError(f"table: {seen} without a word")
         check_numbers(self.sound.numbers, seen, "table")
 
-    def run(self, store: Path, data: Path | None = None, methods: str = "random,dm") -> None:
-        """Run the store's grid: it gives the sound numbers, or says why not."""
+    def run(self, store: Path, data: Path | None = None, methods: str = "random,dm") -> str:
+        """Run the store's grid: it gives the sound numbers, or says why not.
+
+        Returns:
+            What it said beside the results.
+        """
         ended = self.bench(
             "run", "--method", methods, "--dataset", "digits", "--ipc", 1, "--arch", NET,
             "--profile", "smoke", "--eval-nets", 1, "--set", "dm.iterations=3", "--json",
@@ -135,6 +139,7 @@ class Trial:
         if ended.exit_code == 0 and seen != expected:
             raise FaultError(f"run: {seen}, exit code 0, said {ended.stderr}")
         check_numbers(expected, seen, "run")
+        return ended.stderr
 
 
 def read_numbers(text: str) -> Numbers:
@@ -198,7 +203,8 @@ def checkpoint(trial: Trial) -> None:
     shutil.copy(saved, path)
     trial.mutate(path, change_safetensors_header)
     trial.bench("status", "--store", store, "--json")
-    trial.run(store)
+    if "set aside, the cell starts from the beginning" not in trial.run(store):
+        raise FaultError("run: a damaged checkpoint is used or discarded without a word")
 
 
 def artefact(trial: Trial) -> None:
@@ -216,7 +222,8 @@ def artefact(trial: Trial) -> None:
         drawn = trial.bench("plot", "gallery", "--store", complete, "-o", trial.folder / "plots")
         if "is damaged" not in drawn.stderr:
             raise FaultError("gallery: nothing is wrong")
-    trial.run(store)
+    if "is damaged" not in trial.run(store):
+        raise FaultError("run: a damaged artefact is used or discarded without a word")
 
 
 def dataset(trial: Trial) -> None:
