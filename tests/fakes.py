@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from torch import Tensor
-
-from bench.support.attempt import NoCheckpoint
+from bench.support.attempt import NoCheckpoint, SharedResult
 from bench.support.stopping import Interrupted, Stop
 
 
@@ -15,13 +14,16 @@ class MemoryCache:
     """Keeps shared tensors in memory; ``entries`` holds all that were put."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[dict[str, Any], dict[str, Tensor], float]] = []
+        self.entries: list[tuple[dict[str, Any], SharedResult]] = []
 
-    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
-        return next(((t, s) for k, t, s in self.entries if k == dict(key)), None)
+    def get(self, key: Mapping[str, Any]) -> SharedResult | None:
+        return next((result for k, result in self.entries if k == dict(key)), None)
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        self.entries.append((dict(key), dict(tensors), seconds))
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
+        self.entries.append((dict(key), result))
+
+    def making(self, key: Mapping[str, Any], stop: Stop) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def checkpoint(self, key: Mapping[str, Any]) -> NoCheckpoint:
         return NoCheckpoint()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bench.distillation.shared_work import LongWork
+from bench.distillation.shared_work import Clock, LongWork
 from bench.networks.architecture import build_network
-from bench.support.attempt import SharedResults
-from bench.support.failure_reasons import UnfitStateError
+from bench.support.attempt import SharedResult, SharedResults
+from bench.support.failure_reasons import UnfitStateError, fitting
 from bench.support.seeds import derive_seed, global_seed, make_generator
 from bench.support.stopping import Stop
+from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
     from bench.datasets.real_set import RealSet
@@ -57,8 +60,8 @@ class Context:
         work: what this context's own shared work offers its states to (see :meth:`shared`).
         rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:
             a method may stand in for long shared work with anything of the same shape.
-        shared_seconds: what :meth:`shared` results cost when they were made, each counted once.
-        made_seconds: the part of it that this context spent itself.
+        clock: counts what the work in this context costs; paused while shared work is made or
+            waited for, which has a cost of its own.
     """
 
     real: RealSet
@@ -70,15 +73,23 @@ class Context:
     stop: Stop = field(default_factory=Stop)
     work: LongWork = field(default_factory=LongWork)
     rehearsal: bool = False
-    shared_seconds: float = 0.0
-    made_seconds: float = 0.0
+    clock: Clock = field(default_factory=LongWork)
     _generators: dict[str, torch.Generator] = field(default_factory=dict)
-    _counted: set[str] = field(default_factory=set)
+    _charged: dict[str, float] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
         """Where the real set and everything else lives."""
         return self.real.device
+
+    @property
+    def shared_seconds(self) -> float:
+        """What all :meth:`shared` results that were asked for took to make, each counted once.
+
+        What they were made from counts too. It is the same whether this context made them, another
+        cell did, or an interrupted attempt began them.
+        """
+        return math.fsum(self._charged.values())  # in any order the same
 
     def generator(self, name: str, *, host: bool = False) -> torch.Generator:
         """Return the generator called ``name``; the same object every time.
@@ -127,31 +138,55 @@ class Context:
         full = json.loads(text)
         found = self.cache.get(full) if self.cache is not None else None
         if found is None:
-            found = self._make(full, make)
-        elif text not in self._counted:
-            self.shared_seconds += found[1]
-        self._counted.add(text)
-        return {k: v.to(self.device) for k, v in found[0].items()}
+            with self.clock.paused():
+                found = self._make_once(full, make)
+        self._charge({**found.parts, _id_of(text): found.seconds})
+        return {k: v.to(self.device) for k, v in found.tensors.items()}
+
+    def _make_once(
+        self, full: Mapping[str, Any], make: Callable[[Context], dict[str, Tensor]]
+    ) -> SharedResult:
+        """Make shared work, or wait for another process that makes it."""
+        if self.cache is None:
+            return self._make(full, make)
+        with self.cache.making(full, self.stop):
+            found = self.cache.get(full)  # another process may have made it meanwhile
+            if found is None:
+                found = self._make(full, make)
+                self.cache.put(full, found)
+                self.cache.checkpoint(full).remove()
+        return found
 
     def _make(
         self, full: Mapping[str, Any], make: Callable[[Context], dict[str, Tensor]]
-    ) -> tuple[dict[str, Tensor], float]:
+    ) -> SharedResult:
         """Make shared work and count its time, without that of shared work it asks for."""
-        inner, before = self._inner(full), self.made_seconds
+        clock, charged = self.clock, self._charged
+        self._charged = {}
         try:
-            made = make(inner)
-        except UnfitStateError as error:
-            inner.work.refuse(error)
-            inner = self._inner(full)
-            made = make(inner)
-        made = {k: v.detach().cpu().contiguous() for k, v in made.items()}
-        seconds = inner.work.seconds - (self.made_seconds - before)
-        self.made_seconds += seconds
-        self.shared_seconds += seconds
-        if self.cache is not None:
-            self.cache.put(full, made, seconds)
-        inner.work.done()
-        return made, seconds
+            inner = self._begin(full)
+            try:
+                made = make(inner)
+            except UnfitStateError as error:
+                inner.work.refuse(error)
+                inner = self._begin(full)
+                made = make(inner)
+            tensors = {k: v.detach().cpu().contiguous() for k, v in made.items()}
+            parts = {**inner.shared_costs(), **self._charged}
+            return SharedResult(tensors, inner.work.seconds, parts)
+        finally:
+            self.clock, self._charged = clock, charged
+
+    def _begin(self, full: Mapping[str, Any]) -> Context:
+        """Return the context of shared work, whose clock runs from now on."""
+        inner = self._inner(full)
+        self.clock = inner.clock = inner.work
+        return inner
+
+    def _charge(self, costs: Mapping[str, float]) -> None:
+        """Count shared results that have not been counted."""
+        for name, seconds in costs.items():
+            self._charged.setdefault(name, seconds)
 
     def _inner(self, full: Mapping[str, Any]) -> Context:
         """Return the context of shared work: its seed depends on the key alone."""
@@ -179,18 +214,26 @@ class Context:
             name, host = key.removeprefix(_HOST), key.startswith(_HOST)
             self.generator(name, host=host).set_state(value.cpu())
 
-    def shared_costs(self) -> dict[str, Any]:
-        """Return what shared work was counted, as plain values."""
-        return {
-            "shared_seconds": self.shared_seconds,
-            "made_seconds": self.made_seconds,
-            "counted": sorted(self._counted),
-        }
+    def shared_costs(self) -> dict[str, float]:
+        """Return the seconds of every shared result that was counted, by an id of its key."""
+        return dict(self._charged)
 
     def load_shared_costs(self, kept: Mapping[str, Any]) -> None:
-        """Count as :meth:`shared_costs` did, so that a pause does not change what work cost."""
-        self.shared_seconds, self.made_seconds = kept["shared_seconds"], kept["made_seconds"]
-        self._counted = set(kept["counted"])
+        """Count as :meth:`shared_costs` did, so that a pause does not change what work cost.
+
+        Raises:
+            UnfitStateError: it does not hold costs.
+        """
+        with fitting():
+            for name, seconds in kept.items():
+                if type(seconds) is not float or not 0 <= seconds < Limit.AMOUNT:
+                    raise ValueError(f"shared work {name!r:.50} took {seconds!r:.50} seconds")
+            self._charged |= kept
 
     def _start_of(self, key: str) -> int:
         return derive_seed(self.seed, key)
+
+
+def _id_of(text: str) -> str:
+    """Return a short name of the key of shared work."""
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

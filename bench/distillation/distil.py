@@ -165,7 +165,7 @@ class _Job:
         random_seed = self._random_seed()
         ctx = Context(
             self.real, random_seed, self.seed, self.start, self.attempt.shared, self.precision,
-            self.attempt.stop,
+            self.attempt.stop, clock=meter,
         )  # fmt: skip
         method = self.cls(self.task, ctx)
         loop = Loop(method, ctx, self.attempt, meter)
@@ -192,12 +192,10 @@ class _Job:
     def _cost(self, ctx: Context, meter: Meter, steps: int) -> DistilCost:
         own = meter.read()
         before = (self.start.seconds, self.start.steps) if self.start is not None else (0.0, 0)
-        # Shared work that another cell computed is missing from this one's own time.
-        elsewhere = ctx.shared_seconds - ctx.made_seconds
         return DistilCost(
             **own,
             shared_seconds=ctx.shared_seconds,
-            total_seconds=own["seconds"] + elsewhere + before[0],
+            total_seconds=own["seconds"] + ctx.shared_seconds + before[0],
             total_steps=steps + before[1],
         )
 

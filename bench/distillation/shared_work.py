@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import torch
 
@@ -11,6 +13,13 @@ from bench.support.attempt import CheckpointKeeper, State
 from bench.support.failure_reasons import UnfitStateError, fitting
 from bench.support.stopping import Stop
 from bench.support.untrusted import Limit
+
+
+class Clock(Protocol):
+    """Counts what work costs, and can leave out a part that is counted elsewhere."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Return a block in which nothing is counted."""
 
 
 class LongWork:
@@ -39,8 +48,17 @@ class LongWork:
 
     @property
     def seconds(self) -> float:
-        """Wall time spent so far, earlier attempts included."""
+        """Wall time spent so far without pauses, earlier attempts included."""
         return self._before + time.perf_counter() - self._started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out the time that passes inside the block: it is counted elsewhere."""
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._started += time.perf_counter() - since
 
     def resume(self, take: Callable[[State], int]) -> int:
         """Take over the state that the last attempt offered and that was kept, if there is one.
@@ -79,11 +97,6 @@ class LongWork:
             self._keeper.save({"seconds": self.seconds, "state": state()})
         if stop:
             self._stop.check()
-
-    def done(self) -> None:
-        """Forget what was kept: the result is there."""
-        if self._keeper is not None:
-            self._keeper.remove()
 
 
 def count_steps(value: object) -> int:

@@ -14,6 +14,8 @@ import msgspec
 from bench.ledger.processes import find_process, kernel_id, process_table_id
 from bench.support.untrusted import Limit, open_plain, read_json
 
+# The lock file in a cell's folder.
+LOCK = "lock"
 # Seconds between two touches of a lock, and those after which an untouched one is stale.
 BEAT = 30.0
 PATIENCE = 600.0
@@ -55,7 +57,11 @@ class Holder:
 
 def read_holder(folder: Path) -> Holder | None:
     """Return the holder of a cell's lock; ``None`` if there is none or the lock is damaged."""
-    path = folder / "lock"
+    return read_holder_of(folder / LOCK)
+
+
+def read_holder_of(path: Path) -> Holder | None:
+    """Return the holder of a lock file; ``None`` if there is none or it is damaged."""
     try:
         age = time.time() - path.lstat().st_mtime
         lock = _parse(path)

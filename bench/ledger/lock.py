@@ -30,7 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from bench.ledger.holder import BEAT, is_stale
+from bench.ledger.holder import BEAT, LOCK, is_stale
 from bench.ledger.processes import find_process, kernel_id, process_table_id
 from bench.support.atomic_files import make_folders, share, writing
 from bench.support.untrusted import Limit, read_plain
@@ -49,7 +49,17 @@ def cell_lock(folder: Path) -> Iterator[bool]:
     Raises:
         CannotWriteError: the lock cannot be written; the disk is full, for instance.
     """
-    path = folder / "lock"
+    with file_lock(folder / LOCK) as held:
+        yield held
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[bool]:
+    """Try to hold a lock file, as :func:`cell_lock` does; gives whether it is held.
+
+    Raises:
+        CannotWriteError: the lock cannot be written; the disk is full, for instance.
+    """
     with writing(path):
         file = _acquire(path)
     if file is None:
@@ -154,7 +164,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:  # a folder in its place
-        path.replace(path.with_name("lock.damaged"))
+        path.replace(path.with_name(f"{path.name}.damaged"))
 
 
 def _beat(path: Path, content: str | None, released: threading.Event) -> None:

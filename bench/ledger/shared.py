@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
+from bench.ledger.holder import read_holder_of
+from bench.ledger.lock import file_lock
 from bench.support.atomic_files import writing
+from bench.support.attempt import SharedResult
 from bench.support.errors import BenchError
+from bench.support.stopping import Stop
 from bench.support.untrusted import Limit
 
-if TYPE_CHECKING:
-    from torch import Tensor
+# Seconds between two looks at a result that another process is computing.
+POLL_SECONDS = 1.0
 
 
 class SharedFolder:
@@ -40,7 +45,7 @@ class SharedFolder:
         self._sources = {"sources": dict(sources)} if sources else {}
         self._checkpoint_every, self._note = checkpoint_every, note
 
-    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
+    def get(self, key: Mapping[str, Any]) -> SharedResult | None:
         """Return the result of an equal key, or ``None``; a damaged file is set aside."""
         path = self._path(key)
         if not os.path.lexists(path):
@@ -53,7 +58,7 @@ class SharedFolder:
                 path.replace(path.with_suffix(".damaged"))
             return None
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
         """Write the result of a key, atomically.
 
         Raises:
@@ -63,11 +68,44 @@ class SharedFolder:
 
         header = {
             "key": {**key, **self._sources},
-            "seconds": seconds,
-            "digest": _digest(seconds, tensors),
+            "seconds": result.seconds,
+            "parts": dict(result.parts),
+            "digest": _digest(result),
         }
         with writing(self._path(key)):
-            save_tensors(dict(tensors), header, self._path(key))
+            save_tensors(result.tensors, header, self._path(key))
+
+    @contextmanager
+    def making(self, key: Mapping[str, Any], stop: Stop) -> Iterator[None]:
+        """Wait until no other process computes the result of a key, and keep others from it.
+
+        A process that is gone is not waited for.
+
+        Args:
+            key: of the result.
+            stop: asked while it waits.
+
+        Raises:
+            Interrupted: ``stop`` asked for it.
+            CannotWriteError: the disk is full, or the store cannot be written.
+        """
+        path, announced = self._path(key).with_suffix(".lock"), False
+        while True:
+            with file_lock(path) as held:
+                if held:
+                    yield
+                    return
+            if not announced:
+                self._announce(path, key)
+                announced = True
+            stop.check()
+            time.sleep(POLL_SECONDS)
+
+    def _announce(self, lock: Path, key: Mapping[str, Any]) -> None:
+        holder = read_holder_of(lock)
+        where = f" (on {holder.host}, process {holder.pid})" if holder else ""
+        what = key.get("what", "a result")
+        self._note(f"waiting for shared work ('{what}'), which another process computes{where}")
 
     def checkpoint(self, key: Mapping[str, Any]) -> Checkpoint:
         """Return the checkpoint of the computation of a key."""
@@ -79,7 +117,7 @@ class SharedFolder:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.safetensors"
 
 
-def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]:
+def _read(path: Path, key: Mapping[str, Any]) -> SharedResult:
     """Return what a file keeps.
 
     Raises:
@@ -91,22 +129,33 @@ def _read(path: Path, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float]
     tensors, header = load_tensors(path)
     if _text(header.get("key")) != _text(key):
         raise ValueError("it is the result of another key")
-    seconds = header.get("seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise ValueError("it does not say how long it took to make")
-    if not 0 <= seconds < Limit.AMOUNT:
-        raise ValueError("it cannot have taken so long to make")
+    parts = header.get("parts", {})  # early files have none
+    if not isinstance(parts, dict):
+        raise ValueError("it does not say what it was made from")
+    amounts = map(_seconds, parts.values())
+    result = SharedResult(
+        tensors, _seconds(header.get("seconds")), dict(zip(parts, amounts, strict=True))
+    )
     # Files of the first release have none.
-    if header.get("digest", "") not in ("", _digest(seconds, tensors)):
+    if header.get("digest", "") not in ("", _digest(result)):
         raise ValueError("its digest differs")
-    return tensors, float(seconds)
+    return result
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it does not say how long it took to make")
+    if not 0 <= value < Limit.AMOUNT:
+        raise ValueError("it cannot have taken so long to make")
+    return float(value)
 
 
 def _text(key: Any) -> str:
     return json.dumps(key, sort_keys=True)
 
 
-def _digest(seconds: float, tensors: Mapping[str, Tensor]) -> str:
+def _digest(result: SharedResult) -> str:
     from bench.distilled.digest import tensors_digest
 
-    return tensors_digest(_text(float(seconds)), tensors)
+    said = _text(float(result.seconds))
+    return tensors_digest(said + _text(result.parts) if result.parts else said, result.tensors)

@@ -8,8 +8,9 @@ reports to no one; the ledger hands in checkpoints and shared results in its fol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bench.support.stopping import Stop
 
@@ -47,14 +48,34 @@ class CheckpointKeeper(StateKeeper, Protocol):
         """Move the saved state out of the way, and report why."""
 
 
+class SharedResult(NamedTuple):
+    """A result that many cells need.
+
+    Attributes:
+        tensors: by name, on the CPU.
+        seconds: wall time of computing it, over all attempts, without that of its parts.
+        parts: seconds of every shared result that it was computed from, directly or not, by id.
+    """
+
+    tensors: dict[str, Tensor]
+    seconds: float
+    parts: Mapping[str, float] = {}
+
+
 class SharedResults(Protocol):
     """Keeps tensors that many cells need, by the content of a key, across cells and runs."""
 
-    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
-        """Return the tensors and the seconds that computing them took, or ``None``."""
+    def get(self, key: Mapping[str, Any]) -> SharedResult | None:
+        """Return the result of a key, or ``None``."""
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        """Keep the tensors."""
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
+        """Keep the result of a key."""
+
+    def making(self, key: Mapping[str, Any], stop: Stop) -> AbstractContextManager[None]:
+        """Return a block that one process at a time is in; entering it waits for the others.
+
+        Entering raises Interrupted if ``stop`` asks for it.
+        """
 
     def checkpoint(self, key: Mapping[str, Any]) -> CheckpointKeeper:
         """Return the checkpoint of the computation of a key."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,22 +42,19 @@ class Meter:
             import torch
 
             torch.cuda.reset_peak_memory_stats(device)
-        self._energy = _joules(device)
-        self._cpu, self._started = time.process_time(), time.perf_counter()
+        self._started = self._counters()
 
     def read(self) -> dict[str, Any]:
         """Return the cost so far, earlier attempts included, as plain JSON values.
+
+        What was spent while the meter was paused is left out, except of the peaks.
 
         ``seconds``: wall time. ``cpu_seconds``: processor time of all threads of this process.
         ``peak_host_bytes``: resident memory of this process. ``peak_device_bytes``: memory that
         torch allocated on a GPU. ``energy_joules``: energy of the whole GPU, or of all CPU
         packages, other processes included. Entries that the machine does not report are missing.
         """
-        spent: dict[str, Any] = {
-            "seconds": time.perf_counter() - self._started,
-            "cpu_seconds": time.process_time() - self._cpu,
-            "attempts": 1,
-        }
+        spent: dict[str, Any] = {**_differences(self._started, self._counters()), "attempts": 1}
         peak = host_peak_bytes()
         if peak is not None:
             spent["peak_host_bytes"] = peak
@@ -65,11 +62,30 @@ class Meter:
             import torch
 
             spent["peak_device_bytes"] = torch.cuda.max_memory_allocated(self._device)
-        energy = _joules(self._device)
-        # A counter that wrapped around cannot be used.
-        if energy is not None and self._energy is not None and energy >= self._energy:
-            spent["energy_joules"] = energy - self._energy
         return _joined(self._before, spent)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out what is spent inside the block: it is counted elsewhere."""
+        before = self._counters()
+        try:
+            yield
+        finally:
+            aside = _differences(before, self._counters())
+            # What cannot be told apart any more is not measured.
+            self._started = {k: v + aside[k] for k, v in self._started.items() if k in aside}
+
+    def _counters(self) -> dict[str, float]:
+        """Return what the clocks and the counter of energy, if there is one, say now."""
+        counters = {"seconds": time.perf_counter(), "cpu_seconds": time.process_time()}
+        energy = _joules(self._device)
+        return counters if energy is None else {**counters, "energy_joules": energy}
+
+
+def _differences(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """Return what was spent in between; a counter that wrapped around is left out."""
+    spent = {name: now[name] - value for name, value in before.items() if name in now}
+    return {name: value for name, value in spent.items() if value >= 0}
 
 
 def describe_energy(device: torch.device) -> str:

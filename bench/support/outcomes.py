@@ -46,7 +46,10 @@ class DistilCost(Cost):
     """What a distilled set took.
 
     Attributes:
-        shared_seconds: of shared work (an embedding, expert trajectories) that it used.
+        shared_seconds: of shared work (an embedding, expert trajectories) that it used, in full,
+            whether this cell or another one made it; ``seconds``, ``cpu_seconds`` and
+            ``energy_joules`` are without it, the peaks of memory are not. Records of early
+            versions have what the cell made itself in both.
         total_seconds: from nothing: its own time, shared work and the sets that it depends on.
         total_steps: its own steps and those of the sets that it depends on.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from bench.networks.architecture import Architecture
 from bench.registry.params import NoParams
 from bench.registry.plugin_files import register
 from bench.registry.registry import ARCHITECTURES
-from bench.support.attempt import NoCheckpoint
+from bench.support.attempt import NoCheckpoint, SharedResult
 from bench.support.errors import BenchError
+from bench.support.failure_reasons import UnfitStateError
+from bench.support.stopping import Stop
 
 
 class Linear(Architecture):
@@ -49,15 +52,18 @@ class Memory:
     """A cache that counts, and keeps by the JSON of the key as the one on disk does."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, tuple[dict[str, Tensor], float]] = {}
+        self.kept: dict[str, SharedResult] = {}
         self.keys: list[Mapping[str, Any]] = []
 
-    def get(self, key: Mapping[str, Any]) -> tuple[dict[str, Tensor], float] | None:
+    def get(self, key: Mapping[str, Any]) -> SharedResult | None:
         return self.kept.get(repr(sorted(key.items())))
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
         self.keys.append(key)
-        self.kept[repr(sorted(key.items()))] = (dict(tensors), seconds)
+        self.kept[repr(sorted(key.items()))] = result
+
+    def making(self, key: Mapping[str, Any], stop: Stop) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def checkpoint(self, key: Mapping[str, Any]) -> NoCheckpoint:
         return NoCheckpoint()
@@ -235,10 +241,10 @@ def test_costs_are_summed_and_told_apart(passes: Callable[[float], None]) -> Non
     first, second = tiny_context(cache=cache), tiny_context(cache=cache)
     first.shared({"n": 1}, maker(calls, lambda: passes(2.0)))
     first.shared({"n": 2}, maker(calls, lambda: passes(1.0)))
-    assert first.shared_seconds == first.made_seconds == 3.0
+    assert first.shared_seconds == 3.0
+    assert first.clock.seconds == 0.0
     second.shared({"n": 1}, maker(calls))
     assert len(calls) == 2
-    assert second.made_seconds == 0.0
     assert second.shared_seconds == 2.0
 
 
@@ -248,8 +254,7 @@ def test_asking_again_costs_nothing_more(passes: Callable[[float], None]) -> Non
     maker_ctx, user = tiny_context(cache=cache), tiny_context(cache=cache)
     for ctx in (maker_ctx, maker_ctx, user, user):
         ctx.shared({"n": 1}, maker([], lambda: passes(1.0)))
-    assert user.shared_seconds == maker_ctx.shared_seconds == maker_ctx.made_seconds == 1.0
-    assert user.made_seconds == 0.0
+    assert user.shared_seconds == maker_ctx.shared_seconds == 1.0
 
 
 def test_shared_work_may_build_on_shared_work(passes: Callable[[float], None]) -> None:
@@ -263,9 +268,86 @@ def test_shared_work_may_build_on_shared_work(passes: Callable[[float], None]) -
 
     doubled = ctx.shared({"n": 2}, outer)["w"]
     assert torch.equal(doubled, 2 * ctx.shared({"n": 1}, maker([]))["w"])
-    inner, whole = (seconds for _, seconds in cache.kept.values())
+    inner, whole = (result.seconds for result in cache.kept.values())
     assert (inner, whole) == (4.0, 1.0)
-    assert ctx.made_seconds == 5.0
+    assert ctx.shared_seconds == 5.0
+
+
+def test_what_shared_work_was_made_from_is_charged_with_it(passes: Callable[[float], None]) -> None:
+    """Experts are made epoch by epoch: the last one alone, from a store, took all epochs."""
+
+    def chain(ctx: Context, n: int) -> dict[str, Tensor]:
+        def make(inner: Context) -> dict[str, Tensor]:
+            passes(float(n))
+            return {"w": chain(ctx, n - 1)["w"] + 1 if n > 1 else torch.zeros(1)}
+
+        return ctx.shared({"n": n}, make)
+
+    cache = Memory()
+    cold, warm, late = (tiny_context(cache=cache) for _ in range(3))
+    assert chain(cold, 4)["w"] == chain(warm, 4)["w"] == 3
+    assert cold.shared_seconds == warm.shared_seconds == 1 + 2 + 3 + 4
+    chain(warm, 2)  # a part of it: not charged twice
+    assert warm.shared_seconds == 10
+    chain(late, 2)
+    chain(late, 4)  # from a part that was charged before
+    assert late.shared_seconds == 10
+
+
+def test_work_inside_the_inner_context_is_charged_too(passes: Callable[[float], None]) -> None:
+    cache = Memory()
+
+    def outer(inner: Context) -> dict[str, Tensor]:
+        passes(1.0)
+        return inner.shared({"n": 1}, maker([], lambda: passes(4.0)))
+
+    for ctx in (tiny_context(cache=cache), tiny_context(cache=cache)):
+        ctx.shared({"n": 2}, outer)
+        assert ctx.shared_seconds == 5.0
+
+
+def test_parts_that_were_charged_before_belong_to_the_whole_all_the_same(
+    passes: Callable[[float], None],
+) -> None:
+    cache = Memory()
+    maker_ctx, user = tiny_context(cache=cache), tiny_context(cache=cache)
+
+    def outer(_: Context) -> dict[str, Tensor]:
+        passes(1.0)
+        return maker_ctx.shared({"n": 1}, maker([]))
+
+    maker_ctx.shared({"n": 1}, maker([], lambda: passes(4.0)))
+    for ctx in (maker_ctx, user):
+        ctx.shared({"n": 2}, outer)
+        assert ctx.shared_seconds == 5.0
+
+
+def test_without_a_cache_work_that_is_asked_for_twice_is_charged_once(
+    passes: Callable[[float], None],
+) -> None:
+    ctx = tiny_context()
+    for _ in range(2):
+        ctx.shared({"n": 1}, maker([], lambda: passes(2.0)))
+    assert ctx.shared_seconds == 2.0
+
+
+def test_charges_survive_a_pause(passes: Callable[[float], None]) -> None:
+    """What a method asked for before it was resumed, and what it asks for when it is set up."""
+    cache = Memory()
+    first, second = tiny_context(cache=cache), tiny_context(cache=cache)
+    for n in (1, 2):
+        first.shared({"n": n}, maker([], lambda: passes(2.0)))
+    second.shared({"n": 1}, maker([]))
+    second.shared({"n": 3}, maker([], lambda: passes(1.0)))
+    second.load_shared_costs(first.shared_costs())
+    second.shared({"n": 2}, maker([]))
+    assert second.shared_seconds == 5.0
+
+
+@pytest.mark.parametrize("kept", [{"a": -1.0}, {"a": "x"}, {"a": float("nan")}, {"a": True}, 3])
+def test_charges_that_are_none_are_refused(kept: Any) -> None:
+    with pytest.raises(UnfitStateError):
+        tiny_context().load_shared_costs(kept)
 
 
 def test_a_failed_make_keeps_nothing() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.distillation.context import Context
 from bench.ledger.shared import SharedFolder
+from bench.support.attempt import SharedResult
 from methods.mtt import expert_trajectories
 from methods.mtt.expert_trajectories import ExpertRecipe, ExpertTrajectories
 from methods.shared.real_training import epoch_batches
@@ -29,8 +30,8 @@ class Counting(SharedFolder):
         super().__init__(root)
         self.written: list[tuple[int, int]] = []
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
-        super().put(key, tensors, seconds)
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
+        super().put(key, result)
         if key["what"] == "expert":
             self.written.append((key["expert"], key["epoch"]))
 

@@ -165,10 +165,10 @@ def test_every_ipc_shares_the_counts_of_each_run() -> None:
     cache = MemoryCache()
     for ipc in (1, 3):
         choose(tiny_context(seed=ipc, cache=cache), ipc, epochs=3, runs=2)
-    assert [key["run"] for key, _, _ in cache.entries] == [0, 1]
+    assert [key["run"] for key, _ in cache.entries] == [0, 1]
     method = begin(Forgetting, tiny_context(cache=cache), 2, ARCH, epochs=3, runs=3, per_class=4)
     method.step(0)
-    assert [key["what"] for key, _, _ in cache.entries[2:]] == [
+    assert [key["what"] for key, _ in cache.entries[2:]] == [
         "forgetting-candidates", "forgetting", "forgetting", "forgetting",
     ]  # fmt: skip
 

@@ -173,7 +173,7 @@ def test_centres_keep_the_contract(check: Callable[[type[KMeans]], None]) -> Non
 def test_pixels_need_no_network() -> None:
     ctx = tiny_context()
     chosen(ctx, 2, keep="nearest-pixels")
-    assert ctx.made_seconds == 0
+    assert ctx.shared_seconds == 0
 
 
 def test_seeds_decide_which_clusters_are_found() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bench.distillation.context import Context
 from bench.ledger.shared import SharedFolder
+from bench.support.attempt import SharedResult
 from bench.support.seeds import make_generator
 from bench.support.stopping import Interrupted, Stop
 from methods.shared.real_training import epoch_batches, train_on_real
@@ -104,7 +105,7 @@ class OnlyCheckpoints(SharedFolder):
     def get(self, key: Mapping[str, Any]) -> None:
         return None
 
-    def put(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], seconds: float) -> None:
+    def put(self, key: Mapping[str, Any], result: SharedResult) -> None:
         pass
 
 

@@ -73,6 +73,33 @@ def test_a_counter_that_wrapped_says_nothing(count_energy: Callable[..., None]) 
     assert "energy_joules" not in counted.read()
 
 
+def test_a_pause_is_left_out(
+    count_energy: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(meter.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(meter.time, "process_time", lambda: 2 * now[0])
+    count_energy(1_000_000)
+    counted = Meter(CPU)
+    now[0] = 3.0
+    with counted.paused():
+        now[0] = 50.0
+        count_energy(8_000_000)
+    now[0] = 51.0
+    count_energy(8_500_000)
+    found = counted.read()
+    assert (found["seconds"], found["cpu_seconds"], found["energy_joules"]) == (4.0, 8.0, 0.5)
+
+
+def test_a_counter_that_wrapped_in_a_pause_says_nothing(count_energy: Callable[..., None]) -> None:
+    count_energy(5_000_000)
+    counted = Meter(CPU)
+    with counted.paused():
+        count_energy(1_000_000)
+    count_energy(9_000_000)
+    assert "energy_joules" not in counted.read()
+
+
 def test_packages_are_summed_and_their_parts_are_not(count_energy: Callable[..., None]) -> None:
     count_energy(2_000_000, 1_000_000, part=9)
     counted = Meter(CPU)

@@ -22,7 +22,7 @@ from bench.evaluation.engine import NetOutcome
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.shared import SharedFolder
 from bench.ledger.state_file import load_state, save_state
-from bench.support.attempt import Attempt
+from bench.support.attempt import Attempt, SharedResult
 from bench.support.cost_meter import Meter
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import UnfitStateError
@@ -43,7 +43,7 @@ class Place:
 
     def write(self) -> Path:
         if self.kind == "shared":
-            self._shared.put(KEY, {"w": torch.arange(6.0)}, 1.5)
+            self._shared.put(KEY, SharedResult({"w": torch.arange(6.0)}, 1.5))
         else:
             self._checkpoint.save(STATE)
         (path,) = self.folder.glob("*.safetensors")
