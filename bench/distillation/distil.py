@@ -104,7 +104,8 @@ def distil(
     attempt = attempt or Attempt()
     if start is None:
         start = _prerequisite(cls, task, real, seed, precision, attempt)
-    job = _Job(cls, task, real, seed, precision, start, attempt)
+    number = attempt.checkpoint.count_attempt()
+    job = _Job(cls, task, real, seed, precision, start, attempt, number)
     try:
         return job.run(attempt.checkpoint.load(real.device) or {})
     except UnfitStateError as error:
@@ -154,6 +155,7 @@ class _Job:
     precision: str
     start: Start | None
     attempt: Attempt
+    number: int
 
     def run(self, state: State) -> Distillation:
         """Run the method from a saved state, or from the beginning if it is empty.
@@ -161,7 +163,7 @@ class _Job:
         Raises:
             UnfitStateError: the method refuses the state.
         """
-        meter = Meter(self.real.device, state.get("cost"))
+        meter = Meter(self.real.device, state.get("cost"), self.number)
         random_seed = self._random_seed()
         ctx = Context(
             self.real, random_seed, self.seed, self.start, self.attempt.shared, self.precision,

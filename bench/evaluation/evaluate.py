@@ -109,6 +109,7 @@ def evaluate(
     mode = _checked_mode(distilled, mode)
     origin = _origin(distilled) if random_seed is None else random_seed
     arch = canonical_name(arch)
+    attempt = attempt or Attempt()
     job = _Job(
         distilled=distilled,
         source=_source(distilled, mode, ipc, frozen_seed(origin, ipc), test),
@@ -124,7 +125,8 @@ def evaluate(
             temperature=distilled.temperature,
         ),
         seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, named)),
-        attempt=attempt or Attempt(),
+        attempt=attempt,
+        number=attempt.checkpoint.count_attempt(),
     )
     try:
         return job.run()
@@ -194,6 +196,7 @@ class _Job:
     recipe: Recipe
     seeds: list[int]
     attempt: Attempt
+    number: int
 
     def run(self) -> Evaluation:
         """Train and test, from the checkpoint if there is one.
@@ -202,7 +205,7 @@ class _Job:
             UnfitStateError: the networks refuse the checkpoint.
             DivergedError: every network diverged.
         """
-        metered = _MeteredKeeper(self.attempt.checkpoint, self.test.device)
+        metered = _MeteredKeeper(self.attempt.checkpoint, self.test.device, self.number)
         trained = train_and_test(
             self.source,
             self.recipe,
@@ -243,10 +246,10 @@ class _Job:
 class _MeteredKeeper:
     """Saves the networks' state together with what all attempts have spent so far."""
 
-    def __init__(self, keeper: StateKeeper, device: torch.device) -> None:
+    def __init__(self, keeper: StateKeeper, device: torch.device, attempt: int) -> None:
         self._keeper = keeper
         self._saved = keeper.load(device) or {}
-        self.meter = Meter(device, self._saved.get("cost"))
+        self.meter = Meter(device, self._saved.get("cost"), attempt)
 
     def due(self) -> bool:
         return self._keeper.due()

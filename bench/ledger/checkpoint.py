@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.support.atomic_files import make_folders, share
 from bench.support.errors import BenchError
 from bench.support.untrusted import Limit, header_length, open_plain, parse_json
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # Its file in its cell's folder.
 CHECKPOINT = "checkpoint.safetensors"
+# The file beside it that has a byte for every attempt; a larger one was not written by attempts.
+ATTEMPTS = "attempts"
+_MOST_ATTEMPTS = 1_000_000
 # A checkpoint that took S seconds is followed by at least this many times S without one, so that
 # keeping them costs less than 2 % of a run whatever the disk.
 _AT_MOST_A_SHARE_OF = 50.0
@@ -117,10 +121,31 @@ class Checkpoint:
             self.path.replace(aside)
         self._note(f"{why}; set aside, the cell starts from the beginning")
 
+    def count_attempt(self) -> int:
+        """Count an attempt at the work that begins now; return its number, from 1.
+
+        Every attempt adds a byte to a file beside the checkpoint, which costs next to nothing and
+        survives a kill. Where that file cannot be written, every attempt is the first.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            make_folders(self.path.parent)
+            file = os.open(self.path.with_name(ATTEMPTS), flags, 0o666)
+            try:
+                share(self.path.with_name(ATTEMPTS))
+                os.write(file, b".")
+                size = os.fstat(file).st_size
+            finally:
+                os.close(file)
+        except OSError:
+            return 1
+        return size if 1 <= size <= _MOST_ATTEMPTS else 1
+
     def remove(self) -> None:
-        """Remove the saved state."""
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        """Remove the saved state and the number of attempts: the work is done."""
+        for path in (self.path, self.path.with_name(ATTEMPTS)):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def summarise_checkpoint(path: Path) -> CheckpointSummary | None:

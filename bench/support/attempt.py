@@ -41,6 +41,9 @@ class StateKeeper(Protocol):
 class CheckpointKeeper(StateKeeper, Protocol):
     """A keeper whose state can be removed when the work is done, and set aside when it is unfit."""
 
+    def count_attempt(self) -> int:
+        """Count an attempt at the work that begins now; return its number, from 1."""
+
     def remove(self) -> None:
         """Remove the saved state."""
 
@@ -95,6 +98,10 @@ class NoCheckpoint:
     def load(self, device: torch.device) -> State | None:  # noqa: ARG002
         """Return ``None``."""
         return None
+
+    def count_attempt(self) -> int:
+        """Return 1."""
+        return 1
 
     def remove(self) -> None:
         """Do nothing."""

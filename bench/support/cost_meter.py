@@ -28,13 +28,17 @@ class Meter:
     Args:
         device: the device that the work runs on.
         before: the result of :meth:`read` at the end of earlier attempts at the same work.
+        attempt: the number of this attempt, from 1, where it is known: ``before`` lacks those that
+            ended before they kept anything.
 
     Raises:
         UnfitStateError: ``before`` does not hold costs.
     """
 
-    def __init__(self, device: torch.device, before: Mapping[str, Any] | None = None) -> None:
-        self._device = device
+    def __init__(
+        self, device: torch.device, before: Mapping[str, Any] | None = None, attempt: int = 1
+    ) -> None:
+        self._device, self._attempt = device, attempt
         with fitting():
             self._before = _amounts(before or {})
         _forget_host_peak()
@@ -62,7 +66,8 @@ class Meter:
             import torch
 
             spent["peak_device_bytes"] = torch.cuda.max_memory_allocated(self._device)
-        return _joined(self._before, spent)
+        joined = _joined(self._before, spent)
+        return {**joined, "attempts": max(joined["attempts"], self._attempt)}
 
     @contextmanager
     def paused(self) -> Iterator[None]:

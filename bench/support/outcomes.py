@@ -27,7 +27,8 @@ class Cost:
     Attributes:
         seconds: wall time.
         cpu_seconds: processor time of the process, all threads; ``None`` where it is not measured.
-        attempts: how often the computation was started or resumed.
+        attempts: how often the computation was started or resumed in its store until it was done,
+            attempts that failed, or were killed before their first checkpoint, included.
         peak_host_bytes: the most memory that the process held resident.
         peak_device_bytes: the most memory that torch allocated on a GPU.
         energy_joules: of the whole GPU, or of all CPU packages, other programs included.

@@ -123,6 +123,7 @@ def test_an_interruption_changes_no_cost(event: str, tmp_path: Path, clock: Cloc
     clock.now += 1000.0  # between two attempts
     made = run(tmp_path)
     assert costs(made) == (3.0, 22.0, 25.0)
+    assert made.cost.attempts == 2
 
 
 def test_many_interruptions_are_all_counted(tmp_path: Path, clock: Clock) -> None:
@@ -136,6 +137,27 @@ def test_many_interruptions_are_all_counted(tmp_path: Path, clock: Clock) -> Non
     clock.at = lambda event: None
     made = run(tmp_path)
     assert costs(made) == (3.0, 22.0, 25.0)
+    assert made.cost.attempts == len(EVENTS) + 1
+
+
+@pytest.mark.parametrize("event", ["part", "embed 2", "step 0", "step 2"])
+def test_a_death_is_an_attempt_too(event: str, tmp_path: Path, clock: Clock) -> None:
+    class DeathError(BaseException):
+        pass
+
+    def die(now: str) -> None:
+        if now == event:
+            raise DeathError
+
+    for attempt in (2, 3):
+        clock.at = die
+        with pytest.raises(DeathError):
+            run(tmp_path)
+        clock.at = lambda event: None
+        if attempt == 3:
+            assert run(tmp_path).cost.attempts == 3
+    assert run(tmp_path, cell="other").cost.attempts == 1
+    assert run(tmp_path).cost.attempts == 1  # it was done: another computation
 
 
 def test_two_workers_make_shared_work_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

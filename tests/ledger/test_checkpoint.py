@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,32 @@ def test_a_file_of_no_use_is_named_and_set_aside(damage: str, tmp_path: Path) ->
     assert "from the beginning" in notes[0]
     assert not path.exists()
     assert (tmp_path / "checkpoint.damaged").exists()
+
+
+def test_attempts_are_counted_until_the_work_is_done(tmp_path: Path) -> None:
+    numbers = [_counting(tmp_path).count_attempt() for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    _counting(tmp_path).remove()
+    assert list(tmp_path.iterdir()) == []
+    assert _counting(tmp_path).count_attempt() == 1
+
+
+def _plant_link(path: Path) -> None:
+    path.symlink_to(path.with_name("victim"))
+
+
+def _plant_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+@pytest.mark.parametrize("plant", [_plant_link, os.mkfifo, Path.mkdir, _plant_large])
+def test_a_planted_file_counts_no_attempts(plant: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("x")
+    plant(tmp_path / "attempts")
+    assert [_counting(tmp_path).count_attempt() for _ in range(2)] == [1, 1]
+    assert (tmp_path / "victim").read_text() == "x"
+
+
+def _counting(folder: Path) -> Checkpoint:
+    return Checkpoint(folder / "checkpoint.safetensors", "c", 60.0, pytest.fail)
