@@ -115,6 +115,14 @@ def _stretch(path: Path, random: Random) -> tuple[bytes, int, int]:
 
 def _changed(value: Any, random: Random) -> tuple[str, str]:
     """Return the text of a JSON value with one change, and what was changed."""
+    before = json.dumps(value)
+    while True:
+        text, how = _changed_once(json.loads(before), random)
+        if text != before:  # two equal values may have been swapped
+            return text, how
+
+
+def _changed_once(value: Any, random: Random) -> tuple[str, str]:
     places = list(_places(value, ""))
     holder, key, name = random.choice(places)
     old = holder[key]
