@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger.cell import is_cell_id
-from bench.ledger.checkpoint import CHECKPOINT, Checkpoint
+from bench.ledger.checkpoint import ATTEMPTS, CHECKPOINT, Checkpoint
 from bench.ledger.index import WORTH_AN_INDEX, Index
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, OtherSchemaError, Record
 from bench.ledger.record_file import check_record, record_text
@@ -187,14 +187,14 @@ class Store:
     def left_behind(self, cell_id: str) -> list[Path]:
         """Return what a process leaves in a cell's folder that is killed there.
 
-        Temporary files, its lock, its checkpoint; or of one that is at work.
+        Temporary files, its lock, its checkpoint, its count of attempts; or of one that is at work.
         """
         folder = self.folder(cell_id)
         try:
             names = os.listdir(folder)
         except OSError:  # there is no such cell here
             return []
-        passing = ("lock", CHECKPOINT)
+        passing = ("lock", CHECKPOINT, ATTEMPTS)
         return [folder / name for name in names if name in passing or is_temporary(name)]
 
     def read(self, cell_id: str) -> Record | None:
