@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench.support.atomic_files import make_folders, share
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, header_length, open_plain, parse_json
+from bench.support.untrusted import (
+    Limit,
+    header_length,
+    open_plain,
+    open_without_links,
+    parse_json,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -127,12 +133,12 @@ class Checkpoint:
         Every attempt adds a byte to a file beside the checkpoint, which costs next to nothing and
         survives a kill. Where that file cannot be written, every attempt is the first.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        path, flags = self.path.with_name(ATTEMPTS), os.O_WRONLY | os.O_APPEND | os.O_CREAT
         try:
             make_folders(self.path.parent)
-            file = os.open(self.path.with_name(ATTEMPTS), flags, 0o666)
+            file = open_without_links(os.fspath(path), flags)
             try:
-                share(self.path.with_name(ATTEMPTS))
+                share(path)
                 os.write(file, b".")
                 size = os.fstat(file).st_size
             finally:

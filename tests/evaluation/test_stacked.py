@@ -104,8 +104,10 @@ def agree(given: FixedSource, protocol: Protocol, arch: str, monkeypatch) -> Non
     for i, seed in enumerate(SEEDS):
         expected, net = plain(given, protocol, seed, arch)
         torch.testing.assert_close(losses[:, i], torch.stack(expected), rtol=2e-4, atol=1e-5)
+        # Twenty steps amplify rounding, by how much depends on the memory that torch was given:
+        # 3e-4 was seen. Another network's weights differ by a thousand times as much.
         torch.testing.assert_close(
-            dict(nets[i].state_dict()), dict(net.state_dict()), rtol=1e-3, atol=1e-4
+            dict(nets[i].state_dict()), dict(net.state_dict()), rtol=1e-2, atol=1e-3
         )
 
 
