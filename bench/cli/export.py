@@ -7,18 +7,16 @@ from pathlib import Path
 import click
 
 from bench.cli.options import store_option
-
-FORMATS = ("safetensors", "pt", "npz", "imagefolder", "hf")
-PRECISIONS = ("float32", "float16", "uint8")
+from bench.exchange.given import FORMAT_NAMES, IMAGE_TYPES
 
 
 @click.command()
 @click.argument("source", metavar="CELL|FILE")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True,
               help="The folder to make.")  # fmt: skip
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="safetensors",
+@click.option("--format", "format_", type=click.Choice(FORMAT_NAMES), default="safetensors",
               show_default=True, help="pt: as the field's scripts read it.")  # fmt: skip
-@click.option("--dtype", type=click.Choice(PRECISIONS), help="Store the images so.")
+@click.option("--dtype", type=click.Choice(IMAGE_TYPES), help="Store the images so.")
 @click.option("--licence", default="unknown", show_default=True, help="What the card says.")
 @store_option
 def export(

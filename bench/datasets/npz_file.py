@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.datasets.checks import check_images, check_labels
 from bench.datasets.source import Arrays
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, open_plain
+from bench.support.untrusted import Limit, most_unpacked, open_plain
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -102,8 +102,7 @@ def _check_sizes(members: Mapping[str, zipfile.ZipInfo], file_bytes: int, path: 
     Python's zipfile never unpacks more of an entry than its directory announces.
     """
     total = sum(info.file_size for info in members.values())
-    by_ratio = max(Limit.UNPACKED_HARMLESS_BYTES, Limit.UNPACKING_RATIO * file_bytes)
-    most = min(Limit.IMPORT_BYTES, by_ratio)
+    most = min(Limit.IMPORT_BYTES, most_unpacked(file_bytes))
     if total > most:
         raise BenchError(
             f"'{path}' would unpack from {file_bytes:,} to {total:,} bytes: at most {most:,} are "

@@ -107,6 +107,11 @@ def affine(unit: str, spec: DatasetSpec) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
 
 
+def to_pixels(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Map images in a unit of that mean and std to pixels, not cut to [0, 1]: float64."""
+    return images.double() * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+
+
 def to_normalised(images: Tensor, mean: Tensor, std: Tensor, spec: DatasetSpec) -> Tensor:
     """Map images in a unit to the dataset's: float32 ``(N, C, H, W)``.
 
@@ -119,8 +124,7 @@ def to_normalised(images: Tensor, mean: Tensor, std: Tensor, spec: DatasetSpec) 
     own_mean, own_std = affine(DATASET, spec)
     if torch.equal(mean, own_mean) and torch.equal(std, own_std):
         return images.float()
-    pixels = images.double() * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
-    return normalise(pixels.float(), spec)
+    return normalise(to_pixels(images, mean, std).float(), spec)
 
 
 def parse_unit(text: str, spec: DatasetSpec) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from bench.datasets.real_set import normalise
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
@@ -57,7 +55,8 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
         torch.save([distilled.images.cpu(), distilled.labels.cpu()], path)
     else:
         images = _images(distilled, "pt")
-        values: dict[str, Any] = {"data": [[_normalised(images), images.labels.cpu()]]}
+        normalised = images.source(images.modes[0], None, torch.Generator()).images.cpu()
+        values: dict[str, Any] = {"data": [[normalised, images.labels.cpu()]]}
         values |= {"accs_all_exps": {}, **_beside(images)}
         torch.save(values, path)
 
@@ -141,13 +140,6 @@ def _images(distilled: DistilledSet, form: str) -> ImageSet:
         return distilled
     usable = "safetensors or pt"
     raise BenchError(f"a {distilled.kind} set cannot be exported as {form}: use {usable}")
-
-
-def _normalised(images: ImageSet) -> Tensor:
-    stored = images.images.cpu()
-    if stored.dtype != torch.uint8:
-        return stored.float()
-    return normalise(stored, images.spec) if images.zca is None else images.zca.whiten(stored)
 
 
 def _beside(images: ImageSet) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a user says of a foreign set, in place of what would be detected."""
+"""What users say of foreign and exported sets: how one is stored, and in what form to write it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 # The prefix of a source on the Hugging Face hub.
 HUB = "hf:"
+# The formats of an export, and the types in which it stores images; named here without torch.
+FORMAT_NAMES = ("safetensors", "pt", "npz", "imagefolder", "hf")
+IMAGE_TYPES = ("float32", "float16", "uint8")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.image_set import ImageSet
 from bench.support.errors import BenchError
 
-PRECISIONS = ("float32", "float16", "uint8")
-
 
 def in_precision(distilled: DistilledSet, precision: str | None) -> DistilledSet:
     """Return a set whose images are stored in another precision.
@@ -22,7 +20,7 @@ def in_precision(distilled: DistilledSet, precision: str | None) -> DistilledSet
 
     Args:
         distilled: any set; only images can be converted.
-        precision: one of :data:`PRECISIONS`; ``None`` leaves the set as it is.
+        precision: one of :data:`bench.exchange.given.IMAGE_TYPES`; ``None`` for no change.
 
     Raises:
         BenchError: the set has no images, or cannot be stored so.

@@ -28,6 +28,7 @@ from bench.distilled.units import (
     affine,
     parse_unit,
     to_normalised,
+    to_pixels,
 )
 from bench.exchange.channels import channels_first
 from bench.exchange.given import Given
@@ -119,12 +120,12 @@ class _Reader:
         unit, mean, std = self._unit(images)
         rate = self._learning_rate()
         if factor > 1:
-            pixels = images.double() * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
             if labels.kind != "hard":
                 raise BenchError(
                     f"'{raw.place}': a factored set has hard labels, not {labels.form}"
                 )
-            return FactoredSet(spec, pixels.float(), labels.values, factor, {})
+            pixels = to_pixels(images, mean, std).float()
+            return FactoredSet(spec, pixels, labels.values, factor, {})
         zca = self._zca() if unit == WHITENED else None
         if unit == BYTES:
             values = images.round().clamp(0, 255).to(torch.uint8)
@@ -142,8 +143,7 @@ class _Reader:
             return
         pixels = distilled.images
         if distilled.zca is None and pixels.dtype == torch.float32:
-            mean, std = affine(DATASET, self.real.spec)
-            unscaled = pixels.double() * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+            unscaled = to_pixels(pixels, *affine(DATASET, self.real.spec))
             outside = ((unscaled < -_MARGIN) | (unscaled > 1 + _MARGIN)).double().mean()
             if float(outside) > _OUTSIDE:
                 self._warn(

@@ -29,7 +29,7 @@ from bench.ledger.requests import load_requests
 from bench.ledger.store import Store
 from bench.support.atomic_files import replacing, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, check_fits_memory, open_plain
+from bench.support.untrusted import check_fits_memory, most_unpacked, open_plain
 
 _MEMBER = re.compile(
     r"cells/([0-9A-Za-z_-]{1,64})/(record\.json|request\.json|artefact\.safetensors|"
@@ -122,8 +122,7 @@ def _check_members(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("it holds a file twice")
     total = sum(info.file_size for info in archive.infolist())
     check_fits_memory(total)
-    most = max(Limit.UNPACKED_HARMLESS_BYTES, Limit.UNPACKING_RATIO * size)
-    if total > most:
+    if total > most_unpacked(size):
         raise ValueError(f"it would unpack from {size:,} to {total:,} bytes")
 
 

@@ -221,6 +221,11 @@ def check_fits_memory(size: int) -> None:
         raise ValueError(f"its {size:,} bytes are more than this machine's memory")
 
 
+def most_unpacked(packed: int) -> int:
+    """Return to how many bytes an honest archive of ``packed`` bytes can unpack."""
+    return max(Limit.UNPACKED_HARMLESS_BYTES, Limit.UNPACKING_RATIO * packed)
+
+
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file, in hex (about 0.15 s for 184 MB).
 

@@ -21,6 +21,8 @@ from bench.datasets.zca import ZCA
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
+from bench.exchange.export_formats import FORMATS
+from bench.exchange.given import FORMAT_NAMES
 from bench.exchange.opened import open_sets
 from bench.support.seeds import make_generator
 
@@ -232,3 +234,7 @@ def test_a_folder_that_exists_is_kept(sample: Sample, tmp_path: Path) -> None:
 def test_an_unknown_source(tmp_path: Path) -> None:
     result = call("export", "nothing.pt", "-o", tmp_path / "out", "--store", tmp_path, code=2)
     assert "nothing.pt" in result.stderr
+
+
+def test_the_command_offers_every_format() -> None:
+    assert tuple(FORMATS) == FORMAT_NAMES
