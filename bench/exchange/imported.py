@@ -20,7 +20,8 @@ from bench.distilled.labels import hard_labels
 from bench.exchange.opened import open_sets
 from bench.exchange.reading import Reading
 from bench.exchange.request import ImportRequest, default_name
-from bench.grid.compute import is_done, write_record
+from bench.grid.cell_records import write_record
+from bench.grid.compute import is_done
 from bench.grid.data_names import DataNames
 from bench.grid.expand import Grid
 from bench.grid.plugin_sources import evaluation_sources

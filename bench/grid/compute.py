@@ -5,18 +5,17 @@ from __future__ import annotations
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
-from bench.datasets.library import DatasetInfo, info
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Start
 from bench.distillation.distil import distil
 from bench.distillation.tasks import load_method
 from bench.evaluation.evaluate import evaluate, with_distil_cost
 from bench.evaluation.protocols import get_protocol
+from bench.grid.cell_records import write_failure, write_record
 from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
@@ -26,24 +25,20 @@ from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_cell, read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
-from bench.ledger.new_record import make_record
 from bench.ledger.record import ARTEFACT
 from bench.ledger.record_tables import (
     DistilOutcome,
     EvaluationOutcome,
     Outcome,
-    Status,
     StoredDistilResult,
     StoredEvaluationResult,
 )
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
-from bench.networks.cpu_kernels import describe_kernels, kernel_remarks
-from bench.registry.presentation import declared_by
+from bench.networks.cpu_kernels import kernel_remarks
 from bench.support.attempt import Attempt
-from bench.support.errors import BenchError, CannotWriteError
+from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
-from bench.support.machine import describe_environment
 from bench.support.process_state import kept
 from bench.support.stopping import Interrupted, StoppedAtOnceError
 
@@ -97,55 +92,6 @@ def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Endi
 def is_done(ledger: Store, cell: Cell) -> bool:
     """Return whether the store holds a cell's result and the files that belong to it."""
     return read_cell(ledger, cell).is_complete
-
-
-def write_record(
-    cell: Cell,
-    status: Status,
-    reason: str | None,
-    ledger: Store,
-    site: OpenSite,
-    *,
-    outcome: Outcome | None = None,
-    seconds: float | None = None,
-    labels: Mapping[str, Any] | None = None,
-) -> None:
-    """Write the record of a cell that ended now; see :func:`bench.ledger.new_record.make_record`.
-
-    Raises:
-        ValueError: the record would not be readable; nothing is written.
-        CannotWriteError: the disk is full, or the store cannot be written.
-    """
-    facts = _describe_data(cell.dataset, site)
-    method = (cell.distil if isinstance(cell, EvaluateCell) else cell).method
-    environment = describe_environment(
-        site.device, kernels=describe_kernels, command=site.site.command
-    )
-    record = make_record(
-        cell,
-        status,
-        reason,
-        outcome,
-        seconds=seconds,
-        dataset_note=facts.spec.note if facts else "",
-        n_test=facts.n_test if facts else 0,
-        declared={**declared_by(method).to_labels(), **(labels or {})},
-        environment=environment,
-    )
-    ledger.write(record)
-
-
-def _describe_data(dataset: str, site: OpenSite) -> DatasetInfo | None:
-    """Return a dataset's facts; ``None`` if it is damaged, for which its cell fails."""
-    try:
-        return info(dataset, site.data_dir)
-    except BenchError:
-        return None
-
-
-def write_failure(cell: Cell, ending: Ending, ledger: Store, site: OpenSite) -> None:
-    """Write the record of a failed cell; its checkpoint stays."""
-    write_record(cell, "failed", ending.text, ledger, site, seconds=ending.seconds)
 
 
 def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
@@ -208,7 +154,7 @@ class _Computation:
                 raise
             self.ledger.log(self.cell.id, traceback.format_exc())
             ending = Ending("failed", explain(error), time.perf_counter() - started)
-            write_failure(self.cell, ending, self.ledger, self.site)
+            write_failure(self.cell, ending.text, ending.seconds, self.ledger, self.site)
             return ending
         self._checkpoint().remove()
         return Ending("ok", outcome.summary, time.perf_counter() - started)

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.grid.compute import (
-    BUSY,
-    CACHED,
-    Ending,
-    checkpoint_of,
-    compute,
-    is_done,
-    write_failure,
-    write_record,
-)
+from bench.grid.cell_records import write_failure, write_record
+from bench.grid.compute import BUSY, CACHED, Ending, checkpoint_of, compute, is_done
 from bench.grid.expand import Grid
 from bench.grid.order import Outcome, next_cell, plan
 from bench.grid.reporter import Control, Reporter
@@ -205,7 +197,7 @@ class Runner:
     def fail(self, cell: Cell, reason: str, seconds: float) -> None:
         """Record that a cell failed; its checkpoint stays."""
         ending = Ending("failed", reason, seconds)
-        write_failure(cell, ending, self.store, self.site)
+        write_failure(cell, reason, seconds, self.store, self.site)
         self.finish(cell, ending)
 
     def finish(self, cell: Cell, ending: Ending) -> None:
