@@ -7,19 +7,23 @@ from pathlib import Path
 import click
 
 from bench.cli.report_options import read_store, report_options
+from bench.report.estimates import SPREADS, Spread
 from bench.report.tables import FORMATS, render
 
 
 @click.command()
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True,
               help="md, latex: to read; csv, json: every column, nothing rounded.")  # fmt: skip
+@click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
+              help="What follows the ±: the standard deviation over networks, or the standard "
+              "error or half the 95 % interval of the mean over distilled sets.")  # fmt: skip
 @click.option("--published", is_flag=True, help="Show the papers' numbers beside ours.")
 @click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
               help="Published numbers of your own; implies --published.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to a file.")
 @report_options
 def table(
-    format_: str, published: bool, published_file: Path | None, output: Path | None,
+    format_: str, spread: Spread, published: bool, published_file: Path | None, output: Path | None,
     store: Path, **filters: list[str] | None,
 ) -> None:  # fmt: skip
     """Print the results in a store as tables.
@@ -30,7 +34,7 @@ def table(
 
     rows = read_store(store, filters)
     numbers = load_published(published_file) if published or published_file else None
-    text = render(rows.evaluations, rows.failures, format=format_, published=numbers)
+    text = render(rows.evaluations, rows.failures, format=format_, spread=spread, published=numbers)
     if output is None:
         click.echo(text, nl=False)
         return

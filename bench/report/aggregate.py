@@ -1,13 +1,14 @@
-"""Results from evaluations: seeds are pooled, and each distilled set is charged once."""
+"""Results from evaluations: seeds are combined, and each distilled set is charged once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, TypeVar
 
 from bench.ledger.rows import Conditions, Evaluation, Setting
+from bench.report.estimates import Spread, estimate
 from bench.report.method_styles import MethodStyle, method_styles, mode_rank, profile_rank
 from bench.report.number_formats import ipc_order, listing, plural
 
@@ -16,17 +17,25 @@ ConditionsT = TypeVar("ConditionsT", bound=Conditions)
 
 @dataclass(frozen=True)
 class Row(Setting):
-    """One result: all seeds of one method under one setting, pooled.
+    """One result: all seeds of one method under one setting.
 
     ``changed`` also says when the method has an older version than another result, or when another
     result is of plugins with other code.
 
     Attributes:
-        mean: of the accuracies of all networks that did not diverge, in percent.
-        std: their sample standard deviation (ddof 1); ``None`` of a single network.
-        n: how many networks the mean is over.
+        mean: of the seeds' mean accuracies, over networks that did not diverge, in percent.
+        std: the sample standard deviation over all networks, every seed with the same weight;
+            ``None`` of a single network.
+        se: the standard error of ``mean``, from the seeds' means; of a single seed, from its
+            networks; ``None`` of a single network.
+        ci95: half the width of the 95 % interval of ``mean``, from ``se`` with a t quantile.
+        error_over: what ``se`` and ``ci95`` are taken over: ``sets`` (one per seed),
+            ``networks`` of the only set, or empty.
+        spread: which of ``std``, ``se`` and ``ci95`` tables print after the ±: ``sd``, ``se`` or
+            ``ci95``.
+        n: how many networks were counted.
         diverged: how many more were trained, but diverged.
-        seeds: how many evaluations, one per seed, were pooled.
+        seeds: how many evaluations, one per seed, were combined.
         varies: what the spread ranges over, in words.
         stored_bytes: what must be kept to train: the largest, as seeds agree on it unless a
             distilled set chose its own size.
@@ -50,6 +59,10 @@ class Row(Setting):
 
     mean: float
     std: float | None
+    se: float | None
+    ci95: float | None
+    error_over: str
+    spread: Spread
     n: int
     diverged: int
     seeds: int
@@ -76,6 +89,11 @@ class Row(Setting):
         return _part(self, Conditions)
 
     @property
+    def plus_minus(self) -> float | None:
+        """Return what tables print after the ±, in percentage points; ``None`` of one network."""
+        return {"sd": self.std, "se": self.se, "ci95": self.ci95}[self.spread]
+
+    @property
     def divergence(self) -> str:
         """Return ``2 of 5 diverged``; empty if no network did."""
         return f"{self.diverged} of {self.n + self.diverged} diverged" if self.diverged else ""
@@ -91,11 +109,16 @@ def _part(whole: Conditions, kind: type[ConditionsT]) -> ConditionsT:
     return kind(**{f.name: getattr(whole, f.name) for f in fields(kind)})
 
 
-RESULT_COLUMNS = (*(f.name for f in fields(Row) if f.name != "style"), "shared")
+RESULT_COLUMNS = (*(f.name for f in fields(Row) if f.name != "style"), "plus_minus", "shared")
 
 
-def collect(evaluations: Sequence[Evaluation]) -> list[Row]:
-    """Pool evaluations into results, in the order in which tables show them."""
+def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Row]:
+    """Combine evaluations into results, in the order in which tables show them.
+
+    Args:
+        evaluations: of any settings.
+        spread: what the results print after the ±.
+    """
     styles = method_styles(evaluations)
     groups: dict[Setting, list[Evaluation]] = {}
     for one in _with_all_notes(evaluations):
@@ -115,7 +138,7 @@ def collect(evaluations: Sequence[Evaluation]) -> list[Row]:
             marks.append(f"source {setting.plugin_source or 'unknown'}")
         row = _pool(
             _marked(setting, marks), _one_per_seed(groups[setting]), charged,
-            styles[setting.method],
+            styles[setting.method], spread,
         )  # fmt: skip
         charged.update(row.distil_ids)
         rows.append(row)
@@ -194,15 +217,24 @@ def _one_per_seed(members: Iterable[Evaluation]) -> list[Evaluation]:
 
 
 def _pool(
-    setting: Setting, members: Sequence[Evaluation], charged: set[str], style: MethodStyle
+    setting: Setting,
+    members: Sequence[Evaluation],
+    charged: set[str],
+    style: MethodStyle,
+    spread: Spread,
 ) -> Row:
+    estimated = estimate([one.accuracies for one in members])
     accuracies = tuple(accuracy for one in members for accuracy in one.accuracies)
     sets = {one.distil_id: one for one in members}
     new = [one for name, one in sets.items() if name not in charged]
     return Row(
         **vars(setting),
-        mean=fmean(accuracies),
-        std=stdev(accuracies) if len(accuracies) > 1 else None,
+        mean=estimated.mean,
+        std=estimated.sd,
+        se=estimated.se,
+        ci95=estimated.ci95,
+        error_over=estimated.error_over,
+        spread=spread,
         n=len(accuracies),
         diverged=sum(len(one.diverged) for one in members),
         seeds=len(members),

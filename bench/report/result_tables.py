@@ -26,6 +26,14 @@ DIVERGED = (
     "Diverged: networks of which a loss, a weight or an output was not finite; mean, ± and n are "
     "over the others."
 )
+_SPREAD_NOTES = {
+    "sd": "± is the sample standard deviation over all nets of all seeds pooled",
+    "se": "± is the standard error of the mean, from the means of the seeds",
+    "ci95": "± is half the 95 % interval of the mean, from the means of the seeds by Student's t",
+}
+_ONE_SEED = (
+    "Of a single seed, ± is over the networks only: how much distilled sets vary is not known."
+)
 # Profiles that need no warning.
 _OWN = ("paper", "any", IMPORTED)
 
@@ -129,7 +137,7 @@ def budget_sheet(rows: Sequence[Row], marks: Mapping[str, str]) -> Sheet:
 def accuracy_cell(row: Row, marks: Mapping[str, str]) -> str:
     """Return ``48.3 ± 0.4`` with the marks that its notes explain, and how many diverged."""
     oracle = ORACLE_MARK if row.selection == "test-oracle" else ""
-    number = f"{percent(row.mean, row.std)}{oracle}{marks.get(row.varies, '')}"
+    number = f"{percent(row.mean, row.plus_minus)}{oracle}{marks.get(row.varies, '')}"
     return f"{number} ({row.divergence})" if row.divergence else number
 
 
@@ -158,11 +166,13 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
     counts = {row.varies: row.n for row in rows}
     usual = next(varies for varies, mark in marks.items() if not mark)
     unmarked = f"{usual} (n = {counts[usual]}){' unless marked' if len(marks) > 1 else ''}."
-    spread = "± is the sample standard deviation over all nets of all seeds pooled"
+    spread = _SPREAD_NOTES[rows[0].spread] if max(counts.values()) > 1 else "No spread is known"
     notes = [
-        f"{spread}: {unmarked}" if max(counts.values()) > 1 else f"No spread is known: {unmarked}",
+        f"{spread}: {unmarked}",
         *(f"{mark} {v} (n = {counts[v]})." for v, mark in marks.items() if mark),
     ]
+    if any(row.error_over == "networks" for row in rows):
+        notes.append(_ONE_SEED)
     if block.selection == "test-oracle":
         notes.append(f"{ORACLE_MARK} The epoch was chosen on the test set: an optimistic number.")
     if any(row.diverged for row in rows):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import Row, collect
 from bench.report.csv_json import to_csv, to_json
+from bench.report.estimates import Spread
 from bench.report.latex import latex
 from bench.report.number_formats import ipc_name, ipc_order, listing, plural
 from bench.report.published.compare import compare, comparison_sections
@@ -24,6 +25,7 @@ def render(
     failures: Sequence[Failure],
     *,
     format: str,
+    spread: Spread = "sd",
     published: Sequence[Published] | None = None,
 ) -> str:
     """Return a report as text.
@@ -32,6 +34,7 @@ def render(
         evaluations: the successful evaluations (:func:`bench.ledger.rows.load_rows`).
         failures: the cells that have no result.
         format: ``md`` and ``latex`` to read, ``csv`` and ``json`` to compute with.
+        spread: what is printed after the ±; ``csv`` and ``json`` hold every kind.
         published: the papers' numbers to set beside ours; ``None`` leaves the comparison out.
 
     Raises:
@@ -39,7 +42,7 @@ def render(
     """
     if format not in FORMATS:
         raise UnknownNameError("table format", format, FORMATS)
-    rows = collect(evaluations)
+    rows = collect(evaluations, spread)
     if format in ("csv", "json"):
         write = to_csv if format == "csv" else to_json
         return write(rows, failures, None if published is None else compare(rows, published))

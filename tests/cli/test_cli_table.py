@@ -38,6 +38,14 @@ def test_filters_and_json(store: Path) -> None:
     assert {r["dataset"] for r in found} == {"svhn"}
 
 
+def test_spread_is_chosen(store: Path) -> None:
+    options = ("--store", store, "--dataset", "svhn", "--method", "dim", "--format", "json")
+    for spread in ("sd", "se", "ci95"):
+        results = json.loads(run(*options, "--spread", spread).output)["results"]
+        assert {r["spread"] for r in results} == {spread}
+    assert run(*options, "--spread", "variance").exit_code == 2
+
+
 def test_published_numbers(store: Path, tmp_path: Path) -> None:
     assert "Beside published numbers" in run("--store", store, "--published").output
     mine = tmp_path / "mine.csv"

@@ -12,6 +12,7 @@ from report_rows import evaluation, example_evaluations
 
 from bench.ledger.rows import Evaluation, Setting
 from bench.report.aggregate import RESULT_COLUMNS, blocks, collect, result_fields
+from bench.report.estimates import SPREADS, estimate
 from bench.report.plots.style import find_series
 from bench.report.result_tables import result_sections
 
@@ -20,20 +21,28 @@ accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(accuracies, min_size=1, max_size=5))
-def test_mean_and_spread_are_those_of_all_nets(per_seed: list[list[float]]) -> None:
+def test_every_seed_weighs_the_same(per_seed: list[list[float]]) -> None:
     cells = [
         evaluation(seed=i, accuracies=found, cell_id=f"e{i}", distil_id=f"d{i}")
         for i, found in enumerate(per_seed)
     ]
     (row,) = collect(cells)
-    pooled = np.concatenate([np.asarray(found) for found in per_seed])
-    assert row.n == len(pooled)
+    expected = estimate(per_seed)
+    assert row.n == sum(map(len, per_seed))
     assert row.seeds == len(per_seed)
-    assert row.mean == pytest.approx(pooled.mean(), abs=1e-9)
-    if len(pooled) == 1:
-        assert row.std is None
-    else:
-        assert row.std == pytest.approx(pooled.std(ddof=1), abs=1e-9)
+    assert row.mean == pytest.approx(np.mean([np.mean(found) for found in per_seed]), abs=1e-9)
+    assert (row.std, row.se, row.ci95) == (expected.sd, expected.se, expected.ci95)
+    assert row.error_over == expected.error_over
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_a_result_prints_the_spread_that_was_asked_for(spread: str) -> None:
+    cells = [evaluation(seed=i, accuracies=[50.0 + i, 53.0], cell_id=f"e{i}") for i in range(3)]
+    (row,) = collect(cells, spread)
+    assert row.spread == spread
+    assert row.plus_minus == {"sd": row.std, "se": row.se, "ci95": row.ci95}[spread]
+    assert result_fields(row)["plus_minus"] == row.plus_minus
+    assert len({row.std, row.se, row.ci95}) == 3
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from report_rows import evaluation, example_evaluations, example_failures, failure
 from rich.console import Console
 
+from bench.report.estimates import SPREADS
 from bench.report.latex import escape as latex_escape
 from bench.report.latex import latex
 from bench.report.published.read import load_published
@@ -92,6 +93,47 @@ def test_oracle_selection_is_marked_at_every_number() -> None:
 def test_one_net_has_no_spread() -> None:
     grid = sheet_rows(render([evaluation(accuracies=[26.0])], NO_FAILURES, format="md"), "Accuracy")
     assert grid[1][-1] == "26.0"
+
+
+@pytest.mark.parametrize(
+    ("spread", "accuracy", "note"),
+    [
+        ("sd", "55.0 ± 5.6", "sample standard deviation over all nets of all seeds pooled"),
+        ("se", "55.0 ± 5.0", "standard error of the mean, from the means of the seeds"),
+        ("ci95", "55.0 ± 63.5", "half the 95 % interval of the mean, from the means of the seeds"),
+    ],
+)
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_has_the_spread_and_says_what_it_is(
+    format: str, spread: str, accuracy: str, note: str
+) -> None:
+    seeds = [
+        evaluation(accuracies=[50.0, 50.0], cell_id="a"),
+        evaluation(accuracies=[60.0, 60.0, 60.0], seed=1, cell_id="b"),
+    ]
+    text = render(seeds, NO_FAILURES, format=format, spread=spread)
+    if format in ("md", "latex"):
+        escape = markdown_escape if format == "md" else latex_escape
+        assert escape(accuracy) in text
+        assert escape(note) in text
+        assert "single seed" not in text
+        return
+    lines = csv.DictReader(io.StringIO(text)) if format == "csv" else json.loads(text)["results"]
+    (line,) = lines
+    value = float(accuracy.partition(" ± ")[2])
+    assert (line["spread"], line["error_over"]) == (spread, "sets")
+    assert float(line["plus_minus"]) == pytest.approx(value, abs=0.05)
+    assert [float(line[name]) for name in ("se", "ci95")] == pytest.approx([5.0, 63.531], abs=1e-3)
+
+
+def test_one_seed_is_said_to_have_the_error_of_its_networks() -> None:
+    for spread in SPREADS:
+        text = render([evaluation()], NO_FAILURES, format="md", spread=spread)
+        assert "1 seed × 2 nets (n = 2)." in text
+        assert "Of a single seed, ± is over the networks only" in text
+    assert "Of a single seed" not in render(
+        [evaluation(accuracies=[1.0])], NO_FAILURES, format="md"
+    )
 
 
 SPECIALS = r"50% & a_b #1 $x {y} ~ ^ \ | * ` <b> [c]"
