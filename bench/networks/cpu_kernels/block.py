@@ -29,15 +29,16 @@ def block(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: fl
         bias: float32 ``(C,)``.
         eps: added to the variance.
     """
-    y: Tensor = _Block.apply(kernels, x, weight, bias, eps)[0]
+    y: Tensor = _Block.apply(kernels, x, weight, bias, eps)
     return y
 
 
 class _Block(torch.autograd.Function):
     @staticmethod
     def forward(
-        kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any, kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> Tensor:
+        inputs = x, weight, bias
         x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
         n, channels, height, width = x.shape
         y = x.new_empty(n, channels, height // 2, width // 2)
@@ -46,16 +47,12 @@ class _Block(torch.autograd.Function):
             *pointers(x, weight, bias), ctypes.c_float(eps), *pointers(y, means, scales),
             *sizes(*x.shape), torch.get_num_threads(),
         )  # fmt: skip
-        return y, means, scales
+        ctx.kernels, ctx.eps = kernels, eps
+        ctx.save_for_backward(*inputs, means, scales)
+        return y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.kernels, x, weight, bias, ctx.eps = inputs
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(x, weight, bias, *output[1:])
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, means, scales = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted
             y = one_by_one(x, weight, bias, ctx.eps)
