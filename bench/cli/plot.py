@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from bench.cli.options import FiniteRange
 from bench.cli.report_options import read_store, report_options
-from bench.report.plots import PLOTS
+from bench.report.plots import PLOTS, PlotOptions
 from bench.report.plots.gallery import with_artefacts
+from bench.report.plots.options import parse_size
 from bench.support.atomic_files import writing
 from bench.support.safe_text import printable
 
@@ -17,20 +19,36 @@ from bench.support.safe_text import printable
 @click.argument("kind", type=click.Choice(list(PLOTS)))
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("plots"),
               show_default=True, help="Folder for the files.")  # fmt: skip
+@click.option("--title", default="", help="A title above the plot.")
+@click.option("--no-notes", is_flag=True, help="Leave out how the results were measured.")
+@click.option("--size", help="Width and height in inches, 7x4; or the width only, 3.3.")
+@click.option("--font-size", type=FiniteRange(), default=PlotOptions.font_size, show_default=True,
+              help="Size of the letters in points.")  # fmt: skip
 @report_options
-def plot(kind: str, output: Path, store: Path, **filters: list[str] | None) -> None:
-    """Draw a plot of the results in a store, as PNG and SVG.
+def plot(
+    kind: str,
+    output: Path,
+    title: str,
+    no_notes: bool,
+    size: str | None,
+    font_size: float,
+    store: Path,
+    **filters: list[str] | None,
+) -> None:
+    """Draw a plot of the results in a store, as PNG, SVG and PDF.
 
     accuracy: against images per class. cost: against the time to distil and the bytes to store.
     gallery: the distilled images themselves. cross-arch: as heat maps over the architectures
     evaluated with (``bench run --eval-arch``).
     """
+    width, height = (None, None) if size is None else parse_size(size)
+    options = PlotOptions(printable(title), not no_notes, width, height, font_size)
     evaluations = read_store(store, filters).evaluations
     if kind == "gallery":
         evaluations, left_out = with_artefacts(evaluations)
         for line in left_out:
             click.echo(printable(line), err=True)
     with writing(output):
-        files = PLOTS[kind](evaluations, output)
+        files = PLOTS[kind](evaluations, output, options)
     for path in files:
         click.echo(path)

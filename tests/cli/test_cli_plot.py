@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 from report_rows import example_evaluations, write_store
 
 from bench.cli import main
@@ -25,12 +26,14 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "cost"])
-def test_writes_png_and_svg(kind: str, store: Path, tmp_path: Path) -> None:
+def test_writes_png_svg_and_pdf(kind: str, store: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures"
     result = run(kind, "--store", store, "-o", out, "--dataset", "svhn")
     assert result.exit_code == 0, result.output
-    assert result.output.split() == [str(out / f"{kind}.png"), str(out / f"{kind}.svg")]
-    assert all((out / f"{kind}.{suffix}").stat().st_size > 5000 for suffix in ("png", "svg"))
+    assert result.output.split() == [
+        str(out / f"{kind}.{suffix}") for suffix in ("png", "svg", "pdf")
+    ]
+    assert all((out / f"{kind}.{suffix}").stat().st_size > 5000 for suffix in ("png", "svg", "pdf"))
 
 
 def test_gallery_of_a_store_without_artefacts(store: Path, tmp_path: Path) -> None:
@@ -52,7 +55,7 @@ def test_cross_arch_of_several_architectures(tmp_path: Path) -> None:
     result = run("cross-arch", "--store", store, "-o", tmp_path / "p", "--method", "dm")
     assert result.exit_code == 0, result.output
     assert [Path(line).name for line in result.output.split()] == [
-        "cross-arch.png", "cross-arch.svg",
+        "cross-arch.png", "cross-arch.svg", "cross-arch.pdf",
     ]  # fmt: skip
 
 
@@ -68,6 +71,32 @@ def test_folder_that_cannot_be_written(store: Path, tmp_path: Path) -> None:
     result = run("cost", "--store", store, "-o", tmp_path / "file")
     assert result.exit_code == 2
     assert "cannot be written" in result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--size", "wide", "size 'wide' is not of the form WIDTHxHEIGHT"),
+        ("--size", "0x3", "width of 0 inches is not from 1.5 to 60"),
+        ("--size", "7x1.5", "leaves no room for"),
+        ("--font-size", "100", "font size of 100 points is not from 4 to 30"),
+        ("--font-size", "nan", "not a finite number"),
+    ],
+)
+def test_bad_options(option: str, value: str, message: str, store: Path, tmp_path: Path) -> None:
+    result = run("accuracy", "--store", store, "-o", tmp_path / "p", option, value)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "p").exists()
+
+
+def test_options_of_a_plot(store: Path, tmp_path: Path) -> None:
+    options = ("--title", "Mine", "--no-notes", "--size", "4x5", "--font-size", "7")
+    result = run("accuracy", "--store", store, "-o", tmp_path, "--dataset", "svhn", *options)
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "accuracy.png") as image:
+        assert image.size == (800, 1000)
+    assert "quick-v1" not in (tmp_path / "accuracy.svg").read_text()
 
 
 def test_unknown_kind() -> None:

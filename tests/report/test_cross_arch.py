@@ -138,7 +138,9 @@ def test_one_architecture_is_no_transfer() -> None:
 def test_files_are_there_and_the_same_twice(grid: list[Evaluation], tmp_path: Path) -> None:
     first, second = (plot_cross_arch(grid, tmp_path / name) for name in "ab")
     assert PLOTS["cross-arch"] is plot_cross_arch
-    assert [path.name for path in first] == ["cross-arch.png", "cross-arch.svg"]
+    assert [path.name for path in first] == [
+        "cross-arch.png", "cross-arch.svg", "cross-arch.pdf",
+    ]  # fmt: skip
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     with Image.open(first[0]) as image:
         assert len(set(np.asarray(image.convert("RGB")).reshape(-1, 3)[:, 0])) > 10

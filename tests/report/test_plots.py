@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,11 @@ from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
 from bench.report.plots.accuracy import accuracy_figure, tick_labels
 from bench.report.plots.cost import cost_figure
 from bench.report.plots.fonts import drawable, families
-from bench.report.plots.gallery import montage, with_artefacts
-from bench.report.plots.style import find_series, plot_style
+from bench.report.plots.gallery import with_artefacts
+from bench.report.plots.gallery_figure import montage
+from bench.report.plots.options import PlotOptions, parse_size
+from bench.report.plots.series import find_series
+from bench.report.plots.style import plot_style
 from bench.support.errors import BenchError
 
 METHODS = ("random", "herding", "k-center", "dm", "gan", "dim", "a-method-of-someone-elses")
@@ -43,12 +48,13 @@ def test_files_are_there_and_the_same_twice(
 ) -> None:
     first = PLOTS[kind](small, tmp_path / "a")
     second = PLOTS[kind](small, tmp_path / "b")
-    assert [path.name for path in first] == [f"{kind}.png", f"{kind}.svg"]
+    assert [path.name for path in first] == [f"{kind}.png", f"{kind}.svg", f"{kind}.pdf"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     with Image.open(first[0]) as image:
         assert min(image.size) > 300
         assert len(set(np.asarray(image.convert("RGB")).reshape(-1, 3)[:, 0])) > 10
     assert "<dc:date>" not in first[1].read_text()
+    assert not re.search(rb"/(CreationDate|Creator|Producer)", first[2].read_bytes())
 
 
 @pytest.mark.parametrize("draw", [accuracy_figure, cost_figure])
@@ -77,6 +83,56 @@ def test_the_legend_lies_in_the_figure_and_on_no_panel(
                 assert axes.get_window_extent().height >= 1.5 * figure.dpi
 
 
+@pytest.mark.parametrize("kind", PLOTS)
+def test_options_change_every_plot(kind: str, tmp_path: Path) -> None:
+    cells = [
+        replace(gallery_cell(tmp_path, m, ipc), eval_arch=arch, cell_id=f"{m}{ipc}{arch}")
+        for m in ("random", "dm") for ipc in (1, 10) for arch in ("mlp", "vit")
+    ]  # fmt: skip
+    options = PlotOptions("Title of my own", notes=False, width=3.3, font_size=7)
+    note = "first seed" if kind == "gallery" else "quick-v1"
+    default, *others = PLOTS[kind](cells, tmp_path / "default", PlotOptions())
+    assert note in others[0].read_text()
+    png, svg, *_ = PLOTS[kind](cells, tmp_path / "own", options)
+    with Image.open(png) as image, Image.open(default) as other:
+        assert image.width == 660
+        assert image.size != other.size
+    assert "Title of my own" in svg.read_text()
+    assert note not in svg.read_text()
+
+
+def test_a_plot_has_the_size_that_was_asked_for_if_it_fits() -> None:
+    rows = collect([evaluation(dataset=f"set{i}", cell_id=f"{i}") for i in range(4)])
+    with plot_style():
+        figure = accuracy_figure(rows, PlotOptions(width=7, height=5))
+        assert tuple(figure.get_size_inches()) == (7, 5)
+        with pytest.raises(BenchError, match=r"7 x 1\.6 inches leaves no room for its 4 panels"):
+            accuracy_figure(rows, PlotOptions(width=7, height=1.6))
+
+
+def test_sizes_are_widths_and_heights_in_inches() -> None:
+    assert parse_size("7x4.5") == (7, 4.5)
+    assert parse_size("3.3") == (3.3, None)
+    for text in ("", "x", "7x", "big", "7x4x2"):
+        with pytest.raises(BenchError, match=f"size '{text}' is not of the form"):
+            parse_size(text)
+    for values in ({"width": 0.5}, {"height": 100.0}, {"font_size": 1.0}, {"width": float("nan")}):
+        with pytest.raises(BenchError, match="is not from"):
+            PlotOptions(**values)
+
+
+def test_the_legend_is_read_line_by_line() -> None:
+    names = ("random", "herding", "k-center", "k-means", "forgetting", "dm", "dc", "dsa")
+    rows = collect([evaluation(method=m, cell_id=m) for m in names])
+    with plot_style():
+        figure = accuracy_figure(rows)
+        figure.draw_without_rendering()
+    boxes = {t.get_text(): t.get_window_extent() for t in figure.legends[0].get_texts()}
+    read = sorted(boxes, key=lambda label: (-round(boxes[label].y0), boxes[label].x0))
+    assert len({round(box.y0) for box in boxes.values()}) > 1
+    assert read == [row.style.label for row in rows]
+
+
 def test_accuracy_panel_draws_the_means_and_spreads(small: list[Evaluation]) -> None:
     rows = collect(small)
     with plot_style():
@@ -98,11 +154,12 @@ def test_accuracy_panel_draws_the_means_and_spreads(small: list[Evaluation]) -> 
 def test_a_datasets_note_stands_under_its_title() -> None:
     rows = collect([evaluation(dataset_note="went through JPEG, which softens it " * 3)])
     with plot_style():
-        (axes,) = accuracy_figure(rows).axes
-    lines = axes.texts[0].get_text().splitlines()
-    assert len(lines) >= 3
-    assert max(map(len, lines)) <= 60
-    assert "JPEG" in axes.texts[0].get_text()
+        figure = accuracy_figure(rows)
+        figure.draw_without_rendering()
+        (note,) = figure.axes[0].texts
+        assert note.get_window_extent().x1 <= figure.bbox.width
+    assert note.get_text().count("\n") >= 2
+    assert "JPEG" in note.get_text()
 
 
 def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(
@@ -121,12 +178,13 @@ def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(
 
 def test_only_whole_can_be_drawn(tmp_path: Path) -> None:
     evaluations = [evaluation(method="whole", ipc=None, distil_seconds=0.0)]
-    assert len(plot_accuracy(evaluations, tmp_path)) == len(plot_cost(evaluations, tmp_path)) == 2
+    assert len(plot_accuracy(evaluations, tmp_path)) == len(plot_cost(evaluations, tmp_path)) == 3
 
 
 def test_ticks_that_would_collide_lose_their_label() -> None:
     assert tick_labels([1, 10, 50]) == ["1", "10", "50"]
     assert tick_labels([1, 10, 11, 50]) == ["1", "10", "", "50"]
+    assert tick_labels([1, 10, 45, 50]) == ["1", "10", "", "50"]
     assert tick_labels([10]) == ["10"]
 
 
@@ -176,9 +234,8 @@ def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
     shown = [*cells, evaluation(dataset="toy", method="whole", ipc=None, artefact="absent")]
     first, second = (plot_gallery(shown, tmp_path / name) for name in "ab")
     assert [path.name for path in first] == [
-        "gallery-toy-ipc1.png", "gallery-toy-ipc1.svg",
-        "gallery-toy-ipc12.png", "gallery-toy-ipc12.svg",
-    ]  # fmt: skip
+        f"gallery-toy-ipc{ipc}.{suffix}" for ipc in (1, 12) for suffix in ("png", "svg", "pdf")
+    ]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
@@ -186,10 +243,11 @@ def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [8, 32, 128])
 def test_large_images_keep_their_pixels(tmp_path: Path, side: int, ipc: int) -> None:
     """Images of stripes, each a pixel wide, have as many edges in the picture."""
-    png, _ = plot_gallery([gallery_cell(tmp_path, "dm", ipc, side=side)], tmp_path)
+    png, *_ = plot_gallery([gallery_cell(tmp_path, "dm", ipc, side=side)], tmp_path)
     picture = imread(png)[..., 0]
     edges = (abs(picture[:, 1:] - picture[:, :-1]) > 0.5).sum(1).max()
-    assert edges >= ipc * (side - 2)
+    across = 3 if ipc == 1 else ipc  # a column per class, or per image
+    assert edges >= across * (side - 2)
 
 
 def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
@@ -202,7 +260,7 @@ def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
     kept, lines = with_artefacts(cells)
     assert [row.method for row in kept] == ["random", "whole"]
     assert lines == [f"not shown: dm on toy (d1): '{tmp_path / 'gone'}' is not here"]
-    assert len(plot_gallery(kept, tmp_path)) == 2
+    assert len(plot_gallery(kept, tmp_path)) == 3
     for rest in (cells[1:], cells[3:]):
         with pytest.raises(BenchError, match="none of these results has an artefact to show"):
             with_artefacts(rest)

@@ -7,62 +7,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, blocks, collect
-from bench.report.plots.fonts import drawable_rows, texts_of
-from bench.report.plots.style import (
-    Series,
-    draw_whole,
-    find_series,
-    legend_below,
-    panel_title,
-    plot_style,
-    save,
-)
+from bench.report.aggregate import Row, blocks
+from bench.report.plots.layout import Grid, title_panel
+from bench.report.plots.lines import draw_whole
+from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.series import Series, find_series
+from bench.report.plots.style import draw_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLUMNS = 3
 # Neighbouring series are shifted by a factor of IPC, so that error bars stay apart; the first and
 # the last are not further apart than this.
 _DODGE, _DODGE_ALL = 1.035, 1.3
-_MARGIN = 1.6
+# Beside the first and the last IPC there is room for what is shifted; more if there is one only.
+_MARGIN, _MARGIN_OF_ONE = 1.35, 1.6
 # A tick's label takes this share of the axis.
 _LABEL_SHARE = 0.06
 
 
-def plot_accuracy(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
+def plot_accuracy(
+    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
+) -> list[Path]:
     """Draw accuracy against IPC.
 
     Args:
         evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``accuracy.png`` and ``accuracy.svg`` are written; it is made if absent.
+        out_dir: where ``accuracy.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
+        options: the user's.
 
     Returns:
         The files written.
+
+    Raises:
+        BenchError: if the size that the user chose leaves no room for the panels.
     """
-    rows = drawable_rows(collect(evaluations))
-    with plot_style(texts_of(rows)):
-        return save(accuracy_figure(rows), out_dir, "accuracy")
+    return draw_results("accuracy", evaluations, out_dir, options, accuracy_figure)
 
 
-def accuracy_figure(rows: Sequence[Row]) -> Figure:
+def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`."""
-    from matplotlib.figure import Figure
-
     panels = blocks(rows)
-    across = min(_COLUMNS, len(panels))
-    down = -(-len(panels) // across)
-    figure = Figure(figsize=(max(4.6, 3.9 * across), 3.1 * down + 0.2), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes, (block, members) in zip(grid.flat, panels.items(), strict=False):
+    grid = Grid(len(panels), options)
+    for axes, (block, members) in zip(grid.panels, panels.items(), strict=True):
         _panel(axes, find_series(members, rows), members)
-        panel_title(axes, block, members)
-    legend_below(figure, list(grid.flat[: len(panels)]))
-    return figure
+        title_panel(axes, block, members, grid.panel_width, options)
+    grid.label_edges("Images per class", "Test accuracy (%)")
+    return grid.finish()
 
 
 def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> None:
@@ -83,18 +75,20 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
     axes.set_xscale("log")
     axes.minorticks_off()
     if ipcs:
+        margin = _MARGIN if len(ipcs) > 1 else _MARGIN_OF_ONE
         axes.set_xticks(ipcs, tick_labels(ipcs))
-        axes.set_xlim(ipcs[0] / _MARGIN, ipcs[-1] * _MARGIN)
-    axes.set_xlabel("Images per class")
-    axes.set_ylabel("Test accuracy (%)")
+        axes.set_xlim(ipcs[0] / margin, ipcs[-1] * margin)
 
 
 def tick_labels(ipcs: Sequence[int]) -> list[str]:
-    """Return the labels of rising IPCs on a logarithmic axis, empty where they would collide."""
+    """Return the labels of rising IPCs on a logarithmic axis, empty where they would collide.
+
+    The IPCs at both edges of the axis always have theirs.
+    """
     room = (ipcs[-1] / ipcs[0]) ** _LABEL_SHARE
     labels, last = [], 0.0
     for ipc in ipcs:
-        fits = ipc > last * room
+        fits = ipc == ipcs[-1] or (ipc > last * room and ipc * room < ipcs[-1])
         labels.append(str(ipc) if fits else "")
         last = ipc if fits else last
     return labels

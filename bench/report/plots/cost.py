@@ -2,84 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, blocks, collect
+from bench.report.aggregate import Row, blocks
 from bench.report.number_formats import listing
-from bench.report.plots.fonts import drawable_rows, texts_of
-from bench.report.plots.style import (
-    Series,
-    draw_whole,
-    find_series,
-    legend_below,
-    panel_title,
-    plot_style,
-    save,
-)
+from bench.report.plots.layout import Grid, title_panel
+from bench.report.plots.lines import draw_whole
+from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.series import Series, find_series
+from bench.report.plots.style import draw_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import Formatter
 
-_IPC_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# The markers of the smallest and of the largest IPC, relative to those of the legend.
+_SMALLEST, _LARGEST = 0.75, 1.5
 # A logarithmic axis has no zero; what takes less than this is drawn as if it took this.
 _SECONDS_FLOOR = 1e-3
 _MARGIN = 1.6
 
 
-def plot_cost(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
+def plot_cost(
+    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
+) -> list[Path]:
     """Draw accuracy against the distillation time of a distilled set and against its stored bytes.
 
     Args:
         evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``cost.png`` and ``cost.svg`` are written; it is made if absent.
+        out_dir: where ``cost.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
+        options: the user's.
 
     Returns:
         The files written.
+
+    Raises:
+        BenchError: if the size that the user chose leaves no room for the panels.
     """
-    rows = drawable_rows(collect(evaluations))
-    with plot_style(texts_of(rows)):
-        return save(cost_figure(rows), out_dir, "cost")
+    return draw_results("cost", evaluations, out_dir, options, cost_figure)
 
 
-def cost_figure(rows: Sequence[Row]) -> Figure:
+def cost_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`."""
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     panels = blocks(rows)
-    figure = Figure(figsize=(8.2, 3.1 * len(panels) + 0.2), layout="constrained")
-    grid = figure.subplots(len(panels), 2, squeeze=False, sharey="row")
-    markers = _ipc_markers(rows)
-    for (left, right), (block, members) in zip(grid, panels.items(), strict=True):
+    grid = Grid(2 * len(panels), options, together=2)
+    sizes = _ipc_sizes(rows)
+    pairs = zip(grid.panels[::2], grid.panels[1::2], strict=True)
+    for (left, right), (block, members) in zip(pairs, panels.items(), strict=True):
         for series in find_series(members, rows):
-            _draw(left, series, [_seconds(r) for r in series.rows], markers)
-            _draw(right, series, [float(r.stored_bytes) for r in series.rows], markers)
+            _draw(left, series, [_seconds(r) for r in series.rows], sizes)
+            _draw(right, series, [float(r.stored_bytes) for r in series.rows], sizes)
         _finish(left, right, members)
-        panel_title(left, block, members)
+        title_panel(left, block, members, grid.panel_width, options)
     shapes = [
-        Line2D([], [], color="#444444", linestyle="none", marker=marker, label=f"IPC {ipc}")
-        for ipc, marker in markers.items()
-    ]
-    legend_below(figure, [axes for pair in grid for axes in pair], shapes)
-    return figure
+        Line2D([], [], color="#444444", linestyle="none", marker="o", markersize=5.2 * size,
+               label=f"IPC {ipc}")
+        for ipc, size in sizes.items()
+    ]  # fmt: skip
+    return grid.finish(extra=shapes)
 
 
-def _draw(axes: Axes, series: Series, xs: Sequence[float], markers: dict[int, str]) -> None:
-    means, colour = [row.mean for row in series.rows], series.style.colour
-    axes.plot(xs, means, color=colour, linestyle=series.dashes, linewidth=series.width, alpha=0.6)
+def _draw(axes: Axes, series: Series, xs: Sequence[float], sizes: Mapping[int, float]) -> None:
+    style, means = series.style, [row.mean for row in series.rows]
+    axes.plot(xs, means, color=style.colour, linestyle=series.dashes, linewidth=series.width,
+              alpha=0.6)  # fmt: skip
     for x, row in zip(xs, series.rows, strict=True):
         if row.ipc is not None:
             axes.errorbar(
-                [x], [row.mean], yerr=[row.std or 0.0], color=colour, marker=markers[row.ipc],
-                markerfacecolor=series.face, capsize=2, elinewidth=0.9,
+                [x], [row.mean], yerr=[row.std or 0.0], color=style.colour, marker=style.marker,
+                markersize=style.marker_size * sizes[row.ipc], markerfacecolor=series.face,
+                capsize=2, elinewidth=0.9,
             )  # fmt: skip
-    axes.plot([], [], color=colour, linestyle=series.dashes, marker="o",
-              markerfacecolor=series.face, label=series.label)  # fmt: skip
+    axes.plot([], [], color=style.colour, linestyle=series.dashes, marker=style.marker,
+              markersize=style.marker_size, markerfacecolor=series.face,
+              label=series.label)  # fmt: skip
 
 
 def _finish(left: Axes, right: Axes, rows: Sequence[Row]) -> None:
@@ -90,6 +92,7 @@ def _finish(left: Axes, right: Axes, rows: Sequence[Row]) -> None:
     _scale(right, [float(row.stored_bytes) for row in sized], EngFormatter(unit="B"))
     for axes in (left, right):
         draw_whole(axes, rows)
+    right.sharey(left)
     left.set_ylabel("Test accuracy (%)")
     left.set_xlabel(f"Distillation time of the artefact (s, on {listing(r.device for r in rows)})")
     right.set_xlabel("Stored size")
@@ -113,6 +116,8 @@ def _seconds(row: Row) -> float:
     return max(row.distil_seconds, _SECONDS_FLOOR)
 
 
-def _ipc_markers(rows: Sequence[Row]) -> dict[int, str]:
+def _ipc_sizes(rows: Sequence[Row]) -> dict[int, float]:
+    """Return how large the markers of each IPC are, relative to those of the legend."""
     ipcs = sorted({row.ipc for row in rows if row.ipc is not None})
-    return {ipc: _IPC_MARKERS[i % len(_IPC_MARKERS)] for i, ipc in enumerate(ipcs)}
+    step = (_LARGEST - _SMALLEST) / max(1, len(ipcs) - 1)
+    return {ipc: _SMALLEST + i * step if len(ipcs) > 1 else 1.0 for i, ipc in enumerate(ipcs)}

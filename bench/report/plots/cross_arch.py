@@ -6,25 +6,33 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from bench.ledger.rows import Conditions, Evaluation
-from bench.report.aggregate import Row, collect, setting_order
+from bench.report.aggregate import Row, setting_order
 from bench.report.number_formats import percent
-from bench.report.plots.fonts import drawable_rows, texts_of
-from bench.report.plots.style import find_series, panel_title, plot_style, save
+from bench.report.plots.layout import add_title, fit_height, title_panel
+from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.series import find_series
+from bench.report.plots.style import NOTE, TICK, draw_results
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CELL_WIDTH, _LINE_HEIGHT = 0.92, 0.27  # inches
-# Room in inches for the labels beside the cells, and for the title and architectures around them.
-_BESIDE, _AROUND = 1.9, 1.15
-# So many letters fit under a cell.
+_WIDEST_CELL = "100.0 ± 10.0"
+# In inches: the room around texts, and the figure's width.
+_GAP, _LEAST_WIDTH = 0.15, 4.6
+# The labels beside the cells take no more than this share of a width that the user chose.
+_MOST_BESIDE = 0.36
+# So many letters at most stand in a line under a cell.
 _NAME_LETTERS = 14
+# A cell's height in letters, by its lines of text.
+_LINE, _TWO_LINES = 2.3, 3.3
 _COLOURS, _NO_RESULT = "Blues", "#F2F2F2"
+_X_LABEL = "Test accuracy (%) by evaluating architecture; framed: also distilled with it"
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,9 @@ class Line:
     rows: dict[str, Row]
 
 
-def plot_cross_arch(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
+def plot_cross_arch(
+    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
+) -> list[Path]:
     """Draw accuracy as heat maps: architectures across, methods and IPCs down.
 
     There is one for each dataset and protocol with a result on two architectures. Results on only
@@ -50,20 +60,20 @@ def plot_cross_arch(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Pa
 
     Args:
         evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``cross-arch.png`` and ``cross-arch.svg`` are written; it is made if absent.
+        out_dir: where ``cross-arch.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
+        options: the user's.
 
     Returns:
         The files written.
 
     Raises:
-        BenchError: if nothing was evaluated with two architectures.
+        BenchError: if nothing was evaluated with two architectures, or the size that the user
+            chose leaves no room for the cells.
     """
-    rows = drawable_rows(collect(evaluations))
-    with plot_style(texts_of(rows)):
-        return save(cross_arch_figure(rows), out_dir, "cross-arch")
+    return draw_results("cross-arch", evaluations, out_dir, options, cross_arch_figure)
 
 
-def cross_arch_figure(rows: Sequence[Row]) -> Figure:
+def cross_arch_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`.
 
     Raises:
@@ -81,16 +91,43 @@ def cross_arch_figure(rows: Sequence[Row]) -> Figure:
     lines = [_lines(members, drawn) for members in panels.values()]
     across = max(len(_archs(members)) for members in panels.values())
     counts = [len(each) for each in lines]
-    size = (
-        max(4.6, _BESIDE + _CELL_WIDTH * across),
-        _LINE_HEIGHT * sum(counts) + _AROUND * len(lines),
-    )
-    figure = Figure(figsize=size, layout="constrained")
+    cells = _Cells.fitting(across, [line.label for each in lines for line in each], options)
+    figure = Figure((cells.figure_width, cells.height * sum(counts)), layout="constrained")
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=counts)
     for axes, each, (block, members) in zip(grid.flat, lines, panels.items(), strict=True):
-        _draw(axes, each, _archs(members))
-        panel_title(axes, block, members)
+        _draw(axes, each, _archs(members), cells, options)
+        title_panel(axes, block, members, cells.width * across, options)
+    add_title(figure, options)
+    down = sum(counts) / min(counts)
+    fit_height(figure, list(grid.flat), down, options, cells.height * min(counts))
     return figure
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The sizes of a heat map in inches, and whether a cell has its spread in a second line."""
+
+    figure_width: float
+    beside: float
+    width: float
+    height: float
+    two_lines: bool
+
+    @classmethod
+    def fitting(cls, across: int, labels: Sequence[str], options: PlotOptions) -> _Cells:
+        """Return the sizes for ``across`` cells, with ``labels`` beside them."""
+        letter = 1 / options.letters(1.0)
+        beside = max(map(len, labels)) * letter + _GAP
+        natural = len(_WIDEST_CELL) * letter * NOTE + _GAP
+        if options.width is not None:
+            beside = min(beside, options.width * _MOST_BESIDE)
+            figure_width = options.width
+        else:
+            figure_width = max(_LEAST_WIDTH, beside + natural * across)
+        width = (figure_width - beside) / across
+        two_lines = width < natural
+        height = (_TWO_LINES if two_lines else _LINE) * options.font_size / 72
+        return cls(figure_width, beside, width, height, two_lines)
 
 
 def _panels(rows: Sequence[Row]) -> dict[Conditions, list[Row]]:
@@ -140,7 +177,9 @@ def _lines(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Line]:
     return lines
 
 
-def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
+def _draw(
+    axes: Axes, lines: Sequence[Line], archs: Sequence[str], cells: _Cells, options: PlotOptions
+) -> None:
     import numpy as np
 
     means = np.full((len(lines), len(archs)), np.nan)
@@ -153,14 +192,15 @@ def _draw(axes: Axes, lines: Sequence[Line], archs: Sequence[str]) -> None:
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(range(len(archs)), [_broken(arch) for arch in archs])
-    axes.set_yticks(range(len(lines)), [line.label for line in lines])
-    axes.set_xlabel("Test accuracy (%) by evaluating architecture; framed: also distilled with it")
+    axes.set_xticks(range(len(archs)), _names(archs, cells, options))
+    beside = options.letters(cells.beside)
+    axes.set_yticks(range(len(lines)), [fill(line.label, beside) for line in lines])
+    axes.set_xlabel(fill(_X_LABEL, options.letters(cells.width * len(archs))))
     for y, colours in enumerate(image.to_rgba(means)):
         if y and lines[y].method != lines[y - 1].method:
             axes.axhline(y - 0.5, color="white", linewidth=2.5)
         for x, arch in enumerate(archs):
-            _write(axes, x, y, lines[y].rows.get(arch), colours[x])
+            _write(axes, (x, y), lines[y].rows.get(arch), colours[x], cells)
 
 
 def _range(lines: Sequence[Line]) -> tuple[float, float]:
@@ -171,26 +211,39 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
     return min(means), max(means) + max(1.0, max(means) - min(means)) / 2
 
 
-def _broken(arch: str) -> str:
-    """Break an architecture's name into lines that fit under a cell."""
+def _names(archs: Sequence[str], cells: _Cells, options: PlotOptions) -> list[str]:
+    """Return the architectures' names, in lines that fit under a cell."""
+    letters = min(_NAME_LETTERS, options.letters(cells.width, TICK))
+    return [_broken(arch, letters) for arch in archs]
+
+
+def _broken(arch: str, letters: int) -> str:
     lines = [""]
     for part in re.findall(r"\(?[^(,:_]+[,:_]?", arch):
-        if lines[-1] and len(lines[-1]) + len(part) > _NAME_LETTERS:
+        if lines[-1] and len(lines[-1]) + len(part) > letters:
             lines.append("")
         lines[-1] += part
     return "\n".join(lines)
 
 
-def _write(axes: Axes, x: int, y: int, row: Row | None, colour: Sequence[float]) -> None:
+def _write(
+    axes: Axes, at: tuple[int, int], row: Row | None, colour: Sequence[float], cells: _Cells
+) -> None:
     """Write a cell's accuracy; frame it if the same architecture was distilled with."""
+    from matplotlib import rcParams
     from matplotlib.patches import Rectangle
 
+    x, y = at
     if row is None:
         axes.text(x, y, "–", ha="center", va="center", color="#888888")
         return
     light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 0.5
     ink = "black" if light else "white"
-    axes.text(x, y, percent(row.mean, row.std), ha="center", va="center", color=ink, fontsize=7.5)
+    text = percent(row.mean, row.std)
+    axes.text(
+        x, y, text.replace(" ±", "\n±") if cells.two_lines else text,
+        ha="center", va="center", color=ink, fontsize=rcParams["font.size"] * NOTE,
+    )  # fmt: skip
     if row.arch == row.eval_arch:
-        frame = Rectangle((x - 0.46, y - 0.38), 0.92, 0.76, fill=False, edgecolor=ink, linewidth=1)
+        frame = Rectangle((x - 0.46, y - 0.42), 0.92, 0.84, fill=False, edgecolor=ink, linewidth=1)
         axes.add_patch(frame)

@@ -1,77 +1,49 @@
-"""The gallery: the images that each method trains networks on, one row per class."""
+"""The gallery: the images that each method trains networks on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING
 
 from bench.ledger.record_file import load_record
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
-from bench.report.number_formats import plural
 from bench.report.plots.fonts import drawable, drawable_rows, texts_of
+from bench.report.plots.gallery_figure import Pictures, gallery_figure
+from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.style import plot_style, save
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 from bench.support.untrusted import file_sha256
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
 _MOST_CLASSES = 10
 _MOST_IMAGES = 10
 _LONGEST_NAME = 40
-_NARROWEST, _WIDEST = 1.02, 12.5
-_LETTERS_PER_INCH, _TITLE_LETTERS_PER_INCH = 15, 12
-_GAP = 2
-# An image is at least so wide, and wide enough for all its pixels in a PNG.
-_LEAST_INCHES, _DOTS_PER_INCH = 0.26, 200
 
 
-@dataclass(frozen=True)
-class _Panel:
-    title: str
-    montage: NDArray[np.float32]
-    columns: int
-    class_names: tuple[str, ...]
-    num_classes: int
+def plot_gallery(
+    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
+) -> list[Path]:
+    """Draw distilled images: a figure per dataset and IPC.
 
-    @property
-    def inches(self) -> float:
-        """Return how wide an image is drawn, the gap beside it included."""
-        pixels: int = self.montage.shape[1]
-        return max(_LEAST_INCHES, pixels / self.columns / _DOTS_PER_INCH)
-
-    @property
-    def classes(self) -> str:
-        """Return which classes are shown, in words."""
-        shown = len(self.class_names)
-        return "each class" if shown == self.num_classes else f"each of the first {shown} classes"
-
-
-def plot_gallery(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]:
-    """Draw distilled images: a figure per dataset and IPC, a panel per method, a row per class.
-
-    The artefact of the first seed is shown. A generator draws its images from a fixed seed; a
-    factored set shows its grids as they are stored. Of many classes or images per class the first
-    ten are shown.
+    At IPC 1 there is a row per method and a column per class; at others a panel per method, with
+    a row per class. The artefact of the first seed is shown. A generator draws its images from a
+    fixed seed; a factored set shows its grids as they are stored. Of many classes or images per
+    class the first ten are shown.
 
     Args:
         evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``gallery-DATASET-ipcN.png`` and ``.svg`` are written; it is made if absent.
+        out_dir: where ``gallery-DATASET-ipcN.png``, ``.svg`` and ``.pdf`` are written; it is made
+            if absent.
+        options: the user's.
 
     Returns:
         The files written.
 
     Raises:
-        BenchError: if an artefact is missing, damaged or has a class without an image.
+        BenchError: if an artefact is missing, damaged or has a class without an image, or the size
+            that the user chose leaves no room for the images.
     """
     figures: dict[tuple[str, str, int], dict[tuple[str, ...], Row]] = {}
     for row in drawable_rows(collect(evaluations)):
@@ -81,13 +53,16 @@ def plot_gallery(evaluations: Sequence[Evaluation], out_dir: Path) -> list[Path]
             figures.setdefault(name, {}).setdefault(setting, row)
     hashes = {(dataset, sha) for dataset, sha, _ in figures}
     written = []
-    for (dataset, sha, ipc), rows in sorted(figures.items()):
+    for (dataset, sha, ipc), by_setting in sorted(figures.items()):
         clash = sum(name == dataset for name, _ in hashes) > 1
         stem = f"gallery-{_slug(dataset)}{f'-{_slug(sha[:8])}' if clash else ''}-ipc{ipc}"
-        panels = [_panel(row, ipc) for row in rows.values()]
-        names = {name for panel in panels for name in panel.class_names}
-        with plot_style(names | texts_of(rows.values())):
-            written += save(_figure(f"{dataset}, IPC {ipc}", panels), out_dir, stem)
+        rows = list(by_setting.values())
+        labels, common = _labels(rows)
+        pictures = [_pictures(row, ipc, label) for row, label in zip(rows, labels, strict=True)]
+        names = {name for each in pictures for name in each.class_names}
+        with plot_style(names | texts_of(rows), options):
+            figure = gallery_figure(f"{dataset}, IPC {ipc}", common, pictures, options)
+            written += save(figure, out_dir, stem)
     return written
 
 
@@ -145,7 +120,30 @@ def _why_not_shown(artefact: Path, cell_id: str) -> str | None:
     )
 
 
-def _panel(row: Row, ipc: int) -> _Panel:
+def _labels(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Return each result's label, with what tells it from others, and what all have in common."""
+    common = []
+    profiles = {row.profile for row in rows} - {"any"}
+    precisions = {row.precision for row in rows}
+    if len(profiles) == 1:
+        common.append(f"profile {next(iter(profiles))}")
+    if precisions not in ({"fp32"}, set()) and len(precisions) == 1:
+        common.append(next(iter(precisions)))
+    twice = [row.method for row in rows]
+    labels = []
+    for row in rows:
+        details = [
+            row.profile if len(profiles) > 1 and row.profile != "any" else "",
+            row.changed,
+            row.precision if len(precisions) > 1 else "",
+            f"with {row.arch}" if row.arch and twice.count(row.method) > 1 else "",
+        ]
+        detail = ", ".join(filter(None, details))
+        labels.append(f"{row.style.label} ({detail})" if detail else row.style.label)
+    return labels, common
+
+
+def _pictures(row: Row, ipc: int, label: str) -> Pictures:
     from bench.distilled.io import load
     from bench.support.seeds import derive_seed, make_generator
 
@@ -159,74 +157,12 @@ def _panel(row: Row, ipc: int) -> _Panel:
     if not images.numel():
         raise BenchError(f"'{path}' cannot be shown: one of its classes has no image")
     names = distilled.spec.class_names or tuple(map(str, range(len(images))))
-    changes = [row.profile, row.changed, row.precision if row.precision != "fp32" else ""]
-    setting = ", ".join(c for c in changes if c)
-    return _Panel(
-        f"{row.style.label} ({setting})",
-        montage(images.clamp(0, 1).numpy()),
-        images.shape[1],
+    return Pictures(
+        label,
+        images.clamp(0, 1).numpy(),
         tuple(drawable(printable(name)[:_LONGEST_NAME]) for name in names[: len(images)]),
         distilled.spec.num_classes,
     )
-
-
-def montage(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return images laid out in a grid on white.
-
-    Args:
-        images: float ``(rows, columns, C, H, W)`` in [0, 1], C being 1 or 3.
-
-    Returns:
-        float32 ``(height, width, 3)``, with a gap between images.
-    """
-    import numpy as np
-
-    rows, columns, _, height, width = images.shape
-    tall, wide = height + _GAP, width + _GAP
-    canvas = np.ones((rows * tall - _GAP, columns * wide - _GAP, 3), dtype=np.float32)
-    for i in range(rows):
-        for j in range(columns):
-            tile = images[i, j].transpose(1, 2, 0)
-            canvas[i * tall : i * tall + height, j * wide : j * wide + width] = tile
-    return canvas
-
-
-def _figure(title: str, panels: Sequence[_Panel]) -> Figure:
-    from matplotlib.figure import Figure
-
-    columns = max(panel.columns for panel in panels)
-    inches = max(panel.inches for panel in panels)
-    wide = max(_NARROWEST, columns * inches + 0.15)
-    tall = len(panels[0].class_names) * inches + 0.6
-    across = max(1, min(len(panels), int(_WIDEST / wide)))
-    down = -(-len(panels) // across)
-    width = max(4.2, across * wide + 0.9)
-    figure = Figure((width, down * tall + 0.3), layout="constrained")
-    shown = f"{title}: {plural(columns, 'image')} of {panels[0].classes}, first seed"
-    figure.suptitle(
-        fill(shown, int(width * _TITLE_LETTERS_PER_INCH)), x=0.01, ha="left", fontsize=9.5
-    )
-    grid = figure.subplots(down, across, squeeze=False)
-    for i, axes in enumerate(grid.flat):
-        if i < len(panels):
-            _draw(axes, panels[i], letters=int(wide * _LETTERS_PER_INCH), names=i % across == 0)
-        else:
-            axes.set_visible(False)
-    return figure
-
-
-def _draw(axes: Axes, panel: _Panel, *, letters: int, names: bool) -> None:
-    axes.imshow(panel.montage, interpolation="none")
-    axes.set_anchor("W")  # titles are wider than a single image, and begin above it
-    axes.set_title(fill(panel.title, letters), fontsize=8, loc="left", pad=3)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    count = len(panel.class_names)
-    step = (panel.montage.shape[0] + _GAP) / count
-    labels = panel.class_names if names else [""] * count
-    axes.set_yticks([step * i + (step - _GAP) / 2 - 0.5 for i in range(count)], labels)
 
 
 def _slug(name: str) -> str:

@@ -1,0 +1,239 @@
+"""The frame of a plot: panels in a grid, a title and notes above them, one legend below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill, wrap
+from typing import TYPE_CHECKING, Any
+
+from bench.ledger.rows import Conditions
+from bench.report.aggregate import Row
+from bench.report.number_formats import listing
+from bench.report.plots.options import PlotOptions
+from bench.report.plots.style import LEGEND, NOTE, NOTE_COLOUR, TITLE
+from bench.support.errors import BenchError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# In inches: a figure of one panel, one as wide as the text of a page, and the panels' own sizes.
+_ONE_PANEL, _PAGE = 4.6, 7.2
+_PANEL_WIDTH, _PANEL_HEIGHT = 2.6, 2.0
+# A panel of a height that the user chose is at least this share of what it would be.
+_LEAST_SHARE = 0.3
+# The search for a figure's height: its draws, its tolerance and its first steps in inches.
+_MOST_DRAWN, _NEAR, _MUCH = 20, 0.02, 3.0
+# Axis labels beside a panel, and a legend's handle, in inches.
+_BESIDE, _HANDLE = 0.6, 0.6
+
+
+class Grid:
+    """A figure with panels in a grid.
+
+    Attributes:
+        figure: the figure.
+        panels: its axes, row by row.
+        across: how many stand beside each other.
+        panel_width: the width of one in inches, without its axis labels.
+    """
+
+    def __init__(self, count: int, options: PlotOptions, together: int = 1) -> None:
+        """Make the figure.
+
+        Args:
+            count: how many panels it has.
+            options: the user's.
+            together: so many panels belong together, and are never broken over two lines unless
+                each is in a line of its own.
+        """
+        from matplotlib.figure import Figure
+
+        width = options.width or (_ONE_PANEL if count == 1 else _PAGE)
+        fitting = max(1, int(width / (_PANEL_WIDTH * options.scale + _BESIDE)))
+        across = min(count, fitting)
+        across = across - across % together if across >= together else 1
+        down = -(-count // across)
+        self.figure = Figure((width, down * _PANEL_HEIGHT), layout="constrained")
+        every = list(self.figure.subplots(down, across, squeeze=False).flat)
+        for axes in every[count:]:
+            axes.set_visible(False)
+        self.panels: list[Axes] = every[:count]
+        self.across, self._down, self._options = across, down, options
+        self.panel_width = width / across - _BESIDE
+
+    def label_edges(self, x: str, y: str) -> None:
+        """Write the labels of axes that all panels share at the edges of the grid."""
+        for i, axes in enumerate(self.panels):
+            if i % self.across == 0:
+                axes.set_ylabel(y)
+            if i + self.across >= len(self.panels):
+                axes.set_xlabel(x)
+
+    def finish(self, legend: bool = True, extra: Sequence[Any] = ()) -> Figure:
+        """Add the title and the legend, and give the panels their height.
+
+        Args:
+            legend: whether there is one.
+            extra: its last handles.
+
+        Returns:
+            The figure.
+
+        Raises:
+            BenchError: if the size that the user chose leaves no room for the panels.
+        """
+        add_title(self.figure, self._options)
+        if legend:
+            _add_legend(self.figure, self.panels, self._options, extra)
+        fit_height(self.figure, self.panels, self._down, self._options)
+        return self.figure
+
+
+def title_panel(
+    axes: Axes, block: Conditions, rows: Sequence[Row], inches: float, options: PlotOptions
+) -> None:
+    """Write dataset and evaluating architecture over a panel, and details in smaller type.
+
+    Args:
+        axes: the panel.
+        block: how its results were measured.
+        rows: its results.
+        inches: the width that the texts may take.
+        options: the user's.
+    """
+    text = f"{block.dataset}, evaluated with {block.eval_arch}"
+    lines = fill(text, options.letters(inches, TITLE))
+    notes = panel_notes(block, rows) if options.notes else ""
+    details = wrap(notes, options.letters(inches, NOTE), break_on_hyphens=False)
+    size = options.font_size * NOTE
+    axes.set_title(lines, loc="left", pad=6 + 1.25 * size * len(details))
+    if details:
+        axes.annotate(
+            "\n".join(details), (0, 1), (0, 4), xycoords="axes fraction",
+            textcoords="offset points", fontsize=size, color=NOTE_COLOUR, ha="left", va="bottom",
+        )  # fmt: skip
+
+
+def panel_notes(block: Conditions, rows: Sequence[Row]) -> str:
+    """Return how the results of a panel were measured."""
+    spreads = {row.varies for row in rows}
+    profiles = listing(r.profile for r in rows if r.profile != "any") or "any"
+    parts = [
+        f"{'profiles' if ',' in profiles else 'profile'} {profiles}", block.protocol,
+        spreads.pop() if len(spreads) == 1 else "seeds and nets vary",
+    ]  # fmt: skip
+    if block.selection != "last":
+        parts.append(f"selection {block.selection}")
+    if block.precision != "fp32":
+        parts.append(block.precision)
+    if any(row.diverged for row in rows):
+        nets = sum(row.n + row.diverged for row in rows)
+        parts.append(f"without {sum(row.diverged for row in rows)} of {nets} nets that diverged")
+    if block.dataset_note:
+        parts.append(block.dataset_note)
+    return " · ".join(parts)
+
+
+def add_title(figure: Figure, options: PlotOptions, name: str = "", notes: str = "") -> None:
+    """Write the user's title above a figure, and below it what the figure shows.
+
+    Args:
+        figure: the figure.
+        options: the user's.
+        name: what the figure shows, which the user's title can stand for.
+        notes: how it was made.
+    """
+    letters = options.letters(figure.get_size_inches()[0] - 0.2, TITLE)
+    shown = f"{name}: {notes}" if notes and options.notes else name
+    lines = [options.title, shown if options.notes or not options.title else ""]
+    text = "\n".join(fill(line, letters) for line in lines if line)
+    if text:
+        figure.suptitle(text, x=0.01, ha="left")
+
+
+def fit_height(
+    figure: Figure,
+    panels: Sequence[Axes],
+    down: float,
+    options: PlotOptions,
+    panel_height: float | None = None,
+) -> None:
+    """Give a figure the height with which its panels have theirs, or the user's.
+
+    Args:
+        figure: is as high as ``down`` times its lowest panel, and what is around the panels.
+        panels: its axes.
+        down: how many of the lowest panel stand above each other.
+        options: the user's.
+        panel_height: of the lowest panel in inches; by default that of all plots.
+
+    Raises:
+        BenchError: if the size that the user chose leaves no room for the panels.
+    """
+    width = figure.get_size_inches()[0]
+    wanted = panel_height if panel_height is not None else _PANEL_HEIGHT * options.scale**0.5
+    if options.height is not None:
+        figure.set_size_inches(width, options.height)
+        if _lowest(figure, panels) < _LEAST_SHARE * wanted:
+            raise BenchError(
+                f"a plot of {width:g} x {options.height:g} inches leaves no room for "
+                f"{'its panel' if len(panels) == 1 else f'its {len(panels)} panels'}: "
+                "make it higher, or leave the height out"
+            )
+        return
+    for _ in range(_MOST_DRAWN):
+        height, lowest = figure.get_size_inches()[1], _lowest(figure, panels)
+        if abs(wanted - lowest) < _NEAR:
+            break
+        # Texts that leave no room at all do not say how much they need.
+        growth = (wanted - lowest) * down if lowest else _MUCH
+        figure.set_size_inches(width, height + growth)
+
+
+def _lowest(figure: Figure, panels: Sequence[Axes]) -> float:
+    """Return the height of the lowest panel in inches; none if their texts leave no room."""
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.draw_without_rendering()
+    if any("constrained_layout not applied" in str(each.message) for each in caught):
+        return 0.0
+    # The room that a panel has, of which images with square pixels may leave some empty.
+    share = min(axes.get_position(original=True).height for axes in panels)
+    return float(share * figure.get_size_inches()[1])
+
+
+def _add_legend(
+    figure: Figure, panels: Sequence[Axes], options: PlotOptions, extra: Sequence[Any]
+) -> None:
+    """Give the figure one legend under its panels, each label once, to be read line by line."""
+    from matplotlib.lines import Line2D
+
+    handles_by_label: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles_by_label.setdefault(label, handle)
+    # Error bars first: plain lines across a panel belong after the series.
+    ordered = sorted(handles_by_label.items(), key=lambda pair: isinstance(pair[1], Line2D))
+    handles = [*(handle for _, handle in ordered), *extra]
+    width = figure.get_size_inches()[0]
+    letters = options.letters(width - _HANDLE, LEGEND)
+    labels = [fill(label, letters) for label, _ in ordered]
+    labels += [handle.get_label() for handle in extra]
+    for lines in range(1, len(labels) + 1):
+        columns = -(-len(labels) // lines)
+        order = _line_by_line(len(labels), columns)
+        legend = figure.legend(
+            [handles[i] for i in order], [labels[i] for i in order],
+            loc="outside lower center", ncols=columns,
+        )  # fmt: skip
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+
+
+def _line_by_line(count: int, columns: int) -> list[int]:
+    """Return the order in which a legend, which fills column by column, reads line by line."""
+    return [i for column in range(columns) for i in range(column, count, columns)]
