@@ -78,11 +78,13 @@ class DatasetSource(ABC):
         name: the registered name, lower case.
         spec: classes, shape, normalisation.
         counts: the expected numbers of train and test images; ``None`` if they are not fixed.
+        label: its name as papers write it; empty if that is the registered name.
     """
 
     name: ClassVar[str]
     spec: ClassVar[DatasetSpec]
     counts: ClassVar[tuple[int, int] | None] = None
+    label: ClassVar[str] = ""
 
     @abstractmethod
     def load(self, workdir: Path, progress: Progress) -> Arrays:

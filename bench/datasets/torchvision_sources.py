@@ -24,6 +24,7 @@ class MNIST(DatasetSource):
     """Handwritten digits (LeCun et al., 1998)."""
 
     name: ClassVar[str] = "mnist"
+    label: ClassVar[str] = "MNIST"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         "mnist", 10, 1, 28, 28, (0.1307,), (0.3081,), False, _DIGIT_NAMES
     )
@@ -49,6 +50,7 @@ class FashionMNIST(MNIST):
     """Zalando's pictures of clothes (Xiao et al., 2017)."""
 
     name: ClassVar[str] = "fashionmnist"
+    label: ClassVar[str] = "FashionMNIST"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         "fashionmnist", 10, 1, 28, 28, (0.2861,), (0.3530,), True, FASHION_CLASSES
     )
@@ -59,6 +61,7 @@ class SVHN(DatasetSource):
     """Street view house numbers, cropped digits, without the extra part (Netzer et al., 2011)."""
 
     name: ClassVar[str] = "svhn"
+    label: ClassVar[str] = "SVHN"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         "svhn", 10, 3, 32, 32, (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970), False,
         _DIGIT_NAMES,
@@ -83,6 +86,7 @@ class CIFAR10(DatasetSource):
     """Tiny photographs in ten classes (Krizhevsky, 2009)."""
 
     name: ClassVar[str] = "cifar10"
+    label: ClassVar[str] = "CIFAR-10"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         "cifar10", 10, 3, 32, 32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), True,
         CIFAR10_CLASSES,
@@ -104,6 +108,7 @@ class CIFAR100(CIFAR10):
     """Tiny photographs in a hundred classes, fine labels (Krizhevsky, 2009)."""
 
     name: ClassVar[str] = "cifar100"
+    label: ClassVar[str] = "CIFAR-100"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         "cifar100", 100, 3, 32, 32, (0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762), True,
         CIFAR100_CLASSES,

@@ -27,7 +27,7 @@ from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
 from bench.ledger.record_tables import DistilOutcome
 from bench.ledger.requests import make_request, save_request
-from bench.ledger.rows import Rows, busy_row, load_rows
+from bench.ledger.rows import Rows, cell_row, load_rows
 from bench.ledger.store import Store
 from bench.registry.param_values import former_names
 from bench.support.errors import CannotWriteError
@@ -139,7 +139,7 @@ class Session:
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
         rows = load_rows(self.runner.store.root, ids)
-        busy = [busy_row(cell, BUSY.text) for cell in self.runner.busy]
+        busy = [cell_row(cell, "busy", BUSY.text) for cell in self.runner.busy]
         ids_left = {row.cell_id for row in busy}
         failures = [row for row in rows.failures if row.cell_id not in ids_left]
         return Rows(rows.evaluations, [*failures, *busy])

@@ -121,9 +121,11 @@ class Failure:
     Attributes:
         dataset, method, profile, ipc, mode, eval_arch, seed: as in :class:`Evaluation`; mode and
             eval_arch are empty for a distillation.
-        status: ``failed``, ``skipped``, or ``busy`` if it was left to another run.
+        status: ``failed``, ``skipped``, ``busy`` if it was left to another run, or ``missing`` if a
+            request asks for it and the store does not hold it.
         reason: why, in words; may be empty.
         cell_id: the cell.
+        protocol: with its version; empty for a distillation, and where a record does not name it.
     """
 
     dataset: str
@@ -136,6 +138,7 @@ class Failure:
     status: str
     reason: str
     cell_id: str
+    protocol: str = ""
 
 
 class Rows(NamedTuple):
@@ -256,11 +259,12 @@ def failure_row(record: Record) -> Failure:
         status=record.status,
         reason=printable(record.reason or ""),
         cell_id=record.id,
+        protocol=printable(str(labels.get("protocol", ""))) if evaluated else "",
     )
 
 
-def busy_row(cell: Cell, reason: str) -> Failure:
-    """Return the row of a cell that was left to another run."""
+def cell_row(cell: Cell, status: str, reason: str) -> Failure:
+    """Return the row of a cell without a record: left to another run, or not computed yet."""
     evaluated = cell if isinstance(cell, EvaluateCell) else None
     distil = cell.distil if isinstance(cell, EvaluateCell) else cell
     return Failure(
@@ -271,7 +275,8 @@ def busy_row(cell: Cell, reason: str) -> Failure:
         mode=evaluated.mode if evaluated else "",
         eval_arch=evaluated.arch if evaluated else "",
         seed=distil.seed,
-        status="busy",
+        status=status,
         reason=reason,
         cell_id=cell.id,
+        protocol=f"{evaluated.protocol}-v{evaluated.protocol_version}" if evaluated else "",
     )

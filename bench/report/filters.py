@@ -29,11 +29,13 @@ def select(rows: Rows, values: Mapping[str, Sequence[str] | None]) -> Rows:
     given = {column: choices for column, choices in values.items() if choices}
     for column, choices in given.items():
         every: list[Evaluation | Failure] = [*rows.evaluations, *rows.failures]
-        known = {text for row in every if (text := _text(row, column)) is not None}
+        known = {text for row in every if (text := _text(row, column))}
         names = {name for choice in choices for name in _matches(column, choice, known)}
         evaluations = [row for row in evaluations if _text(row, column) in names]
         if column in Failure.__dataclass_fields__:
-            failures = [row for row in failures if _text(row, column) in names]
+            # A distillation has no protocol, and serves all of them.
+            unsaid = {""} if column == "protocol" else set()
+            failures = [row for row in failures if _text(row, column) in names | unsaid]
     selected = Rows(list(evaluations), list(failures))
     if rows.evaluations and not selected.evaluations:
         filters = ", ".join(f"{_option(c)} {' or '.join(v)}" for c, v in given.items())

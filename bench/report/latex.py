@@ -14,7 +14,9 @@ _SPECIAL = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
     "±": r"$\pm$", "×": r"$\times$", "−": r"$-$", "†": r"$^{\dagger}$",
-    "‡": r"$^{\ddagger}$", "–": "--", "…": r"\ldots{}",
+    "‡": r"$^{\ddagger}$", "–": "--", "…": r"\ldots{}", "⊘": r"$\oslash$",
+    # Two hyphens of an option would become a dash, and a backquote a quotation mark.
+    "--": "-{}-", "`": r"\textasciigrave{}",
     **{mark: f"$^{{\\mathrm{{{letter}}}}}$" for mark, letter in zip(MARKS, _LETTERS, strict=True)},
 }  # fmt: skip
 # A float cannot be longer than a page, nor a table in the text's size wider than this.

@@ -47,7 +47,7 @@ _COLOURS = ("#117733", "#AA4499", "#6699CC", "#661100", "#888888", "#CC6677", "#
 _MARKERS = ("d", "8", "H", ">", "v", "<", "^", "p", "h")
 _SPARE_LOOKS = tuple((colour, marker) for marker, colour in product(_MARKERS, _COLOURS))
 # After every method that declares its place; the built-in ones use places up to 990.
-_UNDECLARED_PLACE = 900
+UNDECLARED_PLACE = 900
 
 _PROFILES = ("paper", "any", "lite", "smoke", "custom")
 _MODES = ("stored", "stream", "frozen")
@@ -72,7 +72,7 @@ def method_styles(evaluations: Iterable[Evaluation]) -> dict[str, MethodStyle]:
     return {
         method: MethodStyle(
             label=each.label or method,
-            rank=each.table_order if each.table_order is not None else _UNDECLARED_PLACE,
+            rank=each.table_order if each.table_order is not None else UNDECLARED_PLACE,
             colour=looks[method][0],
             marker=looks[method][1],
             published_protocol=each.published_protocol or "default",

@@ -26,12 +26,12 @@ DIVERGED = (
     "Diverged: networks of which a loss, a weight or an output was not finite; mean, ± and n are "
     "over the others."
 )
-_SPREAD_NOTES = {
+SPREAD_NOTES = {
     "sd": "± is the sample standard deviation over all nets of all seeds pooled",
     "se": "± is the standard error of the mean, from the means of the seeds",
     "ci95": "± is half the 95 % interval of the mean, from the means of the seeds by Student's t",
 }
-_ONE_SEED = (
+ONE_SEED = (
     "Of a single seed, ± is over the networks only: how much distilled sets vary is not known."
 )
 # Profiles that need no warning.
@@ -166,13 +166,13 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
     counts = {row.varies: row.n for row in rows}
     usual = next(varies for varies, mark in marks.items() if not mark)
     unmarked = f"{usual} (n = {counts[usual]}){' unless marked' if len(marks) > 1 else ''}."
-    spread = _SPREAD_NOTES[rows[0].spread] if max(counts.values()) > 1 else "No spread is known"
+    spread = SPREAD_NOTES[rows[0].spread] if max(counts.values()) > 1 else "No spread is known"
     notes = [
         f"{spread}: {unmarked}",
         *(f"{mark} {v} (n = {counts[v]})." for v, mark in marks.items() if mark),
     ]
     if any(row.error_over == "networks" for row in rows):
-        notes.append(_ONE_SEED)
+        notes.append(ONE_SEED)
     if block.selection == "test-oracle":
         notes.append(f"{ORACLE_MARK} The epoch was chosen on the test set: an optimistic number.")
     if any(row.diverged for row in rows):

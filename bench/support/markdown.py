@@ -29,15 +29,26 @@ def _section(section: Section) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(sheet: Sheet) -> str:
-    rows = [[escape(cell) for cell in row] for row in (sheet.headers, *sheet.rows)]
-    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(sheet.headers))]
+def lay_out(header: Sequence[str], body: Iterable[Sequence[str]], numeric: Sequence[bool]) -> str:
+    """Return a table of texts that are escaped, with its columns padded to one width.
+
+    Args:
+        header: one text per column.
+        body: rows of as many texts.
+        numeric: one per column: whether it is set flush right.
+    """
+    rows = [header, *body]
+    widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(header))]
     rule = [
-        "-" * (width - 1) + ":" if numeric else "-" * width
-        for width, numeric in zip(widths, sheet.numeric, strict=True)
+        "-" * (width - 1) + ":" if right else "-" * width
+        for width, right in zip(widths, numeric, strict=True)
     ]
-    lines = [rows[0], rule, *rows[1:]]
-    return "\n".join(_line(line, widths, sheet.numeric) for line in lines)
+    return "\n".join(_line(line, widths, numeric) for line in [header, rule, *rows[1:]])
+
+
+def _table(sheet: Sheet) -> str:
+    header, *body = [[escape(cell) for cell in row] for row in (sheet.headers, *sheet.rows)]
+    return lay_out(header, body, sheet.numeric)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

@@ -73,7 +73,7 @@ def test_a_failure_is_a_row_of_its_own(store: Store) -> None:
     assert first == {
         "dataset": "digits", "method": "dm", "profile": "lite", "ipc": None, "mode": "",
         "eval_arch": "", "seed": 0, "status": "failed", "reason": "loss is nan at step 3",
-        "cell_id": "f0",
+        "cell_id": "f0", "protocol": "",
     }  # fmt: skip
     assert (second["status"], second["reason"], second["ipc"]) == ("skipped", "needs two", 1)
     assert (second["mode"], second["eval_arch"]) == ("stored", "resnet18")

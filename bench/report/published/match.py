@@ -17,7 +17,12 @@ _SAME_ARCH = {"convnet": "convnet3", "convnetd3": "convnet3", "convnetw128": "co
 
 def match_ours(row: Row) -> Key:
     """Return dataset, method, IPC and architecture of a result of ours, as :func:`match_theirs`."""
-    return _plain(row.dataset), _plain(row.style.label), row.ipc, _our_arch(row.eval_arch)
+    return match_names(row.dataset, row.style.label, row.ipc, row.eval_arch)
+
+
+def match_names(dataset: str, label: str, ipc: int | None, eval_arch: str) -> Key:
+    """Return names of ours, and the label of a method, as :func:`match_theirs`."""
+    return _plain(dataset), _plain(label), ipc, _our_arch(eval_arch)
 
 
 def match_theirs(paper: Published) -> Key:

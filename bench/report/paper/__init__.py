@@ -1,0 +1,1 @@
+"""Tables in the form of a paper's: a model of them, and a renderer per format."""
