@@ -123,7 +123,7 @@ def run(
         eval_nets: networks per distilled set; default: the protocol's.
         profile: ``paper``, ``lite`` or ``smoke``.
         overrides: parameters by method, as ``{"dm": {"iterations": 200}}``.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
         store: the folder of cells.
         data_dir: the folder of packed datasets.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.

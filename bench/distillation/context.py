@@ -55,7 +55,7 @@ class Context:
         seed_index: the grid's seed index, for keys of :meth:`shared` that should vary with it.
         start: the prerequisite's artefact, if the method asked for one.
         cache: where :meth:`shared` keeps its results and checkpoints; ``None`` keeps nothing.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
         stop: asks running work to end; long steps may ask it in between.
         work: what this context's own shared work offers its states to (see :meth:`shared`).
         rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:

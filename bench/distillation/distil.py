@@ -20,6 +20,7 @@ from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
 from bench.distilled.unit_check import describe_wrong_units
 from bench.networks.architecture import canonical_name
+from bench.networks.precision import float32_mode
 from bench.registry.params import as_dict
 from bench.support.attempt import Attempt, State
 from bench.support.cost_meter import Meter
@@ -78,7 +79,7 @@ def distil(
             random number, so that equal arguments give equal tensors.
         params: parameters by name that differ from those of the profile.
         profile: ``paper``, ``lite`` or ``smoke``.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
         start: the distilled set that the method starts from; distilled first if it needs one and
             none is given.
         attempt: checkpoint, stop, progress and shared results; empty by default.
@@ -106,11 +107,12 @@ def distil(
         start = _prerequisite(cls, task, real, seed, precision, attempt)
     number = attempt.checkpoint.count_attempt()
     job = _Job(cls, task, real, seed, precision, start, attempt, number)
-    try:
-        return job.run(attempt.checkpoint.load(real.device) or {})
-    except UnfitStateError as error:
-        attempt.checkpoint.set_aside(str(error))
-        return job.run({})
+    with float32_mode(real.device, precision):
+        try:
+            return job.run(attempt.checkpoint.load(real.device) or {})
+        except UnfitStateError as error:
+            attempt.checkpoint.set_aside(str(error))
+            return job.run({})
 
 
 def _prerequisite(

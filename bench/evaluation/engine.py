@@ -29,6 +29,7 @@ from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, stacking_pays
 from bench.evaluation.training import OneNetwork, Recipe, Training
 from bench.networks.architecture import is_per_sample
+from bench.networks.footprint import largest_output
 from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
@@ -265,7 +266,11 @@ class Job:
 
     def _tested(self, i: int, loss: Loss, train_seconds: float, workers: Crew | None) -> NetOutcome:
         started = time.perf_counter()
-        percent, is_finite = score(self.nets[i], self.test, self.recipe.precision, workers)
+        on_cpu = self.device.type == "cpu"  # whose slices are the same for every network
+        output = 0 if on_cpu else largest_output(self.recipe.arch, self.test.spec)
+        percent, is_finite = score(
+            self.nets[i], self.test, self.recipe.precision, workers, output=output
+        )
         diverged = not (loss.always_finite and is_finite and has_finite_weights(self.nets[i]))
         seconds = time.perf_counter() - started
         return NetOutcome(percent, loss.last, train_seconds, seconds, diverged)

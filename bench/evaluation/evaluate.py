@@ -21,6 +21,7 @@ from bench.evaluation.engine import TrainedNets, train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.evaluation.training import Recipe
 from bench.networks.architecture import canonical_name
+from bench.networks.precision import float32_mode
 from bench.support.attempt import Attempt, StateKeeper
 from bench.support.cost_meter import Meter
 from bench.support.errors import BenchError, unknown_message
@@ -81,7 +82,7 @@ def evaluate(
         protocol: the name of the training recipe.
         seeds: how many networks; default: the protocol's.
         seed: the seed index; with the dataset and the architecture it determines the networks.
-        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+        precision: ``fp32``, ``bf16`` for autocast with float32 weights, or on a GPU ``tf32``.
         random_seed: of the distillation, from which frozen images are drawn; by default the one
             in the set's provenance.
         attempt: checkpoint, stop and progress; empty by default.
@@ -128,11 +129,12 @@ def evaluate(
         attempt=attempt,
         number=attempt.checkpoint.count_attempt(),
     )
-    try:
-        return job.run()
-    except UnfitStateError as error:
-        job.attempt.checkpoint.set_aside(str(error))
-        return job.run()
+    with float32_mode(test.device, precision):
+        try:
+            return job.run()
+        except UnfitStateError as error:
+            job.attempt.checkpoint.set_aside(str(error))
+            return job.run()
 
 
 def _image_set(images: Tensor, labels: Tensor | None, test: RealSet) -> ImageSet:

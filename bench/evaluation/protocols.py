@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from bench.support.errors import UnknownNameError
 
 # How networks compute: ``bf16`` is autocast with float32 weights.
-PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)

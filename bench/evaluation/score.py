@@ -11,13 +11,25 @@ from bench.datasets.real_set import RealSet
 from bench.evaluation.cores import Crew
 from bench.networks.cpu_kernels import computing
 
-# Images per forward pass: small enough for a core's cache, large enough to keep a GPU busy.
+# Images per forward pass, at most: small enough for a core's cache, large enough to keep a GPU
+# busy.
 _SLICE = {"cpu": 32, "cuda": 2048}
+# Bytes on a GPU or its like that the outputs of one layer may take, so that large images fit. A
+# constant, not a share of the free memory: the same cell is cut in the same way on every GPU.
+_OUTPUT_BYTES = 2 << 30
 
 
-def images_per_pass(device: torch.device) -> int:
-    """Return how many test images a network sees at once."""
-    return _SLICE.get(device.type, 256)
+def images_per_pass(device: torch.device, output: int) -> int:
+    """Return how many test images a network sees at once.
+
+    Args:
+        device: of the network.
+        output: the most numbers that one of its layers gives for an image; 0 if that is not known.
+    """
+    most = _SLICE.get(device.type, 256)
+    if device.type == "cpu":
+        return most
+    return max(1, min(most, _OUTPUT_BYTES // max(1, 4 * output)))
 
 
 class Score(NamedTuple):
@@ -33,7 +45,9 @@ class Score(NamedTuple):
     is_finite: bool
 
 
-def score(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None) -> Score:
+def score(
+    net: nn.Module, test: RealSet, precision: str, crew: Crew | None = None, *, output: int = 0
+) -> Score:
     """Return how a network does on the test images.
 
     The network is left in ``eval()`` mode. Images are normalised exactly like training images.
@@ -43,6 +57,7 @@ def score(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = Non
         test: real images, never augmented.
         precision: ``fp32`` or ``bf16`` (autocast).
         crew: counts both halves of the set at the same time if a core is idle.
+        output: see :func:`images_per_pass`.
 
     Raises:
         Stopped: another task of the crew failed, or the user interrupted.
@@ -54,7 +69,7 @@ def score(net: nn.Module, test: RealSet, precision: str, crew: Crew | None = Non
 
     @torch.inference_mode()
     def count(half: int) -> None:
-        for part in torch.split(index, images_per_pass(test.device))[half::2]:
+        for part in torch.split(index, images_per_pass(test.device, output))[half::2]:
             if crew is not None:
                 crew.check()
             with computing(test.device, precision):

@@ -17,7 +17,8 @@ from bench.distilled.base import TrainingSource
 from bench.evaluation import protocols
 from bench.evaluation.gradients import Gradient
 from bench.networks.architecture import build_network
-from bench.support.errors import BenchError
+from bench.networks.precision import PRECISIONS
+from bench.support.errors import BenchError, UnknownNameError
 from bench.support.seeds import derive_seed, global_seed, make_generator
 
 
@@ -31,7 +32,7 @@ class Recipe:
         protocol: the named recipe.
         learning_rate: the protocol's, or the one that was learned with the set.
         epochs: the protocol's, or those that the set asks for.
-        precision: ``fp32``, or ``bf16`` for autocast with float32 weights.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`.
         temperature: at which soft labels are matched; ``None`` for plain cross-entropy.
 
     Raises:
@@ -47,9 +48,8 @@ class Recipe:
     temperature: float | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in protocols.PRECISIONS:
-            known = ", ".join(protocols.PRECISIONS)
-            raise BenchError(f"precision '{self.precision}' is not one of {known}")
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
         if self.epochs < 1:
             raise BenchError(f"an evaluation needs at least 1 epoch, {self.epochs} were asked for")
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
+from bench.evaluation.protocols import Protocol, get_protocol
 from bench.exchange.given import HUB, Given
 from bench.grid.option import check_options, option
 from bench.grid.request import MODES
+from bench.networks.precision import PRECISIONS
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 
@@ -42,7 +43,9 @@ class ImportRequest:
         "--eval-nets", "Networks per set.", default=None, otherwise="the protocol's", min=1,
         max=10_000,
     )  # fmt: skip
-    precision: str = option("--precision", "fp32 or bf16.", default="fp32", choices=PRECISIONS)
+    precision: str = option(
+        "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS
+    )
     normalisation: str | None = option(
         "--normalisation",
         "The images' units: bytes, pixels, dataset, half, imagenet, zca, or MEAN/STD.",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.distillation.profiles import PROFILE_PROTOCOL, check_profile
-from bench.evaluation.protocols import PRECISIONS, Protocol, get_protocol
+from bench.evaluation.protocols import Protocol, get_protocol
 from bench.grid.option import check_options, option
+from bench.networks.precision import PRECISIONS
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit
@@ -51,7 +52,9 @@ class Request:
         "--set", "Set a method's parameter; repeatable.", default_factory=dict,
         metavar="METHOD.KEY=VALUE",
     )  # fmt: skip
-    precision: str = option("--precision", "fp32 or bf16.", default="fp32", choices=PRECISIONS)
+    precision: str = option(
+        "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS
+    )
 
     def check(self) -> None:
         """Check everything that needs no dataset.

@@ -29,6 +29,7 @@ from bench.ledger.record_tables import DistilOutcome
 from bench.ledger.requests import make_request, save_request
 from bench.ledger.rows import Rows, cell_row, load_rows
 from bench.ledger.store import Store
+from bench.networks.precision import check_precision
 from bench.registry.param_values import former_names
 from bench.support.errors import CannotWriteError
 
@@ -167,6 +168,7 @@ def open_session(
     # At once: a plugin can change the working directory, and the store must not split in two.
     site = site.with_paths()
     opened = OpenSite(site)
+    check_precision(request.precision, opened.device.type)
 
     control, reuse = control or Control(), reuse or Reuse()
     note = control.reporter.note

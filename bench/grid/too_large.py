@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from functools import cache
 
 import torch
-from torch import nn
 
 from bench.datasets.library import DatasetInfo, info
-from bench.datasets.spec import DatasetSpec
 from bench.distillation.tasks import load_method, make_task
 from bench.evaluation.score import images_per_pass
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
-from bench.networks.architecture import build_network
+from bench.networks.footprint import count_weights, largest_output
 from bench.support.failure_reasons import readable_bytes
 from bench.support.memory import memory_for
 
@@ -80,7 +76,7 @@ def _making(cell: DistilCell, data: DatasetInfo) -> Mapping[str, int]:
     return {
         "real images": data.n_train * data.spec.pixels,
         "the method": max(0, int(method.least_bytes(task))),
-        "a network": 0 if task.arch is None else _weights(task.arch, data.spec) * _FLOAT,
+        "a network": 0 if task.arch is None else count_weights(task.arch, data.spec) * _FLOAT,
     }
 
 
@@ -92,35 +88,11 @@ def _evaluation(cell: EvaluateCell, data: DatasetInfo, device: torch.device) -> 
         images = cell.ipc * data.spec.num_classes * data.spec.pixels
     # Weights of all networks; one of them is trained, with gradients and momentum.
     copies = cell.nets + 2
-    tested, width = min(images_per_pass(device), data.n_test), 2 if cell.precision == "bf16" else 4
+    output, width = largest_output(cell.arch, data.spec), 2 if cell.precision == "bf16" else _FLOAT
+    tested = min(images_per_pass(device, output), data.n_test)
     return {
         "test images": data.n_test * data.spec.pixels,
         "the distilled set": images,
-        "networks": copies * _weights(cell.arch, data.spec) * _FLOAT,
-        "a layer's output": tested * _largest_output(cell.arch, data.spec) * width,
+        "networks": copies * count_weights(cell.arch, data.spec) * _FLOAT,
+        "a layer's output": tested * output * width,
     }
-
-
-@cache
-def _weights(arch: str, spec: DatasetSpec) -> int:
-    """Return how many weights a network has, without making them."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return sum(weight.numel() for weight in build_network(arch, spec).parameters())
-
-
-@cache
-def _largest_output(arch: str, spec: DatasetSpec) -> int:
-    """Return the most numbers that a layer gives for one image; 0 if that takes real images."""
-    sizes = [0]
-
-    def measure(_module: nn.Module, _inputs: object, output: object) -> None:
-        if isinstance(output, torch.Tensor):
-            sizes.append(output.numel())
-
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.inference_mode():
-        network = build_network(arch, spec).eval()
-        for module in network.modules():
-            module.register_forward_hook(measure)
-        with suppress(Exception):  # an operation that needs values, of a plugin for example
-            network(torch.empty(1, *spec.shape))
-    return max(sizes)

@@ -52,7 +52,7 @@ class DistilCell:
         ipc: images per class; ``None`` where one set serves every IPC.
         arch: the architecture to distil with; ``None`` where the method uses none.
         seed: the seed index, from 0 up.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
         profile: a label for people, not part of the identity: it follows from the parameters.
         changed: likewise, the parameters that differ from the profile's.
         prerequisite: the distillation whose result the method starts from.
@@ -138,7 +138,7 @@ class EvaluateCell:
         protocol: the protocol's name.
         protocol_version: its version.
         nets: how many networks are trained.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
         sources: as of a distillation; those of the distilled set are included.
     """
 

@@ -32,7 +32,7 @@ class Conditions:
         eval_arch: the architecture evaluated with.
         protocol: with its version, ``default-v1``.
         selection: which step's accuracy counts: ``last`` or ``test-oracle``.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
     """
 
     dataset: str

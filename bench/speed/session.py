@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from bench.datasets.real_set import RealSet
-from bench.evaluation.protocols import PRECISIONS
+from bench.networks.precision import PRECISIONS, check_precision
 from bench.registry.registry import METHODS
 from bench.speed.footprint import STAGE as FOOTPRINT_STAGE
 from bench.speed.footprint import peak_bytes
@@ -53,7 +53,7 @@ class Plan:
     """
 
     device: torch.device
-    precisions: Sequence[str] = PRECISIONS
+    precisions: Sequence[str] = ("fp32", "bf16")
     stages: Sequence[str] = tuple(STAGES)
     repeats: int = LEAST_REPEATS
     seconds: float = 3.0
@@ -62,6 +62,8 @@ class Plan:
     def __post_init__(self) -> None:
         _check_names("stage", self.stages, STAGES)
         _check_names("precision", self.precisions, PRECISIONS)
+        for precision in self.precisions:
+            check_precision(precision, self.device.type)
         if self.repeats < LEAST_REPEATS:
             raise BenchError(f"{self.repeats} repeats are too few: at least {LEAST_REPEATS}")
         if self.seconds < 0:
