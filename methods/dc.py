@@ -20,6 +20,7 @@ class DC(GradientMatching):
     colour = "#009E73"
     marker = "<"
     table_order = 70
+    published_differences = "none"
     published_protocol = "plain"
     paper = Paper(
         "Dataset Condensation with Gradient Matching",

@@ -61,6 +61,7 @@ class DM(LearnedImages["DM.Params"]):
     colour = "#0072B2"
     marker = "D"
     table_order = 90
+    published_differences = "none"
     paper = Paper("Dataset Condensation with Distribution Matching", 2023, "arXiv:2110.04181",
                   "B. Zhao, H. Bilen")  # fmt: skip
     profiles = {

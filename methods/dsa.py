@@ -32,6 +32,7 @@ class SiameseMatching(GradientMatching):
     colour = "#332288"
     marker = ">"
     table_order = 80
+    published_differences = "none"
     paper = Paper(
         "Dataset Condensation with Differentiable Siamese Augmentation",
         2021,

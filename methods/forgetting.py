@@ -108,6 +108,9 @@ class Forgetting(SelectionMethod["Forgetting.Params"]):
     colour = "#A6761D"
     marker = "8"
     table_order = 50
+    published_differences = (
+        "the network, the epochs and the rank of never-learned images are not known of the papers"
+    )
     paper = Paper(
         "An Empirical Study of Example Forgetting during Deep Neural Network Learning",
         2019,

@@ -52,6 +52,9 @@ class Herding(EmbeddingSelection):
     colour = "#E69F00"
     marker = "s"
     table_order = 20
+    published_differences = (
+        "the network that embeds images in the papers, and its training, are not known"
+    )
     paper = Paper(
         "Herding Dynamical Weights to Learn", 2009, "doi:10.1145/1553374.1553517", "M. Welling"
     )

@@ -49,6 +49,9 @@ class KCenter(EmbeddingSelection):
     colour = "#CC79A7"
     marker = "^"
     table_order = 30
+    published_differences = (
+        "the network that embeds images in the papers, and its training, are not known"
+    )
     paper = Paper(
         "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
         2018,

@@ -97,6 +97,9 @@ class KMeans(SelectionMethod["KMeans.Params"]):
     colour = "#66A61E"
     marker = "d"
     table_order = 40
+    published_differences = (
+        "the network that embeds images in the papers, and its training, are not known"
+    )
     paper = Paper(
         "DC-BENCH: Dataset Condensation Benchmark",
         2022,

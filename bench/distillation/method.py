@@ -111,6 +111,9 @@ class Method(ABC, Generic[P]):
         published_protocol: the protocol of this benchmark that follows the one behind the method's
             published numbers; ``default`` if empty.
         table_order: its place in tables and legends, smaller first; optional.
+        published_differences: how this implementation differs from the one behind the method's
+            published numbers, in a few words; ``none`` if in nothing that is known to change an
+            accuracy. Without it no result is said to differ from a published one.
 
     Attributes:
         task: what is asked for.
@@ -135,6 +138,7 @@ class Method(ABC, Generic[P]):
     marker: ClassVar[str] = ""
     published_protocol: ClassVar[str] = ""
     table_order: ClassVar[int | None] = None
+    published_differences: ClassVar[str] = ""
 
     def __init__(self, task: Task[P], ctx: Context) -> None:
         self.task, self.ctx = task, ctx

@@ -15,6 +15,8 @@ from bench.support.untrusted import Limit
 # The markers of matplotlib that can be filled or are a stroke; not its "$...$", which is a formula.
 MARKERS = frozenset("os^v<>dDpPhH8*Xx+_|")
 _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
+# What a method declares that knows of no difference; to declare nothing leaves it open.
+NO_DIFFERENCES = "none"
 _LABEL_PREFIX = "method_"
 
 
@@ -30,6 +32,9 @@ class Presentation:
         marker: one of :data:`MARKERS`.
         published_protocol: the protocol that its published accuracies were measured under.
         table_order: its place in tables and legends; smaller comes first.
+        published_differences: how this implementation differs from the one behind the method's
+            published accuracies, beyond what a cell says; :data:`NO_DIFFERENCES` if in nothing
+            that is known to change an accuracy.
     """
 
     label: str = ""
@@ -37,6 +42,7 @@ class Presentation:
     marker: str = ""
     published_protocol: str = ""
     table_order: int | None = None
+    published_differences: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Presentation:
@@ -49,6 +55,9 @@ class Presentation:
             colour=colour if isinstance(colour, str) and _COLOUR.fullmatch(colour) else "",
             marker=marker if isinstance(marker, str) and marker in MARKERS else "",
             published_protocol=protocol,
+            published_differences=_text(
+                values.get("published_differences"), Limit.DIFFERENCES_LETTERS
+            ),
             table_order=order if type(order) is int and abs(order) <= Limit.TABLE_ORDER else None,
         )
 
@@ -79,5 +88,5 @@ def declared_by(method: str) -> Presentation:
     return Presentation.from_values({name: entry.declared(name) for name in _LABEL_KEYS})
 
 
-def _text(value: Any) -> str:
-    return printable(value) if isinstance(value, str) and len(value) <= Limit.LABEL_LETTERS else ""
+def _text(value: Any, letters: int = Limit.LABEL_LETTERS) -> str:
+    return printable(value) if isinstance(value, str) and len(value) <= letters else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,8 +13,17 @@ from bench.report.aggregate import RESULT_COLUMNS, Row, result_fields
 from bench.report.published.compare import Comparison
 
 _FAILURE = ("dataset", "method", "profile", "ipc", "mode", "eval_arch", "seed", "status", "reason")
-_PAPER = ("accuracy", "std", "eval_arch", "train_arch", "protocol_note", "reported_in", "source")
-_COMPARISON = (*_PAPER, "difference", "standard_errors", "differs")
+_PAPER = (
+    "accuracy",
+    "std",
+    "sets",
+    "eval_arch",
+    "train_arch",
+    "protocol_note",
+    "reported_in",
+    "source",
+)
+_COMPARISON = (*_PAPER, "difference", "verdict", "p", "no_verdict_because", "differs")
 
 
 def to_json(
@@ -76,12 +84,12 @@ def _failure(failure: Failure) -> dict[str, Any]:
 
 
 def _paper(pair: Comparison) -> dict[str, Any]:
-    apart = pair.standard_errors
     return {
         **{name: getattr(pair.paper, name) for name in _PAPER},
         "difference": pair.difference,
-        # JSON knows no infinity: networks that agree to the last digit have no spread.
-        "standard_errors": apart if apart is not None and math.isfinite(apart) else None,
+        "verdict": pair.verdict.outcome,
+        "p": pair.verdict.p,
+        "no_verdict_because": pair.verdict.reason,
         "differs": list(pair.differs),
     }
 

@@ -15,7 +15,7 @@ from math import fsum, sqrt
 from statistics import fmean, stdev
 from typing import Literal, get_args
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 Spread = Literal["sd", "se", "ci95"]
 SPREADS: tuple[Spread, ...] = get_args(Spread)
@@ -68,11 +68,6 @@ def estimate(sets: Sequence[Sequence[float]]) -> Estimate:
 def t_quantile(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t distribution, for ``degrees`` of freedom above 0."""
     return float(stdtrit(degrees, probability))
-
-
-def two_sided_p(t: float, degrees: float) -> float:
-    """Return how probable a t of at least this absolute value is if there is no difference."""
-    return float(2 * stdtr(degrees, -abs(t)))
 
 
 def _standard_deviation(sets: Sequence[Sequence[float]], mean: float) -> float:

@@ -26,6 +26,8 @@ class MethodStyle:
         colour: as ``#RRGGBB``.
         marker: a matplotlib marker.
         published_protocol: the protocol behind its published accuracies; usually ``default``.
+        published_differences: how it differs from what is behind them; ``none`` if in nothing
+            known, empty if the method does not say.
     """
 
     label: str
@@ -33,6 +35,7 @@ class MethodStyle:
     colour: str
     marker: str
     published_protocol: str = "default"
+    published_differences: str = ""
 
     @property
     def marker_size(self) -> float:
@@ -76,6 +79,7 @@ def method_styles(evaluations: Iterable[Evaluation]) -> dict[str, MethodStyle]:
             colour=looks[method][0],
             marker=looks[method][1],
             published_protocol=each.published_protocol or "default",
+            published_differences=each.published_differences,
         )
         for method, each in declared.items()
     }

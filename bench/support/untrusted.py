@@ -88,6 +88,7 @@ class Limit:
     REASON_LETTERS: Final = 2000  # why a cell failed; its log has all of it
     FILE_NAME_LETTERS: Final = 200
     LABEL_LETTERS: Final = 80  # how a method asks to be named in tables
+    DIFFERENCES_LETTERS: Final = 300  # how a method says that it differs from the published one
     TABLE_ORDER: Final = 10**6
     RECORD_TEXT_LETTERS: Final = 4000
     PARAMETER_LETTERS: Final = 500  # records and tables show the parameters that were changed

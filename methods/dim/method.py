@@ -84,6 +84,10 @@ class DiM(Method["DiM.Params"]):
     colour = "#D55E00"
     marker = "*"
     table_order = 150
+    published_differences = (
+        "the released code normalises images otherwise while matching, has narrower "
+        "ResNets, takes the model that tests best and other numbers of images per class"
+    )
     published_protocol = "dim"
     paper = Paper(
         "DiM: Distilling Dataset into Generative Model",

@@ -67,6 +67,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
     colour = "#56B4E9"
     marker = "P"
     table_order = 140
+    published_differences = "the released code takes the generator that tests best"
     paper = Paper(
         "DiM: Distilling Dataset into Generative Model (its GAN alone)",
         2023,

@@ -68,6 +68,9 @@ class IDC(Method[IDCParams]):
     colour = "#44AA99"
     marker = "p"
     table_order = 100
+    published_differences = (
+        "the released code moves the pixels after each class, ours after all classes"
+    )
     published_protocol = "idc"
     paper = Paper(
         "Dataset Condensation via Efficient Synthetic-Data Parameterization",

@@ -122,6 +122,7 @@ class MTT(LearnedImages["MTT.Params"]):
     colour = "#882255"
     marker = "X"
     table_order = 130
+    published_differences = "the papers report the best of several evaluations on the test set"
     paper = Paper(
         "Dataset Distillation by Matching Training Trajectories",
         2022,

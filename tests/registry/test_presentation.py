@@ -10,7 +10,7 @@ from bench.registry.presentation import Presentation, declared_by
 
 
 def test_labels_carry_what_is_declared_and_nothing_else() -> None:
-    full = Presentation("My Method", "#12ab9F", "P", "plain", -3)
+    full = Presentation("My Method", "#12ab9F", "P", "plain", -3, "other pixels")
     assert Presentation.from_labels(full.to_labels()) == full
     assert Presentation().to_labels() == {}
     assert Presentation.from_labels({"method": "dm", "method_version": 1}) == Presentation()
@@ -23,7 +23,8 @@ def test_labels_carry_what_is_declared_and_nothing_else() -> None:
         ("label", 3), ("label", "x" * 81), ("colour", "red"), ("colour", "#12345"), ("colour", 5),
         ("marker", "$x$"), ("marker", "oo"), ("marker", ""), ("marker", ["o"]),
         ("published_protocol", None), ("table_order", True), ("table_order", 1.5),
-        ("table_order", 10**9), ("table_order", "1"),
+        ("table_order", 10**9), ("table_order", "1"), ("published_differences", "x" * 301),
+        ("published_differences", 5),
     ],
 )  # fmt: skip
 def test_what_a_report_cannot_use_counts_as_not_declared(name: str, value: Any) -> None:

@@ -13,7 +13,7 @@ from report_rows import evaluation, example_evaluations
 from bench.ledger.rows import Evaluation, Setting
 from bench.report.aggregate import RESULT_COLUMNS, blocks, collect, result_fields
 from bench.report.estimates import SPREADS, estimate
-from bench.report.plots.style import find_series
+from bench.report.plots.series import find_series
 from bench.report.result_tables import result_sections
 
 accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)

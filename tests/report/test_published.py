@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from report_rows import evaluation, example_evaluations
 
+from bench.registry.presentation import NO_DIFFERENCES, declared_by
+from bench.registry.registry import METHODS
 from bench.report.aggregate import collect
 from bench.report.published import read as published
-from bench.report.published.compare import Comparison, compare, comparison_sections, standard_error
+from bench.report.published.compare import Comparison, compare, comparison_sections
 from bench.report.published.match import differs
 from bench.report.published.read import Published, find_published, load_published
 from bench.support.errors import BenchError
@@ -85,18 +86,19 @@ def test_what_differs_from_the_paper_is_said(
     pairs = compared(method="dm", **changes)
     readme = [p for p in pairs if p.paper.train_arch.startswith("ConvNet")]
     assert readme
-    assert all(p.differs == expected for p in readme)
+    assert all(p.differs == expected for p in readme if not p.paper.differs)
 
 
 BEST = "selection last, where theirs may be the best on test"
+DIM = declared_by("dim").published_differences
 
 
 def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
     assert [p.differs for p in compared(method="dim", mode="stream", protocol="dim-v1")] == [
-        (BEST,)
+        (BEST, DIM)
     ]
     (pair,) = compared(method="dim", mode="frozen", protocol="default-v1")
-    assert pair.differs == ("protocol default-v1", "images frozen", BEST)
+    assert pair.differs == ("protocol default-v1", "images frozen", BEST, DIM)
 
 
 @pytest.mark.parametrize("eval_arch", ["resnet18", "resnet18(width=32)", "resnet18(norm=instance)"])
@@ -106,6 +108,7 @@ def test_of_architectures_but_convnets_sources_leave_norm_and_width_open(eval_ar
     assert pair.differs == (
         BEST,
         f"evaluated with {eval_arch}, where theirs may have another norm or width",
+        DIM,
     )
     assert not compared(method="dim", eval_arch="convnet3(width=64)")
 
@@ -124,7 +127,8 @@ def test_a_method_is_compared_under_the_protocol_that_its_authors_used(
         "", "Table 1", "here",
     )  # fmt: skip
     row = collect([evaluation(method=method, protocol=protocol)])[0]
-    assert differs(row, number) == expected
+    declared = declared_by(method).published_differences
+    assert differs(row, number) == (*expected, *[declared] * (declared != NO_DIFFERENCES))
 
 
 @pytest.mark.parametrize("protocol", ["plain-v1", "default-v1"])
@@ -138,41 +142,82 @@ def test_coresets_of_dcs_table_are_compared_under_plain() -> None:
     pairs = compared(method="random", ipc=10, protocol="plain-v1")
     told = {p.paper.reported_in: p.differs for p in pairs}
     assert told["NCFM Table 1"] == ()
-    assert told["PAD Table 1"] == ("protocol plain-v1",)
+    assert told["PAD Table 1"] == (
+        "protocol plain-v1", "where theirs comes from, and its protocol, are not known",
+    )  # fmt: skip
 
 
-def test_a_standard_error_counts_the_seeds_where_they_vary_more() -> None:
-    (one,) = collect([evaluation(accuracies=[50.0, 52.0, 54.0, 52.0])])
-    assert standard_error(one) == pytest.approx(one.std / 2)
-    two = collect([
-        evaluation(accuracies=[50.0, 50.2], seed=0, cell_id="a", distil_id="x"),
-        evaluation(accuracies=[54.0, 54.2], seed=1, cell_id="b", distil_id="y"),
-    ])[0]  # fmt: skip
-    assert standard_error(two) == pytest.approx(2.0)  # means 50.1 and 54.1
-    assert standard_error(collect([evaluation(accuracies=[50.0])])[0]) is None
+def test_dc_bench_prints_the_best_or_the_average_over_augmentations() -> None:
+    pairs = compared(method="dm", ipc=10, protocol="default-v1")
+    rows = [p for p in pairs if p.paper.reported_in == "DC-BENCH leaderboard"]
+    assert {p.differs for p in rows} == {
+        ("theirs is the best over DC-BENCH's augmentations",),
+        ("theirs is the average over DC-BENCH's augmentations",),
+    }  # fmt: skip
+    assert all(p.verdict.reason.startswith("we differ") for p in rows)
 
 
-def test_far_differences_are_marked_and_explained_or_called_a_defect() -> None:
-    def against(accuracy: float, std: float | None, **changes: object) -> Comparison:
-        paper = Published("DM", "CIFAR10", 10, "-", "ConvNet-3", accuracy, std, "", "T", "s")
-        (row,) = collect(
-            [evaluation(method="dm", protocol="default-v1", accuracies=[50.0, 51.0], **changes)]
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("cafe-dsa", "a tenth of each accuracy"), ("whole", "epochs"), ("herding", "embeds"),
+     ("forgetting", "never-learned"), ("dim", "normalises"), ("k-center", "embeds")],
+)  # fmt: skip
+def test_what_a_method_declares_to_differ_is_said(method: str, words: str) -> None:
+    ipc = None if method == "whole" else 10
+    pairs = compared(method=method, ipc=ipc, mode="stream" if method == "dim" else "stored")
+    assert pairs
+    assert all(any(words in text for text in p.differs) for p in pairs)
+
+
+def test_every_built_in_method_declares_whether_it_differs() -> None:
+    """Without a declaration there is no verdict, so that none is made of what was forgotten."""
+    built_in = [name for name, entry in METHODS.entries().items() if entry.declared("label")]
+    assert len(built_in) >= 15
+    assert [name for name in built_in if not declared_by(name).published_differences] == []
+    row = collect([evaluation(method="a-plugin", protocol="default-v1")])[0]
+    number = Published("a-plugin", "cifar10", 10, "-", "ConvNet-3", 50.0, 0.5, "", "T", "here")
+    assert differs(row, number) == ("the method does not declare its differences",)
+
+
+def against(accuracy: float, std: float | None, *, seeds: int = 3, **changes: object) -> Comparison:
+    """Compare a mean of 50 with a published number over five sets."""
+    paper = Published("DM", "CIFAR10", 10, "-", "ConvNet-3", accuracy, std, "", "T", "s", sets=5)
+    rows = collect([
+        evaluation(
+            method="dm", protocol="default-v1", seed=i, accuracies=[49.0 + i, 51.0 - i],
+            cell_id=f"e{i}", distil_id=f"d{i}", **changes,
         )
-        (pair,) = compare([row], [paper])
-        return pair
+        for i in range(seeds)
+    ])  # fmt: skip
+    (pair,) = compare(rows, [paper])
+    return pair
 
-    near, far = against(51.9, 0.5), against(53.0, 0.5)
-    assert (near.is_far, far.is_far) == (False, True)
-    assert far.standard_errors == pytest.approx(2.5 / math.hypot(0.5, 0.5))
-    assert against(52.1, None).is_far  # ours alone: 0.5
-    alone = comparison_sections([near])[0]
-    assert not any("‡" in note for note in alone.notes)
-    (bare,) = comparison_sections([far])
-    assert "a defect" in bare.notes[-1]
-    assert "‡" in bare.sheets[0].rows[0][bare.sheets[0].headers.index("Ours − paper")]
-    (explained,) = comparison_sections([against(53.0, 0.5, precision="bf16")])
-    assert any("‡" in note for note in explained.notes)
-    assert not any("defect" in note for note in explained.notes)
+
+def test_a_difference_is_named_with_its_p_and_called_a_defect() -> None:
+    far = against(70.0, 0.5)
+    assert far.verdict.outcome == "differs"
+    assert far.difference == -20
+    (section,) = comparison_sections([far])
+    verdict = section.sheets[0].headers.index("Verdict")
+    assert section.sheets[0].rows[0][verdict] == "differs (p < 0.001)"
+    assert section.notes[-1] == "Nothing known explains DM at IPC 10: look for a defect."
+
+
+@pytest.mark.parametrize(
+    ("pair", "text"),
+    [
+        (against(50.5, 0.5), "no difference shown (p = 0.184)"),
+        (against(70.0, None), "none: no ± in print"),
+        (against(70.0, 0.5, seeds=1), "none: one seed"),
+        (against(70.0, 0.5, precision="bf16"), "none: we differ"),
+        (against(70.0, None, seeds=1), "none: one seed; no ± in print"),
+    ],
+)
+def test_no_difference_and_no_verdict_are_said(pair: Comparison, text: str) -> None:
+    (section,) = comparison_sections([pair])
+    verdict = section.sheets[0].headers.index("Verdict")
+    assert section.sheets[0].rows[0][verdict] == text
+    assert not any("defect" in note for note in section.notes)
 
 
 def test_section_numbers_its_sources_and_quotes_them() -> None:
@@ -207,6 +252,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         (f"{HEADER}\nDM,CIFAR10,10,-,c,fifty,,n,t,s\n", "fifty"),
         (f"{HEADER}\nDM,CIFAR10,10,-,c,500,,n,t,s\n", "no percentage"),
         (f"{HEADER}\nDM,CIFAR10,10\n", "expected 10 columns"),
+        (f"{HEADER},sets\nDM,CIFAR10,10,-,c,50,,n,t,s,-1\n", "sets -1 is no number"),
+        (f"{HEADER},sets\nDM,CIFAR10,10,-,c,50,,n,t,s,five\n", "five"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:

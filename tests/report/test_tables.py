@@ -151,7 +151,7 @@ def test_markdown_escapes_what_would_be_markup() -> None:
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=40))
 def test_latex_escapes_every_special(text: str) -> None:
     escaped = latex_escape(text)
-    command = r"\\(?:text\w+\{\}|ldots\{\}|[&%$#_{}])"
+    command = r"\\(?:text\w+\{\}|ldots\{\}|[&%$#_{}])|(?<=-)\{\}(?=-)"
     assert re.search(r"[\\&%$#_{}~^<>|]", re.sub(command, "", escaped)) is None
 
 
@@ -212,7 +212,10 @@ def test_csv_repeats_a_result_for_each_source() -> None:
     assert len(lines) == 7
     assert {line["mean"] for line in lines} == {"26.5"}
     assert all(line["published_source"] for line in lines)
-    assert {line["published_differs"] for line in lines} == {"protocol quick-v1"}
+    assert all(line["published_differs"].startswith("protocol quick-v1") for line in lines)
+    assert {line["published_no_verdict_because"] for line in lines} == {
+        "we differ; one seed", "we differ; one seed; no ± in print",
+    }  # fmt: skip
 
 
 def test_json_holds_what_the_table_holds() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from bench.registry.presentation import NO_DIFFERENCES
 from bench.report.aggregate import Row
 from bench.report.published.read import Published
+
+_UNDECLARED = "the method does not declare its differences"
 
 Key = tuple[str, str, int | None, str]
 
@@ -31,7 +34,11 @@ def match_theirs(paper: Published) -> Key:
 
 
 def differs(row: Row, paper: Published) -> tuple[str, ...]:
-    """Return how our result was measured otherwise than the paper's; empty if nothing is known."""
+    """Return how our result was made or measured otherwise than the paper's.
+
+    Empty if nothing is known: of the cell, of the method, which declares how it differs from what
+    is behind its published numbers, or of this number.
+    """
     expected = paper.protocol or row.style.published_protocol
     named = row.protocol.rsplit("-v", 1)[0]
     theirs = _arch(paper.train_arch)
@@ -53,7 +60,10 @@ def differs(row: Row, paper: Published) -> tuple[str, ...]:
         (_is_arch(theirs) and row.arch not in ("", theirs), f"distilled with {row.arch}"),
         (bool(row.diverged), row.divergence),
         (bool(row.dataset_note), f"data ({row.dataset_note})"),
-    )
+        (row.style.published_differences != NO_DIFFERENCES,
+         row.style.published_differences or _UNDECLARED),
+        (bool(paper.differs), paper.differs),
+    )  # fmt: skip
     return tuple(text for holds, text in differences if holds)
 
 

@@ -18,7 +18,7 @@ _COLUMNS = (
     "method", "dataset", "ipc", "train_arch", "eval_arch", "accuracy", "std", "protocol_note",
     "reported_in", "source",
 )  # fmt: skip
-_OPTIONAL = ("protocol", "selection")
+_OPTIONAL = ("protocol", "selection", "differs")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Published:
             otherwise. A name that bench does not have differs from all of its protocols.
         selection: ``test-oracle`` where the number is, or may be, the best of several evaluations
             on the test set; empty where nothing is known.
+        sets: over how many distilled sets ``accuracy`` and ``std`` are, where that is documented.
+        differs: what else is known to set the number apart from any of ours; empty if nothing is.
     """
 
     method: str
@@ -54,14 +56,16 @@ class Published:
     source: str
     protocol: str = ""
     selection: str = ""
+    sets: int | None = None
+    differs: str = ""
 
 
 def load_published(path: Path | None = None) -> list[Published]:
     """Read the published numbers, in the order of the file.
 
     Args:
-        path: another file with the same columns, of which ``protocol`` and ``selection`` may be
-            absent; by default the file that comes with bench.
+        path: another file with the same columns, of which ``protocol``, ``selection``, ``sets``
+            and ``differs`` may be absent; by default the file that comes with bench.
 
     Raises:
         BenchError: if the file is absent or a line of it cannot be read.
@@ -126,9 +130,13 @@ def _parse(line: Mapping[str, str]) -> Published:
     ipc = None if line["ipc"] == "full" else int(line["ipc"])
     if ipc is not None and not 1 <= ipc <= Limit.IPC:
         raise ValueError(f"ipc {line['ipc']:.20} is no number of images")
+    sets = int(line.get("sets") or 0)
+    if not 0 <= sets <= Limit.IPC:
+        raise ValueError(f"sets {line['sets']:.20} is no number of distilled sets")
     return Published(
         ipc=ipc,
         accuracy=accuracy,
         std=std,
+        sets=sets or None,
         **texts,
     )
