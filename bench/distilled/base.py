@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
+from bench.distilled.pixels import Pixels
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
 
@@ -27,15 +28,15 @@ class TrainingSource(Protocol):
     def storage_bytes(self) -> int:
         """Return the bytes that must be stored to train this way; hard labels do not count."""
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor | Pixels, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
 
         Args:
             generator: on the set's device; used only if the source draws new images.
 
         Returns:
-            float32 ``(N, C, H, W)`` in normalised units, and labels: int64 ``(N,)`` or float32
-            probabilities ``(N, num_classes)``.
+            Images, of which a slice or an index picks float32 ``(n, C, H, W)`` in normalised units,
+            and labels: int64 ``(N,)`` or float32 probabilities ``(N, num_classes)``.
         """
 
     def distinct_images(self, epochs: int) -> int:

@@ -14,7 +14,12 @@ from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
 from bench.distilled.labels import check_labels, hard_labels, label_bytes, training_labels
+from bench.distilled.pixels import Pixels
 from bench.support.untrusted import Limit
+
+# Bytes that real images may take as floats; larger sets are normalised batch by batch. Small ones
+# are normalised once, because every epoch shows them all.
+FLOAT_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,12 @@ class FixedSource:
     """A source of the same images in every epoch.
 
     Attributes:
-        images: float32 ``(N, C, H, W)``, normalised.
+        images: float32 ``(N, C, H, W)``, normalised; or pixels that are normalised when picked.
         labels: int64 ``(N,)``, or float32 probabilities ``(N, num_classes)``.
         storage_bytes: bytes of the images and soft labels as stored, and of ZCA statistics.
     """
 
-    images: Tensor
+    images: Tensor | Pixels
     labels: Tensor
     storage_bytes: int
 
@@ -36,7 +41,7 @@ class FixedSource:
         """Return the number of images."""
         return len(self.labels)
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def epoch(self, generator: torch.Generator) -> tuple[Tensor | Pixels, Tensor]:  # noqa: ARG002
         """Return all images and labels; ``generator`` is not used."""
         return self.images, self.labels
 
@@ -125,11 +130,18 @@ class ImageSet(DistilledSet):
         if ipc is not None and not bool((counts == ipc).all()):
             actual = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
             raise ValueError(f"the set holds {actual} images per class, not IPC {ipc}")
-        images = self.images
-        if images.dtype == torch.uint8:
-            images = normalise(images, self.spec) if self.zca is None else self.zca.whiten(images)
         labels = training_labels(self.labels, self.label_kind, self.temperature)
-        return FixedSource(images.float(), labels, self.storage_bytes)
+        return FixedSource(self._shown(), labels, self.storage_bytes)
+
+    def _shown(self) -> Tensor | Pixels:
+        """Return the images in normalised units, or whitened."""
+        if self.images.dtype != torch.uint8:
+            return self.images.float()
+        if self.zca is not None:
+            return self.zca.whiten(self.images)
+        if 4 * self.images.numel() > FLOAT_BYTES:
+            return Pixels(self.images, self.spec)
+        return normalise(self.images, self.spec)
 
     def preview(
         self,

@@ -21,7 +21,8 @@ class StoredImages(TensorDataset):
     """
 
     def __init__(self, source: TrainingSource, device: torch.device) -> None:
-        super().__init__(*source.epoch(make_generator(0, device)))
+        images, labels = source.epoch(make_generator(0, device))
+        super().__init__(images[:], labels)
 
 
 class DrawnImages(IterableDataset[tuple[Tensor, Tensor]]):

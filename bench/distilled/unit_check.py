@@ -94,8 +94,8 @@ def _training_images(distilled: DistilledSet) -> Tensor | None:
     if images.dtype != torch.float32:
         return None
     generator = make_generator(0, images.device)
-    images, _ = distilled.source(distilled.modes[0], None, generator).epoch(generator)
-    return images[:: max(1, len(images) // _SAMPLE)]
+    shown, _ = distilled.source(distilled.modes[0], None, generator).epoch(generator)
+    return shown[:: max(1, len(shown) // _SAMPLE)]
 
 
 def _other_units(distilled: DistilledSet, images: Tensor, pixels: Moments) -> list[_Unit]:

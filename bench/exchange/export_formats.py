@@ -55,7 +55,7 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
         torch.save([distilled.images.cpu(), distilled.labels.cpu()], path)
     else:
         images = _images(distilled, "pt")
-        normalised = images.source(images.modes[0], None, torch.Generator()).images.cpu()
+        normalised = images.source(images.modes[0], None, torch.Generator()).images[:].cpu()
         values: dict[str, Any] = {"data": [[normalised, images.labels.cpu()]]}
         values |= {"accs_all_exps": {}, **_beside(images)}
         torch.save(values, path)

@@ -13,6 +13,7 @@ from toy_generator import SPEC
 from bench.datasets.real_set import normalise
 from bench.datasets.zca import ZCA
 from bench.distilled.image_set import ImageSet
+from bench.distilled.pixels import Pixels
 from bench.support.seeds import make_generator
 
 LABELS = torch.arange(3).repeat_interleave(2)
@@ -196,3 +197,18 @@ def test_a_set_can_be_changed_in_a_copy() -> None:
     first = made()
     assert replace(first, epochs=3).epochs == 3
     assert first.epochs is None
+
+
+def test_a_large_set_of_pixels_is_normalised_batch_by_batch(monkeypatch) -> None:
+    distilled = made()
+    source = distilled.source("stored", None, make_generator(0))
+    whole, labels = source.epoch(make_generator(0))
+    monkeypatch.setattr("bench.distilled.image_set.FLOAT_BYTES", 0)
+    lazy = distilled.source("stored", None, make_generator(0))
+    picked, same = lazy.epoch(make_generator(0))
+    assert isinstance(picked, Pixels)
+    part = torch.tensor([3, 0, 2])
+    assert torch.equal(picked[part], whole[part])
+    assert torch.equal(picked[:], whole[:])
+    assert torch.equal(same, labels)
+    assert len(picked) == len(whole)
