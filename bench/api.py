@@ -26,7 +26,6 @@ from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
 from bench.ledger.frames import evaluation_frame
 from bench.ledger.store import DEFAULT_STORE
-from bench.registry.plugin_files import load_plugin_file
 from bench.registry.registry import METHODS
 from bench.support.machine import pick_device
 from bench.support.stopping import Stop
@@ -197,8 +196,7 @@ def open_run(
     Raises:
         BenchError: for anything wrong with the plugins, the request, the data or the store.
     """
-    for path in site.plugins:
-        load_plugin_file(Path(path))
+    site.load_plugins()
     if list(request.methods) == ["all"]:
         request = replace(request, methods=METHODS.names())
     return open_session(request, site, control, progress, reuse)

@@ -39,13 +39,10 @@ def evaluate(
 
         bench evaluate res_DM_CIFAR10_ConvNet_10ipc.pt --dataset cifar10 --name dm-released
     """
-    from pathlib import Path
-
     from bench.cli.data import progress_bars
     from bench.cli.live import make_reporter
     from bench.exchange.imported import open_import
     from bench.grid.reporter import Control
-    from bench.registry.plugin_files import load_plugin_file
     from bench.support.stopping import Interrupted, Stop
 
     site = build(Site, take_values(Site, given))
@@ -53,8 +50,6 @@ def evaluate(
     if "dataset" not in values:
         raise BenchError("name the --dataset that the set distils; `bench list datasets` lists all")
     request = build(ImportRequest, values)
-    for path in site.plugins:
-        load_plugin_file(Path(path))
     control = Control(make_reporter(quiet=as_json), Stop(time_budget))
     with progress_bars() as progress:
         session = open_import(source, request, site, control, progress)

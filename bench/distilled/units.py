@@ -88,6 +88,10 @@ class KnownUnits:
         mean, std = affine(unit, self.spec)
         return Moments((pixels.mean - mean) / std, pixels.std / std)
 
+    def whitened(self, zca: ZCA) -> Moments:
+        """Return the moments that real images have, whitened by statistics of someone's own."""
+        return Moments.of(zca.whiten(self.pixels))
+
     def distances(self, images: Tensor, with_zca: bool) -> dict[str, float]:
         """Return how badly each unit that is possible fits float images; the best comes first."""
         observed = Moments.of(images)

@@ -107,13 +107,15 @@ def open_import(
     Args:
         source: a file, a folder or ``hf:OWNER/NAME``.
         request: how to read and evaluate it.
-        site: where the store and the data are; its plugins have been loaded.
+        site: where the store and the data are; its plugins are loaded first.
         control: hears of the run, and may stop it.
         progress: receives the bytes of a download.
 
     Raises:
-        BenchError: for anything wrong with the source, the request, the data or the store.
+        BenchError: for anything wrong with the plugins, the source, the request, the data or the
+            store.
     """
+    site.load_plugins()
     request.check()
     name = request.name or default_name(source)
     opened, store = OpenSite(site), Store(Path(site.store))

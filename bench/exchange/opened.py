@@ -7,9 +7,10 @@ from pathlib import Path
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import is_distilled_file, load
+from bench.exchange.findings import Fact
 from bench.exchange.given import Given
 from bench.exchange.layouts import read_source
-from bench.exchange.reading import Fact, Reading, read
+from bench.exchange.reading import Reading, read
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.support.errors import BenchError

@@ -14,7 +14,6 @@ from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite, Site
 from bench.ledger.cell import Cell, cell_from_json
 from bench.ledger.store import Store
-from bench.registry.plugin_files import load_plugin_file
 from bench.support.errors import BenchError
 from bench.support.glibc_memory import keep_freed_memory
 from bench.support.stopping import Stop
@@ -101,8 +100,7 @@ def _read_cell(values: Mapping[str, Any]) -> Cell:
 @lru_cache(maxsize=4)
 def _open_site(site_text: str) -> OpenSite:
     site = Site.from_json(site_text)
-    for path in site.plugins:
-        load_plugin_file(Path(path))
+    site.load_plugins()
     opened = OpenSite(site)
     if opened.device.type == "cpu":
         keep_freed_memory()

@@ -94,6 +94,17 @@ class Site:
             raise ValueError(f"unknown fields {sorted(unknown)}")
         return cls(**{**values, "plugins": tuple(values.get("plugins", ()))})
 
+    def load_plugins(self) -> None:
+        """Import its plugin files, so that what they register is known in this process.
+
+        Raises:
+            BenchError: a file is missing, fails or registers nothing.
+        """
+        from bench.registry.plugin_files import load_plugin_file
+
+        for path in self.plugins:
+            load_plugin_file(Path(path))
+
     def with_paths(self) -> Site:
         """Return it with absolute paths, for a process in another folder."""
         return replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from typing import cast
 import msgspec
 
 from bench.ledger.cell import is_cell_id
+from bench.ledger.hashed_copy import copy_hashed
 from bench.ledger.private_paths import (
     environment_without_paths,
     request_without_paths,
@@ -139,21 +139,14 @@ def _add_cell(archive: zipfile.ZipFile, store: Store, record: Record) -> None:
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, path: Path, sha256: str) -> None:
-    digest = hashlib.sha256()
+    if not os.path.lexists(path):
+        raise BenchError(f"'{path}' is absent: compute its cell again, or leave it out")
+    info = zipfile.ZipInfo(name, _DATE)
     try:
-        with (
-            open_plain(path, follow=False) as file,
-            archive.open(zipfile.ZipInfo(name, _DATE), "w", force_zip64=True) as member,
-        ):
-            while block := file.read(1 << 20):
-                digest.update(block)
-                member.write(block)
-    except FileNotFoundError:
-        raise BenchError(f"'{path}' is absent: compute its cell again, or leave it out") from None
-    except (OSError, ValueError) as error:
+        with archive.open(info, "w", force_zip64=True) as member:
+            copy_hashed(path, member, sha256)
+    except ValueError as error:
         raise BenchError(f"'{path}' cannot be archived: {error}") from error
-    if digest.hexdigest() != sha256:
-        raise BenchError(f"'{path}' is not what its record says, by its sha256")
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

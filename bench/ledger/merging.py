@@ -7,16 +7,16 @@ read.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.ledger.cell import hash_identity
 from bench.ledger.checkpoint import CHECKPOINT
+from bench.ledger.hashed_copy import blocks, copy_hashed
 from bench.ledger.lock import cell_lock
 from bench.ledger.private_paths import request_without_paths, without_paths
 from bench.ledger.record import ARTEFACT, BYPRODUCTS, Record
@@ -26,11 +26,9 @@ from bench.ledger.requests import load_requests, save_request
 from bench.ledger.store import Store
 from bench.support.atomic_files import replacing, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import check_fits_memory, open_plain
 
 # What a merge counts, in the order in which people read it.
 COUNTS = ("copied", "replaced", "completed", "equal", "kept", "conflicts", "unfinished", "shared")
-_BLOCK = 1 << 20
 
 
 @dataclass
@@ -166,14 +164,12 @@ def _copy_files(
 def _copy(path: Path, target: Path, sha256: str | None, merged: Merged) -> bool:
     """Copy a file, atomically; return whether it was what its record says."""
     try:
-        with writing(target), replacing(target) as temporary:
-            digest = hashlib.sha256()
-            with temporary.open("wb") as file:
-                for block in _blocks(path):
-                    digest.update(block)
-                    file.write(block)
-            if sha256 is not None and digest.hexdigest() != sha256:
-                raise ValueError("it is not what its record says, by its sha256")
+        with (
+            writing(target),
+            replacing(target) as temporary,
+            temporary.open("wb") as file,
+        ):
+            copy_hashed(path, file, sha256)
     except ValueError as error:
         merged.problems.append(f"'{path}' is left out: {error}")
         return False
@@ -185,22 +181,12 @@ def _copy_log(path: Path, target: Path, merged: Merged) -> None:
     if os.path.lexists(target) or not path.is_file():
         return
     try:
-        text = b"".join(_blocks(path)).decode("utf-8", errors="replace")
+        text = b"".join(blocks(path)).decode("utf-8", errors="replace")
     except ValueError as error:
         merged.problems.append(f"'{path}' is left out: {error}")
         return
     with writing(target), replacing(target) as temporary:
         temporary.write_text(without_paths(text), encoding="utf-8")
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    try:
-        with open_plain(path, follow=False) as file:
-            check_fits_memory(os.fstat(file.fileno()).st_size)
-            while block := file.read(_BLOCK):
-                yield block
-    except OSError as error:
-        raise ValueError(f"it cannot be read: {error.strerror}") from error
 
 
 def _title(record: Record) -> str:

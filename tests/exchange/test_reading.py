@@ -9,6 +9,7 @@ import torch
 from foreign_files import Sample, digits_sample
 
 import bench
+from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
@@ -81,6 +82,7 @@ def test_a_mean_and_std_of_ones_own(sample: Sample) -> None:
         (Given(normalisation="0.5,0.5/1"), "expected 1 or 1 numbers"),
         (Given(normalisation="a/b"), "cannot be read"),
         (Given(normalisation="half", zca=True), "does not go with"),
+        (Given(normalisation="zca", zca=False), "does not go with"),
     ],
 )
 def test_a_wrong_option_is_named(given: Given, words: str, sample: Sample) -> None:
@@ -95,16 +97,6 @@ def test_bytes_stored_as_floats(sample: Sample) -> None:
     result = reading(sample, sample.bytes.float())
     assert any("bytes that were stored as floats" in text for text in result.warnings)
     assert torch.equal(images_of(result), sample.bytes)
-
-
-def test_a_whitened_set_without_statistics(sample: Sample) -> None:
-    result = reading(sample, sample.white)
-    assert any("no ZCA statistics" in text for text in result.warnings)
-
-
-def test_a_whitened_set_read_as_normalised(sample: Sample) -> None:
-    result = reading(sample, sample.white, Given(zca=False))
-    assert any("far from those of the dataset" in text for text in result.warnings)
 
 
 def test_normalised_images_read_as_pixels(sample: Sample) -> None:
@@ -183,8 +175,9 @@ def test_wrong_labels_are_refused(labels: torch.Tensor, words: str, sample: Samp
 def test_wrong_images_are_refused(sample: Sample) -> None:
     with pytest.raises(BenchError, match=r"those of digits are \(N, 1, 16, 16\)"):
         reading(sample, torch.zeros(100, 3, 32, 32))
-    with pytest.raises(BenchError, match="NaN or infinity"):
-        reading(sample, sample.normalised / 0)
+    for normalisation in (None, "bytes", "0.5/0.5"):
+        with pytest.raises(BenchError, match="NaN or infinity"):
+            reading(sample, sample.normalised / 0, Given(normalisation=normalisation))
     with pytest.raises(BenchError, match="bytes, which cannot be whitened"):
         reading(sample, sample.bytes, Given(zca=True))
 
@@ -203,14 +196,85 @@ def test_a_factored_set(sample: Sample) -> None:
     assert torch.equal(result.distilled.images, sample.pixels)
 
 
+# A whitened and a plain set, each with and without the right statistics (MTT's usual mistake).
+
+
+def whitened(sample: Sample, epsilon: float = 0.1) -> ZCA:
+    return ZCA.fit(sample.real.images, epsilon)
+
+
+def trained_on(result: Reading) -> torch.Tensor:
+    """Return the images that networks see: equal ones give equal numbers."""
+    return result.distilled.source("stored", 10, torch.Generator()).epoch(torch.Generator())[0]
+
+
+def test_statistics_in_the_source_are_used_without_a_warning(sample: Sample) -> None:
+    own = whitened(sample)
+    result = reading(sample, sample.white, zca=own)
+    assert (result.warnings, result.distilled.zca) == ((), own)
+    assert torch.equal(trained_on(result), sample.white)
+    assert facts(result)["ZCA"] == "statistics in the source"
+
+
+def test_statistics_that_are_missing_are_computed_and_warned_of(sample: Sample) -> None:
+    result = reading(sample, sample.white)
+    assert torch.equal(trained_on(result), sample.white)
+    (warning,) = result.warnings
+    assert "no ZCA statistics" in warning
+    assert result.distilled.zca is not None
+    assert torch.equal(result.distilled.zca.matrix, whitened(sample).matrix)
+
+
+def test_real_images_of_a_whitened_set_are_bytes(sample: Sample) -> None:
+    """A coreset that is used whitened is stored as it is, with the statistics beside."""
+    result = reading(sample, sample.bytes, zca=whitened(sample))
+    assert result.warnings == ()
+    assert (images_of(result).dtype, result.distilled.zca is None) == (torch.uint8, False)
+    assert torch.equal(trained_on(result), sample.white)
+    plain = reading(sample, sample.bytes, Given(zca=False), zca=whitened(sample))
+    assert plain.distilled.zca is None
+    assert torch.equal(trained_on(plain), sample.normalised)
+
+
+@pytest.mark.parametrize(
+    ("unit", "given", "epsilon", "words"),
+    [
+        ("white", Given(zca=False), None, "far from those of the dataset"),
+        ("white", Given(normalisation="dataset"), None, "far from those of the dataset"),
+        ("white", Given(zca=False), 0.1, "far from those of the dataset"),
+        ("white", None, 1e-6, "wrong ZCA statistics"),
+        ("white", None, 100.0, "wrong ZCA statistics"),
+        ("normalised", Given(zca=True), None, "far from those of the dataset"),
+        ("normalised", None, 0.1, "far from those of the dataset"),
+    ],
+)
+def test_wrong_statistics_are_warned_of(
+    unit: str, given: Given | None, epsilon: float | None, words: str, sample: Sample
+) -> None:
+    zca = None if epsilon is None else whitened(sample, epsilon)
+    result = reading(sample, getattr(sample, unit), given, zca=zca)
+    assert any(words in text for text in result.warnings)
+
+
+def test_a_plain_set_is_read_without_a_warning(sample: Sample) -> None:
+    result = reading(sample, sample.normalised)
+    assert (result.warnings, result.distilled.zca) == ((), None)
+    assert torch.equal(trained_on(result), sample.normalised)
+
+
 def test_the_right_statistics_give_the_right_number(sample: Sample) -> None:
-    """A whitened and a plain set, each read rightly and wrongly."""
     test = bench.load_dataset("digits").test
 
-    def accuracy(images: torch.Tensor, given: Given | None = None) -> float:
-        distilled: DistilledSet = reading(sample, images, given).distilled
+    def accuracy(images: torch.Tensor, given: Given | None = None, **more: ZCA) -> float:
+        distilled: DistilledSet = reading(sample, images, given, **more).distilled
         return bench.evaluate(distilled, test, arch="convnet3", protocol="smoke", seeds=1).mean
 
     plain, white = accuracy(sample.normalised), accuracy(sample.white)
     assert min(plain, white) > 75
     assert accuracy(sample.white, Given(zca=False)) < plain - 10
+    assert accuracy(sample.bytes, zca=whitened(sample)) == white
+
+
+def test_whitened_images_are_no_factored_set(sample: Sample) -> None:
+    with pytest.raises(BenchError, match="holds pixels, not ZCA-whitened images"):
+        reading(sample, sample.white, Given(factor=2))
