@@ -25,6 +25,11 @@ _COMMANDS = {
         "Write a distilled set for others, with a card.",
     ),
     "table": ("bench.cli.table", "table", "Print the table of what a store holds."),
+    "published": (
+        "bench.cli.published",
+        "published",
+        "Print the numbers of papers, each with its source.",
+    ),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),
     "retry": ("bench.cli.retry", "retry", "Run again what failed, stopped or was never reached."),

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.paper_options import (
+    PAPER_FORMATS,
+    PAPER_LAYOUTS,
+    paper_options,
+    read_layout,
+    read_sources,
+    take_paper_options,
+    to_screen,
+    write_text,
+)
 from bench.cli.report_options import read_store, report_options
 from bench.report.estimates import SPREADS, Spread
-from bench.report.tables import FORMATS, render
+from bench.report.tables import FORMATS, render, report_sections
+from bench.support.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.ledger.rows import Rows
 
 
 @click.command()
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="md", show_default=True,
-              help="md, latex: to read; csv, json: every column, nothing rounded.")  # fmt: skip
+@click.option("--layout", type=click.Choice(("full", *PAPER_LAYOUTS)), default="full",
+              show_default=True, help="full: every result with its budgets. paper: methods as "
+              "rows, datasets and IPC as columns; paper-transposed: the other way.")  # fmt: skip
+@click.option("--format", "format_", type=click.Choice(PAPER_FORMATS),
+              help="md, latex, html (paper layouts): to read; csv, json: nothing rounded in the "
+              "full layout.  [default: fitted to a terminal, else md]")  # fmt: skip
 @click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
               help="What follows the ±: the standard deviation over networks, or the standard "
               "error or half the 95 % interval of the mean over distilled sets.")  # fmt: skip
@@ -21,25 +40,74 @@ from bench.report.tables import FORMATS, render
 @click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
               help="Published numbers of your own; implies --published.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to a file.")
+@paper_options
 @report_options
 def table(
-    format_: str, spread: Spread, published: bool, published_file: Path | None, output: Path | None,
-    store: Path, **filters: list[str] | None,
+    layout: str, format_: str | None, spread: Spread, published: bool,
+    published_file: Path | None, output: Path | None, store: Path, **options: Any,
 ) -> None:  # fmt: skip
     """Print the results in a store as tables.
 
-    Results of different protocols, profiles, precisions or data are never averaged.
+    Results of different protocols, profiles, precisions or data are never averaged. The order of
+    --dataset, --ipc, --method and --eval-arch is that of a paper's table.
     """
+    paper = take_paper_options(options)
+    numbers = published or published_file is not None
+    if layout == "full":
+        _refuse_paper_options(paper, format_)
+        rows = read_store(store, options)
+        _full(rows, format_, spread, published_file, output, published=numbers)
+        return
+    chosen = read_layout(layout, paper, options)
+    sources = read_sources(paper["sources"], published_file) if numbers else None
+    from bench.report.aggregate import collect
+    from bench.report.paper.build import paper_tables
+    from bench.report.paper.render import render_paper
+
+    rows = read_store(store, options)
+    tables = paper_tables(collect(rows.evaluations, spread), rows.failures, chosen, sources)
+    if to_screen(format_, output):
+        from rich.console import Console
+
+        from bench.report.paper.screen import print_paper
+
+        print_paper(tables, Console())
+        return
+    write_text(render_paper(tables, format_ or "md"), output)
+
+
+def _refuse_paper_options(paper: dict[str, Any], format_: str | None) -> None:
+    """Refuse what the full layout has not."""
+    given = [name for name, value in paper.items() if value]
+    if given:
+        flag = {"sources": "source"}.get(given[0], given[0]).replace("_", "-")
+        raise BenchError(f"--{flag} goes with --layout paper or paper-transposed")
+    if format_ is not None and format_ not in FORMATS:
+        raise BenchError(f"--format {format_} goes with --layout paper or paper-transposed")
+
+
+def _full(
+    rows: Rows,
+    format_: str | None,
+    spread: Spread,
+    published_file: Path | None,
+    output: Path | None,
+    *,
+    published: bool,
+) -> None:
     from bench.report.published.read import load_published
 
-    rows = read_store(store, filters)
-    numbers = load_published(published_file) if published or published_file else None
-    text = render(rows.evaluations, rows.failures, format=format_, spread=spread, published=numbers)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    from bench.support.atomic_files import replacing, writing
+    numbers = load_published(published_file) if published else None
+    if to_screen(format_, output):
+        from rich.console import Console
 
-    with writing(output), replacing(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    click.echo(f"written: {output}", err=True)
+        from bench.report.aggregate import collect
+        from bench.report.terminal import print_sections
+
+        sections = report_sections(collect(rows.evaluations, spread), rows.failures, numbers)
+        print_sections(sections, Console())
+        return
+    text = render(
+        rows.evaluations, rows.failures, format=format_ or "md", spread=spread, published=numbers
+    )
+    write_text(text, output)

@@ -1,15 +1,15 @@
-"""The report at the end of a run: a compact table per block, as wide as the terminal allows."""
+"""Reports on a terminal, as wide as it allows: short at the end of a run, or all sections."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import collect
 from bench.report.result_tables import result_sections
 from bench.report.tables import failure_notes
-from bench.support.document import Sheet
+from bench.support.document import Section, Sheet
 from bench.support.screen_table import ScreenTable, essential_columns
 
 if TYPE_CHECKING:
@@ -46,7 +46,35 @@ def print_report(
         console.print(_fitting(sheet.without(_NEVER), console))
         for note in (*sheet.notes, *section.notes):
             console.print(Text(f"  {note}", style="dim"))
-    missing = failure_notes(failures)
+    _print_missing(failure_notes(failures), console)
+
+
+def print_sections(sections: Iterable[Section], console: Console) -> None:
+    """Print sections with all of their tables and notes.
+
+    Args:
+        sections: what :func:`bench.report.tables.report_sections` returns.
+        console: receives the text.
+    """
+    from rich.text import Text
+
+    for section in sections:
+        console.print(Text(section.title, style="bold"))
+        if section.lead:
+            console.print(Text(section.lead))
+        for sheet in section.sheets:
+            console.print(Text(f"\n{sheet.caption}", style="italic"))
+            console.print(_fitting(sheet.without(_NEVER) if sheet.wide else sheet, console))
+        for sheet_note in (note for sheet in section.sheets for note in sheet.notes):
+            console.print(Text(f"  {sheet_note}", style="dim"))
+        for note in section.notes:
+            console.print(Text(f"  {note}", style="dim"))
+        console.print()
+
+
+def _print_missing(missing: Sequence[str], console: Console) -> None:
+    from rich.text import Text
+
     if missing:
         console.print(Text("\nNot in the tables", style="bold"))
     for note in missing:
@@ -67,6 +95,7 @@ def _table(sheet: Sheet) -> ScreenTable:
     from rich.text import Text
 
     headers = [_SHORT.get(header, header) for header in sheet.headers]
-    columns = essential_columns(headers, _ESSENTIAL, sheet.numeric)
+    ipcs = [header for header in headers if header.startswith("IPC ")]
+    columns = essential_columns(headers, (*_ESSENTIAL, *ipcs), sheet.numeric)
     rows = [[Text(cell) for cell in row] for row in sheet.rows]
     return ScreenTable(columns, rows, box=box.SIMPLE_HEAD)

@@ -111,3 +111,86 @@ def test_table_imports_no_torch(tmp_path: Path) -> None:
                             check=False)  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "cifar10, evaluated with convnet3" in result.stdout
+
+
+def test_paper_layout(store: Path) -> None:
+    result = run("--store", store, "--layout", "paper", "--dataset", "svhn,cifar10",
+                 "--ipc", "10,1", "--method", "dm,random", "--published",
+                 "--format", "json")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (table,) = json.loads(result.output)["tables"]
+    assert [h["levels"] for h in table["columns"]["headings"]] == [
+        ["SVHN", "10"], ["SVHN", "1"], ["CIFAR-10", "10"], ["CIFAR-10", "1"],
+    ]  # fmt: skip
+    names = [h["levels"][0] for h in table["rows"]["headings"]]
+    assert names == ["Ratio (%)", "DM", "DM, published", "Random", "Random, published"]
+
+
+def test_paper_layout_options(store: Path) -> None:
+    result = run("--store", store, "--layout", "paper-transposed", "--no-ratio", "--beside",
+                 "--caption", "Mine", "--columns", "ipc,dataset", "--method", "random",
+                 "--published", "--source", "wang2025ncfm", "--spread", "se")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("**Mine.**\n\n| IPC | Dataset  |")
+    assert "Ratio" not in result.output
+    assert "(14.4 ± 2.0 \\[wang2025ncfm\\])" in result.output
+    assert "standard error" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--beside"], "--beside goes with --layout paper"),
+        (["--format", "html"], "--format html goes with --layout paper"),
+        (["--layout", "paper", "--columns", "ipc,data"], "Did you mean 'dataset'?"),
+        (["--layout", "paper", "--columns", "ipc"], "it must name dataset and ipc"),
+        (["--layout", "paper", "--published", "--source", "li2024"], "Did you mean 'li2024pad'?"),
+    ],
+)
+def test_paper_options_that_do_not_fit(store: Path, arguments: list[str], message: str) -> None:
+    result = run("--store", store, *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_on_a_terminal_tables_fit_it(store: Path) -> None:
+    """A pseudo-terminal: what the user sees has no raw Markdown, and no line wraps."""
+    import os
+    import pty
+
+    for layout in ("full", "paper"):
+        leader, follower = pty.openpty()
+        command = [
+            sys.executable,
+            "-m",
+            "bench",
+            "table",
+            "--store",
+            str(store),
+            "--layout",
+            layout,
+        ]
+        environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+        process = subprocess.Popen(command, stdout=follower, env=environment)
+        os.close(follower)
+        text = _read_all(leader)
+        assert process.wait() == 0
+        assert "---" not in text, layout
+        assert "DiM" in text
+        assert max(len(line.rstrip()) for line in text.splitlines()) <= 100
+
+
+def _read_all(terminal: int) -> str:
+    import os
+
+    parts = []
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux says so of a terminal whose other end is closed
+            break
+        if not part:
+            break
+        parts.append(part)
+    os.close(terminal)
+    return b"".join(parts).decode()

@@ -1,4 +1,4 @@
-"""A paper's table as LaTeX; it needs the packages ``booktabs`` and ``graphicx``."""
+"""A paper's table as LaTeX; it needs ``booktabs``, ``graphicx`` and ``longtable``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from bench.report.paper.model import Entry, Heading, Kind, PaperTable, State, sp
 from bench.report.paper.texts import cited_keys, replace_citations
 
 _HEAD = (
-    "% Written by bench; needs \\usepackage{booktabs,graphicx}, and the entries of\n"
+    "% Written by bench; needs \\usepackage{booktabs,graphicx,longtable}, and the entries of\n"
     "% `bench published --format bib` for its citations."
 )
 # More columns than this do not fit a page in the text's size: the table is scaled down.
 _PAGE_COLUMNS = 7
+# Of more lines than this, a table goes over several pages.
+_PAGE_LINES = 45
 _FONTS = {1: r"\textbf", 2: r"\underline"}
 
 
@@ -34,7 +36,7 @@ def document(tables: Sequence[PaperTable], bibliography: str = "") -> str:
         r"\documentclass[a4paper,landscape]{article}",
         r"\usepackage[utf8]{inputenc}",
         r"\usepackage[margin=15mm]{geometry}",
-        r"\usepackage{booktabs,graphicx,url}",
+        r"\usepackage{booktabs,graphicx,longtable,url}",
         r"\begin{document}",
         "\\clearpage\n".join(map(_table, tables)),
     ]
@@ -44,25 +46,34 @@ def document(tables: Sequence[PaperTable], bibliography: str = "") -> str:
 
 
 def _table(table: PaperTable) -> str:
-    wide = len(table.columns.headings) > _PAGE_COLUMNS
+    columns = "l" * len(table.rows.names) + "c" * len(table.columns.headings)
+    caption = rf"\caption{{{escape(table.caption)}.}}\label{{tab:{table.name}}}"
     notes = "\\\\\n".join(_note(note.mark, note.text) for note in table.notes)
+    if len(table.rows.headings) > _PAGE_LINES:
+        return "\n".join(
+            [
+                r"{\scriptsize\setlength{\tabcolsep}{3pt}",
+                rf"\begin{{longtable}}{{{columns}}}", caption + r"\\",
+                r"\toprule", *_header(table), r"\midrule\endhead", r"\bottomrule\endfoot",
+                *_lines(table), r"\end{longtable}", rf"\raggedright {notes}\par}}",
+            ]
+        )  # fmt: skip
     body = [
-        rf"\begin{{tabular}}{{{'l' * len(table.rows.names)}{'c' * len(table.columns.headings)}}}",
-        r"\toprule", *_header(table), r"\midrule", *_lines(table), r"\bottomrule",
-        r"\end{tabular}",
+        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *_header(table), r"\midrule",
+        *_lines(table), r"\bottomrule", r"\end{tabular}",
     ]  # fmt: skip
+    wide = len(table.columns.headings) > _PAGE_COLUMNS
     if wide:
         body = [r"\resizebox{\linewidth}{!}{%", *body[:-1], body[-1] + "}"]
+    star = "*" if wide else ""
     return "\n".join(
         [
-            rf"\begin{{table{'*' if wide else ''}}}[t]",
-            r"\centering\small\setlength{\tabcolsep}{4pt}",
-            rf"\caption{{{escape(table.caption)}.}}\label{{tab:{table.name}}}",
+            rf"\begin{{table{star}}}[t]", r"\centering\small\setlength{\tabcolsep}{4pt}", caption,
             *body,
             rf"\par\smallskip\parbox{{\linewidth}}{{\scriptsize\raggedright {notes}}}",
-            rf"\end{{table{'*' if wide else ''}}}",
+            rf"\end{{table{star}}}",
         ]
-    )
+    )  # fmt: skip
 
 
 def _header(table: PaperTable) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.report.paper.model import Entry, PaperTable
 from bench.report.paper.texts import (
     citation,
+    numeric_columns,
     plain_column,
     plain_entry,
     plain_heading,
@@ -36,7 +37,7 @@ def _table(table: PaperTable) -> str:
         [*(escape(plain_heading(heading, level)) for level in range(depth)), *map(_entry, entries)]
         for heading, entries in zip(table.rows.headings, table.entries, strict=True)
     ]
-    numeric = [False] * depth + [True] * len(table.columns.headings)
+    numeric = [False] * depth + numeric_columns(table)
     notes = [f"- {escape_note(superscript([n.mark]), n.text)}" for n in table.notes]
     grid = lay_out(header, body, numeric)
     return f"**{escape(table.caption)}.**\n\n{grid}\n\n" + "\n".join(notes)

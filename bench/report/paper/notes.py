@@ -22,7 +22,8 @@ _STATES = {
 }
 
 
-_PUBLISHED = "Published numbers were measured as their sources say, which is often not as ours."
+PUBLISHED = "Published numbers were measured as their sources say, which is often not as ours."
+BEST_ON_TEST = "May be the best of several evaluations on the test set."
 
 
 class Marks:
@@ -83,7 +84,7 @@ def table_notes(rows: Sequence[Row], *, published: bool) -> list[Note]:
     if other:
         notes.append(f"Profile {listing(other)}: not the parameters of the method's paper.")
     if published:
-        notes.append(_PUBLISHED)
+        notes.append(PUBLISHED)
     return [Note("", text) for text in notes]
 
 

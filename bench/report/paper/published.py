@@ -10,7 +10,7 @@ from bench.report.number_formats import as_printed, ipc_name
 from bench.report.paper.layout import Placement
 from bench.report.paper.lines import Column, Line, TableLine
 from bench.report.paper.model import Entry, Heading, Kind, Number, State, empty
-from bench.report.paper.notes import Marks
+from bench.report.paper.notes import BEST_ON_TEST, Marks
 from bench.report.published.match import Key, match_names, match_theirs
 from bench.report.published.read import Published
 from bench.report.published.sources import cite_key
@@ -25,8 +25,8 @@ class PublishedNumbers:
     """
 
     def __init__(self, numbers: Sequence[Published], preferred: Sequence[str] = ()) -> None:
-        self._preferred = tuple(preferred)
         self._index: dict[Key, list[Published]] = {}
+        self._preferred = tuple(preferred)
         for number in numbers:
             self._index.setdefault(match_theirs(number), []).append(number)
 
@@ -38,14 +38,23 @@ class PublishedNumbers:
         """
         ipc = None if line.key.own_size else column.ipc
         numbers = self._index.get(match_names(column.dataset, line.label, ipc, column.eval_arch))
-        return sorted(numbers or [], key=lambda number: self._order(number, line))
-
-    def _order(self, number: Published, line: Line) -> tuple[int, bool]:
-        key = cite_key(number)
-        chosen = self._preferred.index(key) if key in self._preferred else len(self._preferred)
         usual = declared_by(line.key.method).published_protocol or "default"
         ours = line.key.protocol.rsplit("-v", 1)[0]
-        return chosen, (number.protocol or usual) != ours
+
+        def order(number: Published) -> tuple[int, bool]:
+            return _preference(number, self._preferred), (number.protocol or usual) != ours
+
+        return sorted(numbers or [], key=order)
+
+
+def preferred_order(numbers: Sequence[Published], preferred: Sequence[str]) -> list[Published]:
+    """Return numbers with those of the preferred sources first, else in their order."""
+    return sorted(numbers, key=lambda number: _preference(number, preferred))
+
+
+def _preference(number: Published, preferred: Sequence[str]) -> int:
+    key = cite_key(number)
+    return preferred.index(key) if key in preferred else len(preferred)
 
 
 def add_published(
@@ -82,26 +91,49 @@ def _under(
     places = [published.find(line, column) for column in columns]
     if not any(places):
         return []
+    kind = Kind.PUBLISHED
+    name = f"{line.label}, published"
+    return [published_line(name, kind, columns, places, marks, own_size=line.key.own_size)]
+
+
+def published_line(
+    name: str,
+    kind: Kind,
+    columns: Sequence[Column],
+    places: Sequence[Sequence[Published]],
+    marks: Marks,
+    *,
+    own_size: bool,
+) -> TableLine:
+    """Return a line of published numbers.
+
+    Args:
+        name: of the line.
+        kind: of the line.
+        columns: of the table.
+        places: the numbers at each column, the primary one first; often none.
+        marks: receives the notes on other sources.
+        own_size: whether a number is about all columns of its dataset.
+    """
     sources = {cite_key(numbers[0]) for numbers in places if numbers}
     common = sources.pop() if len(sources) == 1 else ""
-    entries, covered = [], ""
+    entries: list[Entry] = []
+    covered: Column | None = None
     for column, numbers in zip(columns, places, strict=True):
-        if line.key.own_size and column.dataset == covered:
+        at = replace(column, ipc=None)
+        if own_size and at == covered:
             entries.append(empty(State.COVERED))
         elif numbers:
             own = _number(numbers[0], marks)
+            cite = "" if own.cite == common else own.cite
             entries.append(
-                Entry(
-                    State.OK, own.text, own.value, own.spread, marks=own.marks,
-                    cite="" if own.cite == common else own.cite,
-                )
-            )  # fmt: skip
+                Entry(State.OK, own.text, own.value, own.spread, marks=own.marks, cite=cite)
+            )
         else:
             entries.append(empty(State.NOT_PUBLISHED))
-        covered = column.dataset
-    own_marks = _line_marks(columns, places, line, marks)
-    heading = Heading((f"{line.label}, published",), Kind.PUBLISHED, own_marks, common)
-    return [TableLine(heading, entries)]
+        covered = at
+    own_marks = _line_marks(name, columns, places, marks, own_size=own_size)
+    return TableLine(Heading((name,), kind, own_marks, common), entries)
 
 
 def _beside(
@@ -118,14 +150,21 @@ def _beside(
         else entry
         for entry, numbers in zip(shown.entries, places, strict=True)
     ]
-    own_marks = (*shown.heading.marks, *_line_marks(columns, places, line, marks))
-    return TableLine(replace(shown.heading, marks=own_marks), entries, line)
+    own_size = line.key.own_size
+    more = _line_marks(f"{line.label}, published", columns, places, marks, own_size=own_size)
+    heading = replace(shown.heading, marks=(*shown.heading.marks, *more))
+    return TableLine(heading, entries, line)
 
 
 def _line_marks(
-    columns: Sequence[Column], places: Sequence[Sequence[Published]], line: Line, marks: Marks
+    name: str,
+    columns: Sequence[Column],
+    places: Sequence[Sequence[Published]],
+    marks: Marks,
+    *,
+    own_size: bool,
 ) -> tuple[str, ...]:
-    notes = (_best_on_test(places, line), _others(columns, places, line))
+    notes = (_best_on_test(name, places), _others(name, columns, places, own_size=own_size))
     return tuple(marks.mark(note) for note in notes if note)
 
 
@@ -136,7 +175,13 @@ def _number(number: Published, marks: Marks) -> Number:
     return Number(text, number.accuracy, number.std, key, (mark,) if mark else ())
 
 
-def _others(columns: Sequence[Column], places: Sequence[Sequence[Published]], line: Line) -> str:
+def _others(
+    name: str,
+    columns: Sequence[Column],
+    places: Sequence[Sequence[Published]],
+    *,
+    own_size: bool,
+) -> str:
     """Return what other sources print than the primary one, in a sentence; often nothing."""
     parts = []
     for column, numbers in zip(columns, places, strict=True):
@@ -145,11 +190,9 @@ def _others(columns: Sequence[Column], places: Sequence[Sequence[Published]], li
             texts.setdefault(as_printed(number.accuracy, number.std), []).append(number)
         values = [f"{text} {_where(members)}" for text, members in list(texts.items())[1:]]
         if values:
-            ipc = "" if line.key.own_size else f" IPC {ipc_name(column.ipc)}"
-            part = f"{column.label}{ipc}: {', '.join(values)}"
-            if part not in parts:
-                parts.append(part)
-    return f"{line.label}, other sources: {'; '.join(parts)}." if parts else ""
+            ipc = "" if own_size else f" IPC {ipc_name(column.ipc)}"
+            parts.append(f"{column.label}{ipc}: {', '.join(values)}")
+    return f"{name}, other sources: {'; '.join(dict.fromkeys(parts))}." if parts else ""
 
 
 def _where(numbers: Sequence[Published]) -> str:
@@ -159,7 +202,7 @@ def _where(numbers: Sequence[Published]) -> str:
     return " ".join(cited + others)
 
 
-def _best_on_test(places: Sequence[Sequence[Published]], line: Line) -> str:
+def _best_on_test(name: str, places: Sequence[Sequence[Published]]) -> str:
     if all(not numbers or numbers[0].selection != "test-oracle" for numbers in places):
         return ""
-    return f"{line.label}, published: may be the best of several evaluations on the test set."
+    return f"{name}: {BEST_ON_TEST[0].lower()}{BEST_ON_TEST[1:]}"

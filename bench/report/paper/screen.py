@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.report.paper.model import Axis, Entry, Kind, Note, PaperTable, State
 from bench.report.paper.texts import (
     citation,
+    numeric_columns,
     plain_column,
     plain_entry,
     plain_heading,
@@ -58,7 +59,13 @@ def _screen(table: PaperTable, columns: range) -> ScreenTable:
     headings = [table.columns.headings[i] for i in columns]
     axis = Axis(table.columns.names, tuple(headings))
     shown = [ScreenColumn(name, essential=True) for name in table.rows.names]
-    shown += [ScreenColumn(plain_column(axis, h), right=True) for h in headings]
+    numeric = numeric_columns(table)
+    # Beside columns of text, those of numbers keep their place; without them, each can give way.
+    mixed = not all(numeric)
+    shown += [
+        ScreenColumn(plain_column(axis, h), right=numeric[i], essential=mixed and numeric[i])
+        for i, h in zip(columns, headings, strict=True)
+    ]
     rows = []
     for heading, entries in zip(table.rows.headings, table.entries, strict=True):
         own = [entries[i] for i in columns]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.report.number_formats import MARKS
-from bench.report.paper.model import Axis, Entry, Heading, PaperTable
+from bench.report.paper.model import Axis, Entry, Heading, PaperTable, State
 from bench.report.published.sources import Source, cited
 
 _LETTERS = "abcdefghijklmnoprstuvwxyz"
@@ -61,11 +61,21 @@ def references(tables: Iterable[PaperTable]) -> list[Source]:
 
 def plain_entry(entry: Entry) -> str:
     """Return an entry as plain text: number, marks, source, and the published number beside it."""
-    parts = [entry.text + superscript(entry.marks), citation(entry.cite)]
+    parts = [f"{entry.text}{superscript(entry.marks)}", citation(entry.cite)]
     if entry.published is not None:
         own = entry.published
         parts.append(f"({own.text}{superscript(own.marks)} {citation(own.cite)})")
     return " ".join(filter(None, parts)).replace(" )", ")")
+
+
+def numeric_columns(table: PaperTable) -> list[bool]:
+    """Return of each column whether it holds numbers; one that holds none at all counts."""
+    columns = ([line[i] for line in table.entries] for i in range(len(table.columns.headings)))
+    return [
+        any(entry.value is not None for entry in column)
+        or not any(entry.state is State.OK for entry in column)
+        for column in columns
+    ]
 
 
 def plain_column(axis: Axis, heading: Heading) -> str:

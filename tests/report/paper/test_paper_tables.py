@@ -194,7 +194,7 @@ def test_one_primary_source_and_the_others_in_a_note() -> None:
     assert entry(table, name, "CIFAR-10", "1").text == "14.4 ± 2.0"
     assert heading.cite == "wang2025ncfm"
     assert note_of(table, heading.marks[0]) == (
-        "Random, other sources: CIFAR-10 IPC 1: 15.15 (Table 2, my own.pdf)."
+        "Random, published, other sources: CIFAR-10 IPC 1: 15.15 (Table 2, my own.pdf)."
     )
 
 
