@@ -21,7 +21,7 @@ from simulated_gpu import SimulatedGpu, register, simulated_gpu
 from torch import Tensor
 
 from bench.conformance import methods as conformance
-from bench.datasets.real_set import RealSet
+from bench.conformance.place import on_device
 from bench.distillation.method import Method
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
@@ -37,12 +37,6 @@ from bench.support.stopping import Interrupted
 
 _STEPS, _SEEDS = 4, [11, 12]
 _HERE = conformance.small_real_set()
-
-
-def _placed(device: torch.device) -> None:
-    """Let the conformance suite's methods run on a device."""
-    real = RealSet(_HERE.spec, _HERE.images.to(device), _HERE.labels.to(device), _HERE.sha256)
-    conformance.small_real_set = lambda: real
 
 
 def _made(cls: type[Method]) -> dict[str, Tensor]:
@@ -77,21 +71,32 @@ def _furthest(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
 def try_method(name: str, device: torch.device) -> dict[str, Any]:
     """Return how far the GPU's distilled sets are from the CPU's, and what steps waited for."""
     cls: type[Method] = METHODS.get(name)
-    _placed(torch.device("cpu"))
     expected = _made(cls)
-    with simulated_gpu() as gpu:
-        _placed(device)
+    with simulated_gpu() as gpu, on_device(device):
         found, continued = _made(cls), _continued(cls, device)
         trial = conformance.begin(cls)
         trial.run(0, 1)
         gpu.reads.clear(), gpu.copies.clear()
         trial.run(1, 2)
+        reads, copies = list(gpu.reads), list(gpu.copies)
         return {
+            "failed": _failed_checks(cls),
             "off": _furthest(expected, found),
             "continued_off": _furthest(found, continued),
-            "reads": list(gpu.reads),
-            "copies": list(gpu.copies),
+            "reads": reads,
+            "copies": copies,
         }
+
+
+def _failed_checks(cls: type[Method]) -> dict[str, str]:
+    """Return which checks of the conformance suite fail on this device, and why."""
+    failed = {}
+    for check in conformance.method_checks():
+        try:
+            check(cls)
+        except Exception as error:
+            failed[check.__name__] = f"{type(error).__name__}: {error}"
+    return failed
 
 
 def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
@@ -100,8 +105,7 @@ def try_engine(arch: str, device: torch.device) -> dict[str, Any]:
     recipe = Recipe.of(_HERE.spec, arch, protocol)
     cpu = torch.device("cpu")
     expected = [_trained(recipe, [seed], cpu, stacked=False) for seed in _SEEDS]
-    with simulated_gpu() as gpu:
-        _placed(device)
+    with simulated_gpu() as gpu, on_device(device):
         turn = [_trained(recipe, [seed], device, stacked=False, gpu=gpu) for seed in _SEEDS]
         stacked = _trained(recipe, _SEEDS, device, stacked=True, gpu=gpu)
         evaluated = _evaluated(recipe, device)

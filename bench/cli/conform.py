@@ -14,19 +14,24 @@ from bench.cli.options import load_plugins, plugin_option
 
 @click.command()
 @click.argument("name")
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or mps.")
 @plugin_option
-def conform(name: str, plugins: tuple[Path, ...]) -> None:
+def conform(name: str, device: str, plugins: tuple[Path, ...]) -> None:
     """Check that the method, architecture or dataset NAME fulfils its contract.
 
     A method: determinism, resume at any step, shapes, ranges and units, global state, round trip.
     An architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
     """
+    from bench.conformance.place import on_device
+    from bench.support.machine import pick_device
+
     load_plugins(plugins)
-    failed = 0
+    failed, chosen = 0, pick_device(device)
     for check, plugin in _checks(name):
         label = check.__name__.removeprefix("check_").replace("_", " ")
         try:
-            check(plugin)
+            with on_device(chosen):
+                check(plugin)
         except Exception as error:  # a plugin can raise anything; the other checks still run
             failed += 1
             click.secho(f"failed  {label}: {type(error).__name__}: {error}", fg="red")

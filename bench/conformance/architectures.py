@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.conformance.kernels import MOST_DIFFERENT, kernel_differences
+from bench.conformance.place import place
 from bench.conformance.state import global_state_kept
 from bench.datasets.spec import DatasetSpec
 from bench.networks.architecture import (
@@ -120,7 +121,9 @@ def _accepted(name: str) -> list[tuple[int, int, int]]:
 
 def _network(name: str, shape: tuple[int, int, int], seed: int = 1) -> nn.Module:
     with global_seed(seed):
-        return build_network(name, _spec(shape))
+        network = build_network(name, _spec(shape))
+    # Shapes alone, on the meta device, stay there.
+    return network if torch.get_default_device().type == "meta" else network.to(place())
 
 
 def _spec(shape: tuple[int, int, int]) -> DatasetSpec:
@@ -129,7 +132,7 @@ def _spec(shape: tuple[int, int, int]) -> DatasetSpec:
 
 
 def _images(shape: tuple[int, int, int], n: int) -> Tensor:
-    return torch.randn((n, *shape), generator=make_generator(3))
+    return torch.randn((n, *shape), generator=make_generator(3)).to(place())
 
 
 def _embed(network: nn.Module, images: Tensor) -> Tensor:

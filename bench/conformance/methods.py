@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.conformance.place import place
 from bench.conformance.state import global_state_kept
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
@@ -59,7 +60,8 @@ def small_real_set() -> RealSet:
     labels = torch.arange(3).repeat_interleave(20)
     patterns = torch.randint(0, 200, (3, 1, 16, 16), generator=generator)
     noise = torch.randint(0, 56, (60, 1, 16, 16), generator=generator)
-    return RealSet(spec, (patterns[labels] + noise).to(torch.uint8), labels, "0" * 64)
+    images = (patterns[labels] + noise).to(torch.uint8)
+    return RealSet(spec, images.to(place()), labels.to(place()), "0" * 64)
 
 
 @dataclasses.dataclass
@@ -164,8 +166,8 @@ def check_result(cls: type[Method]) -> None:
     assert distilled.storage_bytes > 0, "a distilled set stores something"
     ipc = None if cls.own_size else _IPC
     for mode in cls.modes:
-        source = distilled.source(mode, ipc, make_generator(3))
-        images, labels = source.epoch(make_generator(4))
+        source = distilled.source(mode, ipc, make_generator(3, place()))
+        images, labels = source.epoch(make_generator(4, place()))
         images = images[:]
         assert images.dtype == torch.float32, f"{mode}: images are {images.dtype}"
         assert images.shape == (source.images_per_epoch, *real.spec.shape), f"{mode}: wrong shape"
@@ -174,7 +176,7 @@ def check_result(cls: type[Method]) -> None:
             counts = torch.bincount(labels, minlength=real.spec.num_classes).tolist()
             expected = [ipc * shown] * real.spec.num_classes
             assert counts == expected, f"{mode}: {counts} images per class, not {expected}"
-    preview = distilled.preview(1, make_generator(5))
+    preview = distilled.preview(1, make_generator(5, place()))
     assert preview.min() >= 0 and preview.max() <= 1, "a preview lies in [0, 1]"
 
 
@@ -218,10 +220,10 @@ def _through_a_file(state: Any) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.safetensors"
         save_state(state, path)
-        return load_state(path, torch.device("cpu"))
+        return load_state(path, place())
 
 
 def _assert_equal(first: dict[str, Tensor], second: dict[str, Tensor], what: str) -> None:
     assert first.keys() == second.keys(), f"{what}: tensors {set(first) ^ set(second)} differ"
     for name, value in first.items():
-        assert torch.equal(value, second[name]), f"{what}: '{name}' differs"
+        assert torch.equal(value.cpu(), second[name].cpu()), f"{what}: '{name}' differs"

@@ -10,6 +10,7 @@ from processes.bench_processes import unregister_toys
 from toy_plugin import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
+from bench.conformance.place import on_device
 from bench.plugin import Prerequisite, Profile, Task
 from bench.plugin.sets import GeneratorSet
 from bench.registry.param_values import resolve
@@ -33,6 +34,22 @@ def test_methods(name: str, check: Any) -> None:
 @pytest.mark.parametrize("name", LISTED)
 def test_architectures(name: str, check: Any) -> None:
     check(name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", METHODS.names())
+def test_methods_on_a_gpu(name: str) -> None:
+    with on_device(torch.device("cuda")):
+        for check in method_checks():
+            check(METHODS.get(name))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", LISTED)
+def test_architectures_on_a_gpu(name: str) -> None:
+    with on_device(torch.device("cuda")):
+        for check in architecture_checks():
+            check(name)
 
 
 @pytest.mark.parametrize("check", dataset_checks(), ids=lambda c: c.__name__)

@@ -49,8 +49,6 @@ def test_an_unknown_precision_is_named() -> None:
 
 @pytest.mark.gpu
 def test_a_product_in_fp32_is_not_rounded() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     maps = torch.rand(8, 64, 16, 16, dtype=torch.float64)
     weight = torch.rand(64, 64, 3, 3, dtype=torch.float64)
     exact = torch.nn.functional.conv2d(maps, weight)

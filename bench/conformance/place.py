@@ -1,0 +1,34 @@
+"""The device on which the conformance suite computes: the CPU, unless one asks for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+from bench.support.machine import use_deterministic_algorithms
+
+_place: ContextVar[torch.device | None] = ContextVar("place", default=None)
+
+
+def place() -> torch.device:
+    """Return the device of the suite."""
+    return _place.get() or torch.device("cpu")
+
+
+@contextmanager
+def on_device(device: torch.device) -> Iterator[None]:
+    """Run checks on a device within the block.
+
+    On a GPU PyTorch computes by deterministic operations from then on, as ``bench run
+    --deterministic`` does: a method must give the same bits twice.
+    """
+    if device.type == "cuda":
+        use_deterministic_algorithms()
+    token = _place.set(device)
+    try:
+        yield
+    finally:
+        _place.reset(token)
