@@ -28,11 +28,16 @@ class TrainingSource(Protocol):
     def storage_bytes(self) -> int:
         """Return the bytes that must be stored to train this way; hard labels do not count."""
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor | Pixels, Tensor]:
+    def epoch(
+        self, generator: torch.Generator, number: int = 0
+    ) -> tuple[Tensor | Pixels, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
 
         Args:
-            generator: on the set's device; used only if the source draws new images.
+            generator: on the set's device, one for each network; used only if the source draws
+                new images.
+            number: of the epoch, from 0; used only if the images depend on those that earlier
+                epochs showed.
 
         Returns:
             Images, of which a slice or an index picks float32 ``(n, C, H, W)`` in normalised units,

@@ -137,7 +137,7 @@ class StreamSource:
         """Return the bytes of the generator's weights."""
         return self.set.storage_bytes
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def epoch(self, generator: torch.Generator, number: int = 0) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """Draw the images of one epoch."""
         labels = self.set.balanced_labels(self.ipc)
         return self.set.draw(labels, generator), labels

@@ -41,8 +41,12 @@ class FixedSource:
         """Return the number of images."""
         return len(self.labels)
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor | Pixels, Tensor]:  # noqa: ARG002
-        """Return all images and labels; ``generator`` is not used."""
+    def epoch(
+        self,
+        generator: torch.Generator,  # noqa: ARG002
+        number: int = 0,  # noqa: ARG002
+    ) -> tuple[Tensor | Pixels, Tensor]:
+        """Return all images and labels, the same in every epoch."""
         return self.images, self.labels
 
     def distinct_images(self, epochs: int) -> int:

@@ -19,6 +19,7 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
+from bench.distilled.real_stream_set import RealStreamSet
 from bench.support.atomic_files import replacing
 from bench.support.errors import BenchError
 from bench.support.untrusted import (
@@ -33,7 +34,9 @@ FORMAT = 1
 # The key of safetensors' metadata under which the JSON header is stored.
 _HEADER = "bench"
 _PLAIN = torch.contiguous_format
-_KINDS: dict[str, type[DistilledSet]] = {c.kind: c for c in (ImageSet, FactoredSet, GeneratorSet)}
+_KINDS: dict[str, type[DistilledSet]] = {
+    c.kind: c for c in (ImageSet, FactoredSet, GeneratorSet, RealStreamSet)
+}
 
 
 def save(distilled: DistilledSet, path: Path) -> None:

@@ -243,7 +243,7 @@ class Training:
 
     def _batches(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
         """Yield what is left of an epoch: images and labels of each network, in its own order."""
-        epochs = [self._source.epoch(draw) for draw in self._draws]
+        epochs = [self._source.epoch(draw, self._epoch) for draw in self._draws]
         orders = [
             torch.randperm(len(labels), generator=order, device=labels.device)
             for (_, labels), order in zip(epochs, self._orders, strict=True)

@@ -18,6 +18,7 @@ from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
 from bench.distilled.labels import hard_labels
+from bench.distilled.real_stream_set import RealStreamSet
 from bench.support.errors import BenchError
 
 
@@ -138,6 +139,11 @@ GENERATOR_USAGE = (
 def _images(distilled: DistilledSet, form: str) -> ImageSet:
     if isinstance(distilled, ImageSet):
         return distilled
+    if isinstance(distilled, RealStreamSet):
+        raise BenchError(
+            f"a {distilled.kind} set is the real training set itself, and cannot be exported as "
+            f"{form}: use safetensors"
+        )
     usable = "safetensors or pt"
     raise BenchError(f"a {distilled.kind} set cannot be exported as {form}: use {usable}")
 

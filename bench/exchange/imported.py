@@ -15,7 +15,6 @@ from bench.datasets.library import ensure
 from bench.datasets.source import Progress, no_progress
 from bench.distilled.base import DistilledSet
 from bench.distilled.digest import tensors_digest
-from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.labels import hard_labels
 from bench.exchange.opened import open_sets
 from bench.exchange.reading import Reading
@@ -161,9 +160,12 @@ def _evaluations(
 
 def _ipc(distilled: DistilledSet, asked: int | None, source: str) -> int | None:
     """Return the images per class; ``None`` for an unbalanced set, which is used as a whole."""
-    if isinstance(distilled, GeneratorSet):
+    if "stream" in distilled.modes:
         if asked is None:
-            raise BenchError(f"'{source}' is a generator: say how many images per class with --ipc")
+            raise BenchError(
+                f"'{source}' is a {distilled.kind} set, which draws images: say how many per class "
+                "with --ipc"
+            )
         return asked
     labels = hard_labels(distilled.tensors()["labels"])
     counts = torch.bincount(labels, minlength=distilled.spec.num_classes)
