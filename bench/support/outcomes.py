@@ -106,7 +106,7 @@ class DistilResult:
     """What a distillation came to.
 
     Attributes:
-        kind: of the distilled set: ``image``, ``factored`` or ``generator``.
+        kind: of the distilled set: ``image``, ``factored``, ``generator`` or ``real-stream``.
         steps: that the method took.
         scalars: the last ones that it reported, its losses for instance.
         warnings: what is probably wrong with the set; ``None`` if nothing is.

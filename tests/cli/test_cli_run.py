@@ -133,7 +133,7 @@ def test_a_failed_cell_gives_exit_code_one(run) -> None:
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("methods", {"random", "herding", "k-center", "whole", "dm", "gan", "dim"}),
+        ("methods", {"random", "herding", "k-center", "whole", "real-stream", "dm", "gan", "dim"}),
         ("architectures", {"convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap"}),
         ("datasets", {"digits", "mnist", "fashionmnist", "svhn", "cifar10", "cifar100"}),
         ("protocols", {"default", "plain", "quick", "smoke", "dim"}),

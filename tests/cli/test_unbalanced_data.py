@@ -66,7 +66,7 @@ def test_skipped_cells_are_named_with_their_reason(folder: Path) -> None:
 @pytest.mark.parametrize(
     "method",
     ["cafe", "cafe-dsa", "dc", "dim", "dm", "dsa", "forgetting", "gan", "herding", "idc",
-     "k-center", "k-means", "mtt", "random", "whole"],
+     "k-center", "k-means", "mtt", "random", "real-stream", "whole"],
 )  # fmt: skip
 def test_every_method_takes_unbalanced_data(folder: Path, method: str) -> None:
     short = ["--set", f"{method}.gan_max_steps=2"] if method == "dim" else []

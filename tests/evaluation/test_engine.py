@@ -223,7 +223,7 @@ def test_bf16_trains_and_keeps_float32_weights(source, test_set):
 class DrawnSource(FixedSource):
     """Adds fresh noise every epoch, as a generator would."""
 
-    def epoch(self, generator):
+    def epoch(self, generator, number=0):
         noise = torch.randn(self.images.shape, generator=generator)
         return self.images + noise, self.labels
 
@@ -236,7 +236,7 @@ def test_sources_draw_from_the_networks_own_generator(source, test_set):
 
 def test_an_error_inside_a_network_ends_the_evaluation(test_set):
     class Broken(FixedSource):
-        def epoch(self, generator):
+        def epoch(self, generator, number=0):
             raise ValueError("the source broke")
 
     broken = Broken(torch.zeros(4, 3, 16, 16), torch.arange(4), 0)

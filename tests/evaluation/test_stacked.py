@@ -34,7 +34,7 @@ NOTHING = "none"
 class DrawnSource(FixedSource):
     """Adds fresh noise every epoch, as a generator would."""
 
-    def epoch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def epoch(self, generator: torch.Generator, number: int = 0) -> tuple[Tensor, Tensor]:
         noise = torch.randn(self.images.shape, generator=generator, device=self.images.device)
         return self.images + noise / 4, self.labels
 

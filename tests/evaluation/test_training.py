@@ -27,8 +27,10 @@ SEEDS = (5, 6)
 class DrawnSource(FixedSource):
     """Draws what it shows, as a generator set does."""
 
-    def epoch(self, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = super().epoch(generator)
+    def epoch(
+        self, generator: torch.Generator, number: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = super().epoch(generator, number)
         return images + 0.1 * torch.randn(images.shape, generator=generator), labels
 
 

@@ -21,6 +21,7 @@ from bench.datasets.zca import ZCA
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
+from bench.distilled.real_stream_set import RealStreamSet
 from bench.exchange.export_formats import FORMATS
 from bench.exchange.given import FORMAT_NAMES
 from bench.exchange.opened import open_sets
@@ -222,6 +223,22 @@ def test_what_cannot_be_written(
     assert words in result.stderr
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".export-*"))
+
+
+@pytest.mark.parametrize("form", ["pt", "npz", "imagefolder", "hf"])
+def test_a_stream_of_real_images_stays_with_bench(
+    form: str, sample: Sample, tmp_path: Path
+) -> None:
+    pytest.importorskip("datasets") if form == "hf" else None
+    made = RealStreamSet(sample.real.spec, sample.bytes, sample.labels, {})
+    save(made, tmp_path / "set.safetensors")
+    source, out = tmp_path / "set.safetensors", tmp_path / "out"
+    result = call("export", source, "-o", out, "--format", form, code=2)
+    words = f"is the real training set itself, and cannot be exported as {form}: use safetensors"
+    assert words in result.stderr
+    call("export", source, "-o", out)
+    back = bench.load(out / "set.safetensors")
+    assert torch.equal(back.tensors()["images"], sample.bytes)
 
 
 def test_a_folder_that_exists_is_kept(sample: Sample, tmp_path: Path) -> None:

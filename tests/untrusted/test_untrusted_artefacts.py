@@ -30,6 +30,7 @@ from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import load, load_tensors, save, save_tensors
+from bench.distilled.real_stream_set import RealStreamSet
 from bench.registry.registry import GENERATORS
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
@@ -53,10 +54,16 @@ def generator_set() -> GeneratorSet:
     return GeneratorSet(SPEC, "conditional-gan", network, {"id": "x"})
 
 
+def real_stream_set() -> RealStreamSet:
+    images = torch.randint(0, 256, (4, *SPEC.shape), generator=make_generator(0))
+    return RealStreamSet(SPEC, images.to(torch.uint8), LABELS, {"id": "x"})
+
+
 SETS: dict[str, Callable[[], DistilledSet]] = {
     "image": image_set,
     "factored": factored_set,
     "generator": generator_set,
+    "real-stream": real_stream_set,
 }
 
 
