@@ -19,6 +19,7 @@ class RealStream(Method):
     colour = "#999933"
     marker = "v"
     table_order = 135
+    published_differences = "none"
     ipc_agnostic = True
     uses_arch = False
     modes = ("stream",)

@@ -28,9 +28,7 @@ class TrainingSource(Protocol):
     def storage_bytes(self) -> int:
         """Return the bytes that must be stored to train this way; hard labels do not count."""
 
-    def epoch(
-        self, generator: torch.Generator, number: int = 0
-    ) -> tuple[Tensor | Pixels, Tensor]:
+    def epoch(self, generator: torch.Generator, number: int = 0) -> tuple[Tensor | Pixels, Tensor]:
         """Return the images and labels of one epoch, class by class, not shuffled.
 
         Args:
