@@ -24,6 +24,7 @@ from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
 from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
+from bench.ledger.cell import AS_MADE
 from bench.ledger.frames import evaluation_frame
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.registry import METHODS
@@ -91,6 +92,7 @@ def run(
     mode: str | Sequence[str] = (),
     seeds: int = 1,
     eval_nets: int | None = None,
+    stored_as: str | Sequence[str] = AS_MADE,
     profile: str = "paper",
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     precision: str = "fp32",
@@ -120,6 +122,8 @@ def run(
         mode: ``stream`` or ``frozen``, for generators; default: both.
         seeds: how many distillations (seed indices 0, 1, ...).
         eval_nets: networks per distilled set; default: the protocol's.
+        stored_as: store the images so before they are trained on: ``made``, ``float16``,
+            ``uint8``, or several of them.
         profile: ``paper``, ``lite`` or ``smoke``.
         overrides: parameters by method, as ``{"dm": {"iterations": 200}}``.
         precision: ``fp32``, ``tf32`` or ``bf16``.
@@ -158,6 +162,7 @@ def run(
         modes=_listed(mode),
         seeds=_whole(seeds),
         eval_nets=_whole(eval_nets),
+        stored_as=_listed(stored_as),
         profile=profile,
         overrides=overrides or {},
         precision=precision,

@@ -33,9 +33,7 @@ def export(
     from bench.exchange.export import export as write
     from bench.ledger.store import Store
 
-    files = write(
-        source, output, format=format_, precision=dtype, licence=licence, store=Store(store)
-    )
+    files = write(source, output, format=format_, dtype=dtype, licence=licence, store=Store(store))
     for path in files[:20]:
         click.echo(f"written: {path}")
     if len(files) > 20:

@@ -22,6 +22,7 @@ _HELP = {
     "eval_arch": "Only results evaluated with these architectures.",
     "profile": "Only these profiles (and methods that all profiles share).",
     "protocol": "Only these protocols, with or without their version.",
+    "stored_as": "Only results of images that were stored so: made, float16 or uint8.",
 }
 
 

@@ -64,8 +64,8 @@ class FactoredSet(DistilledSet):
     """Stored grids of parts, with hard labels.
 
     Attributes:
-        images: float32 ``(N, C, H, W)``, pixels in [0, 1] units, not normalised; learned values can
-            lie outside.
+        images: ``(N, C, H, W)``, pixels, not normalised: float32 in [0, 1] units, where learned
+            values can lie outside, or float16 or uint8 to save room.
         labels: int64 ``(N,)``.
         factor: the number of parts along each side of an image.
 
@@ -89,9 +89,17 @@ class FactoredSet(DistilledSet):
             raise ValueError(
                 f"factor must be a whole number in 1..{limit}, not {self.factor!r:.50}"
             )
-        if self.images.dtype != torch.float32:
-            raise ValueError(f"images of a factored set must be float32, not {self.images.dtype}")
+        if self.images.dtype not in (torch.uint8, torch.float32, torch.float16):
+            raise ValueError(
+                "images of a factored set must be float32, float16 or uint8, not "
+                f"{self.images.dtype}"
+            )
         self._stored()
+
+    @property
+    def pixels(self) -> Tensor:
+        """Return the grids in [0, 1] units: float32 ``(N, C, H, W)``."""
+        return self.images / 255 if self.images.dtype == torch.uint8 else self.images.float()
 
     @property
     def storage_bytes(self) -> int:
@@ -101,7 +109,7 @@ class FactoredSet(DistilledSet):
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:
         """Return the decoded images; ``ipc`` must be the number of stored images per class."""
         labels = self._stored().source(mode, ipc, generator).labels
-        decoded = normalise(decode_parts(self.images, self.factor), self.spec)
+        decoded = normalise(decode_parts(self.pixels, self.factor), self.spec)
         return FixedSource(
             decoded, labels.repeat_interleave(self.factor**2, dim=0), self.storage_bytes
         )
@@ -110,7 +118,7 @@ class FactoredSet(DistilledSet):
         self, per_class: int, generator: torch.Generator, classes: int | None = None
     ) -> Tensor:
         """Return the first grids of each class as stored, which shows every learned pixel."""
-        pixels = normalise(self.images, self.spec)
+        pixels = normalise(self.pixels, self.spec)
         return replace(self._stored(), images=pixels).preview(per_class, generator, classes)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -134,7 +142,7 @@ class FactoredSet(DistilledSet):
             raise ValueError(f"a factored set holds images and labels, not {sorted(tensors)}")
         factored = cls(spec, tensors["images"], tensors["labels"], config["factor"], provenance)
         # A small file with a large factor would otherwise fill the memory when it is used.
-        check_fits_memory(factored.images.nbytes * factored.factor**2)
+        check_fits_memory(4 * factored.images.numel() * factored.factor**2)
         return factored
 
     def _stored(self) -> ImageSet:

@@ -120,7 +120,7 @@ class ImageSet(DistilledSet):
 
     @property
     def storage_bytes(self) -> int:
-        """Return the bytes of the images: 1 per value of real pixels, 4 per value of learned ones.
+        """Return the bytes of the images as stored: 1 (uint8), 2 (float16) or 4 per value.
 
         Soft labels and ZCA statistics are included, because the set cannot be used without them.
         """

@@ -8,10 +8,10 @@ from pathlib import Path
 from bench.distilled.base import DistilledSet
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.io import load
+from bench.distilled.storage_type import stored_as
 from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
 from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE
 from bench.exchange.opened import artefact_of
-from bench.exchange.precision import in_precision
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
 from bench.support.atomic_files import writing
@@ -24,7 +24,7 @@ def export(
     folder: Path,
     *,
     format: str = "safetensors",
-    precision: str | None = None,
+    dtype: str | None = None,
     licence: str = UNKNOWN_LICENCE,
     store: Store,
 ) -> list[Path]:
@@ -34,7 +34,7 @@ def export(
         source: the id of a cell, or a file that bench wrote.
         folder: made by this call; it appears whole or not at all.
         format: one of :data:`bench.exchange.export_formats.FORMATS`.
-        precision: see :func:`bench.exchange.precision.in_precision`.
+        dtype: see :func:`bench.distilled.storage_type.stored_as`; ``None`` for no change.
         licence: what the card says of the images.
         store: where the cell is.
 
@@ -49,7 +49,9 @@ def export(
     if folder.exists():
         raise BenchError(f"'{folder}' exists: name a new folder with -o")
     path, provenance, name = _found(source, store)
-    distilled = in_precision(load(path), precision)
+    distilled = load(path)
+    if dtype is not None:
+        distilled = stored_as(distilled, dtype)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as temporary:

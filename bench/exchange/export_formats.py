@@ -53,7 +53,7 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
     if isinstance(distilled, GeneratorSet):
         _write_generator(distilled, folder, path)
     elif isinstance(distilled, FactoredSet):
-        torch.save([distilled.images.cpu(), distilled.labels.cpu()], path)
+        torch.save([distilled.pixels.cpu(), distilled.labels.cpu()], path)
     else:
         images = _images(distilled, "pt")
         normalised = images.source(images.modes[0], None, torch.Generator()).images[:].cpu()

@@ -150,10 +150,11 @@ def _evaluations(
         EvaluateCell(
             cell, ipc, mode, arch, protocol.name, protocol.version,
             request.eval_nets or protocol.nets, request.precision,
-            evaluation_sources(arch, protocol.name),
+            evaluation_sources(arch, protocol.name), kind,
         )
-        for mode, arch in product(
-            modes or distilled.modes[:1], dict.fromkeys(map(canonical_name, request.eval_archs))
+        for mode, arch, kind in product(
+            modes or distilled.modes[:1], dict.fromkeys(map(canonical_name, request.eval_archs)),
+            dict.fromkeys(request.stored_as),
         )
     ]  # fmt: skip
 

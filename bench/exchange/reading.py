@@ -112,10 +112,14 @@ class _Reader:
                 raise BenchError(
                     f"'{raw.place}': a factored set holds pixels, not ZCA-whitened images"
                 )
-            pixels = to_pixels(images, unit.mean, unit.std).float()
+            pixels = (
+                _whole(images)
+                if unit.name == BYTES
+                else to_pixels(images, unit.mean, unit.std).float()
+            )
             return FactoredSet(spec, pixels, labels.values, factor, {})
         if unit.name == BYTES:
-            values = images.round().clamp(0, 255).to(torch.uint8)
+            values = _whole(images)
         elif unit.name == WHITENED:
             values = images.float()
         else:
@@ -199,6 +203,11 @@ class _Reader:
                 f"a linear classifier of real images agrees with {here:.0%} of the labels, and "
                 f"with {best:.0%} if the classes are renamed: are they in another order?"
             )
+
+
+def _whole(images: Tensor) -> Tensor:
+    """Return pixels in 0..255 as bytes."""
+    return images.round().clamp(0, 255).to(torch.uint8)
 
 
 def _as_normalised(distilled: ImageSet) -> Tensor:

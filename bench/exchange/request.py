@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.exchange.given import HUB, Given
 from bench.grid.option import check_options, option
-from bench.grid.request import MODES
+from bench.grid.request import MODES, STORED_AS
+from bench.ledger.cell import AS_MADE
 from bench.networks.precision import PRECISIONS
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
@@ -42,6 +43,10 @@ class ImportRequest:
     eval_nets: int | None = option(
         "--eval-nets", "Networks per set.", default=None, otherwise="the protocol's", min=1,
         max=10_000,
+    )  # fmt: skip
+    stored_as: Sequence[str] = option(
+        "--stored-as", "Evaluate with the images stored so: made (as they are), float16 or uint8; "
+        "bytes count as stored.", default=(AS_MADE,), choices=STORED_AS,
     )  # fmt: skip
     precision: str = option(
         "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS

@@ -13,6 +13,7 @@ from bench.datasets.real_set import RealSet
 from bench.distillation.context import Start
 from bench.distillation.distil import distil
 from bench.distillation.tasks import load_method
+from bench.distilled.storage_type import NotStorableError, stored_as
 from bench.evaluation.evaluate import evaluate, with_distil_cost
 from bench.evaluation.protocols import get_protocol
 from bench.grid.cell_records import write_failure, write_record
@@ -21,7 +22,7 @@ from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
 from bench.grid.too_large import why_too_large
 from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
-from bench.ledger.cell import IMPORTED, Cell, DistilCell, EvaluateCell
+from bench.ledger.cell import AS_MADE, IMPORTED, Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_cell, read_state
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
@@ -149,6 +150,9 @@ class _Computation:
             self._record(outcome)
         except _DependencyBusyError:
             return BUSY
+        except NotStorableError as error:
+            write_record(self.cell, "skipped", str(error), self.ledger, self.site)
+            return Ending("skipped", str(error))
         except BaseException as error:  # a plugin can raise anything, and ends its own cell only
             if self._ends_the_run(error):
                 raise
@@ -269,6 +273,8 @@ class _Computation:
         protocol = get_protocol(cell.protocol)
         _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
         distilled, _ = load_artefact(self.ledger, cell.distil.id, self.site.device)
+        if cell.stored_as != AS_MADE:
+            distilled = stored_as(distilled, cell.stored_as)
         test = self._split(cell.distil, "test")
         with self._confined():
             evaluation = evaluate(

@@ -194,10 +194,11 @@ class _Builder:
         return [
             EvaluateCell(
                 distil, each, mode, eval_arch, protocol.name, protocol.version, nets,
-                request.precision, self._all_sources(distil, eval_arch),
+                request.precision, self._all_sources(distil, eval_arch), kind,
             )
-            for each, mode, eval_arch in product(
-                ipcs, modes or method.modes[:1], self._eval_archs or [arch]
+            for each, mode, eval_arch, kind in product(
+                ipcs, modes or method.modes[:1], self._eval_archs or [arch],
+                dict.fromkeys(request.stored_as),
             )
         ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from bench.distillation.profiles import PROFILE_PROTOCOL, check_profile
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.grid.option import check_options, option
+from bench.ledger.cell import AS_MADE
 from bench.networks.precision import PRECISIONS
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError, unknown_message
@@ -16,6 +17,8 @@ from bench.support.untrusted import Limit
 
 # Ways to evaluate a generator; an image set has one way only, whatever --mode says.
 MODES = ("stream", "frozen")
+# How images can be stored before they are trained on.
+STORED_AS = (AS_MADE, "float16", "uint8")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Request:
     overrides: Mapping[str, Mapping[str, Any]] = option(
         "--set", "Set a method's parameter; repeatable.", default_factory=dict,
         metavar="METHOD.KEY=VALUE",
+    )  # fmt: skip
+    stored_as: Sequence[str] = option(
+        "--stored-as", "Evaluate with the images stored so: made (as the method makes them), "
+        "float16 or uint8; bytes count as stored.", default=(AS_MADE,), choices=STORED_AS,
     )  # fmt: skip
     precision: str = option(
         "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS

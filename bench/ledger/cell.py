@@ -21,6 +21,8 @@ from bench.support.untrusted import Limit
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
+# How an evaluation stores images that it leaves as the method made them.
+AS_MADE = "made"
 # The profile of a distilled set that was made elsewhere and imported.
 IMPORTED = "imported"
 # What an id looks like, as a regular expression; also the plain name of the cell's folder.
@@ -140,6 +142,8 @@ class EvaluateCell:
         nets: how many networks are trained.
         precision: ``fp32``, ``tf32`` or ``bf16``.
         sources: as of a distillation; those of the distilled set are included.
+        stored_as: the type in which the set's images are stored before they are trained on:
+            ``made`` as the method makes them, ``float16`` or ``uint8``.
     """
 
     distil: DistilCell
@@ -151,6 +155,7 @@ class EvaluateCell:
     nets: int
     precision: str
     sources: Mapping[str, str] = field(default_factory=dict)
+    stored_as: str = AS_MADE
 
     @property
     def kind(self) -> str:
@@ -165,6 +170,7 @@ class EvaluateCell:
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the accuracies, as plain JSON values."""
+        stored = {} if self.stored_as == AS_MADE else {"stored_as": self.stored_as}
         return {
             "schema": SCHEMA_VERSION,
             "kind": "evaluate",
@@ -177,6 +183,7 @@ class EvaluateCell:
             "nets": self.nets,
             "seed": self.distil.seed,
             "precision": self.precision,
+            **stored,
         }
 
     @property
@@ -189,6 +196,11 @@ class EvaluateCell:
         """The id of that cell."""
         return self.distil.id
 
+    @property
+    def stored_mark(self) -> str:
+        """What tells its result from that of the set as it was made; empty for that itself."""
+        return "" if self.stored_as == AS_MADE else f"stored as {self.stored_as}"
+
     @cached_property
     def id(self) -> str:
         """The identity, hashed."""
@@ -200,8 +212,12 @@ class EvaluateCell:
         ipc = "" if self.ipc is None else f" ipc {self.ipc}"
         return (
             f"{self.distil.method} on {self.distil.dataset}{ipc} {self.mode}, {self.arch}, "
-            f"{self.protocol}, seed {self.distil.seed}"
+            f"{self.protocol}, seed {self.distil.seed}{_clause(self.stored_mark)}"
         )
+
+
+def _clause(text: str) -> str:
+    return f", {text}" if text else ""
 
 
 Cell = DistilCell | EvaluateCell

@@ -56,6 +56,7 @@ def make_record(
     if cell.sources:
         labels["sources"] = dict(cell.sources)
     if isinstance(cell, EvaluateCell):
+        labels["changed"] = ", ".join(filter(None, (distil.changed, cell.stored_mark)))
         labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
     return Record(
         id=cell.id,

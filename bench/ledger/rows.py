@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.ledger.cell import Cell, EvaluateCell
+from bench.ledger.cell import AS_MADE, Cell, EvaluateCell
 from bench.ledger.record import ARTEFACT, OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
@@ -83,6 +83,8 @@ class Evaluation(Setting):
         seed: the seed index of the distillation.
         accuracies: one per network that did not diverge, in percent.
         nets: how many networks were trained.
+        stored_as: how the images were stored, see :class:`bench.ledger.cell.EvaluateCell`; other
+            than as made, ``changed`` says so too, so that such results are never pooled.
         diverged: which of them diverged, counted from 0.
         distil_id: the cell of the distilled set.
         cell_id: the cell of this evaluation.
@@ -100,6 +102,7 @@ class Evaluation(Setting):
     seed: int
     accuracies: tuple[float, ...]
     nets: int
+    stored_as: str
     diverged: tuple[int, ...]
     distil_id: str
     cell_id: str
@@ -229,6 +232,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) ->
         seed=labels["seed"],
         accuracies=result.counted,
         nets=len(result.accuracies),
+        stored_as=printable(str(identity.get("stored_as", AS_MADE))),
         diverged=result.diverged_nets,
         distil_id=identity["distil"],
         cell_id=record.id,

@@ -1,4 +1,4 @@
-"""Filters over rows, by dataset, method, IPC, architecture, profile and protocol."""
+"""Filters over rows, by dataset, method, IPC, architecture, profile, protocol and storage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.ledger.rows import Evaluation, Failure, Rows
 from bench.support.errors import BenchError, UnknownNameError
 
-FILTERS = ("dataset", "method", "ipc", "eval_arch", "profile", "protocol")
+FILTERS = ("dataset", "method", "ipc", "eval_arch", "profile", "protocol", "stored_as")
 
 
 def select(rows: Rows, values: Mapping[str, Sequence[str] | None]) -> Rows:

@@ -23,7 +23,7 @@ from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
 from bench.distilled.real_stream_set import RealStreamSet
 from bench.exchange.export_formats import FORMATS
-from bench.exchange.given import FORMAT_NAMES
+from bench.exchange.given import FORMAT_NAMES, Given
 from bench.exchange.opened import open_sets
 from bench.support.seeds import make_generator
 
@@ -205,24 +205,38 @@ def test_a_generator_needs_torch_alone(tmp_path: Path, data_dir: Path) -> None:
     torch.testing.assert_close(torch.load(folder / "images.pt"), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--format", "npz"), "a factored set cannot be exported as npz"),
-        (("--dtype", "uint8"), "a factored set cannot be stored as uint8"),
-    ],
-)
-def test_what_cannot_be_written(
-    options: tuple[str, ...], words: str, sample: Sample, tmp_path: Path
-) -> None:
-    save(
-        FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {}),
-        tmp_path / "f.safetensors",
-    )
-    result = call("export", tmp_path / "f.safetensors", "-o", tmp_path / "out", *options, code=2)
-    assert words in result.stderr
-    assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".export-*"))
+def test_what_cannot_be_written(sample: Sample, tmp_path: Path) -> None:
+    zca = ZCA.fit(sample.real.images, 0.1)
+    sets = {
+        "factored": FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {}),
+        "white": ImageSet(sample.real.spec, sample.white, sample.labels, {}, zca=zca),
+    }
+    for name, options, words in (
+        ("factored", ("--format", "npz"), "a factored set cannot be exported as npz"),
+        ("white", ("--dtype", "uint8"), "whitened images cannot be stored as uint8"),
+    ):
+        path = tmp_path / f"{name}.safetensors"
+        save(sets[name], path)
+        result = call("export", path, "-o", tmp_path / "out", *options, code=2)
+        assert words in result.stderr
+        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.glob(".export-*"))
+
+
+def test_a_factored_set_of_bytes_is_read_back(sample: Sample, tmp_path: Path) -> None:
+    """As bench's own file, and as IDC's, which holds floats in [0, 1]."""
+    made = FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {})
+    save(made, tmp_path / "set.safetensors")
+    for form in ("safetensors", "pt"):
+        out = tmp_path / form
+        call(
+            "export", tmp_path / "set.safetensors", "-o", out, "--format", form, "--dtype", "uint8"
+        )
+        given = Given(factor=2) if form == "pt" else None
+        (reading,) = open_sets(str(out / f"set.{form}"), sample.real, given)
+        assert isinstance(reading.distilled, FactoredSet)
+        assert torch.equal(reading.distilled.pixels, made.pixels)
+        assert (reading.distilled.images.dtype == torch.uint8) == (form == "safetensors")
 
 
 @pytest.mark.parametrize("form", ["pt", "npz", "imagefolder", "hf"])

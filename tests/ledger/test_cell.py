@@ -42,6 +42,7 @@ DISTIL_CHANGES: dict[str, Any] = {
 EVALUATE_CHANGES: dict[str, Any] = {
     "distil": replace(DM, seed=1), "ipc": 50, "mode": "frozen", "arch": "resnet18",
     "protocol": "quick", "protocol_version": 2, "nets": 2, "precision": "bf16",
+    "stored_as": "uint8",
 }  # fmt: skip
 LABELS = {"content", "sources", "profile", "changed"}
 
