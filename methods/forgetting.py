@@ -108,6 +108,7 @@ class Forgetting(SelectionMethod["Forgetting.Params"]):
     colour = "#A6761D"
     marker = "8"
     table_order = 50
+    family = "coreset"
     published_differences = (
         "the network, the epochs and the rank of never-learned images are not known of the papers"
     )

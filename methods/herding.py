@@ -52,6 +52,7 @@ class Herding(EmbeddingSelection):
     colour = "#E69F00"
     marker = "s"
     table_order = 20
+    family = "coreset"
     published_differences = (
         "the network that embeds images in the papers, and its training, are not known"
     )

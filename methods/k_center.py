@@ -49,6 +49,7 @@ class KCenter(EmbeddingSelection):
     colour = "#CC79A7"
     marker = "^"
     table_order = 30
+    family = "coreset"
     published_differences = (
         "the network that embeds images in the papers, and its training, are not known"
     )

@@ -97,6 +97,7 @@ class KMeans(SelectionMethod["KMeans.Params"]):
     colour = "#66A61E"
     marker = "d"
     table_order = 40
+    family = "coreset"
     published_differences = (
         "the network that embeds images in the papers, and its training, are not known"
     )

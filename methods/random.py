@@ -20,6 +20,7 @@ class Random(SelectionMethod):
     colour = "#7F7F7F"
     marker = "o"
     table_order = 10
+    family = "coreset"
     published_differences = "none"
     uses_arch = False
 

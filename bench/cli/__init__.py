@@ -30,6 +30,7 @@ _COMMANDS = {
         "published",
         "Print the numbers of papers, each with its source.",
     ),
+    "compare": ("bench.cli.compare", "compare", "Compare methods, with intervals and ranks."),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),
     "retry": ("bench.cli.retry", "retry", "Run again what failed, stopped or was never reached."),

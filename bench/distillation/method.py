@@ -114,6 +114,8 @@ class Method(ABC, Generic[P]):
         published_differences: how this implementation differs from the one behind the method's
             published numbers, in a few words; ``none`` if in nothing that is known to change an
             accuracy. Without it no result is said to differ from a published one.
+        family: ``coreset`` if it chooses real images; reports compare other methods with the best
+            of these.
 
     Attributes:
         task: what is asked for.
@@ -139,6 +141,7 @@ class Method(ABC, Generic[P]):
     published_protocol: ClassVar[str] = ""
     table_order: ClassVar[int | None] = None
     published_differences: ClassVar[str] = ""
+    family: ClassVar[str] = ""
 
     def __init__(self, task: Task[P], ctx: Context) -> None:
         self.task, self.ctx = task, ctx

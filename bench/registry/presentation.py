@@ -17,6 +17,7 @@ MARKERS = frozenset("os^v<>dDpPhH8*Xx+_|")
 _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 # What a method declares that knows of no difference; to declare nothing leaves it open.
 NO_DIFFERENCES = "none"
+CORESET = "coreset"
 _LABEL_PREFIX = "method_"
 
 
@@ -35,6 +36,8 @@ class Presentation:
         published_differences: how this implementation differs from the one behind the method's
             published accuracies, beyond what a cell says; :data:`NO_DIFFERENCES` if in nothing
             that is known to change an accuracy.
+        family: what kind of method it is: :data:`CORESET` for one that chooses real images, with
+            the best of which reports compare the others.
     """
 
     label: str = ""
@@ -43,6 +46,7 @@ class Presentation:
     published_protocol: str = ""
     table_order: int | None = None
     published_differences: str = ""
+    family: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Presentation:
@@ -58,6 +62,7 @@ class Presentation:
             published_differences=_text(
                 values.get("published_differences"), Limit.DIFFERENCES_LETTERS
             ),
+            family=_text(values.get("family")),
             table_order=order if type(order) is int and abs(order) <= Limit.TABLE_ORDER else None,
         )
 

@@ -28,6 +28,7 @@ class MethodStyle:
         published_protocol: the protocol behind its published accuracies; usually ``default``.
         published_differences: how it differs from what is behind them; ``none`` if in nothing
             known, empty if the method does not say.
+        family: what kind of method it declares to be, such as ``coreset``; may be empty.
     """
 
     label: str
@@ -36,6 +37,7 @@ class MethodStyle:
     marker: str
     published_protocol: str = "default"
     published_differences: str = ""
+    family: str = ""
 
     @property
     def marker_size(self) -> float:
@@ -80,6 +82,7 @@ def method_styles(evaluations: Iterable[Evaluation]) -> dict[str, MethodStyle]:
             marker=looks[method][1],
             published_protocol=each.published_protocol or "default",
             published_differences=each.published_differences,
+            family=each.family,
         )
         for method, each in declared.items()
     }

@@ -28,6 +28,11 @@ def signed(difference: float) -> str:
     return f"{'+' if difference > 0 else '−'}{text}"
 
 
+def probability(p: float) -> str:
+    """Return a p value: ``0.013``, or ``< 0.001``."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def size(count: int) -> str:
     """Return bytes in decimal units: ``784 B``, ``30.7 kB``, ``14.2 MB``."""
     if count < 1000:

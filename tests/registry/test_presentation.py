@@ -10,7 +10,7 @@ from bench.registry.presentation import Presentation, declared_by
 
 
 def test_labels_carry_what_is_declared_and_nothing_else() -> None:
-    full = Presentation("My Method", "#12ab9F", "P", "plain", -3, "other pixels")
+    full = Presentation("My Method", "#12ab9F", "P", "plain", -3, "other pixels", "coreset")
     assert Presentation.from_labels(full.to_labels()) == full
     assert Presentation().to_labels() == {}
     assert Presentation.from_labels({"method": "dm", "method_version": 1}) == Presentation()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.report.aggregate import Row
-from bench.report.number_formats import as_printed, ipc_name, percent, signed
+from bench.report.number_formats import as_printed, ipc_name, percent, probability, signed
 from bench.report.published.match import Key, differs, match_ours, match_theirs
 from bench.report.published.read import Published
 from bench.report.published.verdicts import LEVEL, Candidate, Verdict, verdicts
@@ -108,7 +108,8 @@ def _section(dataset: str, eval_arch: str, pairs: Sequence[Comparison]) -> Secti
 def _verdict(verdict: Verdict) -> str:
     if verdict.p is None:
         return f"{verdict.outcome}: {verdict.reason}"
-    return f"{verdict.outcome} (p {f'= {verdict.p:.3f}' if verdict.p >= 0.001 else '< 0.001'})"
+    sign = "" if probability(verdict.p).startswith("<") else "= "
+    return f"{verdict.outcome} (p {sign}{probability(verdict.p)})"
 
 
 def _defects(pairs: Sequence[Comparison]) -> list[str]:

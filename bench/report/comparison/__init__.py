@@ -1,0 +1,1 @@
+"""Our results against each other: paired differences, baselines and ranks, with intervals."""

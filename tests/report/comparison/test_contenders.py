@@ -1,0 +1,91 @@
+"""Contenders: what sets them apart, what their words select, and clear errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from grid_of_rows import measured
+
+from bench.ledger.rows import Evaluation
+from bench.report.comparison.contenders import find_contenders, select_contenders
+from bench.support.errors import BenchError, UnknownNameError
+
+SEEDS = {0: [50.0, 51.0], 1: [52.0, 53.0]}
+
+
+def store() -> list[Evaluation]:
+    return [
+        *measured("random", SEEDS, ipc=1),
+        *measured("random", SEEDS, ipc=10),
+        *measured("random", SEEDS, ipc=10, protocol="plain-v1"),
+        *measured("dim", SEEDS, ipc=10, mode="stream", profile="lite"),
+        *measured("dim", SEEDS, ipc=10, mode="frozen", profile="lite"),
+        *measured("dim", SEEDS, ipc=10, mode="frozen", profile="paper"),
+        *measured("whole", SEEDS, ipc=None),
+    ]
+
+
+def selected(*words: str) -> list[list[str]]:
+    return [[one.label for one in group] for group in select_contenders(store(), words)]
+
+
+def test_contenders_of_one_method_are_told_apart() -> None:
+    assert [one.label for one in find_contenders(store())] == [
+        "Random", "DiM (frozen, paper)", "DiM (stream)", "DiM (frozen, lite)", "Whole dataset",
+    ]  # fmt: skip
+
+
+def test_whole_set_stands_at_each_ipc() -> None:
+    whole = find_contenders(store())[-1]
+    assert {(p.conditions.protocol, p.ipc) for p in whole.rows} == {
+        ("quick-v1", 1), ("quick-v1", 10),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [
+        (["random", "dim"],
+         [["Random"], ["DiM (frozen, paper)", "DiM (stream)", "DiM (frozen, lite)"]]),
+        (["dim:mode=frozen:profile=paper", "whole"], [["DiM (frozen)"], ["Whole dataset"]]),
+        (["random:protocol=plain", "random:protocol=quick-v1"],
+         [["Random"], ["Random [random:protocol=quick-v1]"]]),
+        (["random:ipc=1", "random:ipc=10"], [["Random"], ["Random [random:ipc=10]"]]),
+    ],
+)  # fmt: skip
+def test_words_select_methods_and_values(words: list[str], labels: list[list[str]]) -> None:
+    assert selected(*words) == labels
+
+
+def test_a_cell_stands_for_the_result_that_it_is_part_of() -> None:
+    cells = [
+        replace(one, cell_id=f"{name}{one.seed}", distil_id=f"{name}d{one.seed}")
+        for name, method in (("abc123", "random"), ("def456", "dm"))
+        for one in measured(method, SEEDS)
+    ]
+    (group,) = select_contenders(cells, ["abc123"])
+    assert [(one.label, len(one.accuracies)) for one in group] == [("Random", 1)]
+    (place,) = group[0].accuracies
+    assert set(group[0].accuracies[place]) == {0, 1}
+    (distilled,) = select_contenders(cells, ["def456d"])
+    assert [one.label for one in distilled] == ["DM"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (["randon"], UnknownNameError, "unknown method or cell in the store 'randon'"),
+        (["ffffff"], UnknownNameError, "unknown method or cell in the store 'ffffff'"),
+        (["dim:modus=stream"], UnknownNameError, "'modus'. Did you mean 'mode'?"),
+        (["dim:mode=streaming"], UnknownNameError, "Did you mean 'stream'?"),
+        (["dim:mode=stream:profile=paper"], BenchError, "no result with"),
+        (["random", "random:ipc=1"], BenchError, "selects Random once more"),
+    ],
+)
+def test_what_a_word_cannot_mean_is_said(
+    words: list[str], error: type[BenchError], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        select_contenders(store(), words)
+    assert message in str(caught.value)
