@@ -46,6 +46,26 @@ def test_columns_select(store: Path) -> None:
     assert "+2.5" in result.output
 
 
+def test_scores(store: Path) -> None:
+    result = run("dm", "--scores", "--store", store, "--format", "json")
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.output)["scores"]
+    by_cell = {(s["dataset"], s["ipc"]): s for s in scores}
+    assert len(by_cell) == len(scores) == 6
+    cifar = by_cell["cifar10", 10]
+    assert (cifar["ior"], cifar["hlr"]) == pytest.approx((9.0, 84.1 - 36.475))
+    assert 0 < cifar["lrs"]["mean"] < 1
+    assert by_cell["svhn", 10]["lrs"] is None
+    assert by_cell["svhn", 10]["no_lrs"] == "the whole dataset under the same conditions"
+    assert all(one["no_ars"] for one in scores)
+
+
+def test_scores_of_nothing_are_refused(store: Path) -> None:
+    result = run("--scores", "--store", store, "--method", "random,whole")
+    assert result.exit_code == 2
+    assert "no result has a score" in result.output
+
+
 def test_a_terminal_gets_tables_that_fit(store: Path) -> None:
     """With as little room as 80 columns, no line is longer."""
     sections = comparison_sections(grid_lines(find_contenders(example_evaluations())))

@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.report.comparison.dd_ranking import WITH_AUGMENTATION, WITHOUT_AUGMENTATION, ScoreLine
 from bench.report.comparison.difference import FEWEST_FOR_BOOTSTRAP, Difference
 from bench.report.comparison.grid import GridLine, Rank
 from bench.report.comparison.pairs import Measured, Pair
 from bench.report.latex import latex
-from bench.report.number_formats import plural, probability, signed
+from bench.report.number_formats import ipc_name, listing, plural, probability, signed
 from bench.report.tables import FORMATS
 from bench.support.document import Section, Sheet, make_sheet
 from bench.support.errors import UnknownNameError
 from bench.support.markdown import markdown
 
+# More results than these are counted where a sentence is about them.
+_NAMED = 3
+Items = Sequence[Pair] | Sequence[GridLine] | Sequence[ScoreLine]
 _PAIR_COLUMNS = (
     ("A", False), ("B", False), ("Dataset", False), ("IPC", True), ("A (%)", True),
     ("B (%)", True), ("A − B", True), ("95 % interval", True), ("p", True), ("Seeds", True),
@@ -27,6 +31,19 @@ _GRID_COLUMNS = (
     ("Method", False), ("Cells", True), ("− random", True), ("p (random)", True),
     ("− best coreset", True), ("p (coreset)", True), ("Average rank", True),
 )  # fmt: skip
+_SCORE_COLUMNS = (
+    ("Method", False), ("Dataset", False), ("IPC", True), ("HLR", True), ("IOR", True),
+    ("LRS", True), ("ARS", True), ("Seeds", True),
+)  # fmt: skip
+_SCORES = (
+    "DD-Ranking's scores (arXiv:2505.13300): HLR, hard labels on the whole dataset less those on "
+    "the distilled set, and IOR, the distilled set less random images, in percentage points; LRS "
+    "and ARS in [0, 1], of equal weights, on fractions, as means over seeds with 95 % intervals."
+)
+_ARS = (
+    f"ARS is of the differences to random images under {WITH_AUGMENTATION} (with augmentation) "
+    f"and {WITHOUT_AUGMENTATION} (without), and stands where the first does."
+)
 _PAIRED = (
     "Accuracies in percent and differences in percentage points, over the seeds and networks that "
     "both have: the k-th network of a seed starts from the same weights in both."
@@ -46,20 +63,26 @@ _BEST = (
 _NO_RANK = "No cell has a result of every method: name fewer methods for average ranks."
 
 
-def comparison_sections(items: Sequence[Pair] | Sequence[GridLine]) -> list[Section]:
+def comparison_sections(items: Items) -> list[Section]:
     """Return a section for each way of measuring."""
-    return [
-        _grid_section(kind, lines) if lines else _pair_section(kind, pairs)
-        for kind, pairs, lines in _by_measured(items)
-    ]
+    sections = []
+    for kind in dict.fromkeys(one.measured for one in items):
+        own = [one for one in items if one.measured == kind]
+        pairs = [one for one in own if isinstance(one, Pair)]
+        lines = [one for one in own if isinstance(one, GridLine)]
+        scores = [one for one in own if isinstance(one, ScoreLine)]
+        sections += [_pair_section(kind, pairs)] if pairs else []
+        sections += [_grid_section(kind, lines)] if lines else []
+        sections += [_score_section(kind, scores)] if scores else []
+    return sections
 
 
-def render(name: str, items: Sequence[Pair] | Sequence[GridLine], *, format: str) -> str:
-    """Return pairs, or lines over a grid, as text.
+def render(name: str, items: Items, *, format: str) -> str:
+    """Return pairs, lines over a grid or scores as text.
 
     Args:
         name: of the list in JSON.
-        items: of one of the two kinds.
+        items: of one kind.
         format: one of :data:`bench.report.tables.FORMATS`.
 
     Raises:
@@ -82,7 +105,7 @@ def render(name: str, items: Sequence[Pair] | Sequence[GridLine], *, format: str
     return out.getvalue()
 
 
-def _record(one: Pair | GridLine) -> dict[str, Any]:
+def _record(one: Pair | GridLine | ScoreLine) -> dict[str, Any]:
     record = asdict(one)
     return {**record.pop("measured")._asdict(), **record}
 
@@ -96,20 +119,6 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
         elif value is not None:
             flat[name] = value
     return flat
-
-
-def _by_measured(
-    items: Sequence[Pair] | Sequence[GridLine],
-) -> list[tuple[Measured, list[Pair], list[GridLine]]]:
-    """Return the pairs and the lines of each way of measuring."""
-    return [
-        (
-            kind,
-            [one for one in items if one.measured == kind and isinstance(one, Pair)],
-            [one for one in items if one.measured == kind and isinstance(one, GridLine)],
-        )
-        for kind in dict.fromkeys(one.measured for one in items)
-    ]
 
 
 def _title(what: str, kind: Measured) -> str:
@@ -165,6 +174,56 @@ def _grid_section(kind: Measured, lines: Sequence[GridLine]) -> Section:
         (make_sheet("Against baselines, and ranks (with 95 % intervals)", _GRID_COLUMNS, rows),),
         [_OVER_CELLS, _BEST, _INTERVALS, _P, rank],
     )  # fmt: skip
+
+
+def _score_section(kind: Measured, lines: Sequence[ScoreLine]) -> Section:
+    rows = [
+        (
+            line.label, line.dataset, ipc_name(line.ipc), _points(line.hlr), _points(line.ior),
+            _score(line.lrs), _score(line.ars), str(line.seeds),
+        )
+        for line in lines
+    ]  # fmt: skip
+    sheet = make_sheet("Scores", _SCORE_COLUMNS, rows)
+    absent = {name for name in ("LRS", "ARS") if all(not row[_index(name)] for row in rows)}
+    notes = [_INTERVALS, *([] if "ARS" in absent else [_ARS]), *_why_no_scores(lines)]
+    return Section(_title("Scores", kind), _SCORES, (sheet.without(absent),), notes)
+
+
+def _index(header: str) -> int:
+    return [name for name, _ in _SCORE_COLUMNS].index(header)
+
+
+def _why_no_scores(lines: Sequence[ScoreLine]) -> list[str]:
+    """Return a sentence for each score and reason; JSON and CSV have the reason of each result."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        where = f"{line.label} ({line.dataset}, IPC {ipc_name(line.ipc)})"
+        for score, reason in (("LRS", line.no_lrs), ("ARS", line.no_ars)):
+            if reason:
+                reasons.setdefault((score, reason), []).append(where)
+    return [
+        f"No {score} of {_some(where, len(lines))}: what is missing is {reason}."
+        for (score, reason), where in reasons.items()
+    ]
+
+
+def _some(names: Sequence[str], every: int) -> str:
+    if len(names) == every:
+        return "any result here"
+    return listing(names) if len(names) <= _NAMED else f"{len(names)} of {every} results"
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else signed(value)
+
+
+def _score(score: Difference | None) -> str:
+    if score is None:
+        return ""
+    if score.low is None or score.high is None:
+        return f"{score.mean:.3f}"
+    return f"{score.mean:.3f} ({score.low:.3f} to {score.high:.3f})"
 
 
 def _difference(one: Difference) -> tuple[str, str, str]:
