@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -24,7 +24,9 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.base import TrainingSource
 from bench.evaluation.cores import Crew, crew
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
-from bench.evaluation.score import score
+from bench.evaluation.looks import Looks
+from bench.evaluation.net_outcome import NetOutcome
+from bench.evaluation.score import Score, score
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, stacking_pays
 from bench.evaluation.training import OneNetwork, Recipe, Training
@@ -41,46 +43,11 @@ _ALL = "all"
 
 
 @dataclass(frozen=True)
-class NetOutcome:
-    """The result of one network that was trained and tested.
-
-    Attributes:
-        accuracy: on the test set, in percent.
-        final_loss: of its last step.
-        train_seconds: wall time of its training.
-        test_seconds: wall time of its test.
-        diverged: whether a loss, a weight or an output was not finite.
-    """
-
-    accuracy: float
-    final_loss: float
-    train_seconds: float
-    test_seconds: float
-    diverged: bool
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the outcome that a checkpoint holds.
-
-        Raises:
-            KeyError: it does not say whether the network diverged.
-            TypeError: it has other fields, or other types.
-            ValueError: no network can have that outcome.
-        """
-        numbers = {name: float(value) for name, value in state.items() if name != "diverged"}
-        outcome = cls(**numbers, diverged=bool(state["diverged"]))
-        seconds = (outcome.train_seconds, outcome.test_seconds)
-        if not 0 <= outcome.accuracy <= 100 or not all(0 <= s < math.inf for s in seconds):
-            raise ValueError(f"no network can have the outcome {state!r:.200}")
-        return outcome
-
-
-@dataclass(frozen=True)
 class TrainedNets:
     """The results of an evaluation and what it took; one entry per network where plural.
 
     Attributes:
-        accuracies: percent of the test set, after the last step.
+        accuracies: percent of the test set, after the last step or as the protocol selects.
         diverged: the networks, counted from 0, of which a loss, a weight or an output was not
             finite; their accuracies mean nothing.
         final_losses: mean training loss of the last batch.
@@ -188,7 +155,10 @@ class Job:
         """Train and test in the arrangement that suits the device."""
         if self.device.type == "cpu":
             return self.on_cores()
-        if stacking_pays(self.nets, self.recipe.spec.shape, self.device, self.recipe.precision):
+        # Networks that are tested in between train one by one: a stack is none until its end.
+        if self.recipe.protocol.test_every is None and stacking_pays(
+            self.nets, self.recipe.spec.shape, self.device, self.recipe.precision
+        ):
             return self.stacked()
         return self.in_turn()
 
@@ -227,8 +197,15 @@ class Job:
                 return NetOutcome.from_state(saved)
         net = OneNetwork(self.nets[i], self._gradient(i, workers))
         training = Training(net, self.source, self.recipe, self.seeds[i : i + 1])
-        (loss,) = self._train(str(i), training, saved, [i], workers)
-        outcome = self._tested(i, loss, time.perf_counter() - started, workers)
+        looks = Looks(self.recipe, self.nets[i], lambda: self._score(i, workers))
+        (loss,) = self._train(str(i), training, saved, [i], workers, looks)
+        seconds = time.perf_counter() - started - looks.seconds
+        outcome = self._tested(i, loss, seconds, workers)
+        outcome = dataclasses.replace(
+            outcome,
+            accuracy=max(outcome.accuracy, looks.best),
+            test_seconds=outcome.test_seconds + looks.seconds,
+        )
         self.snapshots.end(str(i), dataclasses.asdict(outcome))
         return outcome
 
@@ -245,35 +222,47 @@ class Job:
         saved: State | None,
         which: Sequence[int],
         workers: Crew | None = None,
+        looks: Looks | None = None,
     ) -> list[Loss]:
         """Train from the start or from a saved state; return each network's losses."""
         if saved is not None:
             with fitting():
                 training.load_state_dict(saved)
+                if looks is not None:
+                    looks.load_state_dict(saved)
+
+        def state() -> State:
+            return training.state_dict() | ({} if looks is None else looks.state_dict())
+
+        def after_epoch(epochs: int) -> None:
+            if looks is not None:
+                looks.after_epoch(epochs)
 
         def after_step(epochs: int) -> None:
             for i in which:
                 self.epochs[i] = epochs
-            self.snapshots.after_step(name, training.state_dict)
+            self.snapshots.after_step(name, state)
             if workers is None:
                 self._report()
             else:
                 workers.check()
 
         # Reading the losses waits for the device, so that the measured time is right.
-        last: list[float] = training.run(after_step).tolist()
+        last: list[float] = training.run(after_step, after_epoch).tolist()
         return [Loss(*pair) for pair in zip(last, training.always_finite.tolist(), strict=True)]
 
     def _tested(self, i: int, loss: Loss, train_seconds: float, workers: Crew | None) -> NetOutcome:
         started = time.perf_counter()
-        on_cpu = self.device.type == "cpu"  # whose slices are the same for every network
-        output = 0 if on_cpu else largest_output(self.recipe.arch, self.test.spec)
-        percent, is_finite = score(
-            self.nets[i], self.test, self.recipe.precision, workers, output=output
-        )
+        percent, is_finite = self._score(i, workers)
         diverged = not (loss.always_finite and is_finite and has_finite_weights(self.nets[i]))
         seconds = time.perf_counter() - started
         return NetOutcome(percent, loss.last, train_seconds, seconds, diverged)
+
+    def _score(self, i: int, workers: Crew | None) -> Score:
+        """Test a network, which is left in ``eval()`` mode."""
+        on_cpu = self.device.type == "cpu"  # whose slices are the same for every network
+        output = 0 if on_cpu else largest_output(self.recipe.arch, self.test.spec)
+        return score(self.nets[i], self.test, self.recipe.precision, workers, output=output)
 
     def _report(self) -> None:
         self.snapshots.poll()

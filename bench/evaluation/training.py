@@ -184,12 +184,18 @@ class Training:
         """Whether each network's loss was finite in every step so far: bool ``(nets,)``."""
         return self._blemishes.isfinite()
 
-    def run(self, after_step: Callable[[int], None]) -> Tensor:
+    def run(
+        self,
+        after_step: Callable[[int], None],
+        after_epoch: Callable[[int], None] = lambda _epochs: None,
+    ) -> Tensor:
         """Train to the end.
 
         Args:
             after_step: called after every step with the number of epochs completed; an exception
                 that it raises ends the training.
+            after_epoch: called after every epoch with the number of epochs completed; called again
+                if the training is resumed from the epoch's last step.
 
         Returns:
             Each network's mean loss of the last batch, ``(nets,)``, on the device.
@@ -197,6 +203,7 @@ class Training:
         while self._epoch < self._recipe.epochs:
             self._train_epoch(after_step)
             self._epoch, self._done = self._epoch + 1, 0
+            after_epoch(self._epoch)
         after_step(self._epoch)
         self._nets.hand_back()
         return self._losses

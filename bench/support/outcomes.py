@@ -125,7 +125,8 @@ class EvaluationResult:
     Attributes:
         accuracies: percent of the test set; those of networks that diverged mean nothing.
         final_losses: mean training loss of the last batch; ``None`` if it was not finite.
-        selection: which step's accuracy counts: ``last``.
+        selection: which step's accuracy counts: ``last``, or ``test-oracle`` for the best of
+            several looks at the test set.
         epochs: passes over the distilled set.
         learning_rate: of the first epoch.
         labels: ``hard`` or ``soft``; ``None`` in old records, whose sets had hard ones.

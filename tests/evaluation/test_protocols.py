@@ -8,7 +8,11 @@ import sys
 
 import pytest
 
+from bench.distillation.profiles import PROFILES
 from bench.evaluation.protocols import PROTOCOLS, get_protocol
+from bench.grid.request import Request
+from bench.registry.presentation import declared_by
+from bench.registry.registry import METHODS
 from bench.support.errors import UnknownNameError
 
 
@@ -33,10 +37,12 @@ def test_released_recipes_keep_their_values():
         "quick-v1": (300, 2, 0.01, 256, (0.5,), 0.1, dsa, "single"),
         "smoke-v1": (40, 2, 0.01, 256, (0.5,), 0.1, dsa, "single"),
         "dim-v1": (1000, 5, 0.01, 128, (), 1.0, "color_crop", "all"),
+        "dim-oracle-v1": (1000, 5, 0.01, 128, (), 1.0, "color_crop", "all"),
     }  # fmt: skip
-    assert {(p.momentum, p.weight_decay, p.selection) for p in PROTOCOLS.values()} == {
-        (0.9, 5e-4, "last")
-    }
+    assert {(p.momentum, p.weight_decay) for p in PROTOCOLS.values()} == {(0.9, 5e-4)}
+    selections = {p.name: (p.selection, p.test_every) for p in PROTOCOLS.values()}
+    assert selections.pop("dim-oracle") == ("test-oracle", 200)
+    assert set(selections.values()) == {("last", None)}
 
 
 def test_name_is_the_key_and_a_protocol_cannot_be_changed():
@@ -67,6 +73,23 @@ def test_rate_with_odd_epochs_and_several_milestones():
 
 def test_constant_rate_of_dim():
     assert {get_protocol("dim").rate(e, 1000, 0.01) for e in (0, 500, 999)} == {0.01}
+
+
+def test_the_oracle_looks_after_every_200th_epoch_and_never_twice_after_the_last():
+    protocol = get_protocol("dim-oracle")
+    looks = [epoch for epoch in range(1, 1001) if protocol.looks_after(epoch, 1000)]
+    assert looks == [200, 400, 600, 800]
+    assert not any(get_protocol("dim").looks_after(epoch, 1000) for epoch in range(1, 1001))
+
+
+def test_the_oracle_is_chosen_by_name_only():
+    """It selects on the test set, so that no method and no profile may evaluate so unasked."""
+    defaults = {declared_by(name).published_protocol for name in METHODS.names()}
+    assert "dim" in defaults
+    assert "dim-oracle" not in defaults
+    for profile in PROFILES:
+        request = Request(methods=("dim",), datasets=("digits",), ipcs=(1,), profile=profile)
+        assert request.chosen_protocol().selection == "last"
 
 
 def test_importing_protocols_does_not_import_torch():

@@ -18,7 +18,7 @@ from bench.distillation.loop import Loop
 from bench.distillation.shared_work import LongWork
 from bench.distilled.digest import tensors_digest
 from bench.distilled.io import load_tensors, save_tensors
-from bench.evaluation.engine import NetOutcome
+from bench.evaluation.net_outcome import NetOutcome
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.shared import SharedFolder
 from bench.ledger.state_file import load_state, save_state
