@@ -32,6 +32,7 @@ _COMMANDS = {
     ),
     "compare": ("bench.cli.compare", "compare", "Compare methods, with intervals and ranks."),
     "plot": ("bench.cli.plot", "plot", "Draw the plots of what a store holds."),
+    "report": ("bench.cli.report", "report", "Write what a store holds as one page."),
     "status": ("bench.cli.status", "status", "Say what is done, running, failed and left."),
     "retry": ("bench.cli.retry", "retry", "Run again what failed, stopped or was never reached."),
     "clean": ("bench.cli.clean", "clean", "Remove what a store does not need; asks first."),

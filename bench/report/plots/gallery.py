@@ -58,7 +58,7 @@ def plot_gallery(
         stem = f"gallery-{_slug(dataset)}{f'-{_slug(sha[:8])}' if clash else ''}-ipc{ipc}"
         rows = list(by_setting.values())
         labels, common = _labels(rows)
-        pictures = [_pictures(row, ipc, label) for row, label in zip(rows, labels, strict=True)]
+        pictures = [pictures_of(row, ipc, label) for row, label in zip(rows, labels, strict=True)]
         names = {name for each in pictures for name in each.class_names}
         with plot_style(names | texts_of(rows), options):
             figure = gallery_figure(f"{dataset}, IPC {ipc}", common, pictures, options)
@@ -143,7 +143,18 @@ def _labels(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     return labels, common
 
 
-def _pictures(row: Row, ipc: int, label: str) -> Pictures:
+def pictures_of(row: Row, ipc: int, label: str, most: int = _MOST_IMAGES) -> Pictures:
+    """Return the images of a result's first distilled set.
+
+    Args:
+        row: the result.
+        ipc: its images per class.
+        label: over the images.
+        most: images of each class, at most.
+
+    Raises:
+        BenchError: if the artefact cannot be read, or has a class without an image.
+    """
     from bench.distilled.io import load
     from bench.support.seeds import derive_seed, make_generator
 
@@ -151,7 +162,7 @@ def _pictures(row: Row, ipc: int, label: str) -> Pictures:
     distilled = load(path)
     generator = make_generator(derive_seed("gallery", row.dataset))
     try:
-        images = distilled.preview(min(ipc, _MOST_IMAGES), generator, _MOST_CLASSES)
+        images = distilled.preview(min(ipc, most), generator, _MOST_CLASSES)
     except ValueError as error:
         raise BenchError(f"'{path}' cannot be shown: {error}") from error
     if not images.numel():

@@ -1,0 +1,240 @@
+"""The report page in a real browser: what a reader does, at two widths and in both schemes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from report_rows import example_evaluations, example_failures, write_store
+
+from bench.cli import main
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WIDTHS, SCHEMES = (400, 1600), ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("needs chromium and chromedriver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=DRIVER)
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = tmp_path_factory.mktemp("report")
+    store = write_store(root / "store", example_evaluations(), example_failures())
+    result = CliRunner().invoke(main, ["report", "--store", str(store), "-o", str(root)])
+    assert result.exit_code == 0, result.output
+    return (root / "report.html").as_uri()
+
+
+@pytest.fixture
+def page(driver: Any, address: str) -> Iterator[Any]:
+    show(driver, address, 1600, "light")
+    yield driver
+    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def show(driver: Any, address: str, width: int, scheme: str) -> None:
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False,
+    })  # fmt: skip
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.get(address)
+
+
+def texts(page: Any, column: str) -> list[str]:
+    """Return what the visible rows of the full table show in a column."""
+    script = """
+      const heads = [...document.querySelectorAll('#table thead th')];
+      const at = heads.findIndex((head) => head.textContent.trim() === arguments[0]);
+      return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden)
+        .map((row) => row.cells[at].textContent.trim());
+    """
+    return list(page.execute_script(script, column))
+
+
+def find(page: Any, selector: str) -> Any:
+    return page.find_element("css selector", selector)
+
+
+def head(page: Any, column: str) -> Any:
+    for button in page.find_elements("css selector", "#table thead button"):
+        if button.text.strip("↑↓ ") == column:
+            return button
+    raise AssertionError(f"no column {column}")
+
+
+def click(page: Any, element: Any) -> None:
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
+def test_a_column_sorts_by_value_and_back(page: Any) -> None:
+    click(page, head(page, "Accuracy (%)"))
+    rising = [float(text.split(" ")[0]) for text in texts(page, "Accuracy (%)")]
+    assert rising == sorted(rising)
+    assert find(page, "th[aria-sort=ascending]").text.startswith("Accuracy")
+    click(page, head(page, "Accuracy (%)"))
+    falling = [float(text.split(" ")[0]) for text in texts(page, "Accuracy (%)")]
+    assert falling == sorted(rising, reverse=True)
+
+
+def test_bytes_are_sorted_by_size_not_by_text(page: Any) -> None:
+    click(page, head(page, "Stored"))
+    keys = page.execute_script(
+        "return [...document.querySelectorAll('#table tbody tr')].map((row) => "
+        "[...row.cells].map((cell) => cell.dataset.key))"
+    )
+    names = [each.text for each in page.find_elements("css selector", "#table thead th")]
+    shown = texts(page, "Stored")
+    assert len({text.split(" ")[1] for text in shown}) > 1
+    assert len(keys) == len(shown)
+    assert any(name.startswith("Stored") for name in names)
+    values = page.execute_script(
+        "const at = [...document.querySelectorAll('#table thead th')]"
+        ".findIndex((each) => each.textContent.trim() === 'Stored');"
+        "return [...document.querySelectorAll('#table tbody tr')]"
+        ".map((row) => Number(row.cells[at].dataset.key))"
+    )
+    assert values == sorted(values)
+
+
+def test_search_and_filters_select_rows(page: Any) -> None:
+    total = len(texts(page, "Method"))
+    find(page, "#search").send_keys("svhn dim")
+    assert set(texts(page, "Dataset")) == {"svhn"}
+    assert set(texts(page, "Method")) == {"DiM"}
+    assert find(page, "#shown").text.endswith(f"of {total} results are shown.")
+    find(page, "#search").clear()
+    find(page, "#search").send_keys(" ")
+    assert len(texts(page, "Method")) == total
+    find(page, "[data-filter] option:nth-child(3)").click()
+    assert len(set(texts(page, "Dataset"))) == 1
+
+
+def test_columns_are_hidden_and_shown(page: Any) -> None:
+    click(page, find(page, ".menu summary"))
+    box = find(page, "[data-column='0']")
+    assert head(page, "Dataset").is_displayed()
+    box.click()
+    assert "Dataset" not in [b.text for b in page.find_elements("css selector", "#table button")]
+    box.click()
+    assert head(page, "Dataset").is_displayed()
+
+
+def test_what_is_copied_is_what_is_shown(page: Any) -> None:
+    find(page, "#search").send_keys("svhn herding")
+    copied = {}
+    for kind in ("csv", "latex"):
+        button = find(page, f"[data-copy={kind}]")
+        click(page, button)
+        page.implicitly_wait(2)
+        find(page, f"[data-copy={kind}][data-copied]")
+        copied[kind] = button.get_attribute("data-copied")
+    rows = copied["csv"].splitlines()
+    assert rows[0].startswith("Dataset,Method,IPC,Accuracy (%)")
+    assert len(rows) == 1 + len(texts(page, "Method"))
+    assert "\\begin{tabular}" in copied["latex"]
+    assert "Accuracy (\\%)" in copied["latex"]
+    assert "$\\pm$" in copied["latex"]
+    assert copied["latex"].count(" \\\\") == len(rows)
+
+
+def test_a_point_says_its_value(page: Any) -> None:
+    point = find(page, ".chart > svg .point")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
+    from selenium.webdriver import ActionChains
+
+    ActionChains(page).move_to_element(point).perform()
+    tip = find(page, "#tip")
+    assert tip.is_displayed()
+    assert tip.text == point.get_attribute("data-text")
+    assert "%" in tip.text
+
+
+def test_another_budget_and_a_line_switched_off(page: Any) -> None:
+    click(page, find(page, "[name=axis][value=bytes]"))
+    shown = [
+        svg.get_attribute("data-axis")
+        for svg in page.find_elements("css selector", ".chart > svg")
+        if svg.is_displayed()
+    ]
+    assert set(shown) == {"bytes"}
+    button = find(page, ".legend button")
+    click(page, button)
+    assert button.get_attribute("aria-pressed") == "false"
+    assert not find(page, ".chart > svg[data-axis=bytes] .line[data-line='0']").is_displayed()
+
+
+def test_everything_is_reached_by_the_keyboard(page: Any) -> None:
+    from selenium.webdriver import Keys
+
+    button = head(page, "Accuracy (%)")
+    button.send_keys(Keys.ENTER)
+    assert find(page, "th[aria-sort=ascending]").text.startswith("Accuracy")
+    point = find(page, ".chart > svg .point[tabindex='0']")
+    page.execute_script("arguments[0].focus()", point)
+    assert find(page, "#tip").is_displayed()
+    first = find(page, "#tip").text
+    point.send_keys(Keys.ARROW_RIGHT)
+    assert find(page, "#tip").text != first
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not find(page, "#tip").is_displayed()
+
+
+def test_the_scheme_can_be_chosen(page: Any) -> None:
+    def ground() -> str:
+        return str(page.execute_script("return getComputedStyle(document.body).backgroundColor"))
+
+    before = ground()
+    find(page, "#scheme").click()
+    assert ground() != before
+    find(page, "#scheme").click()
+    assert ground() == before
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_fits_and_is_accessible(
+    driver: Any, address: str, width: int, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_core_python.selenium", reason="needs axe-core-python")
+    show(driver, address, width, scheme)
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    found = axe.Axe().run(driver)
+    violations = [
+        (one["id"], [node["html"][:120] for node in one["nodes"][:3]])
+        for one in found["violations"]
+    ]
+    assert violations == []
+
+
+def test_the_file_can_be_opened_again_after_a_download(page: Any, tmp_path: Path) -> None:
+    page.execute_cdp_cmd(
+        "Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    click(page, find(page, "[data-download=json]"))
+    page.implicitly_wait(0)
+    for _ in range(100):
+        if (tmp_path / "results.json").exists():
+            break
+        page.execute_async_script("setTimeout(arguments[0], 50)")
+    assert (tmp_path / "results.json").read_text().startswith('{\n  "results"')

@@ -1,0 +1,208 @@
+"""The report page without a browser: its numbers, its escaping, and that it stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from report_rows import (
+    evaluation,
+    example_evaluations,
+    example_failures,
+    failure,
+    write_store,
+)
+
+from bench.cli import main
+from bench.ledger.rows import Rows
+from bench.ledger.store import Store
+from bench.report.aggregate import collect
+from bench.report.page.chart import HEIGHT, WIDTH, charts_of
+from bench.report.page.content import Page, make_page
+from bench.report.page.markers import marker_path
+from bench.report.page.render import in_script, render_page
+
+EVIL = "<script>alert(1)</script>"
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Elements(HTMLParser):
+    """Reads a page: its elements, whether they are closed, and what they refer to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        # Items, cells and lines need no end.
+        while self.open and self.open[-1] != tag and self.open[-1] in ("li", "p", "td", "th", "tr"):
+            self.open.pop()
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("store"), example_evaluations(), example_failures())
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
+
+
+def page_of(*evaluations: object, root: Path, failures: object = ()) -> Page:
+    return make_page(Rows(list(evaluations), list(failures)), Store(root))  # type: ignore[call-overload, arg-type]
+
+
+@pytest.fixture(scope="module")
+def text(store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("report")
+    result = run("--store", store, "-o", out)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{out}/report.html")
+    return (out / "report.html").read_text(encoding="utf-8")
+
+
+def embedded(text: str) -> dict[str, str]:
+    (content,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    return dict(json.loads(content))
+
+
+def test_the_numbers_are_those_of_the_table(text: str, store: Path) -> None:
+    table = CliRunner().invoke(main, ["table", "--store", str(store), "--format", "json"])
+    assert json.loads(embedded(text)["json"]) == json.loads(table.output)
+    table = CliRunner().invoke(main, ["table", "--store", str(store), "--format", "csv"])
+    assert embedded(text)["csv"] == table.output
+
+
+def test_every_result_is_a_line_of_the_full_table(text: str) -> None:
+    results = json.loads(embedded(text)["json"])["results"]
+    (body,) = re.findall(r'<table id="table">.*?<tbody>(.*?)</tbody>', text, re.S)
+    lines = re.findall(r"<tr>(.*?)</tr>", body, re.S)
+    assert len(lines) == len(results)
+    for line, result in zip(lines, results, strict=True):
+        keys = re.findall(r'data-key="([^"]*)"', line)
+        assert str(result["mean"]) in keys
+        assert result["dataset"] in keys
+
+
+def test_elements_are_closed(text: str) -> None:
+    assert Elements(text).open == []
+
+
+def test_nothing_outside_the_file_is_needed(text: str) -> None:
+    for tag, attributes in Elements(text).seen:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            address = attributes.get(name) or ""
+            assert address.startswith(("#", "data:")) or not address, (tag, address)
+    style = "".join(re.findall(r"<style>(.*?)</style>", text, re.S))
+    assert "@import" not in style
+    assert "url(" not in style
+    assert not re.search(r"fetch\(|XMLHttpRequest|import\(", text)
+
+
+def test_text_of_records_is_escaped(tmp_path: Path) -> None:
+    evil = evaluation(
+        method=EVIL, dataset=EVIL, changed=EVIL, eval_arch=EVIL, dataset_note=EVIL, ipc=10
+    )
+    page = page_of(evil, root=tmp_path, failures=[failure(reason=EVIL, method=EVIL)])
+    text = render_page(page)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert len(re.findall("<script", text)) == 2  # the data and our own
+    assert Elements(text).open == []
+    result = json.loads(json.loads(re.findall(r'id="data">(.*?)</script>', text, re.S)[0])["json"])
+    assert result["results"][0]["method"] == EVIL
+
+
+@pytest.mark.parametrize("value", ["</script>", "<!--", "a & b", "\u2028\u2029", "é 漢"])
+def test_data_in_a_script_cannot_end_it(value: str) -> None:
+    text = in_script({"value": value})
+    assert json.loads(text) == {"value": value}
+    assert not set("<>&\u2028\u2029") & set(text)
+
+
+def test_failures_have_their_reason(text: str) -> None:
+    assert "loss is NaN at step 412" in text
+
+
+def test_the_title_is_the_users(store: Path, tmp_path: Path) -> None:
+    run("--store", store, "-o", tmp_path, "--title", "Mine & <yours>")
+    assert "<title>Mine &amp; &lt;yours&gt;</title>" in (tmp_path / "report.html").read_text()
+
+
+def test_filters_are_those_of_the_table(store: Path, tmp_path: Path) -> None:
+    assert run("--store", store, "-o", tmp_path, "--dataset", "svhn").exit_code == 0
+    results = json.loads(embedded((tmp_path / "report.html").read_text())["json"])["results"]
+    assert {result["dataset"] for result in results} == {"svhn"}
+    result = run("--store", store, "-o", tmp_path, "--dataset", "svnh")
+    assert result.exit_code == 2
+    assert "Did you mean" in result.output or "did you mean" in result.output
+
+
+def test_an_empty_store_is_an_error(tmp_path: Path) -> None:
+    result = run("--store", tmp_path / "none")
+    assert result.exit_code == 2
+    assert not (tmp_path / "report").exists()
+
+
+def test_no_torch_is_needed(store: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from bench.cli import main; "
+        f"main(['report', '--store', {str(store)!r}, '-o', {str(tmp_path)!r}], "
+        "standalone_mode=False); assert 'torch' not in sys.modules; "
+        "assert 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_points_are_inside_their_chart() -> None:
+    for chart in charts_of(collect(example_evaluations())):
+        assert {view.axis.name for view in chart.views} >= {"ipc", "steps", "bytes"}
+        for view in chart.views:
+            for line in view.lines:
+                for point in line.points:
+                    assert 0 < point.x < WIDTH
+                    assert 0 < point.high <= point.y <= point.low < HEIGHT
+            places = [place for place, _ in view.x_ticks]
+            assert places == sorted(places)
+
+
+def test_one_result_has_a_chart() -> None:
+    (chart,) = charts_of(collect([evaluation(accuracies=(50.0,))]))
+    (line,) = chart.views[0].lines
+    assert line.points[0].low == line.points[0].high
+    assert line.points[0].text == "Random: 50.0 % (images per class 10, n = 1)"
+
+
+def test_a_whole_set_alone_has_no_chart() -> None:
+    assert charts_of(collect([evaluation(ipc=None, method="whole")])) == ()
+
+
+@pytest.mark.parametrize("marker", [*"osDd^v<>phH8*PX_", "unknown"])
+def test_every_marker_is_a_closed_path(marker: str) -> None:
+    assert re.fullmatch(r"M[-\d. a-zA-Z]+[zZ]", marker_path(marker))
+
+
+def test_paths_of_machines_are_left_out(tmp_path: Path) -> None:
+    one = evaluation(ipc=1)
+    root = write_store(tmp_path / "store", [one], [])
+    text = render_page(page_of(one, root=root))
+    assert str(tmp_path) not in text
