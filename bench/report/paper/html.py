@@ -47,7 +47,10 @@ def html_table(table: PaperTable) -> str:
     Its classes are ``paper``, ``paper-notes``, ``best``, ``second``, and the kind of each line.
     """
     lines = [
-        f'<div class="paper-scroll"><table class="paper" id="{escape(table.name)}">',
+        # A region that scrolls is reached by the keyboard, and has a name for screen readers.
+        f'<div class="paper-scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(table.caption)}">',
+        f'<table class="paper" id="{escape(table.name)}">',
         f"<caption>{escape(table.caption)}.</caption>",
         "<thead>", *_header(table), "</thead>",
         "<tbody>", *_lines(table), "</tbody>", "</table></div>",
