@@ -17,7 +17,7 @@ class DC(GradientMatching):
 
     name = "dc"
     label = "DC"
-    colour = "#009E73"
+    colour = "#1F9B73"
     marker = "<"
     table_order = 70
     published_differences = "none"

@@ -58,7 +58,7 @@ class DM(LearnedImages["DM.Params"]):
 
     name = "dm"
     label = "DM"
-    colour = "#0072B2"
+    colour = "#0E76BF"
     marker = "D"
     table_order = 90
     published_differences = "none"

@@ -29,7 +29,7 @@ class SiameseMatching(GradientMatching):
 
     name = "dsa"
     label = "DSA"
-    colour = "#332288"
+    colour = "#332387"
     marker = ">"
     table_order = 80
     published_differences = "none"

@@ -105,8 +105,8 @@ class Forgetting(SelectionMethod["Forgetting.Params"]):
 
     name = "forgetting"
     label = "Forgetting"
-    colour = "#A6761D"
-    marker = "8"
+    colour = "#8B6839"
+    marker = "v"
     table_order = 50
     family = "coreset"
     published_differences = (

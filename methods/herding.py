@@ -49,7 +49,7 @@ class Herding(EmbeddingSelection):
 
     name = "herding"
     label = "Herding"
-    colour = "#E69F00"
+    colour = "#F0A817"
     marker = "s"
     table_order = 20
     family = "coreset"

@@ -46,7 +46,7 @@ class KCenter(EmbeddingSelection):
 
     name = "k-center"
     label = "K-Center"
-    colour = "#CC79A7"
+    colour = "#E671A1"
     marker = "^"
     table_order = 30
     family = "coreset"

@@ -94,7 +94,7 @@ class KMeans(SelectionMethod["KMeans.Params"]):
 
     name = "k-means"
     label = "K-means"
-    colour = "#66A61E"
+    colour = "#62A04F"
     marker = "d"
     table_order = 40
     family = "coreset"

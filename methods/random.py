@@ -17,7 +17,7 @@ class Random(SelectionMethod):
 
     name = "random"
     label = "Random"
-    colour = "#7F7F7F"
+    colour = "#75797C"
     marker = "o"
     table_order = 10
     family = "coreset"

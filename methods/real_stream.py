@@ -16,8 +16,8 @@ class RealStream(Method):
 
     name = "real-stream"
     label = "Real stream"
-    colour = "#999933"
-    marker = "v"
+    colour = "#78180B"
+    marker = "H"
     table_order = 135
     published_differences = "none"
     ipc_agnostic = True

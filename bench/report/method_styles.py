@@ -7,10 +7,10 @@ same style in every process, and apart from the styles of all methods shown besi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
+from itertools import count, product
 
 from bench.ledger.rows import Evaluation
 from bench.registry.presentation import Presentation, declared_by
@@ -46,11 +46,11 @@ class MethodStyle:
 
 
 _MARKER_SIZES = {"*": 8.0, "P": 6.0, "X": 6.0, "D": 4.4, "s": 4.7}
-# Colours of Tol's schemes, which readers with any of the common colour-vision deficiencies can
-# tell apart; the marker says the same a second time.
-_COLOURS = ("#117733", "#AA4499", "#6699CC", "#661100", "#888888", "#CC6677", "#225555")
+# For methods that declare none. Each is at least ten steps of CIEDE2000 from every other one and
+# from those of the built-in methods, also as readers with protanopia or deuteranopia see them.
+SPARE_COLOURS = ("#CFB0A5", "#0E11FD", "#6F473E", "#060145", "#422927")
 _MARKERS = ("d", "8", "H", ">", "v", "<", "^", "p", "h")
-_SPARE_LOOKS = tuple((colour, marker) for marker, colour in product(_MARKERS, _COLOURS))
+_SPARE_LOOKS = tuple((colour, marker) for marker, colour in product(_MARKERS, SPARE_COLOURS))
 # After every method that declares its place; the built-in ones use places up to 990.
 UNDECLARED_PLACE = 900
 
@@ -89,20 +89,36 @@ def method_styles(evaluations: Iterable[Evaluation]) -> dict[str, MethodStyle]:
 
 
 def _looks(declared: Mapping[str, Presentation]) -> dict[str, tuple[str, str]]:
-    """Return a colour and a marker for each method; no two that are chosen here are the same."""
-    looks = {m: (p.colour, p.marker) for m, p in declared.items() if p.colour and p.marker}
-    for method, each in declared.items():
-        if method not in looks:
-            taken = set(looks.values())
-            start = int.from_bytes(sha256(method.encode()).digest()[:8])
-            turned = (
-                _SPARE_LOOKS[(start + i) % len(_SPARE_LOOKS)] for i in range(len(_SPARE_LOOKS))
-            )
-            candidates = [
-                (each.colour or colour, each.marker or marker) for colour, marker in turned
-            ]
-            looks[method] = next((c for c in candidates if c not in taken), candidates[0])
+    """Return a colour and a marker for each method, no two of which have both in common.
+
+    A method has what it declares, unless one before it by name declares the same. The others have
+    what their names choose, or if that colour is taken, the next that is not; where all colours
+    are taken, the next pair that is not.
+    """
+    looks: dict[str, tuple[str, str]] = {}
+    for method in sorted(declared, key=lambda m: not (declared[m].colour and declared[m].marker)):
+        own = (declared[method].colour.upper(), declared[method].marker)
+        taken = set(looks.values())
+        looks[method] = own if all(own) and own not in taken else _free_look(method, own, taken)
     return looks
+
+
+def _free_look(method: str, own: tuple[str, str], taken: Set[tuple[str, str]]) -> tuple[str, str]:
+    """Return a look that is not taken; what a method declares stays, if it is not both parts."""
+    colour, marker = ("", "") if all(own) else own
+    number = int.from_bytes(sha256(method.encode()).digest()[:8])
+    turned = [_SPARE_LOOKS[(number + i) % len(_SPARE_LOOKS)] for i in range(len(_SPARE_LOOKS))]
+    free = [look for c, m in turned if (look := (colour or c, marker or m)) not in taken]
+    colours = {taken_colour for taken_colour, _ in taken}
+    if free:
+        return next((look for look in free if look[0] not in colours), free[0])
+    # More methods than spare looks: colours that nothing keeps far apart, but never the same.
+    for i in count():
+        digest = sha256(f"{method} {i}".encode()).hexdigest()
+        look = f"#{digest[:6].upper()}", marker or _MARKERS[i % len(_MARKERS)]
+        if look not in taken:
+            break
+    return look
 
 
 def profile_rank(profile: str) -> int:

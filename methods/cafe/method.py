@@ -94,7 +94,7 @@ class CAFE(LearnedImages["CAFE.Params"]):
 
     name = "cafe"
     label = "CAFE"
-    colour = "#DDCC77"
+    colour = "#C6BB7E"
     marker = "h"
     table_order = 110
     published_differences = (
@@ -183,6 +183,6 @@ class CAFEDSA(CAFE):
     name = "cafe-dsa"
     label = "CAFE+DSA"
     published_protocol = ""
-    colour = "#AA4499"
+    colour = "#AA4092"
     marker = "8"
     table_order = 120

@@ -81,7 +81,7 @@ class DiM(Method["DiM.Params"]):
 
     name = "dim"
     label = "DiM"
-    colour = "#D55E00"
+    colour = "#E56605"
     marker = "*"
     table_order = 150
     published_differences = (

@@ -64,7 +64,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
 
     name = "gan"
     label = "GAN"
-    colour = "#56B4E9"
+    colour = "#56B4E8"
     marker = "P"
     table_order = 140
     published_differences = "the released code takes the generator that tests best"

@@ -65,7 +65,7 @@ class IDC(Method[IDCParams]):
 
     name = "idc"
     label = "IDC"
-    colour = "#44AA99"
+    colour = "#00A8A3"
     marker = "p"
     table_order = 100
     published_differences = (

@@ -119,7 +119,7 @@ class MTT(LearnedImages["MTT.Params"]):
     name = "mtt"
     state = ("images", "velocity", "step_size", "step_size_velocity")
     label = "MTT"
-    colour = "#882255"
+    colour = "#892155"
     marker = "X"
     table_order = 130
     published_differences = "the papers report the best of several evaluations on the test set"

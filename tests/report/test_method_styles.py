@@ -20,7 +20,7 @@ BUILT_IN = ("random", "herding", "k-center", "dm", "gan", "dim", "whole", "dc", 
 def test_a_built_in_method_is_shown_as_it_declares() -> None:
     styles = method_styles([evaluation(method=name) for name in BUILT_IN])
     assert (styles["dim"].label, styles["dim"].colour, styles["dim"].marker) == (
-        "DiM", "#D55E00", "*",
+        "DiM", "#E56605", "*",
     )  # fmt: skip
     assert len({style.colour for style in styles.values()}) == len(BUILT_IN)
     assert styles["dc"].published_protocol == "plain"
@@ -37,8 +37,10 @@ def test_every_installed_method_has_a_label_and_a_place() -> None:
 
 
 def test_methods_without_a_declared_style_have_distinct_ones() -> None:
-    names = [f"my-method-{i}" for i in range(40)]
+    names = [f"my-method-{i}" for i in range(100)]
     styles = method_styles([evaluation(method=name) for name in names])
+    first_five = method_styles([evaluation(method=name) for name in names[:5]])
+    assert len({style.colour for style in first_five.values()}) == 5
     assert [styles[name].label for name in names] == names
     assert len({(style.colour, style.marker) for style in styles.values()}) == len(names)
     assert all(re.fullmatch("#[0-9A-F]{6}", style.colour) for style in styles.values())
@@ -83,3 +85,14 @@ def test_a_chosen_style_is_apart_from_a_declared_one() -> None:
     assert (styles["twin"].colour, styles["twin"].marker) == (chosen.colour, chosen.marker)
     mine = styles["my-method"]
     assert (mine.colour, mine.marker) != (chosen.colour, chosen.marker)
+
+
+def test_methods_that_declare_the_same_look_have_different_ones() -> None:
+    same = Presentation("", "#aabbcc", "*")
+    rows = [evaluation(method=f"twin-{i}", presentation=same) for i in range(3)]
+    looks = {m: (s.colour, s.marker) for m, s in method_styles(rows).items()}
+    assert looks["twin-0"] == ("#AABBCC", "*")
+    assert len(set(looks.values())) == 3
+    assert looks == {
+        m: (s.colour, s.marker) for m, s in method_styles(list(reversed(rows))).items()
+    }
