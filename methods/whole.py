@@ -28,6 +28,7 @@ class Whole(SelectionMethod["Whole.Params"]):
     colour = "#000000"
     marker = "_"
     table_order = 990
+    family = "whole"
     published_differences = "no paper states its epochs; ours are 200"
     profiles = {
         "lite": Profile(

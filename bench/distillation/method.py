@@ -115,7 +115,7 @@ class Method(ABC, Generic[P]):
             published numbers, in a few words; ``none`` if in nothing that is known to change an
             accuracy. Without it no result is said to differ from a published one.
         family: ``coreset`` if it chooses real images; reports compare other methods with the best
-            of these.
+            of these. ``whole`` if its set is the same for every seed, so that only networks vary.
 
     Attributes:
         task: what is asked for.

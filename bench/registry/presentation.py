@@ -18,6 +18,7 @@ _COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 # What a method declares that knows of no difference; to declare nothing leaves it open.
 NO_DIFFERENCES = "none"
 CORESET = "coreset"
+WHOLE = "whole"
 _LABEL_PREFIX = "method_"
 
 
@@ -37,7 +38,8 @@ class Presentation:
             published accuracies, beyond what a cell says; :data:`NO_DIFFERENCES` if in nothing
             that is known to change an accuracy.
         family: what kind of method it is: :data:`CORESET` for one that chooses real images, with
-            the best of which reports compare the others.
+            the best of which reports compare the others; :data:`WHOLE` for one that returns the
+            same set for every seed.
     """
 
     label: str = ""

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from bench.ledger.rows import Conditions, Evaluation, Setting
+from bench.registry.presentation import WHOLE
 from bench.report.estimates import Spread, estimate
 from bench.report.method_styles import MethodStyle, method_styles, mode_rank, profile_rank
 from bench.report.number_formats import ipc_order, listing, plural
@@ -23,14 +24,15 @@ class Row(Setting):
     result is of plugins with other code.
 
     Attributes:
-        mean: of the seeds' mean accuracies, over networks that did not diverge, in percent.
+        mean: of the seeds' mean accuracies, over networks that did not diverge, in percent; of a
+            set that is the same for every seed, over all networks.
         std: the sample standard deviation over all networks, every seed with the same weight;
             ``None`` of a single network.
         se: the standard error of ``mean``, from the seeds' means; of a single seed, from its
             networks; ``None`` of a single network.
         ci95: half the width of the 95 % interval of ``mean``, from ``se`` with a t quantile.
         error_over: what ``se`` and ``ci95`` are taken over: ``sets`` (one per seed),
-            ``networks`` of the only set, or empty.
+            ``networks`` of the only set, which one seed has or all share, or empty.
         spread: which of ``std``, ``se`` and ``ci95`` tables print after the ±: ``sd``, ``se`` or
             ``ci95``.
         n: how many networks were counted.
@@ -223,8 +225,10 @@ def _pool(
     style: MethodStyle,
     spread: Spread,
 ) -> Row:
-    estimated = estimate([one.accuracies for one in members])
     accuracies = tuple(accuracy for one in members for accuracy in one.accuracies)
+    # One set for every seed: its networks are as many independent measurements.
+    one_set = style.family == WHOLE
+    estimated = estimate([accuracies] if one_set else [one.accuracies for one in members])
     sets = {one.distil_id: one for one in members}
     new = [one for name, one in sets.items() if name not in charged]
     return Row(

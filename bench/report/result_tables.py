@@ -32,7 +32,8 @@ SPREAD_NOTES = {
     "ci95": "± is half the 95 % interval of the mean, from the means of the seeds by Student's t",
 }
 ONE_SEED = (
-    "Of a single seed, ± is over the networks only: how much distilled sets vary is not known."
+    "Of a single seed, and of one set for all seeds, ± is over networks only: it does not show how "
+    "much distilled sets vary."
 )
 # Profiles that need no warning.
 _OWN = ("paper", "any", IMPORTED)

@@ -35,6 +35,19 @@ def test_every_seed_weighs_the_same(per_seed: list[list[float]]) -> None:
     assert row.error_over == expected.error_over
 
 
+def test_one_set_for_all_seeds_has_the_error_of_its_networks() -> None:
+    per_seed = [[80.0, 82.0], [84.0]]
+    for method, over, mean in (("whole", "networks", 82.0), ("random", "sets", 82.5)):
+        cells = [
+            evaluation(method=method, seed=i, accuracies=found, cell_id=f"e{i}")
+            for i, found in enumerate(per_seed)
+        ]
+        (row,) = collect(cells)
+        assert (row.error_over, row.mean, row.seeds, row.n) == (over, mean, 2, 3)
+        expected = estimate([[80.0, 82.0, 84.0]] if over == "networks" else per_seed)
+        assert (row.se, row.ci95) == (expected.se, expected.ci95)
+
+
 @pytest.mark.parametrize("spread", SPREADS)
 def test_a_result_prints_the_spread_that_was_asked_for(spread: str) -> None:
     cells = [evaluation(seed=i, accuracies=[50.0 + i, 53.0], cell_id=f"e{i}") for i in range(3)]

@@ -130,7 +130,7 @@ def test_one_seed_is_said_to_have_the_error_of_its_networks() -> None:
     for spread in SPREADS:
         text = render([evaluation()], NO_FAILURES, format="md", spread=spread)
         assert "1 seed × 2 nets (n = 2)." in text
-        assert "Of a single seed, ± is over the networks only" in text
+        assert "Of a single seed, and of one set for all seeds, ± is over networks only" in text
     assert "Of a single seed" not in render(
         [evaluation(accuracies=[1.0])], NO_FAILURES, format="md"
     )

@@ -16,7 +16,7 @@ from bench.report.number_formats import ipc_order
 from bench.support.errors import BenchError, UnknownNameError
 
 COLUMNS = ("dataset", "ipc", "eval_arch", "profile", "protocol", "mode", "arch", "changed",
-           "precision", "selection", "labels", "origin")  # fmt: skip
+           "precision", "selection", "labels", "origin", "stored_as")  # fmt: skip
 # What tells contenders of one method apart, each with a word for it where the value needs one.
 _DISTINCT = {"profile": "", "changed": "", "arch": "distilled with ", "labels": "labels ",
              "origin": "", "method_version": "version ", "plugin_source": "source "}  # fmt: skip

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from math import e, exp
 from statistics import fmean
 
+from bench.registry.presentation import WHOLE
 from bench.report.comparison.contenders import Contender, Place
 from bench.report.comparison.difference import Difference, Means, difference, paired
 from bench.report.comparison.grid import BASELINE
 from bench.report.comparison.pairs import Measured, measured
 
-WHOLE = "whole"
 WITH_AUGMENTATION, WITHOUT_AUGMENTATION = "default", "plain"
 
 
@@ -97,14 +97,14 @@ def score_lines(contenders: Sequence[Contender], every: Sequence[Contender]) -> 
     """
     return [
         _line(one, place, every)
-        for one in contenders if one.method not in (BASELINE, WHOLE)
+        for one in contenders if one.method != BASELINE and one.family != WHOLE
         for place in one.rows if place.conditions.selection == "last"
     ]  # fmt: skip
 
 
 def _line(one: Contender, place: Place, every: Sequence[Contender]) -> ScoreLine:
-    row, random = one.rows[place], _of(BASELINE, place, every)
-    whole = _of(WHOLE, place, every)
+    row, random = one.rows[place], _random(place, every)
+    whole = next((each for each in every if each.family == WHOLE and place in each.rows), None)
     pairs = _pairs(one, place, random)
     no_lrs = _missing_for_lrs(row.labels, whole is not None, bool(pairs))
     real = None if whole is None else whole.rows[place].mean
@@ -138,7 +138,7 @@ def _ars(
     twin = next((other for other in one.rows if _is_plain_twin(other, place)), None)
     if twin is None:
         return None, f"its result under {WITHOUT_AUGMENTATION}"
-    plain = _pairs(one, twin, _of(BASELINE, twin, every))
+    plain = _pairs(one, twin, _random(twin, every))
     seeds = sorted(augmented.keys() & plain.keys())
     if not seeds:
         return None, f"random images of its seeds under both {_BOTH}"
@@ -167,8 +167,8 @@ def _protocol(place: Place) -> str:
     return place.conditions.protocol.rsplit("-v", 1)[0]
 
 
-def _of(method: str, place: Place, every: Sequence[Contender]) -> Contender | None:
-    return next((one for one in every if one.method == method and place in one.rows), None)
+def _random(place: Place, every: Sequence[Contender]) -> Contender | None:
+    return next((one for one in every if one.method == BASELINE and place in one.rows), None)
 
 
 def _pairs(one: Contender, place: Place, random: Contender | None) -> dict[int, Means]:
