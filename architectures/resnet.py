@@ -9,7 +9,8 @@ of each: 11,250,762 parameters for their ``ResNet18_AP``, 11,173,962 here.) ``re
 with its defaults has 11,173,962 parameters for RGB images of 10 classes, ``resnet34`` 21,282,122
 and ``resnet50`` 23,520,842.
 
-The released code of IDC and DiM starts from 32 channels on CIFAR: there, it is ``width=32``.
+The released code of IDC and DiM starts from 32 channels on CIFAR: there, it is ``width=32``. DiM's
+has the stem of ImageNet for all other datasets, whatever their size: ``stem=large``.
 """
 
 from __future__ import annotations
@@ -56,9 +57,10 @@ class ResNet(Architecture):
         """Return a stem, four stages of residual blocks, the mean of each map and a classifier.
 
         The stem of images up to 64 pixels keeps their size (3x3, stride 1); up to 128 it halves,
-        above that it quarters, as in the field's code. Stages two to four halve. Convolutions are
-        drawn as in He et al. (fan-out), and have biases only where there is no norm; norms start
-        as the identity; the classifier has PyTorch's default initialisation. An embedding has
+        above that it quarters, as in the field's code, unless ``stem`` names another.
+        Stages two to four halve. Convolutions are drawn as in He et al. (fan-out), and have biases
+        only where there is no norm; norms start as the identity; the classifier has PyTorch's
+        default initialisation. An embedding has
         ``8 * width`` numbers, with bottlenecks ``32 * width``.
 
         Raises:
@@ -83,15 +85,23 @@ class ResNet(Architecture):
 
 
 def _stem(spec: DatasetSpec, params: ResNetParams) -> tuple[list[nn.Module], Size]:
-    size, side, pool = (spec.height, spec.width), max(spec.height, spec.width), params.average_pool
-    stride = 2 if side > 128 and not pool else 1
+    size, pool = (spec.height, spec.width), params.average_pool
+    stem = _auto_stem(max(size)) if params.stem == "auto" else params.stem
+    stride = 2 if stem == "large" and not pool else 1
     size = halved(size, params) if stride == 2 else size
     layers = [
-        conv(spec.channels, params.width, 7 if side > 128 else 3, stride, params),
+        conv(spec.channels, params.width, 7 if stem == "large" else 3, stride, params),
         make_norm(params.norm, params.width, size),
         nn.ReLU(inplace=True),
     ]
-    for _ in range((side > 64) + (side > 128 and pool)):
+    for _ in range((stem != "small") + (stem == "large" and pool)):
         layers.append(AvgPool2() if pool else nn.MaxPool2d(3, 2, padding=1))
         size = halved(size, params)
     return layers, size
+
+
+def _auto_stem(side: int) -> str:
+    """Return the stem that the field uses for images whose longer side has so many pixels."""
+    if side > 128:
+        return "large"
+    return "mid" if side > 64 else "small"

@@ -11,6 +11,7 @@ from architectures.layers import NORMS, AvgPool2, Size, make_norm
 from bench.plugin import BenchError, param
 
 DEPTHS = (10, 18, 34, 50)
+STEMS = ("auto", "small", "mid", "large")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class ResNetParams:
         64, help="channels of the first stage, doubled at each later one", min=1, max=1024
     )
     norm: str = param("batch", help="normalisation after each convolution", choices=NORMS)
+    stem: str = param(
+        "auto",
+        help="first layers: small keeps the size of images, mid halves it, large quarters it "
+        "after a 7x7 convolution; auto chooses by the size",
+        choices=STEMS,
+    )
 
 
 class BasicBlock(nn.Module):

@@ -26,7 +26,7 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet
 from bench.networks.architecture import Architecture
-from bench.registry.params import by_ipc, by_task, nested, param
+from bench.registry.params import by_dataset, by_ipc, by_task, nested, param
 from bench.registry.plugin_files import register
 from bench.support.errors import BenchError
 
@@ -49,6 +49,7 @@ __all__ = [
     "Scalars",
     "SelectionMethod",
     "Task",
+    "by_dataset",
     "by_ipc",
     "by_task",
     "init_param",

@@ -46,9 +46,9 @@ def resolve(
         if value is dataclasses.MISSING:
             raise BenchError(f"{label} has no default: declare it with param(default, ...)")
         if isinstance(value, Rule):
-            if ipc is None:
+            if ipc is None and value.needs_ipc:
                 raise BenchError(f"{label} depends on IPC, but {owner} serves every IPC")
-            value = value.rule(dataset, ipc)
+            value = value.rule(dataset, ipc or 0)
         values[each.path] = _checked(value, each.type, each.field, label)
     return _build(params_type, values)
 

@@ -6,7 +6,8 @@
         inner_loop: int = param(by_ipc(lambda ipc: 1 if ipc == 1 else 50), help="...", min=1)
         gan: ConditionalGAN.Params = nested(ConditionalGAN)
 
-A default may be a rule over IPC (:func:`by_ipc`) or over dataset and IPC (:func:`by_task`);
+A default may be a rule over IPC (:func:`by_ipc`), the dataset (:func:`by_dataset`) or both
+(:func:`by_task`);
 :func:`bench.registry.param_values.resolve` turns it into a plain value, so an instance that reaches
 a method holds numbers, strings, booleans, tuples of them and nested groups only.
 
@@ -29,10 +30,18 @@ class NoParams:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A default that depends on the dataset's name and on images per class."""
+    """A default that depends on the dataset's name and on images per class.
+
+    Attributes:
+        rule: returns the value.
+        text: the rule in words.
+        needs_ipc: whether the value depends on images per class; a method that serves every IPC
+            can have no such default.
+    """
 
     rule: Callable[[str, int], Any]
     text: str
+    needs_ipc: bool = True
 
 
 def by_ipc(rule: Callable[[int], Any], text: str = "depends on IPC") -> Any:
@@ -48,6 +57,14 @@ def by_task(rule: Callable[[str, int], Any], text: str = "depends on dataset and
     return Rule(rule, text)
 
 
+def by_dataset(rule: Callable[[str], Any], text: str = "depends on the dataset") -> Any:
+    """Declare a default as a function of the dataset's name, for a plugin that serves every IPC.
+
+    The rule must have a value for every name: users bring their own datasets.
+    """
+    return Rule(lambda dataset, _: rule(dataset), text, needs_ipc=False)
+
+
 def param(
     default: Any,
     *,
@@ -60,7 +77,7 @@ def param(
     """Declare one parameter of a plugin.
 
     Args:
-        default: the paper's value, or a rule: :func:`by_ipc`, :func:`by_task`.
+        default: the paper's value, or a rule: :func:`by_ipc`, :func:`by_dataset`, :func:`by_task`.
         help: one line that says what it is, with its unit.
         min: the smallest value allowed, inclusive.
         max: the largest value allowed, inclusive.

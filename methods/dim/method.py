@@ -20,11 +20,13 @@ from bench.plugin import (
     Profile,
     Scalars,
     Task,
+    by_dataset,
     nested,
     param,
 )
 from bench.plugin.compute import global_seed, parse_architecture
 from methods.dim.logit_matching import LogitMatcher
+from methods.dim.pool import released_pool
 from methods.gan.method import ConditionalGAN, generator_set
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.gan.pair import AdversarialPair
@@ -46,9 +48,7 @@ class DiM(Method["DiM.Params"]):
     The discriminator's step is the GAN's, and both optimisers keep their state. One difference
     from the released code: there, images in [-1, 1] go through the mean and standard deviation of
     [0, 1] pixels in this stage, though the generator is later evaluated on properly normalised
-    images; here they are normalised properly throughout. Another: its ResNets begin with 32
-    channels on CIFAR-10 (here ``resnet10(width=32)``) and with ImageNet's stem elsewhere; the
-    default pool has the field's ResNets of 64 channels.
+    images; here they are normalised properly throughout.
     """
 
     @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class DiM(Method["DiM.Params"]):
         lr: float = param(5e-6, help="Adam learning rate of the GAN while matching", min=0)
         match_weight: float = param(0.01, help="factor of the matching loss", min=0)
         pool: tuple[str, ...] = param(
-            ("convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap"),
+            by_dataset(
+                released_pool,
+                "convnet3 and ResNets of depth 10 and 18, strided and pooling: of 32 channels for "
+                "CIFAR, with a large stem for SVHN, MNIST and FashionMNIST",
+            ),
             help="architectures to match in, joined by '+'",
             check=parse_architecture,
         )
@@ -85,8 +89,8 @@ class DiM(Method["DiM.Params"]):
     marker = "*"
     table_order = 150
     published_differences = (
-        "the released code normalises images otherwise while matching, has narrower "
-        "ResNets, takes the model that tests best and other numbers of images per class"
+        "the released code normalises images otherwise while matching, takes the model that tests "
+        "best and other numbers of images per class"
     )
     published_protocol = "dim"
     paper = Paper(

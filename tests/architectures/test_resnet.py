@@ -66,6 +66,21 @@ def test_stem_shrinks_large_images_only(side: int, plain: int, pooled: int) -> N
         assert stem(torch.zeros(2, 1, side, side)).shape[2:] == (expected, expected)
 
 
+@pytest.mark.parametrize(
+    ("stem", "plain", "pooled"), [("small", 32, 32), ("mid", 16, 16), ("large", 8, 8)]
+)
+def test_a_stem_can_be_chosen(stem: str, plain: int, pooled: int) -> None:
+    """DiM's released ResNets take images of 32 pixels with the stem for those of 224."""
+    for name, side in (("resnet10", plain), ("resnet10_ap", pooled)):
+        net = network(f"{name}(width=1,stem={stem})", RGB)
+        first = next(i for i, m in enumerate(net.features) if hasattr(m, "conv1"))
+        assert net.features[:first](torch.zeros(2, 3, 32, 32)).shape[2:] == (side, side)
+        kernel = next(m.kernel_size for m in net.modules() if isinstance(m, nn.Conv2d))
+        assert kernel == ((7, 7) if stem == "large" else (3, 3))
+    with pytest.raises(BenchError, match="stem"):
+        network("resnet10(stem=huge)", RGB)
+
+
 def test_ap_has_no_stride() -> None:
     strides = {
         name: {m.stride for m in network(f"{name}(width=1)", RGB).modules()

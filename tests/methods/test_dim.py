@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context, Start
 from bench.distillation.profiles import PROFILES, resolve_profile
+from bench.networks.architecture import build_network
 from bench.registry.params import as_dict
 from methods.dim.method import DiM
 from methods.gan.method import ConditionalGAN
@@ -53,11 +55,45 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def test_paper_values() -> None:
-    params = DiM.Params()
+    params = resolve_profile(DiM, "paper", {}, None)
     assert (params.epochs, params.batch, params.lr) == (100, 64, 5e-6)
     assert (params.match_weight, params.net_steps, params.net_lr) == (0.01, 16, 0.01)
     assert params.pool == ("convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap")
     assert params.net_life is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape", "strided", "pooling"),
+    [
+        # Of models/resnet.py and resnet_ap.py, counted there: a 7x7 stem in place of 3x3 for SVHN.
+        ("cifar10", (3, 32, 32), 2_797_610, 2_797_610),
+        ("svhn", (3, 32, 32), 11_173_962 + 64 * 3 * 40, 11_173_962 + 64 * 3 * 40),
+        ("mnist", (1, 28, 28), 11_173_962 - 64 * 2 * 9 + 64 * 40, 11_173_962 - 64 * 2 * 9),
+        ("digits", (1, 16, 16), 11_173_962 - 64 * 2 * 9, 11_173_962 - 64 * 2 * 9),
+    ],
+)
+def test_the_released_pool(
+    dataset: str, shape: tuple[int, int, int], strided: int, pooling: int
+) -> None:
+    pool = resolve_profile(DiM, "paper", {}, None, dataset).pool
+    assert [name.partition("(")[0] for name in pool] == [
+        "convnet3", "resnet10", "resnet18", "resnet10_ap", "resnet18_ap",
+    ]  # fmt: skip
+    channels = (0.5,) * shape[0]
+    spec = DatasetSpec(dataset, 10, *shape, channels, channels, flip=False)
+    with torch.device("meta"):
+        nets = [build_network(name, spec) for name in pool]
+        assert all(net(torch.zeros(2, *shape)).shape == (2, 10) for net in nets)
+    sizes = [sum(weight.numel() for weight in net.parameters()) for net in nets]
+    assert (sizes[2], sizes[4]) == (strided, pooling)
+
+
+def test_lite_and_smoke_keep_their_own_pools() -> None:
+    """Their cells, of which there are records, are what they were."""
+    for profile, nets in (("lite", 3), ("smoke", 1)):
+        pools = {resolve_profile(DiM, profile, {}, None, d).pool for d in ("cifar10", "svhn", "x")}
+        assert len(pools) == 1
+        assert len(pools.pop()) == nets
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.registry.param_values import former_names, resolve
-from bench.registry.params import NoParams, as_dict, by_ipc, by_task, describe, nested, param
+from bench.registry.params import (
+    NoParams,
+    as_dict,
+    by_dataset,
+    by_ipc,
+    by_task,
+    describe,
+    nested,
+    param,
+)
 from bench.support.errors import BenchError
 
 
@@ -155,6 +164,17 @@ def test_a_rule_may_look_at_the_dataset() -> None:
     values = [resolve(Params, {}, owner="toy", ipc=2, dataset=d).n for d in ("mnist", "svhn", "")]
     assert values == [7, 2, 2]
     assert describe(Params)[0].default == "depends on dataset and IPC"
+
+
+def test_a_rule_over_datasets_needs_no_ipc() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Params:
+        n: int = param(by_dataset(lambda name: 5 if name == "mnist" else 1), help="n", max=5)
+
+    values = [resolve(Params, {}, owner="toy", dataset=d).n for d in ("mnist", "svhn", "")]
+    assert values == [5, 1, 1]
+    assert resolve(Params, {"n": 2}, owner="toy", dataset="mnist").n == 2
+    assert describe(Params)[0].default == "depends on the dataset"
 
 
 def test_a_rule_is_checked_like_any_value() -> None:
