@@ -8,10 +8,13 @@ import click
 
 from bench.cli.options import FiniteRange
 from bench.cli.report_options import read_store, report_options
+from bench.report.estimates import SPREADS, Spread
 from bench.report.plots import PLOTS, PlotOptions
 from bench.report.plots.gallery import with_artefacts
 from bench.report.plots.options import parse_size
+from bench.report.published.read import Published, load_published
 from bench.support.atomic_files import writing
+from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 
 
@@ -24,6 +27,13 @@ from bench.support.safe_text import printable
 @click.option("--size", help="Width and height in inches, 7x4; or the width only, 3.3.")
 @click.option("--font-size", type=FiniteRange(), default=PlotOptions.font_size, show_default=True,
               help="Size of the letters in points.")  # fmt: skip
+@click.option("--max-panels", type=click.IntRange(min=1), default=PlotOptions.max_panels,
+              show_default=True, help="With more panels, each dataset has one.")  # fmt: skip
+@click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
+              help="What error bars are: as of `bench table`.")  # fmt: skip
+@click.option("--published", is_flag=True, help="accuracy: draw the papers' numbers beside ours.")
+@click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
+              help="Published numbers of your own; implies --published.")  # fmt: skip
 @report_options
 def plot(
     kind: str,
@@ -32,6 +42,10 @@ def plot(
     no_notes: bool,
     size: str | None,
     font_size: float,
+    max_panels: int,
+    spread: Spread,
+    published: bool,
+    published_file: Path | None,
     store: Path,
     **filters: list[str] | None,
 ) -> None:
@@ -42,13 +56,25 @@ def plot(
     evaluated with (``bench run --eval-arch``).
     """
     width, height = (None, None) if size is None else parse_size(size)
-    options = PlotOptions(printable(title), not no_notes, width, height, font_size)
+    numbers: list[Published] = []
+    if published or published_file is not None:
+        if kind != "accuracy":
+            raise BenchError(f"--published goes with `bench plot accuracy`, not with {kind}")
+        numbers = load_published(published_file)
+    options = PlotOptions(
+        printable(title), not no_notes, width, height, font_size, max_panels, spread,
+        tuple(numbers), _say,
+    )  # fmt: skip
     evaluations = read_store(store, filters).evaluations
     if kind == "gallery":
         evaluations, left_out = with_artefacts(evaluations)
         for line in left_out:
-            click.echo(printable(line), err=True)
+            _say(line)
     with writing(output):
         files = PLOTS[kind](evaluations, output, options)
     for path in files:
         click.echo(path)
+
+
+def _say(line: str) -> None:
+    click.echo(printable(line), err=True)

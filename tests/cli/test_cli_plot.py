@@ -99,6 +99,17 @@ def test_options_of_a_plot(store: Path, tmp_path: Path) -> None:
     assert "quick-v1" not in (tmp_path / "accuracy.svg").read_text()
 
 
+def test_published_goes_with_accuracy(store: Path, tmp_path: Path) -> None:
+    result = run("cost", "--store", store, "-o", tmp_path, "--published")
+    assert result.exit_code == 2
+    assert "--published goes with `bench plot accuracy`, not with cost" in result.output
+    options = ("--published", "--max-panels", "1", "--spread", "se")
+    result = run("accuracy", "--store", store, "-o", tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    assert "not drawn: " in result.output
+    assert "published, in the" in (tmp_path / "accuracy.svg").read_text()
+
+
 def test_unknown_kind() -> None:
     result = run("pie")
     assert result.exit_code == 2

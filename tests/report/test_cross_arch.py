@@ -55,7 +55,7 @@ def cells_of(axes: Axes) -> list[list[str]]:
 
 def test_architectures_stand_across_and_methods_and_ipcs_down(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
-    assert axes.get_title(loc="left") == "cifar10, evaluated with several networks"
+    assert axes.get_title(loc="left") == "CIFAR-10, evaluated with several networks"
     assert [t.get_text() for t in axes.get_xticklabels()] == ["convnet3", "mlp", "vgg11"]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "Random, IPC 10", "DM, IPC 10", "Whole dataset",

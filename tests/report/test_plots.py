@@ -29,6 +29,7 @@ from bench.report.plots.gallery_figure import montage
 from bench.report.plots.options import PlotOptions, parse_size
 from bench.report.plots.series import find_series
 from bench.report.plots.style import plot_style
+from bench.report.published.read import load_published
 from bench.support.errors import BenchError
 
 METHODS = ("random", "herding", "k-center", "dm", "gan", "dim", "a-method-of-someone-elses")
@@ -145,7 +146,7 @@ def test_accuracy_panel_draws_the_means_and_spreads(small: list[Evaluation]) -> 
     heights = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
     assert heights == pytest.approx([2 * r.std for r in stream if r.std is not None])
     assert axes.get_xscale() == "log"
-    assert axes.get_title(loc="left") == "cifar10, evaluated with convnet3"
+    assert axes.get_title(loc="left") == "CIFAR-10, evaluated with ConvNet-3"
     texts = " ".join(text.get_text() for text in axes.texts)
     assert "profile lite" in texts
     assert "quick-v1" in texts
@@ -306,3 +307,96 @@ def test_a_font_that_has_the_glyph_is_used() -> None:
 def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"gone\.safetensors"):
         plot_gallery([evaluation(artefact=str(tmp_path / "gone.safetensors"))], tmp_path)
+
+
+def panels_of(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left").split(",")[0] for axes in figure.axes if axes.get_visible()]
+
+
+def many_blocks(datasets: int = 7) -> list[Evaluation]:
+    """Each dataset under two protocols: the second has more results."""
+    return [
+        evaluation(dataset=f"set{k}", protocol=p, method=m, cell_id=f"{k}{p}{m}")
+        for k in range(datasets)
+        for p, methods in (("plain-v1", ("random",)), ("quick-v1", ("random", "dm")))
+        for m in methods[: 1 if k == 3 else 2]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("draw", "each"), [(accuracy_figure, 1), (cost_figure, 2)])
+def test_many_panels_are_one_per_dataset_and_say_how_to_choose(
+    draw: Callable[[Sequence[Row], PlotOptions], Figure], each: int
+) -> None:
+    said: list[str] = []
+    rows = collect(many_blocks())
+    with plot_style():
+        figure = draw(rows, PlotOptions(say=said.append))
+        few = draw(rows, PlotOptions(say=said.append, max_panels=14 * each))
+        drawn = [axes.texts[0].get_text() for axes in figure.axes if axes.texts]
+    (line,) = said
+    assert len([title for title in panels_of(figure) if title]) == 6 // each
+    # The one with the fewest results is left out first.
+    assert "set3" not in panels_of(figure)
+    assert all("quick-v1" in text for text in drawn)
+    assert len([title for title in panels_of(few) if title]) == 14
+    assert "set0 (convnet3, plain-v1)" in line
+    assert "--protocol" in line
+    assert f"--max-panels {14 * each}" in line
+
+
+def test_error_bars_are_what_was_chosen() -> None:
+    seeds = [evaluation(seed=s, accuracies=[20 + s, 24 + s], cell_id=f"{s}") for s in range(3)]
+    heights = {}
+    for spread in ("sd", "se"):
+        (row,) = collect(seeds, spread)
+        with plot_style():
+            (axes,) = accuracy_figure([row]).axes
+        _, _, (bars,) = axes.containers[0]
+        (segment,) = bars.get_segments()
+        heights[spread] = segment[1, 1] - segment[0, 1]
+        assert heights[spread] == pytest.approx(2 * row.plus_minus)
+    assert heights["se"] < heights["sd"]
+    assert "standard\u00a0error" in axes.texts[0].get_text()
+
+
+def test_published_numbers_stand_beside_ours_in_the_methods_colour(tmp_path: Path) -> None:
+    (tmp_path / "numbers.csv").write_text(
+        "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source,"
+        "protocol\n"
+        "DM,CIFAR10,1,ConvNet,ConvNet,26.0,0.8,,T1,A,plain\n"
+        "DM,CIFAR10,1,ConvNet,ConvNet,25.0,0.8,,T1,B,quick\n"
+        "DM,CIFAR10,10,ConvNet,ConvNet,48.9,0.6,,T1,A,\n"
+        "DM,CIFAR10,50,ConvNet,ConvNet,63.0,0.4,,T1,A,\n"
+        "Whole Dataset,CIFAR10,full,-,ConvNet,84.8,,,T1,A,\n"
+        "MTT,CIFAR10,1,ConvNet,ConvNet,46.3,0.8,,T1,A,\n"
+    )
+    numbers = tuple(load_published(tmp_path / "numbers.csv"))
+    rows = collect([
+        *(evaluation(method="dm", ipc=ipc, cell_id=f"{ipc}") for ipc in (1, 10)),
+        evaluation(method="whole", ipc=None, cell_id="w"),
+    ])  # fmt: skip
+    with plot_style():
+        figure = accuracy_figure(rows, PlotOptions(published=numbers))
+        bars = [line for line in figure.axes[0].lines if line.get_markersize() == 9]
+        across = [line.get_ydata()[0] for line in figure.axes[0].lines if len(line.get_ydata()) == 2
+                  and line.get_marker() == "None"]  # fmt: skip
+        bare = accuracy_figure(rows)
+    (bar,) = bars
+    assert list(bar.get_xdata()) == [1, 10]  # the IPCs of the panel
+    assert list(bar.get_ydata()) == [25.0, 48.9]  # of two sources, that with our protocol
+    assert bar.get_color() == rows[0].style.colour
+    assert 84.8 in across
+    assert "published" in figure.legends[0].get_texts()[-1].get_text()
+    assert "published" not in bare.legends[0].get_texts()[-1].get_text()
+
+
+def test_the_legend_is_in_the_order_of_tables_whatever_the_panels_hold() -> None:
+    cells = [
+        evaluation(method="dm", dataset="a", cell_id="1"),
+        evaluation(method="whole", ipc=None, dataset="a", cell_id="2"),
+        evaluation(method="herding", dataset="b", cell_id="3"),
+    ]
+    with plot_style():
+        for draw in (accuracy_figure, cost_figure):
+            labels = [text.get_text() for text in draw(collect(cells)).legends[0].get_texts()]
+            assert labels[:3] == ["Herding", "DM", "Whole dataset"]

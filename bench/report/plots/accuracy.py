@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, blocks
+from bench.report.aggregate import Row
 from bench.report.plots.layout import Grid, title_panel
-from bench.report.plots.lines import draw_whole
+from bench.report.plots.lines import draw_published, draw_whole, published_handle
 from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
 from bench.report.plots.style import draw_results
 
@@ -48,13 +49,16 @@ def plot_accuracy(
 
 def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`."""
-    panels = blocks(rows)
+    panels = choose_panels(rows, options)
+    drawn = [row for members in panels.values() for row in members]
+    published = False
     grid = Grid(len(panels), options)
     for axes, (block, members) in zip(grid.panels, panels.items(), strict=True):
-        _panel(axes, find_series(members, rows), members)
+        _panel(axes, find_series(members, drawn), members)
+        published |= draw_published(axes, members, options)
         title_panel(axes, block, members, grid.panel_width, options)
     grid.label_edges("Images per class", "Test accuracy (%)")
-    return grid.finish()
+    return grid.finish(drawn, extra=[published_handle()] if published else [])
 
 
 def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> None:
@@ -64,7 +68,7 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
         axes.errorbar(
             [row.ipc * shift for row in series.rows if row.ipc is not None],
             [row.mean for row in series.rows],
-            yerr=[row.std or 0.0 for row in series.rows],
+            yerr=[row.plus_minus or 0.0 for row in series.rows],
             label=series.label, color=series.style.colour, linestyle=series.dashes,
             marker=series.style.marker, markersize=series.style.marker_size,
             markerfacecolor=series.face,

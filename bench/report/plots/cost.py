@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, blocks
+from bench.report.aggregate import Row
 from bench.report.number_formats import listing
 from bench.report.plots.layout import Grid, title_panel
 from bench.report.plots.lines import draw_whole
 from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
 from bench.report.plots.style import draw_results
 
@@ -50,12 +51,13 @@ def cost_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`."""
     from matplotlib.lines import Line2D
 
-    panels = blocks(rows)
+    panels = choose_panels(rows, options, each=2)
+    drawn = [row for members in panels.values() for row in members]
     grid = Grid(2 * len(panels), options, together=2)
-    sizes = _ipc_sizes(rows)
+    sizes = _ipc_sizes(drawn)
     pairs = zip(grid.panels[::2], grid.panels[1::2], strict=True)
     for (left, right), (block, members) in zip(pairs, panels.items(), strict=True):
-        for series in find_series(members, rows):
+        for series in find_series(members, drawn):
             _draw(left, series, [_seconds(r) for r in series.rows], sizes)
             _draw(right, series, [float(r.stored_bytes) for r in series.rows], sizes)
         _finish(left, right, members)
@@ -65,7 +67,7 @@ def cost_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
                label=f"IPC {ipc}")
         for ipc, size in sizes.items()
     ]  # fmt: skip
-    return grid.finish(extra=shapes)
+    return grid.finish(drawn, extra=shapes)
 
 
 def _draw(axes: Axes, series: Series, xs: Sequence[float], sizes: Mapping[int, float]) -> None:
@@ -75,9 +77,9 @@ def _draw(axes: Axes, series: Series, xs: Sequence[float], sizes: Mapping[int, f
     for x, row in zip(xs, series.rows, strict=True):
         if row.ipc is not None:
             axes.errorbar(
-                [x], [row.mean], yerr=[row.std or 0.0], color=style.colour, marker=style.marker,
-                markersize=style.marker_size * sizes[row.ipc], markerfacecolor=series.face,
-                capsize=2, elinewidth=0.9,
+                [x], [row.mean], yerr=[row.plus_minus or 0.0], color=style.colour,
+                marker=style.marker, markersize=style.marker_size * sizes[row.ipc],
+                markerfacecolor=series.face, capsize=2, elinewidth=0.9,
             )  # fmt: skip
     axes.plot([], [], color=style.colour, linestyle=series.dashes, marker=style.marker,
               markersize=style.marker_size, markerfacecolor=series.face,

@@ -239,7 +239,7 @@ def _write(
         return
     light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 0.5
     ink = "black" if light else "white"
-    text = percent(row.mean, row.std)
+    text = percent(row.mean, row.plus_minus)
     axes.text(
         x, y, text.replace(" ±", "\n±") if cells.two_lines else text,
         ha="center", va="center", color=ink, fontsize=rcParams["font.size"] * NOTE,

@@ -7,9 +7,12 @@ from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any
 
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row
+from bench.report.aggregate import Row, setting_order
+from bench.report.estimates import Spread
 from bench.report.number_formats import listing
+from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.plots.options import PlotOptions
+from bench.report.plots.series import find_series
 from bench.report.plots.style import LEGEND, NOTE, NOTE_COLOUR, TITLE
 from bench.support.errors import BenchError
 
@@ -26,6 +29,11 @@ _LEAST_SHARE = 0.3
 _MOST_DRAWN, _NEAR, _MUCH = 20, 0.02, 3.0
 # Axis labels beside a panel, and a legend's handle, in inches.
 _BESIDE, _HANDLE = 0.6, 0.6
+
+
+_SPREADS: dict[Spread, str] = {
+    "sd": "standard\u00a0deviation", "se": "standard\u00a0error", "ci95": "95\u00a0%\u00a0interval",
+}  # fmt: skip
 
 
 class Grid:
@@ -70,12 +78,12 @@ class Grid:
             if i + self.across >= len(self.panels):
                 axes.set_xlabel(x)
 
-    def finish(self, legend: bool = True, extra: Sequence[Any] = ()) -> Figure:
+    def finish(self, rows: Sequence[Row], extra: Sequence[Any] = ()) -> Figure:
         """Add the title and the legend, and give the panels their height.
 
         Args:
-            legend: whether there is one.
-            extra: its last handles.
+            rows: what is drawn; the legend is in the order in which a table shows its methods.
+            extra: the last handles of the legend.
 
         Returns:
             The figure.
@@ -84,8 +92,9 @@ class Grid:
             BenchError: if the size that the user chose leaves no room for the panels.
         """
         add_title(self.figure, self._options)
-        if legend:
-            _add_legend(self.figure, self.panels, self._options, extra)
+        ordered = sorted(rows, key=lambda row: setting_order(row, row.style))
+        labels = [series.label for series in find_series(ordered, rows)]
+        _add_legend(self.figure, self.panels, self._options, labels, extra)
         fit_height(self.figure, self.panels, self._down, self._options)
         return self.figure
 
@@ -102,7 +111,8 @@ def title_panel(
         inches: the width that the texts may take.
         options: the user's.
     """
-    text = f"{block.dataset}, evaluated with {block.eval_arch}"
+    dataset, network = dataset_facts(block.dataset).label, arch_label(block.eval_arch)
+    text = f"{dataset}, evaluated with {network}"
     lines = fill(text, options.letters(inches, TITLE))
     notes = panel_notes(block, rows) if options.notes else ""
     details = wrap(notes, options.letters(inches, NOTE), break_on_hyphens=False)
@@ -121,7 +131,8 @@ def panel_notes(block: Conditions, rows: Sequence[Row]) -> str:
     profiles = listing(r.profile for r in rows if r.profile != "any") or "any"
     parts = [
         f"{'profiles' if ',' in profiles else 'profile'} {profiles}", block.protocol,
-        spreads.pop() if len(spreads) == 1 else "seeds and nets vary",
+        f"{listing(spreads) if len(spreads) == 1 else 'seeds and nets vary'}, "
+        f"±\u00a0{_SPREADS[rows[0].spread]}",
     ]  # fmt: skip
     if block.selection != "last":
         parts.append(f"selection {block.selection}")
@@ -206,17 +217,20 @@ def _lowest(figure: Figure, panels: Sequence[Axes]) -> float:
 
 
 def _add_legend(
-    figure: Figure, panels: Sequence[Axes], options: PlotOptions, extra: Sequence[Any]
+    figure: Figure,
+    panels: Sequence[Axes],
+    options: PlotOptions,
+    first: Sequence[str],
+    extra: Sequence[Any],
 ) -> None:
     """Give the figure one legend under its panels, each label once, to be read line by line."""
-    from matplotlib.lines import Line2D
-
     handles_by_label: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles_by_label.setdefault(label, handle)
-    # Error bars first: plain lines across a panel belong after the series.
-    ordered = sorted(handles_by_label.items(), key=lambda pair: isinstance(pair[1], Line2D))
+    place = {label: i for i, label in enumerate(first)}
+    # Lines across a panel belong after the series.
+    ordered = sorted(handles_by_label.items(), key=lambda pair: place.get(pair[0], len(place)))
     handles = [*(handle for _, handle in ordered), *extra]
     width = figure.get_size_inches()[0]
     letters = options.letters(width - _HANDLE, LEGEND)

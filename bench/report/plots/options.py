@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.report.estimates import Spread
+from bench.report.published.read import Published
 from bench.support.errors import BenchError
 
 # In inches: a letter of a legend would not fit in less, and no page is larger.
@@ -11,6 +14,10 @@ _SMALLEST, _LARGEST = 1.5, 60.0
 _LETTERS = (4.0, 30.0)
 # DejaVu Sans, per point of its size; a mean over English texts.
 _LETTER_WIDTH = 0.56
+
+
+def _say_nothing(_: str) -> None:
+    """Tell no one what is left out."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,10 @@ class PlotOptions:
         width: of the figure in inches; ``None`` lets the plot choose.
         height: of the figure in inches; ``None`` makes it as high as its panels and legend need.
         font_size: of axis labels in points; titles, ticks and notes have sizes in proportion.
+        max_panels: a plot with more panels shows one for each dataset.
+        spread: what error bars are: standard deviation, standard error or 95 % interval.
+        published: numbers of papers to draw beside ours; the accuracy plot does.
+        say: receives a line about what is left out.
     """
 
     title: str = ""
@@ -30,6 +41,10 @@ class PlotOptions:
     width: float | None = None
     height: float | None = None
     font_size: float = 8.5
+    max_panels: int = 6
+    spread: Spread = "sd"
+    published: tuple[Published, ...] = ()
+    say: Callable[[str], None] = _say_nothing
 
     def __post_init__(self) -> None:
         for side, name in ((self.width, "width"), (self.height, "height")):
@@ -42,6 +57,9 @@ class PlotOptions:
                 f"a plot's font size of {self.font_size:g} points is not from "
                 f"{_LETTERS[0]:g} to {_LETTERS[1]:g}"
             )
+
+        if self.max_panels < 1:
+            raise BenchError(f"a plot of at most {self.max_panels} panels shows nothing")
 
     @property
     def scale(self) -> float:

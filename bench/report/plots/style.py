@@ -78,6 +78,6 @@ def draw_results(
     make_figure: Callable[[Sequence[Row], PlotOptions], Figure],
 ) -> list[Path]:
     """Write the figure that ``make_figure`` makes of the results of some evaluations."""
-    rows = drawable_rows(collect(evaluations))
+    rows = drawable_rows(collect(evaluations, options.spread))
     with plot_style(texts_of(rows), options):
         return save(make_figure(rows, options), out_dir, stem)
