@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from report_rows import evaluation, example_evaluations
@@ -271,7 +272,7 @@ def test_an_absent_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         published, "__file__", str(tmp_path / "b" / "report" / "published" / "read.py")
     )
-    monkeypatch.setattr(published, "files", lambda name: [])
+    monkeypatch.setattr(published, "distributions", lambda name: [])
     with pytest.raises(BenchError, match="--published-file"):
         find_published()
 
@@ -286,6 +287,8 @@ def test_an_installed_file_is_found_where_the_package_is_no_checkout(
     (tmp_path / "site").mkdir()
     (tmp_path / "paper_numbers.csv").write_text(HEADER + "\n")
     monkeypatch.setattr(published, "__file__", str(tmp_path / "a" / "b" / "c" / "read.py"))
-    monkeypatch.setattr(published, "files", lambda name: [Installed()])
+    # The first is an editable install, which lists no such file.
+    found = [SimpleNamespace(files=None), SimpleNamespace(files=[Installed()])]
+    monkeypatch.setattr(published, "distributions", lambda name: found)
     assert find_published() == tmp_path / "paper_numbers.csv"
     assert load_published() == []

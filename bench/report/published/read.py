@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import distributions
 from pathlib import Path
 
 from bench.support.errors import BenchError
@@ -93,13 +93,12 @@ def find_published() -> Path:
     checkout = Path(__file__).parents[3] / "results" / "published" / _FILE
     if checkout.is_file():
         return checkout
-    try:
-        installed = [Path(str(f.locate())).resolve() for f in files("distillation-bench") or []]
-    except PackageNotFoundError:
-        installed = []
-    for path in installed:
-        if path.name == _FILE and path.is_file():
-            return path
+    # An environment can see several: an editable install beside a wheel, for instance.
+    for one in distributions(name="distillation-bench"):
+        for file in one.files or ():
+            path = Path(str(file.locate())).resolve()
+            if path.name == _FILE and path.is_file():
+                return path
     raise BenchError(f"no {_FILE} in {checkout.parent}: name one with --published-file")
 
 

@@ -1,0 +1,67 @@
+"""The documentation: the site builds without a warning, and the tutorial's method runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.cli import main
+from bench.registry.registry import METHODS
+
+ROOT = Path(__file__).parents[1]
+TUTORIAL = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Path]:
+    (code,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    path = tmp_path / "mean_match.py"
+    path.write_text(code, encoding="utf-8")
+    yield path
+    METHODS.unregister("mean-match")
+
+
+def test_the_tutorials_method_conforms_and_runs(
+    plugin: Path, tmp_path: Path, data_dir: Path
+) -> None:
+    result = CliRunner().invoke(main, ["conform", "mean-match", "--plugin", str(plugin)])
+    assert result.exit_code == 0, result.output
+    arguments = [
+        "run", "--plugin", str(plugin), "--method", "random,mean-match", "--dataset", "digits",
+        "--ipc", "1", "--profile", "smoke", "--arch", "convnet2(width=8)", "--eval-nets", "1",
+        "--store", str(tmp_path / "store"), "--data-dir", str(data_dir),
+    ]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "mean-match" in result.output
+
+
+def test_the_commands_of_the_tutorial_exist() -> None:
+    named = set(re.findall(r"^bench ([a-z]+)", TUTORIAL, re.MULTILINE))
+    assert named == {"run", "conform", "plot", "report"}
+    for name in named:
+        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    for module in ("mkdocs", "mkdocs_click", "mkdocstrings", "latex2mathml"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"needs {module}: pip install -e '.[docs]'")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reference = (tmp_path / "site/cli.html").read_text(encoding="utf-8")
+    assert "--time-budget" in reference
+    assert "<math" in (tmp_path / "site/methods/dim.html").read_text(encoding="utf-8")
+    assert "bench.load" in (tmp_path / "site/api.html").read_text(encoding="utf-8")
