@@ -85,6 +85,15 @@ def waits_for_its_time(cluster: SlurmCluster) -> bool:
     return "BeginTime" in shown
 
 
+def start_requeued(cluster: SlurmCluster) -> None:
+    """Start requeued jobs, which SLURM has wait two minutes."""
+    cluster.wait_until("a job is requeued", lambda: waits_for_its_time(cluster), PATIENCE)
+    for job in cluster.run(
+        "squeue", "--noheader", "--array", "--states=PENDING", "--format=%i"
+    ).split():
+        cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
 def wait_for_steps(cluster: SlurmCluster, toys: ToyRuns, count: int) -> None:
     cluster.wait_until(f"{count} steps are done", lambda: len(toys.steps()) >= count, PATIENCE)
 
@@ -99,6 +108,7 @@ def test_a_requeued_job_goes_on_from_its_checkpoint(cluster, toys, stop, begin) 
     run = begin(opened(toys, stop, 8)[0])
     wait_for_steps(cluster, toys, 3)
     cluster.run("scontrol", "requeue", jobs(cluster)[0])
+    start_requeued(cluster)
     assert run.result(PATIENCE).counts == {"ok": 1}
     assert_each_step_once(toys, 8)
     toys.pause(0)
@@ -112,6 +122,7 @@ def test_a_preempted_job_requeues_itself(cluster, toys, stop, begin) -> None:
     run = begin(opened(toys, stop, 200)[0], "partition=main", "cpus-per-task=2")
     wait_for_steps(cluster, toys, 3)
     assert cluster.run("sbatch", "--partition=urgent", "--wrap=sleep 1", "--output=/dev/null")
+    start_requeued(cluster)
     cluster.wait_until("it goes on", lambda: len(toys.workers()) == 2, PATIENCE)
     toys.pause(0)
     assert run.result(PATIENCE).counts == {"ok": 1}
@@ -127,6 +138,7 @@ def test_the_time_limit_is_no_end(cluster, toys, stop, begin) -> None:
     cluster.wait_until("the job is requeued", lambda: waits_for_its_time(cluster), PATIENCE)
     assert 0 < len(toys.steps()) < 55
     toys.pause(0)
+    start_requeued(cluster)
     assert run.result(PATIENCE).counts == {"ok": 1}
     assert_each_step_once(toys, 55)
 
@@ -168,9 +180,8 @@ def test_a_node_that_crashes_loses_no_more_than_a_step(cluster, toys, stop, begi
     cluster.crash_node()
     cluster.wait_until("SLURM knows", lambda: cluster.node_state().startswith("down"), 90)
     cluster.start_slurmd()
-    time.sleep(5)  # SLURM has it wait two minutes; a job that starts at once may be killed again
-    assert waits_for_its_time(cluster)
-    cluster.run("scontrol", "update", f"JobId={jobs(cluster)[0]}", "StartTime=now")
+    time.sleep(5)  # a job that starts at once may be killed again
+    start_requeued(cluster)
     assert run.result(PATIENCE).counts == {"ok": 1}
     assert {i for _, i in toys.steps()} == set(range(8))
     assert len(toys.steps()) <= 9
@@ -238,9 +249,20 @@ def test_more_cells_than_an_array_holds_become_several(toys, stop) -> None:
     ]  # fmt: skip
 
 
-def test_what_slurm_refuses_is_one_line_and_leaves_nothing(cluster, toys, stop) -> None:
-    with pytest.raises(BenchError, match=r"^SLURM refuses the jobs: .*invalid partition"):
-        go(opened(toys, stop, 2)[0], "partition=nowhere")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("partition=nowhere", "invalid partition"),
+        ("partition", "requires an argument"),
+        ("cpus-per-task=two", 'Invalid numeric value "two"'),
+        ("no-such-option", "unrecognized option"),
+    ],
+)
+def test_what_slurm_refuses_is_one_line_and_leaves_nothing(
+    cluster, toys, stop, option, said
+) -> None:
+    with pytest.raises(BenchError, match=f"^SLURM refuses the jobs: .*{said}"):
+        go(opened(toys, stop, 2)[0], option)
     assert jobs(cluster) == []
     assert not list((toys.folder / "store/slurm").iterdir())
 

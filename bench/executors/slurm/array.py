@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -45,12 +45,12 @@ class JobArray(msgspec.Struct, frozen=True):
     cells: Annotated[tuple[_CellId, ...], msgspec.Meta(min_length=1)]
     job: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}\Z")] | None = None
 
-    def job_of(self, *indices: int) -> str:
-        """Return SLURM's name of some of the jobs; an array of one is a plain job."""
+    @property
+    def jobs(self) -> dict[str, str]:
+        """SLURM's id of the job of each cell; an array of one is a plain job."""
         if len(self.cells) == 1:
-            return str(self.job)
-        numbers = ",".join(map(str, indices))
-        return f"{self.job}_{numbers if len(indices) == 1 else f'[{numbers}]'}"
+            return {self.cells[0]: str(self.job)}
+        return {cell_id: f"{self.job}_{index}" for index, cell_id in enumerate(self.cells)}
 
 
 def array_folder(store: Store, name: str) -> Path:
@@ -107,79 +107,64 @@ def submit_array(
         site_text: where and how to compute, with absolute paths.
         cells: in an order in which they can run.
         options: how to submit.
-        queued: SLURM's names of the jobs of earlier arrays, by cell id.
+        queued: SLURM's ids of the jobs of earlier arrays, by cell id.
 
     Raises:
         BenchError: SLURM refuses the jobs, and says why; none of them stays in the queue.
     """
     array = JobArray(f"bench-{secrets.token_hex(6)}", tuple(cell.id for cell in cells))
-    dependents = _dependents(array, cells, queued)
     save_array(store, array)
     try:
-        job = sbatch(array_folder(store, array.name), site_text, cells, options, bool(dependents))
+        job = sbatch(array_folder(store, array.name), site_text, cells, options)
         array = msgspec.structs.replace(array, job=job)
-        for needed, indices in dependents.items():
-            position = array.cells.index(needed) if needed in array.cells else None
-            after = queued[needed] if position is None else array.job_of(position)
-            # However that one ends: a cell whose dependency failed records that it fails too.
-            commands.run("scontrol", "update", f"JobId={array.job_of(*indices)}",
-                         f"Dependency=afterany:{after}")  # fmt: skip
-        if dependents:
-            commands.run("scontrol", "release", job)
+        _set_dependencies(cells, array.jobs, queued)
+        commands.run("scontrol", "release", job)
         save_array(store, array)
     except BaseException:
-        commands.try_run("scancel", f"--name={array.name}")
+        commands.cancel(f"--name={array.name}")
         remove_array(store, array.name, logs=True)
         raise
     return array
 
 
-def _dependents(
-    array: JobArray, cells: Sequence[Cell], queued: Mapping[str, str]
-) -> dict[str, list[int]]:
-    """Return the indices of the jobs that depend on each queued cell.
+def _set_dependencies(
+    cells: Sequence[Cell], jobs: Mapping[str, str], queued: Mapping[str, str]
+) -> None:
+    """Have held jobs wait for those that they depend on."""
+    jobs_before = {**queued, **jobs}
+    dependents: dict[str, list[str]] = {}
+    # From the back: SLURM 22.05 reports circular dependencies when chains inside an array are built
+    # from the front.
+    for cell in reversed(cells):
+        if cell.depends_on in jobs_before:
+            dependents.setdefault(jobs_before[cell.depends_on], []).append(jobs[cell.id])
+    for needed, waiting in dependents.items():
+        # However that one ends: a cell whose dependency failed records that it fails too.
+        commands.run("scontrol", "update", f"JobId={','.join(waiting)}",
+                     f"Dependency=afterany:{needed}")  # fmt: skip
 
-    The last cell of a chain comes first: SLURM 22.05 reports circular dependencies when chains
-    inside an array are built from the front.
-    """
-    order = {cell_id: index for index, cell_id in enumerate(array.cells)}
-    dependents: dict[str, list[int]] = {}
-    for index, cell in enumerate(cells):
-        if cell.depends_on is not None and (cell.depends_on in order or cell.depends_on in queued):
-            dependents.setdefault(cell.depends_on, []).append(index)
-    return dict(sorted(dependents.items(), key=lambda item: order.get(item[0], -1), reverse=True))
 
-
-def sbatch(
-    folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions, held: bool
-) -> str:
-    """Submit cells through submitit and return SLURM's id of the array."""
+def sbatch(folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions) -> str:
+    """Submit cells through submitit, held, and return SLURM's id of the array."""
     submitit = load_library("submitit", "slurm")
     try:
         with redirect_stderr(io.StringIO()):  # submitit prints what its exception says
             executor = submitit.SlurmExecutor(folder.resolve())
-            executor.update_parameters(**_parameters(folder.name, options, held))
+            executor.update_parameters(
+                job_name=folder.name,
+                # Without this, submitit sets five minutes; None leaves the cluster's default.
+                time=options.time,
+                signal_delay_s=options.grace,
+                array_parallelism=options.limit,
+                stderr_to_stdout=True,
+                # A job starts in the folder of the command, where a folder 'bench' must not be
+                # imported.
+                setup=["export PYTHONSAFEPATH=1"],
+                additional_parameters={**options.sbatch, "requeue": True, "hold": True},
+            )
             jobs = executor.map_array(
                 run_slurm_cell, [site_text] * len(cells), list(map(cell_to_json, cells))
             )
     except (submitit.core.utils.FailedJobError, RuntimeError) as error:
         raise BenchError(f"SLURM refuses the jobs: {' '.join(str(error).split())}") from error
     return str(jobs[0].job_id).split("_")[0]
-
-
-def _parameters(job_name: str, options: SlurmOptions, held: bool) -> dict[str, Any]:
-    names = ("partition", "account", "gpus_per_task", "cpus_per_task")
-    return {
-        **{name: value for name in names if (value := getattr(options, name)) is not None},
-        "job_name": job_name,
-        # Without this, submitit sets five minutes; None leaves the cluster's default.
-        "time": options.time,
-        "signal_delay_s": options.grace,
-        "array_parallelism": options.limit,
-        "stderr_to_stdout": True,
-        # A job starts in the folder of the command, where a folder 'bench' must not be imported.
-        "setup": ["export PYTHONSAFEPATH=1"],
-        "additional_parameters": {
-            **options.sbatch, "requeue": True, **({"hold": True} if held else {}),
-        },
-    }  # fmt: skip

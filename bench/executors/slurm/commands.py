@@ -23,31 +23,25 @@ _ENDED = frozenset((
 ))  # fmt: skip
 # End states that are not the cell's fault: it only has to be submitted again.
 _NO_FAULT = frozenset(("BOOT_FAIL", "NODE_FAIL", "PREEMPTED", "REVOKED"))
-_FIELDS = "Name:64,ArrayJobID:20,ArrayTaskID:20,State:24,exit_code:20,RestartCnt:12,Reason:80"
+_FIELDS = "JobArrayID:40,State:24,exit_code:20,Reason:80"
 # Seconds that a command has to answer.
 _PATIENCE = 60.0
 
 
-class QueueSilentError(BenchError):
-    """SLURM does not answer now, so the state of the queue is not known."""
-
-
 @dataclass(frozen=True)
 class JobState:
-    """The state of one job of an array.
+    """The state of a job.
 
     Attributes:
         state: SLURM's name of it: ``PENDING``, ``RUNNING``, ``CANCELLED``, ...; ``GONE`` if SLURM
             no longer knows the job.
         reason: why it waits or ended, in SLURM's words.
         exit_code: of its script; the negative number of a signal, if one ended it; 0 while it runs.
-        restarts: how often it was requeued.
     """
 
     state: str
     reason: str = ""
     exit_code: int = 0
-    restarts: int = 0
 
     @property
     def ended(self) -> bool:
@@ -75,28 +69,21 @@ class JobState:
 GONE = JobState("GONE")
 
 
-def job_states(names: Iterable[str]) -> dict[tuple[str, int], JobState]:
-    """Return the states of the jobs with these names, by name and index in their array.
+def job_states(names: Iterable[str]) -> dict[str, JobState]:
+    """Return the state of each job of the arrays with these names, by the job's id.
 
     Raises:
-        QueueSilentError: SLURM does not answer.
+        BenchError: SLURM does not answer.
     """
     joined = ",".join(names)
     if not joined:
         return {}
-    try:
-        lines = run("squeue", "--noheader", "--array", "--states=all", f"--name={joined}",
-                     f"--Format={_FIELDS}").splitlines()  # fmt: skip
-    except BenchError as error:
-        raise QueueSilentError(str(error)) from error
+    answer = run("squeue", "--noheader", "--array", "--states=all", f"--name={joined}",
+                 f"--Format={_FIELDS}")  # fmt: skip
     states = {}
-    for line in lines:
-        words = line.split(maxsplit=6)
-        if len(words) >= 6:
-            name, _, index, state, code, restarts, *reason = words
-            states[name, int(index) if index.isdigit() else 0] = JobState(
-                state, reason[0].strip() if reason else "", _exit_code(code), int(restarts)
-            )
+    for line in answer.splitlines():
+        job, state, code, *reason = line.split(maxsplit=3)
+        states[job] = JobState(state, "".join(reason).strip(), _exit_code(code))
     return states
 
 
@@ -129,10 +116,10 @@ def run(*command: str) -> str:
     return result.stdout
 
 
-def try_run(*command: str) -> None:
-    """Run a command whose failure does not matter: the job can have started or ended by then."""
+def cancel(job: str) -> None:
+    """Cancel a job, or all jobs of ``--name=NAME``; they can have ended by themselves."""
     with suppress(BenchError):
-        run(*command)
+        run("scancel", job)
 
 
 def _exit_code(text: str) -> int:

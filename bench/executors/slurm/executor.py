@@ -1,7 +1,7 @@
-"""The executor that submits missing cells to SLURM and watches the queue and the store.
+"""The executor that submits missing cells to SLURM and watches the queue.
 
-The store says whether and how a cell ended; SLURM is only asked which jobs are queued. A cell whose
-job has ended without a record is submitted again.
+SLURM says when a job has ended; the store says how its cell has. A cell whose job has died without
+a record is submitted again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.executors.base import Executor, load_library
+from bench.executors.base import RETRIES, Executor, load_library
 from bench.executors.slurm import commands
-from bench.executors.slurm.array import array_folder
-from bench.executors.slurm.commands import JobState, QueueSilentError
+from bench.executors.slurm.commands import JobState
 from bench.executors.slurm.jobs import SlurmJobs
 from bench.executors.slurm.options import SlurmOptions
-from bench.grid.compute import Ending
+from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
+from bench.ledger.record import Record
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted
 
@@ -43,26 +43,20 @@ def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execu
 
 
 class SlurmExecutor(Executor):
-    """Submits cells to SLURM and watches until each has ended.
-
-    Args:
-        runner: receives how each cell ended.
-        options: how to submit.
-        detach: return when all cells are submitted; a later call watches.
-    """
+    """Submits cells to SLURM and watches until each has ended; see :func:`slurm_execution`."""
 
     def __init__(self, runner: Runner, options: SlurmOptions, *, detach: bool = False) -> None:
         super().__init__(runner)
         site = runner.site.site
-        if site.threads is not None and options.cpus_per_task is None:
-            options = replace(options, cpus_per_task=site.threads)
-        self._options, self._detach, self._store = options, detach, runner.store
+        if site.threads is not None:
+            sbatch = {"cpus-per-task": str(site.threads), **options.sbatch}
+            options = replace(options, sbatch=sbatch)
+        self._poll_seconds, self._detach, self._store = options.poll, detach, runner.store
         self._jobs = SlurmJobs(runner.store, site.with_paths().to_json(), options)
         self._unfinished: dict[str, Cell] = {}
-        self._old_records: dict[str, tuple[int, int] | None] = {}
+        self._old_records: dict[str, Record | None] = {}
+        self._states: dict[str, JobState] = {}  # at the last poll, by cell id
         self._deaths: Counter[str] = Counter()
-        self._absent: Counter[str] = Counter()  # polls that found a job ended but no record
-        self._running: set[str] = set()
         self._notes: set[str] = set()
 
     def compute(self, cells: Sequence[Cell]) -> None:
@@ -73,7 +67,7 @@ class SlurmExecutor(Executor):
             Interrupted: a stop was requested; the jobs go on.
         """
         self._unfinished = {cell.id: cell for cell in cells}
-        self._old_records = {cell.id: self._record_stamp(cell) for cell in cells}
+        self._old_records = {cell.id: self._store.read(cell.id) for cell in cells}
         self._jobs.take_over(self._unfinished)
         if self._jobs:
             self._note(f"{len(self._jobs)} cells are with SLURM already")
@@ -91,58 +85,64 @@ class SlurmExecutor(Executor):
         self._jobs.submit([cell for cell in self._unfinished.values() if cell.id not in self._jobs])
 
     def _watch(self) -> None:
-        while True:
-            answered = self._refresh()
-            for cell in list(self._unfinished.values()):
-                if cell.id in self._unfinished:  # it can have ended with one that it depends on
-                    self._check(cell, answered)
+        while self._unfinished:
             try:
                 self._submit()
+                states = self._jobs.states()
             except BenchError as error:
                 if not self._jobs:
                     raise
-                self._note(f"{error}; trying again while other jobs go on")
-            if not self._unfinished:
-                break
+                self._note(f"{error}; waiting")
+            else:
+                for cell_id, state in states.items():
+                    if cell_id in self._jobs:  # it can have been stopped with its dependency
+                        self._handle_state(self._unfinished[cell_id], state)
             self._sleep()
         self._jobs.close()
 
-    def _refresh(self) -> bool:
-        try:
-            self._jobs.refresh()
-        except QueueSilentError as error:
-            self._note(f"{error}; waiting")
-            return False
-        return True
-
-    def _check(self, cell: Cell, answered: bool) -> None:
-        """Check whether a cell has ended; ``answered`` says whether the queue's state is known."""
-        if self._has_ended(cell):
-            self._report(cell)
-        elif answered and cell.id in self._jobs:
-            state = self._jobs.state(cell.id)
-            if state.ended:
-                self._handle_lost_job(cell, state)
-            elif state.state == "RUNNING" and cell.id not in self._running:
-                self._running.add(cell.id)
-                self.runner.reporter.start(cell)
-            elif state.state == "PENDING":
-                self._handle_pending(cell, state)
+    def _handle_state(self, cell: Cell, state: JobState) -> None:
+        before, self._states[cell.id] = self._states.get(cell.id), state
+        if state.ended:
+            if self._has_ended(cell):
+                self._report(cell)
+            # A network file system can show the end of a job before its record.
+            elif before == state:
+                self._handle_job_without_record(cell, state)
+        elif state.state == "RUNNING" and (before is None or before.state != "RUNNING"):
+            self.runner.reporter.start(cell)
+        elif "held" in state.reason.lower():
+            array = self._jobs[cell.id].split("_")[0]
+            self._note(f"job {array} is held ({state.reason}): scontrol release")
 
     def _has_ended(self, cell: Cell) -> bool:
         """Return whether the store has the cell's result, or a failure since it was submitted."""
-        stamp = self._record_stamp(cell)
-        if stamp == self._old_records[cell.id]:
-            return stamp is not None and self.runner.is_done(cell)
-        return self._store.read(cell.id) is not None
+        record = self._store.read(cell.id)
+        return record is not None and (
+            record != self._old_records[cell.id] or self.runner.is_done(cell)
+        )
 
-    def _record_stamp(self, cell: Cell) -> tuple[int, int] | None:
-        """Return what changes whenever the record of a cell is written; ``None`` without one."""
-        try:
-            status = (self._store.folder(cell.id) / "record.json").stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino
+    def _handle_job_without_record(self, cell: Cell, state: JobState) -> None:
+        """Retry, stop or fail a cell whose job has ended and left no record."""
+        is_ready = cell.depends_on not in self._unfinished
+        if state.state == "CANCELLED":
+            self._stop(cell, "its SLURM job was cancelled")
+        elif state.state == "COMPLETED" and is_ready:
+            self._leave(cell)
+            self.runner.finish(cell, BUSY)
+        else:
+            self._deaths[cell.id] += is_ready and state.is_death
+            self._handle_death(cell, state)
+
+    def _handle_death(self, cell: Cell, state: JobState) -> None:
+        death = (
+            f"job {self._jobs[cell.id]}: {state.describe()}; its log is {self._jobs.log(cell.id)}"
+        )
+        self._store.log(cell.id, death)
+        if (deaths := self._deaths[cell.id]) > RETRIES:
+            self._report(cell, state.describe(deaths))
+        else:
+            self._note(f"{cell.title}: {death}; it is submitted again")
+            del self._jobs[cell.id], self._states[cell.id]
 
     def _report(self, cell: Cell, death: str | None = None) -> None:
         """Report how a cell ended."""
@@ -153,7 +153,7 @@ class SlurmExecutor(Executor):
     def _stop(self, cell: Cell, reason: str) -> None:
         """Give up a cell, and the cells that depend on it, until the next run."""
         if cell.id in self._jobs:
-            commands.try_run("scancel", self._jobs[cell.id].name)
+            commands.cancel(self._jobs[cell.id])
         self._leave(cell)
         self.runner.finish(cell, Ending("stopped", f"{reason}; the next run submits it again"))
         for other in list(self._unfinished.values()):
@@ -165,58 +165,15 @@ class SlurmExecutor(Executor):
         del self._unfinished[cell.id]
         self._jobs.pop(cell.id, None)
 
-    def _handle_lost_job(self, cell: Cell, state: JobState) -> None:
-        """Retry, stop or fail a cell whose job has ended and left no record."""
-        # A network file system can show the end of a job before its record.
-        self._absent[cell.id] += 1
-        if self._absent[cell.id] < 2:
-            return
-        del self._absent[cell.id]
-        if state.state == "CANCELLED":
-            self._stop(cell, "its SLURM job was cancelled")
-            return
-        if self._is_ready(cell):
-            self._deaths[cell.id] += state.is_death
-        job = self._jobs[cell.id]
-        log = array_folder(self._store, job.array.name) / f"{job.name}_0_log.out"
-        death = f"job {job.name}: {state.describe()}; its log is {log}"
-        self._store.log(cell.id, death)
-        if (deaths := self._deaths[cell.id]) > self._options.retries:
-            self._report(cell, state.describe(deaths))
-            return
-        self._note(f"{cell.title}: {death}; it is submitted again")
-        del self._jobs[cell.id]
-        self._running.discard(cell.id)
-
-    def _handle_pending(self, cell: Cell, state: JobState) -> None:
-        """Start a requeued job early, and name a job that the user must release."""
-        self._running.discard(cell.id)
-        job = self._jobs[cell.id].name
-        if "held" in state.reason.lower():
-            self._note(f"job {job.split('_')[0]} is held ({state.reason}): scontrol release")
-        elif state.restarts and state.reason == "BeginTime" and self._can_start_early(cell):
-            commands.try_run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-    def _can_start_early(self, cell: Cell) -> bool:
-        """Return whether a requeued job need not wait two minutes.
-
-        A lock that is still there was left by a node that failed. SLURM may then still be ending
-        the earlier job, and would end the new one with it.
-        """
-        return self._is_ready(cell) and not (self._store.folder(cell.id) / "lock").exists()
-
-    def _is_ready(self, cell: Cell) -> bool:
-        return cell.depends_on not in self._unfinished
-
     def _sleep(self) -> None:
-        deadline = time.monotonic() + self._options.poll
+        deadline = time.monotonic() + self._poll_seconds
         while (left := deadline - time.monotonic()) > 0:
             self.runner.control.stop.check()
             time.sleep(min(left, 0.2))
 
     def _hint(self) -> str:
-        array_ids = " ".join(sorted({str(job.array.job) for job in self._jobs.values()}, key=int))
-        return f"the same command watches them, `scancel {array_ids}` ends them"
+        arrays = " ".join(sorted({job.split("_")[0] for job in self._jobs.values()}, key=int))
+        return f"the same command watches them, `scancel {arrays}` ends them"
 
     def _note(self, text: str) -> None:
         """Report a note, but only once."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
 
 from bench.executors.slurm import commands
 from bench.executors.slurm.array import (
@@ -24,20 +24,8 @@ from bench.ledger.store import Store
 _SUBMISSION_SECONDS = 600.0
 
 
-class Job(NamedTuple):
-    """One job of an array."""
-
-    array: JobArray
-    position: int
-
-    @property
-    def name(self) -> str:
-        """SLURM's name of the job."""
-        return self.array.job_of(self.position)
-
-
-class SlurmJobs(dict[str, Job]):
-    """Queued jobs by the id of the cell that they compute.
+class SlurmJobs(dict[str, str]):
+    """SLURM's ids of jobs by the id of the cell that each computes.
 
     Args:
         store: holds the arrays.
@@ -48,8 +36,7 @@ class SlurmJobs(dict[str, Job]):
     def __init__(self, store: Store, site_text: str, options: SlurmOptions) -> None:
         super().__init__()
         self._store, self._site_text, self._options = store, site_text, options
-        self._arrays: dict[str, JobArray] = {}
-        self._states: Mapping[tuple[str, int], JobState] = {}
+        self._arrays: list[JobArray] = []
 
     def take_over(self, cell_ids: Collection[str]) -> None:
         """Take over the queued jobs of earlier calls for these cells, and remove ended arrays.
@@ -60,17 +47,14 @@ class SlurmJobs(dict[str, Job]):
         arrays = load_arrays(self._store)
         states = commands.job_states(array.name for array in arrays)
         for array in arrays:
+            queued = {i: job for i, job in array.jobs.items() if not states.get(job, GONE).ended}
             if array.job is None:
                 self._remove_interrupted(array)
-                continue
-            queued = {cell_id: Job(array, index) for index, cell_id in enumerate(array.cells)
-                      if not states.get((array.name, index), GONE).ended}  # fmt: skip
-            jobs = {cell_id: job for cell_id, job in queued.items() if cell_id in cell_ids}
-            if jobs:
-                self._arrays[array.name] = array
-                self.update(jobs)
-            if not queued:
+            elif not queued:
                 self._remove(array)
+            elif jobs := {i: job for i, job in queued.items() if i in cell_ids}:
+                self._arrays.append(array)
+                self.update(jobs)
 
     def submit(self, cells: Sequence[Cell]) -> None:
         """Submit cells, in an order in which they can run, in as many arrays as SLURM needs.
@@ -84,33 +68,34 @@ class SlurmJobs(dict[str, Job]):
         parts = [cells[start : start + size] for start in range(0, len(cells), size)]
         options = replace(self._options, limit=max(1, self._options.limit // len(parts)))
         for part in parts:
-            names = {cell_id: job.name for cell_id, job in self.items()}
-            array = submit_array(self._store, self._site_text, part, options, names)
-            self._arrays[array.name] = array
-            self.update({cell_id: Job(array, i) for i, cell_id in enumerate(array.cells)})
+            array = submit_array(self._store, self._site_text, part, options, self)
+            self._arrays.append(array)
+            self.update(array.jobs)
 
-    def refresh(self) -> None:
-        """Ask SLURM for the states of all jobs.
+    def states(self) -> dict[str, JobState]:
+        """Return the state of each cell's job, by the cell's id.
 
         Raises:
-            QueueSilentError: it does not answer; the states stay as they were.
+            BenchError: SLURM does not answer.
         """
-        self._states = commands.job_states(self._arrays)
+        states = commands.job_states(array.name for array in self._arrays)
+        return {cell_id: states.get(job, GONE) for cell_id, job in self.items()}
 
-    def state(self, cell_id: str) -> JobState:
-        """Return the state of a cell's job at the last refresh."""
+    def log(self, cell_id: str) -> Path:
+        """Return the file of what a cell's job has printed."""
         job = self[cell_id]
-        return self._states.get((job.array.name, job.position), GONE)
+        name = next(array.name for array in self._arrays if array.jobs.get(cell_id) == job)
+        return array_folder(self._store, name) / f"{job}_0_log.out"
 
     def close(self) -> None:
         """Remove the arrays of ended jobs from the store."""
-        for array in self._arrays.values():
+        for array in self._arrays:
             self._remove(array)
 
     def _remove_interrupted(self, array: JobArray) -> None:
         path = array_folder(self._store, array.name).with_suffix(".json")
         if time.time() - path.stat().st_mtime > _SUBMISSION_SECONDS:
-            commands.try_run("scancel", f"--name={array.name}")
+            commands.cancel(f"--name={array.name}")
             remove_array(self._store, array.name, logs=True)
 
     def _remove(self, array: JobArray) -> None:

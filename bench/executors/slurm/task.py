@@ -24,9 +24,9 @@ from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop, handling
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
-# How often a job whose cell is locked by another process is requeued. SLURM makes it wait two
-# minutes each time, and a lock whose holder is gone is stale after ten.
-_BUSY_REQUEUES = 10
+# How often a job is requeued because a lost node has left the lock of its cell. SLURM makes it wait
+# two minutes each time, and such a lock is stale after ten.
+_LOST_LOCK_REQUEUES = 10
 
 
 def run_slurm_cell(site_text: str, cell_values: dict[str, Any]) -> str:
@@ -41,9 +41,11 @@ def run_slurm_cell(site_text: str, cell_values: dict[str, Any]) -> str:
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         stop.request(signal.Signals(number).name, 128 + signal.SIGTERM)
 
+    site = Site.from_json(site_text)
+    threads = site.threads or int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
     with handling(_SIGNALS, handle):
         try:
-            ending = run_cell(_with_threads(site_text), cell_values, _Log(), stop)
+            ending = run_cell(replace(site, threads=threads).to_json(), cell_values, _Log(), stop)
         except Interrupted as stopped:
             _print(f"stopped by {stopped.why}, with a checkpoint")
             _requeue()
@@ -51,7 +53,7 @@ def run_slurm_cell(site_text: str, cell_values: dict[str, Any]) -> str:
         title = cell_from_json(cell_values).title
         _print(f"{title}: {ending.status} {ending.text} in {ending.seconds:.1f} s")
         restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        if ending.status == "busy" and restarts < _BUSY_REQUEUES:
+        if ending.status == "busy" and 0 < restarts <= _LOST_LOCK_REQUEUES:
             _requeue()
     return ending.status
 
@@ -76,13 +78,6 @@ def _requeue() -> None:
             commands.run("scontrol", "requeue", job)
     except BenchError as error:
         _print(f"not requeued: {error}")
-
-
-def _with_threads(site_text: str) -> str:
-    """Return the site with as many threads as SLURM gave processors, unless it says how many."""
-    site = Site.from_json(site_text)
-    processors = int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
-    return replace(site, threads=site.threads or processors).to_json()
 
 
 def _print(text: str) -> None:
