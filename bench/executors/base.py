@@ -68,11 +68,9 @@ class Executor(ABC):
             seconds: its wall time.
             death: how its process died, if that left no record and the cell is not retried.
         """
+        if death is not None and self._record_death(cell, seconds, death):
+            return
         record = self.runner.store.read(cell.id)
-        if death is not None and (record is None or record.status != "ok"):
-            if self._record_death(cell, seconds, death):
-                return
-            record = self.runner.store.read(cell.id)
         if record is not None and record.outcome is not None:
             self.runner.finish(cell, Ending("ok", record.outcome.summary, seconds))
         elif record is not None and death is None:

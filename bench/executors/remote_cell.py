@@ -18,6 +18,9 @@ from bench.support.errors import BenchError
 from bench.support.glibc_memory import keep_freed_memory
 from bench.support.stopping import Stop
 
+# Seconds between two reports of progress.
+_REPORT_SECONDS = 0.3
+
 
 def run_cell(
     site_text: str, cell_values: Mapping[str, Any], reporter: Reporter, stop: Stop
@@ -42,16 +45,11 @@ def run_cell(
         site = _open_site(site_text)
     ledger = Store(Path(site.site.store))
     ledger.prepare()
-    control = Control(reporter, stop)
     try:
-        ending = compute(cell, ledger, site, control)
-        if ending.status == "busy":
-            # The process that held the lock may have released it at once, because it had to wait.
-            ending = compute(cell, ledger, site, control)
+        return compute(cell, ledger, site, Control(reporter, stop))
     finally:
         for line in ledger.damaged:
             reporter.note(line)
-    return ending
 
 
 class RemoteReporter(Reporter):
@@ -59,12 +57,10 @@ class RemoteReporter(Reporter):
 
     Args:
         forward: sends an event: the name of a method of the reporter, and its arguments.
-        interval: the smallest number of seconds between two forwarded events of progress; the last
-            one is always forwarded.
     """
 
-    def __init__(self, forward: Callable[..., object], interval: float) -> None:
-        self._forward, self._interval, self._last = forward, interval, 0.0
+    def __init__(self, forward: Callable[..., object]) -> None:
+        self._forward, self._last = forward, 0.0
 
     def start(self, cell: Cell) -> None:
         """Forward the event."""
@@ -73,9 +69,9 @@ class RemoteReporter(Reporter):
     def progress(
         self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
     ) -> None:
-        """Forward the event if it is due."""
+        """Forward the event if it is the last one, or the one before was long enough ago."""
         now = time.monotonic()
-        if done == total or now - self._last > self._interval:
+        if done == total or now - self._last > _REPORT_SECONDS:
             self._last = now
             self._forward("progress", cell, done, total, unit, dict(scalars))
 

@@ -102,9 +102,7 @@ class FakeRay:
     def wait(self, refs: list[int], **_: object) -> tuple[list[int], list[int]]:
         return refs, []
 
-    def get(self, ref: Any) -> Any:
-        if not isinstance(ref, int):
-            return []  # events
+    def get(self, ref: int) -> Any:
         kind, waits = self.submitted[ref - 1]
         if kind == "distil":
             raise self.RayError("its node")
@@ -123,8 +121,8 @@ def test_every_evaluation_of_a_set_survives_the_loss_of_its_task(
     ray = FakeRay()
     monkeypatch.setattr(ray_executor, "load_ray", lambda: ray)
     monkeypatch.setattr(ray_executor, "connected", lambda _: nullcontext())
-    mailbox = SimpleNamespace(take=SimpleNamespace(remote=object))
-    monkeypatch.setattr(ray_executor, "create_mailbox", lambda: mailbox)
+    no_events = SimpleNamespace(size=int, get_nowait_batch=lambda _: [])
+    monkeypatch.setattr(ray_executor, "create_event_queue", lambda: no_events)
     ray_execution()(session.runner, plan(session.grid))
     assert len(session.grid.evaluate) == 2
     assert ray.submitted == [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from processes.toy_runs import STEPS, ToyRuns
 from processes.wait_until import wait_until
 from store_contents import read_results
+
+from bench.ledger.lock import cell_lock
 
 RAY = pytest.param("ray", marks=pytest.mark.ray)
 SLURM = pytest.param("slurm", marks=pytest.mark.slurm)
@@ -62,3 +65,29 @@ def test_a_process_that_dies_takes_no_other_cell_along(
     results = read_results(toys.folder / "store")
     for cell, record in read_results(toys.folder / "here").items():
         assert results[cell] == record
+
+
+@pytest.mark.parametrize("execution", ["local 1", RAY, SLURM], indirect=True)
+def test_a_cell_of_another_run_is_waited_for_or_named(
+    execution: Callable[[], Any], toys: ToyRuns
+) -> None:
+    session, seen = toys.open("store", "toy-drift")
+    (cell,) = session.grid.distil
+    with ExitStack() as lock:
+        assert lock.enter_context(cell_lock(session.runner.store.folder(cell.id)))
+        session.runner.waits = False
+        assert session.run(execute=execution()).counts == {"busy": 2}
+        assert seen.texts("busy") == ["another run is computing it"] * 2
+        assert toys.steps() == []
+
+        def note(text: str) -> None:
+            assert text.startswith(f"waiting for '{cell.title}'"), text
+            lock.close()
+
+        seen.ended.clear()
+        seen.note = note  # type: ignore[method-assign]
+        session.runner.waits = True
+        assert session.run(execute=execution()).counts == {"ok": 2}
+    here, _ = toys.open("here", "toy-drift")
+    here.run()
+    assert read_results(toys.folder / "store") == read_results(toys.folder / "here")

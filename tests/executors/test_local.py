@@ -74,7 +74,7 @@ class InstantWorker:
 
     def __init__(self, slot: Slot) -> None:
         self.cell: Cell | None = None
-        self.ready = True
+        self.has_started = True
         self.connection, self.child = Pipe()
 
     def assign(self, cell: Cell) -> None:

@@ -19,7 +19,7 @@ from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
-from bench.executors.ray import ray_execution, task
+from bench.executors.ray import ray_execution
 
 pytestmark = pytest.mark.ray
 
@@ -99,20 +99,14 @@ def test_a_store_that_a_node_cannot_see_is_named(
 
 
 def test_no_more_cells_run_than_there_are_cpus(
-    cluster: Any, toys: ToyRuns, beside: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    cluster: Any, toys: ToyRuns, beside: Callable[..., None]
 ) -> None:
-    class SlowMailbox(task.Mailbox):
-        def begin(self, cell_id: str) -> int:
-            time.sleep(0.5)
-            return super().begin(cell_id)
-
     def count() -> None:
         time.sleep(3)  # in which a cell too many would begin
         seen.append(len(toys.workers()))
         toys.release()
 
     seen: list[int] = []
-    monkeypatch.setattr(task, "Mailbox", SlowMailbox)
     toys.hold("step 0")
     session, _ = toys.open("store", "toy-drift", ipcs=[1, 2, 3, 4])
     beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)

@@ -70,6 +70,7 @@ def test_times_of_slurm_pass(text: str) -> None:
         ("grace=two", "grace=two is not allowed: expected `int`"),
         ("poll=0", "poll=0 is not allowed: expected `float` > 0"),
         ("limit", "needs a value"),
+        ("partition", "needs a value"),
         ("=x", "not of the form KEY=VALUE"),
         ("qos=", "not of the form KEY=VALUE"),
         ("wc key=1", "not of the form KEY=VALUE"),

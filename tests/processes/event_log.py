@@ -39,8 +39,12 @@ class EventLog:
 
     def steps(self) -> list[tuple[str, int]]:
         """Return the steps of methods that began, as ``method-ipc`` and number, sorted."""
+        return sorted(self.steps_in_order())
+
+    def steps_in_order(self) -> list[tuple[str, int]]:
+        """Return :meth:`steps` in the order in which they began."""
         matches = (re.fullmatch(r"(.+) (\d+) step (\d+)", event) for event in self.events())
-        return sorted((f"{m[1]}-{m[2]}", int(m[3])) for m in matches if m)
+        return [(f"{m[1]}-{m[2]}", int(m[3])) for m in matches if m]
 
     def workers(self) -> set[str]:
         """Return the processes that have logged an event."""

@@ -72,7 +72,6 @@ class LocalExecutor(Executor):
         self._waiting: list[Cell] = []
         self._unfinished: set[str] = set()
         self._deaths: Counter[str] = Counter()
-        self._failed_starts = 0
         self._stopping = False
 
     def compute(self, cells: Sequence[Cell]) -> None:
@@ -129,15 +128,13 @@ class LocalExecutor(Executor):
             try:
                 event = worker.receive()
             except EOFError:
-                self._reap(self._workers.pop(index))
+                self._handle_death(self._workers.pop(index))
             else:
                 if event is not None:
                     self._handle_event(worker, *event)
 
     def _handle_event(self, worker: WorkerProcess, event: str, *details: Any) -> None:
-        if event == "ready":
-            worker.ready = True
-        elif event == "ended":
+        if event == "ended":
             self._log_output(worker)
             if worker.cell is not None:
                 self._finish(worker.cell, *details)
@@ -151,36 +148,31 @@ class LocalExecutor(Executor):
         self._unfinished.discard(cell.id)
         self.runner.finish(cell, ending)
 
-    def _reap(self, worker: WorkerProcess) -> None:
+    def _handle_death(self, worker: WorkerProcess) -> None:
         """Retry the cell of a worker that is gone, or record that it failed."""
         self._log_output(worker)
         seconds, cell = worker.seconds(), worker.cell
         code = worker.end(_SHORT_PATIENCE)
+        reason = self.runner.control.stop.reason() if self._stopping else None
         if cell is None:
             return
-        if reason := self.runner.control.stop.reason() if self._stopping else None:
+        if reason is not None:
             self._finish(cell, Ending("stopped", reason.why))
             return
-        if worker.ready:
-            self._deaths[cell.id] += 1
-        else:
-            self._count_failed_start(code)
+        self._deaths[cell.id] += 1
         deaths = self._deaths[cell.id]
-        if deaths > RETRIES:
-            self.runner.store.log(cell.id, describe_death(code))
-            self._unfinished.discard(cell.id)
-            self.report_ending(cell, seconds, describe_death(code, deaths))
-        else:
+        if deaths <= RETRIES:
             self.runner.reporter.note(f"{cell.title}: {describe_death(code)}; another resumes it")
             self._waiting.append(cell)
-
-    def _count_failed_start(self, code: int) -> None:
-        self._failed_starts += 1
-        if self._failed_starts > RETRIES:
+        elif not worker.has_started:
             raise BenchError(
                 f"worker processes do not start, the log of the cell has what they printed: "
                 f"{describe_death(code)}; --workers 0 computes without them"
             )
+        else:
+            self.runner.store.log(cell.id, describe_death(code))
+            self._unfinished.discard(cell.id)
+            self.report_ending(cell, seconds, describe_death(code, deaths))
 
     def _log_output(self, worker: WorkerProcess) -> None:
         output = worker.take_output()

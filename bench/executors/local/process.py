@@ -85,12 +85,12 @@ class WorkerProcess:
     Attributes:
         connection: can be waited for; :meth:`receive` reads its events.
         cell: the cell that it computes now.
-        ready: whether it has started successfully.
+        has_started: whether it has sent an event.
     """
 
     def __init__(self, slot: Slot) -> None:
         self.cell: Cell | None = None
-        self.ready = False
+        self.has_started = False
         self._since = time.perf_counter()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         self.connection, child = Pipe()
@@ -126,14 +126,15 @@ class WorkerProcess:
         # The pipe says nothing of the end if a child that the process forked keeps it open.
         ended = self._process.poll() is not None
         try:
-            event: tuple[Any, ...] | None = (
-                self.connection.recv() if self.connection.poll() else None
-            )
+            if self.connection.poll():
+                event: tuple[Any, ...] = self.connection.recv()
+                self.has_started = True
+                return event
         except OSError as error:
             raise EOFError from error
-        if event is None and ended:
+        if ended:
             raise EOFError
-        return event
+        return None
 
     def seconds(self) -> float:
         """Return for how long the worker has had its cell."""

@@ -22,9 +22,6 @@ from bench.executors.remote_cell import RemoteReporter, run_cell
 from bench.support.errors import BenchError
 from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling, stop_at_once
 
-# Seconds between two reports of progress.
-_REPORT_SECONDS = 0.2
-
 
 class Worker:
     """Computes cells one after the other until it must end.
@@ -50,14 +47,13 @@ class Worker:
         """
         with self._stop.catching(), handling([AT_ONCE], stop_at_once):
             site_text = self._connection.recv()
-            self._send("ready")
             threading.Thread(target=self._receive, daemon=True).start()
             while (cell_values := self._cells.get()) is not None:
                 self._stop.check()
                 self._compute(site_text, cell_values)
 
     def _compute(self, site_text: str, cell_values: dict[str, Any]) -> None:
-        reporter = RemoteReporter(self._send, _REPORT_SECONDS)
+        reporter = RemoteReporter(self._send)
         try:
             self._send("ended", run_cell(site_text, cell_values, reporter, self._stop))
         except BenchError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.ray.cluster import connected, load_ray
-from bench.executors.ray.task import compute_task, create_mailbox
+from bench.executors.ray.task import compute_task, create_event_queue
 from bench.grid.compute import Ending
 from bench.ledger.cell import Cell, cell_to_json
 from bench.support.errors import BenchError
@@ -78,7 +78,7 @@ class RayExecutor(Executor):
             BenchError: the cluster cannot be reached, or cannot compute.
         """
         with connected(self._address):
-            self._mailbox, self._task = create_mailbox(), self._make_task()
+            self._events, self._task = create_event_queue(), self._make_task()
             try:
                 for cell in cells:
                     self._submit(cell, self._refs.get(cell.depends_on or ""))
@@ -90,7 +90,7 @@ class RayExecutor(Executor):
 
     def _submit(self, cell: Cell, dependency: Any = None) -> None:
         """Submit a cell as a task, which starts when the task ``dependency`` has ended."""
-        ref = self._task.remote(self._mailbox, self._site.to_json(), cell_to_json(cell), dependency)
+        ref = self._task.remote(self._events, self._site.to_json(), cell_to_json(cell), dependency)
         self._refs[cell.id] = ref
         self._running[ref] = cell
 
@@ -113,12 +113,14 @@ class RayExecutor(Executor):
         ended, _ = self._ray.wait(
             list(self._running), num_returns=len(self._running), timeout=_POLL_SECONDS
         )
-        for event, *details in self._ray.get(self._mailbox.take.remote()):
+        for event, *details in self._events.get_nowait_batch(self._events.size()):
             self._handle_event(event, details)
-        # Not before the mailbox has answered: Ray 2.60 crashes if a task is cancelled while the
+        # Not before the queue has answered: Ray 2.60 crashes if a task is cancelled while the
         # thread that submits tasks has not processed it yet.
         if self.runner.control.stop.requested and not self._stopping:
-            self._cancel_tasks()
+            self._stopping = True
+            for ref in self._running:
+                self._ray.cancel(ref)  # one that waits never starts; others end after their step
         # In the order of submission, so that a failure is recorded before its dependents end.
         for ref in sorted(ended, key=list(self._running).index):
             self._handle_end(ref, self._running.pop(ref))
@@ -126,22 +128,14 @@ class RayExecutor(Executor):
     def _handle_event(self, event: str, details: list[Any]) -> None:
         if event == "note":
             self.runner.reporter.note(*details)
-        elif event == "begin":
-            self._count_attempt(*details)
-        elif self._refs.get(details[0].id) in self._running:  # no longer true of a late event
-            getattr(self.runner.reporter, event)(*details)
-
-    def _count_attempt(self, cell_id: str, attempt: int) -> None:
-        self._started.add(cell_id)
-        cell = self._running.get(self._refs[cell_id])
-        if attempt > 1 and cell is not None:
+            return
+        cell: Cell = details[0]
+        if self._refs.get(cell.id) not in self._running:  # a late event
+            return
+        if event == "start" and cell.id in self._started:
             self.runner.reporter.note(f"{cell.title}: its process died; another resumes it")
-
-    def _cancel_tasks(self) -> None:
-        """Remove waiting tasks from the queue, and have running ones end after their step."""
-        self._stopping = True
-        for ref in self._running:
-            self._ray.cancel(ref)
+        self._started.add(cell.id)
+        getattr(self.runner.reporter, event)(*details)
 
     def _handle_end(self, ref: Any, cell: Cell) -> None:
         """Report how the task of a cell ended."""

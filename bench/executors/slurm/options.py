@@ -17,6 +17,8 @@ _RESERVED = (
     "array", "chdir", "dependency", "error", "hold", "job-name", "no-requeue", "nodes", "ntasks",
     "open-mode", "output", "parsable", "requeue", "signal", "test-only", "wait", "wrap",
 )  # fmt: skip
+# Those of sbatch that have no value. Any other one without a value would take the next for it.
+_FLAGS = ("contiguous", "exclusive", "overcommit", "oversubscribe", "spread-job", "use-min-nodes")
 _OWN = ("time", "limit", "grace", "poll")
 _UNIT_MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}
 
@@ -45,7 +47,7 @@ class SlurmOptions:
     def parse(cls, texts: Iterable[str]) -> SlurmOptions:
         """Read ``KEY=VALUE`` texts; a key that is no attribute is an option of ``sbatch``.
 
-        An option of ``sbatch`` can have no value: ``exclusive``.
+        Few options of ``sbatch`` have no value: ``exclusive``.
 
         Raises:
             BenchError: naming the key or value that is not allowed.
@@ -59,6 +61,8 @@ class SlurmOptions:
                 raise BenchError(f"--slurm '{text}' is not of the form KEY=VALUE")
             if name in _RESERVED:
                 raise BenchError(f"--slurm {name} is not allowed: bench sets it itself")
+            if not sign and name not in _FLAGS:
+                raise BenchError(f"--slurm {name} needs a value: --slurm {name}=VALUE")
             if name in _OWN:
                 values[name] = _convert(name, value)
             else:
@@ -67,8 +71,6 @@ class SlurmOptions:
 
 
 def _convert(name: str, text: str) -> Any:
-    if not text:
-        raise BenchError(f"--slurm {name} needs a value: --slurm {name}=VALUE")
     kind = get_type_hints(SlurmOptions, include_extras=True)[name]
     try:
         return msgspec.convert(_minutes(text) if name == "time" else text, kind, strict=False)
