@@ -33,7 +33,10 @@ def export(
     from bench.exchange.export import export as write
     from bench.ledger.store import Store
 
-    files = write(source, output, format=format_, dtype=dtype, licence=licence, store=Store(store))
+    files = write(
+        source, output, format=format_, dtype=dtype, licence=licence, store=Store(store),
+        report=lambda line: click.echo(f"warning: {line}", err=True),
+    )  # fmt: skip
     for path in files[:20]:
         click.echo(f"written: {path}")
     if len(files) > 20:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.distilled.base import DistilledSet
+from bench.ledger.cell import AS_MADE
 from bench.ledger.record import Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.support.markdown import escape
@@ -37,6 +38,7 @@ def card(
     form: str,
     files: Mapping[str, str],
     usage: str,
+    lost: Sequence[str] = (),
 ) -> str:
     """Return the text of the card.
 
@@ -48,6 +50,7 @@ def card(
         form: the format, in words.
         files: the sha256 of each exported file, by name.
         usage: Python code that loads the files.
+        lost: what the format does not hold of the set.
     """
     facts = _facts(name, distilled, provenance, licence)
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in facts.items())
@@ -60,6 +63,8 @@ def card(
     ]  # fmt: skip
     if spec.note:
         lines += [f"Of the data: {spec.note}.", ""]
+    if lost:
+        lines += ["**Not in these files:**", "", *(f"- {each}" for each in lost), ""]
     lines += ["## How to load it", "", "```python", usage.strip(), "```", ""]
     lines += _parameters(provenance) + _accuracies(provenance)
     lines += ["## Files", "", "| file | sha256 |", "|---|---|"]
@@ -120,10 +125,14 @@ def _accuracies(provenance: Provenance) -> list[str]:
         accuracies = ", ".join(f"{value:.2f}" for value in result.accuracies)
         rows.append(
             f"| {record.identity.get('arch')} | {record.labels.get('protocol')} | "
-            f"{record.identity.get('mode')} | {record.identity['ipc'] or 'all'} | {accuracies} | "
+            f"{record.identity.get('mode')} | {record.identity['ipc'] or 'all'} | "
+            f"{record.identity.get('precision')} | {record.identity.get('stored_as', AS_MADE)} | "
+            f"{accuracies} | "
             f"{budget.training_steps:,} | {budget.distinct_images:,} |"
         )
     if not rows:
         return []
-    head = "| network | protocol | mode | IPC | accuracies (%) | steps | distinct images |"
-    return ["## Measured with bench", "", head, "|---|---|---|--:|---|--:|--:|", *rows, ""]
+    titles = "network | protocol | mode | IPC | precision | stored as | accuracies (%) | steps"
+    head = f"| {titles} | distinct images |"
+    ruler = "|---|---|---|--:|---|---|---|--:|--:|"
+    return ["## Measured with bench", "", head, ruler, *rows, ""]

@@ -29,7 +29,9 @@ def channels_first(images: Tensor, spec: DatasetSpec, place: str) -> tuple[Tenso
     if channels == 1:
         orders[height, width] = "none (N, H, W)"
     order = orders.get(tuple(images.shape[1:]))
-    if order is None or images.is_complex():
+    if images.is_complex():
+        raise BenchError(f"'{place}' has images of complex numbers: expected real ones")
+    if order is None:
         raise BenchError(
             f"'{place}' has images {tuple(images.shape)}: those of {spec.name} are "
             f"(N, {channels}, {height}, {width})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.distilled.base import DistilledSet
@@ -10,7 +11,7 @@ from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.io import load
 from bench.distilled.storage_type import stored_as
 from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
-from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE
+from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE, what_is_lost
 from bench.exchange.opened import artefact_of
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
@@ -27,6 +28,7 @@ def export(
     dtype: str | None = None,
     licence: str = UNKNOWN_LICENCE,
     store: Store,
+    report: Callable[[str], object] = lambda _: None,
 ) -> list[Path]:
     """Write a distilled set into a new folder.
 
@@ -37,6 +39,7 @@ def export(
         dtype: see :func:`bench.distilled.storage_type.stored_as`; ``None`` for no change.
         licence: what the card says of the images.
         store: where the cell is.
+        report: receives, in lines, what the format does not hold of the set.
 
     Returns:
         The files that were written, the card among them.
@@ -59,6 +62,8 @@ def export(
             made.mkdir()
             _write(distilled, made, name, format, provenance, licence)
             made.rename(folder)
+    for lost in what_is_lost(distilled, format):
+        report(f"'{folder}' does not hold {lost}")
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
@@ -78,6 +83,7 @@ def _write(
         name, distilled, provenance, licence=licence, form=form.what,
         files={str(p.relative_to(folder)): file_sha256(p) for p in files},
         usage=(GENERATOR_USAGE if generator else form.usage).format(name=name),
+        lost=what_is_lost(distilled, format),
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ class Format:
         what: the format, in words for the card.
         write: writes a set into a folder under a name.
         usage: Python code that loads it, with ``{name}`` for the name.
+        pictures: whether it holds pictures and classes alone.
     """
 
     what: str
     write: Callable[[DistilledSet, Path, str], None]
     usage: str
+    pictures: bool = False
 
 
 def write_safetensors(distilled: DistilledSet, folder: Path, name: str) -> None:
@@ -53,13 +56,13 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
     if isinstance(distilled, GeneratorSet):
         _write_generator(distilled, folder, path)
     elif isinstance(distilled, FactoredSet):
-        torch.save([distilled.pixels.cpu(), distilled.labels.cpu()], path)
+        _save([distilled.pixels.cpu(), distilled.labels.cpu()], path)
     else:
         images = _images(distilled, "pt")
         normalised = images.source(images.modes[0], None, torch.Generator()).images[:].cpu()
         values: dict[str, Any] = {"data": [[normalised, images.labels.cpu()]]}
         values |= {"accs_all_exps": {}, **_beside(images)}
-        torch.save(values, path)
+        _save(values, path)
 
 
 def write_npz(distilled: DistilledSet, folder: Path, name: str) -> None:
@@ -124,16 +127,36 @@ FORMATS: Mapping[str, Format] = {
     "imagefolder": Format(
         "PNG images by class, 8 bits per channel", write_image_folder,
         'from torchvision.datasets import ImageFolder\n\ndataset = ImageFolder(".")',
+        pictures=True,
     ),
     "hf": Format(
         "a Hugging Face dataset of PNG images, 8 bits per channel", write_hub,
         'from datasets import load_from_disk\n\ndataset = load_from_disk("{name}")',
+        pictures=True,
     ),
 }  # fmt: skip
 GENERATOR_USAGE = (
     "import torch\nfrom generator import load\n\n"
     'network, normalise = load("{name}.pt")\nimages = normalise(network.sample(torch.arange(10)))'
 )
+
+
+def what_is_lost(distilled: DistilledSet, form: str) -> list[str]:
+    """Return what a format does not hold of a set, and without which its number is another."""
+    if not FORMATS[form].pictures or not isinstance(distilled, ImageSet):
+        return []
+    lost = []
+    if distilled.learning_rate is not None:
+        lost.append(f"the learned rate: evaluate with --lr {distilled.learning_rate:g}")
+    if distilled.epochs is not None:
+        lost.append(f"the number of epochs: evaluate with --epochs {distilled.epochs}")
+    if distilled.zca is not None:
+        lost.append("the whitening: the pictures are not whitened")
+    if distilled.label_kind != "hard" and form == "imagefolder":
+        lost.append("the soft labels: the folders are the likeliest classes")
+    if distilled.temperature is not None and form == "hf":
+        lost.append(f"the temperature: evaluate with --temperature {distilled.temperature:g}")
+    return lost
 
 
 def _images(distilled: DistilledSet, form: str) -> ImageSet:
@@ -162,6 +185,13 @@ def _beside(images: ImageSet) -> dict[str, Any]:
     return values
 
 
+def _save(value: Any, path: Path) -> None:
+    """Write a file as :func:`torch.save` does, whose own errors do not say that a disk is full."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    path.write_bytes(buffer.getbuffer())
+
+
 def _write_generator(distilled: GeneratorSet, folder: Path, path: Path) -> None:
     standalone = type(distilled.network).standalone
     if standalone is None or standalone.__file__ is None:
@@ -171,7 +201,7 @@ def _write_generator(distilled: GeneratorSet, folder: Path, path: Path) -> None:
         )
     spec = distilled.spec
     weights = {name: tensor.cpu() for name, tensor in distilled.tensors().items()}
-    torch.save(
+    _save(
         {
             "shape": list(spec.shape), "num_classes": spec.num_classes,
             "arguments": dict(distilled.network.config), "mean": list(spec.mean),

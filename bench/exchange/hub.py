@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _IMAGE_NAMES = ("image", "img", "images", "pixels", "x")
-_LABEL_NAMES = ("label", "labels", "fine_label", "soft_label", "target", "y")
+# Soft labels first: hard ones beside them say less.
+_LABEL_NAMES = ("soft_label", "label", "labels", "fine_label", "target", "y")
+# A name on the hub, with or without its owner.
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def is_saved_dataset(folder: Path) -> bool:
@@ -45,6 +49,8 @@ def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
     Raises:
         BenchError: the extra ``hub`` is not installed, or the dataset cannot be fetched.
     """
+    if _HUB_NAME.fullmatch(name) is None:
+        raise BenchError(f"'hf:{name}' names no dataset: expected hf:OWNER/NAME")
     library = _library(f"hf:{name}")
     try:
         opened = library.load_dataset(name)

@@ -47,6 +47,11 @@ def read_source(source: str, image_column: str | None = None, label_column: str 
     Raises:
         BenchError: there is nothing, or nothing that is recognised, at ``source``.
     """
+    columns = image_column is not None or label_column is not None
+    if columns and not source.startswith(HUB) and not is_saved_dataset(Path(source)):
+        raise BenchError(
+            f"'{source}' is no Hugging Face dataset: leave out --image-column and --label-column"
+        )
     if source.startswith(HUB):
         return [read_hub(source.removeprefix(HUB), image_column, label_column)]
     path = Path(source)
@@ -112,7 +117,9 @@ def _in_pt(path: Path) -> list[RawSet]:
         return [_beside(path, value)]
     if isinstance(value, list | tuple):
         return [_listed(value, path)]
-    raise BenchError(f"'{path}' holds a {type(value).__name__}: expected images and labels")
+    raise BenchError(
+        f"'{path}' holds a value of type {type(value).__name__}: expected images and labels"
+    )
 
 
 def _experiments(value: Mapping[Any, Any], path: Path) -> list[RawSet]:
@@ -186,7 +193,7 @@ def _beside_images(values: Mapping[Any, Any], path: Path) -> dict[str, Any]:
     return {
         "learning_rate": None if rate is None else _rate(rate, path),
         "temperature": None if temperature is None else _rate(temperature, path),
-        "epochs": None if epochs is None else int(_rate(epochs, path)),
+        "epochs": None if epochs is None else _count(epochs, path),
         "zca": zca,
     }
 
@@ -201,6 +208,18 @@ def _rate(value: Any, path: Path) -> float:
         return float(torch.as_tensor(value, dtype=torch.float64).flatten()[-1])
     except (TypeError, ValueError, RuntimeError, IndexError) as error:
         raise BenchError(f"'{path}' holds a value that is no number: {error}") from error
+
+
+def _count(value: Any, path: Path) -> int:
+    """Return a whole number of a file.
+
+    Raises:
+        BenchError: it is none.
+    """
+    number = _rate(value, path)
+    if not number.is_integer():
+        raise BenchError(f"'{path}' says {number:g} epochs: expected a whole number")
+    return int(number)
 
 
 def _are_tensors(values: Sequence[Any]) -> bool:

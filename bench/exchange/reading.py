@@ -26,6 +26,7 @@ from bench.distilled.units import (
     to_pixels,
 )
 from bench.exchange.channels import channels_first
+from bench.exchange.class_names import match_classes
 from bench.exchange.findings import Fact, Findings
 from bench.exchange.given import Given
 from bench.exchange.label_forms import Labels, agreement, read_labels
@@ -146,11 +147,12 @@ class _Reader:
         self._check_order(distilled)
 
     def _labels(self, count: int) -> Labels:
-        spec = self.real.spec
-        labels = read_labels(self.raw.labels, count, spec.num_classes, self.raw.place)
-        if self.raw.class_names:
-            labels = self._renamed(labels)
-        self.findings.state("labels", labels.form)
+        spec, raw = self.real.spec, self.raw
+        given, how = raw.labels, ""
+        if raw.class_names and given.ndim == 1 and not given.dtype.is_floating_point:
+            given, how = self._by_name(given)
+        labels = read_labels(given, count, spec.num_classes, raw.place)
+        self.findings.state("labels", f"{labels.form}{how}")
         counts = torch.bincount(hard_labels(labels.values), minlength=spec.num_classes)
         low, high = int(counts.min()), int(counts.max())
         balance = f"{low}" if low == high else f"{low} to {high}, unbalanced"
@@ -160,14 +162,19 @@ class _Reader:
             self.findings.warn(f"{absent} of {spec.num_classes} classes have no image")
         return labels
 
-    def _renamed(self, labels: Labels) -> Labels:
-        """Match the source's class names with the dataset's, whose order can differ."""
-        names, ours = self.raw.class_names, self.real.spec.class_names
-        if labels.kind != "hard" or names == ours or not ours or set(names) - set(ours):
-            return labels
-        index = torch.tensor([ours.index(name) for name in names])
-        form = f"{labels.form}, renumbered by class name"
-        return Labels(index[labels.values], labels.kind, form)
+    def _by_name(self, labels: Tensor) -> tuple[Tensor, str]:
+        """Return labels as classes of the dataset, by the names that the source has for them."""
+        matched = match_classes(self.raw.class_names, self.real.spec, self.raw.place)
+        if matched.warning is not None:
+            self.findings.warn(matched.warning)
+        index = torch.tensor(matched.classes)
+        values = labels.to(torch.int64)
+        if len(values) and not 0 <= int(values.min()) <= int(values.max()) < len(index):
+            raise BenchError(
+                f"'{self.raw.place}' has labels from {int(values.min())} to {int(values.max())}, "
+                f"and names for {len(index)} classes"
+            )
+        return index[values], f", {matched.how}" if matched.how else ""
 
     def _factor(self) -> int:
         factor = self.given.factor or self.raw.factor or 1

@@ -9,7 +9,7 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,13 +45,17 @@ def read_pt(path: Path) -> Any:
             _check_archive(file)
             with _numpy_scalars(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of old formats; what cannot be read is an error
-                return torch.load(file, map_location="cpu", weights_only=True)
+                return _plain(torch.load(file, map_location="cpu", weights_only=True))
+    except BenchError:
+        raise
     except pickle.UnpicklingError as error:
         why = next(iter(str(error).split("\n\t")[-1].splitlines()), "")[:200]
         why = _refused_global(str(error)) or why
         raise BenchError(_REFUSED.format(path=path, why=why)) from None
     except OSError as error:
-        raise BenchError(f"'{path}' cannot be read: {error.strerror or error}") from error
+        # Of a file that was cut, torch seeks beyond the end: an error that names no file.
+        reason = error.strerror if error.filename else "it is damaged, or ends early"
+        raise BenchError(f"'{path}' cannot be read: {reason}") from error
     # On damaged files torch raises exceptions of many types.
     except Exception as error:
         raise BenchError(f"'{path}' is not a whole .pt file: {_first_line(error)}") from error
@@ -91,6 +95,25 @@ def _tensor(array: np.ndarray[Any, Any], label: str) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(native))
     except TypeError:
         raise BenchError(f"{label} is {array.dtype}: expected numbers") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with its tensors detached; there are only dense ones of plain numbers.
+
+    Raises:
+        ValueError: it holds a sparse, quantised or nested tensor, or one without values.
+    """
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, Tensor):
+        return value
+    dense = value.layout == torch.strided and not (value.is_nested or value.is_quantized)
+    if not dense or value.device.type != "cpu":
+        kind = "without values" if value.device.type == "meta" else "that is sparse or quantised"
+        raise ValueError(f"it holds a tensor {kind}: save plain, dense ones")
+    return value.detach()
 
 
 def _check_archive(file: BinaryIO) -> None:

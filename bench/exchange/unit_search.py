@@ -117,10 +117,11 @@ class _Search:
         if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
             return PIXELS
         if low >= 0 and high > _SURELY_BYTES:
-            self.findings.warn(
-                f"the images are {self.raw.images.dtype} from {low:g} to {high:g}: read as bytes "
-                "that were stored as floats"
-            )
+            if self.raw.images.dtype.is_floating_point:
+                self.findings.warn(
+                    f"the images are {self.raw.images.dtype} from {low:g} to {high:g}: read as "
+                    "bytes that were stored as floats"
+                )
             return BYTES
         return self._nearest()
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from foreign_files import Sample, digits_sample
+from small_disk import fill, small_disk
 
 import bench
 from bench.cli import main
@@ -108,6 +109,32 @@ def test_pictures_come_back_within_a_byte(form: str, sample: Sample, tmp_path: P
     spec = sample.real.spec
     pixels = (made.images * spec.std[0] + spec.mean[0]).clamp(0, 1)
     assert float((back.images.float() / 255 - pixels).abs().max()) <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "hf"])
+def test_what_pictures_do_not_hold_is_said(form: str, sample: Sample, tmp_path: Path) -> None:
+    if form == "hf":
+        pytest.importorskip("datasets")
+    rows = torch.softmax(torch.randn(30, 10, generator=make_generator(1)), 1)
+    plain = learned(sample)
+    made = replace(plain, learning_rate=0.03, epochs=7, labels=rows, label_kind="probabilities")
+    save(made, tmp_path / "set.safetensors")
+    out = tmp_path / "out"
+    result = call("export", tmp_path / "set.safetensors", "-o", out, "--format", form)
+    card = (out / "README.md").read_text()
+    lost = ["evaluate with --lr 0.03", "evaluate with --epochs 7"]
+    for words in [*lost, *(["the soft labels"] if form == "imagefolder" else [])]:
+        assert words in card
+        assert words in result.stderr
+    if form == "hf":
+        back = read_back(out / "set", sample)
+        assert back.label_kind == "probabilities"
+        torch.testing.assert_close(back.labels, rows)
+    save(plain, tmp_path / "plain.safetensors")
+    again = call(
+        "export", tmp_path / "plain.safetensors", "-o", tmp_path / "again", "--format", form
+    )
+    assert "does not hold" not in again.stderr
 
 
 def test_the_layout_of_the_field(sample: Sample, tmp_path: Path) -> None:
@@ -260,6 +287,19 @@ def test_a_folder_that_exists_is_kept(sample: Sample, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     result = call("export", tmp_path / "set.safetensors", "-o", tmp_path / "out", code=2)
     assert "exists: name a new folder" in result.stderr
+
+
+def test_a_full_disk_leaves_nothing_behind(sample: Sample, tmp_path: Path) -> None:
+    save(learned(sample), tmp_path / "set.safetensors")
+    with small_disk(tmp_path / "disk", 1) as disk:
+        fill(disk, leaving=16)
+        for form in ("safetensors", "pt", "npz", "imagefolder"):
+            result = call(
+                "export", tmp_path / "set.safetensors", "-o", disk / "out", "--format", form, code=2
+            )
+            assert "cannot be written: No space left on device" in result.stderr
+            assert "Traceback" not in result.output
+            assert [path.name for path in disk.iterdir()] == ["ballast"]
 
 
 def test_an_unknown_source(tmp_path: Path) -> None:

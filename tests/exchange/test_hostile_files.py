@@ -115,6 +115,46 @@ def no_images(folder: Path) -> Path:
     return folder / "set.pt"
 
 
+def sparse_tensor(folder: Path) -> Path:
+    torch.save(
+        {"images": torch.zeros(2, 1, 16, 16).to_sparse(), "labels": torch.zeros(2)},
+        folder / "set.pt",
+    )
+    return folder / "set.pt"
+
+
+def tensor_without_values(folder: Path) -> Path:
+    images = torch.zeros(2, 1, 16, 16, device="meta")
+    torch.save({"data": [[images, torch.zeros(2)]]}, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def nested_tensor(folder: Path) -> Path:
+    images = torch.nested.nested_tensor([torch.zeros(1, 16, 16), torch.zeros(1, 8, 8)])
+    torch.save([images, torch.zeros(2)], folder / "set.pt")
+    return folder / "set.pt"
+
+
+def complex_images(folder: Path) -> Path:
+    images = torch.zeros(2, 1, 16, 16, dtype=torch.complex64)
+    torch.save([images, torch.zeros(2)], folder / "set.pt")
+    return folder / "set.pt"
+
+
+def list_within_itself(folder: Path) -> Path:
+    values: list[object] = [torch.zeros(2)]
+    values.append(values)
+    torch.save(values, folder / "set.pt")
+    return folder / "set.pt"
+
+
+def endless_epochs(folder: Path) -> Path:
+    sample = digits_sample(1)
+    values = {"images": sample.normalised, "labels": sample.labels, "epochs": float("inf")}
+    torch.save(values, folder / "set.pt")
+    return folder / "set.pt"
+
+
 def damaged_dataset(folder: Path) -> Path:
     pytest.importorskip("datasets")
     path = LAYOUTS["saved_dataset"](digits_sample(1), folder)
@@ -128,7 +168,8 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
     for each in (
         reduce_bomb, plain_pickle, bomb_among_labels, objects_in_npz, zip_bomb, huge_header,
         claimed_shape, many_views, link_out, pipe, truncated, wrong_labels, wrong_shape, no_images,
-        damaged_dataset,
+        sparse_tensor, tensor_without_values, nested_tensor, complex_images, list_within_itself,
+        endless_epochs, damaged_dataset,
     )
 }  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_logits_stay_soft(sample: Sample, tmp_path: Path) -> None:
         (lambda f: torch.save({"images": torch.ones(2)}, f / "a.pt"), "holds no labels"),
         (lambda f: torch.save(torch.ones(2), f / "a.pt"), "labels are expected beside it"),
         (lambda f: torch.save([torch.ones(2)] * 3, f / "a.pt"), "list of 3"),
-        (lambda f: torch.save(3, f / "a.pt"), "holds a int"),
+        (lambda f: torch.save(3, f / "a.pt"), "holds a value of type int"),
         (lambda f: (f / "a.pt").write_bytes(b"no"), "not a whole .pt file|never loads"),
         (lambda f: (f / "a.txt").write_text("no"), "not a distilled set that bench can read"),
         (lambda f: np.savez(f / "a.npz", images=np.ones(3)), "holds no labels"),
