@@ -1,4 +1,4 @@
-"""The names of a source's classes say which class of the dataset each is, or that nobody knows."""
+"""The names of a source's classes say which class of the dataset each is, or nothing at all."""
 
 from __future__ import annotations
 

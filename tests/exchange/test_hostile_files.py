@@ -174,6 +174,7 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_source(name: str, tmp_path: Path, data_dir: Path, monkeypatch) -> None:
     witness, store = tmp_path / "witness", tmp_path / "store"
