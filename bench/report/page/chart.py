@@ -101,11 +101,16 @@ class Chart:
 
     Attributes:
         title: the conditions.
-        views: the same results against each axis that they have values for.
+        views: the same results against each axis that they have values for; every view has the
+            same lines in the same order, some perhaps without a point.
     """
 
     title: str
     views: tuple[View, ...]
+
+    def view(self, axis: Axis) -> View | None:
+        """Return the results against an axis; ``None`` if none has a value on it."""
+        return next((view for view in self.views if view.axis == axis), None)
 
 
 def charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
@@ -139,13 +144,14 @@ def _view(axis: Axis, all_series: Sequence[Series]) -> View | None:
     low, high, step = _nice(min(m - s for m, s in spreads), max(m + s for m, s in spreads))
 
     def up(accuracy: float) -> float:
-        return round(TOP + (high - accuracy) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+        within = min(max(accuracy, low), high)
+        return round(TOP + (high - within) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
     lines = [_line(series, axis, across, up) for series in all_series]
     marks = [low + i * step for i in range(round((high - low) / step) + 1)]
     return View(
         axis,
-        tuple(line for line in lines if line.points),
+        tuple(lines),
         _ticks(sorted(set(values)), across, axis),
         tuple((up(mark), f"{mark:g}") for mark in marks),
     )

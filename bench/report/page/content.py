@@ -10,10 +10,11 @@ from bench.ledger.store import Store
 from bench.report.aggregate import Row, blocks, collect
 from bench.report.csv_json import to_csv, to_json
 from bench.report.number_formats import listing, plural
-from bench.report.page.chart import Chart, charts_of
+from bench.report.page.chart import AXES, Axis, Chart, charts_of
 from bench.report.page.columns import COLUMNS, FILTERED, Column
 from bench.report.page.images import Gallery, galleries_of
 from bench.report.page.origin import Machine, machines_of, requests_of
+from bench.report.page.privacy import public_failures, public_rows
 from bench.report.paper.build import paper_tables
 from bench.report.paper.html import html_references, html_table
 from bench.report.paper.names import dataset_facts
@@ -66,13 +67,15 @@ class Page:
         columns: of the full table.
         filters: over the full table; only where there is a choice.
         rows: the results of the full table.
+        axes: what any of the charts can be drawn against.
         charts: one per set of conditions.
         galleries: images of distilled sets; empty if the store holds none.
         left_out: what could not be shown in the galleries, in words.
         failures: the cells that have no result.
         machines: what the results were computed on.
         data: the datasets.
-        json: the results as ``bench table --format json`` prints them.
+        json: the results as ``bench table --format json`` prints them, without the paths of their
+            machine.
         csv: likewise as CSV.
     """
 
@@ -84,6 +87,7 @@ class Page:
     columns: tuple[Column, ...]
     filters: tuple[Filter, ...]
     rows: tuple[Row, ...]
+    axes: tuple[Axis, ...]
     charts: tuple[Chart, ...]
     galleries: tuple[Gallery, ...]
     left_out: tuple[str, ...]
@@ -102,27 +106,30 @@ def make_page(rows: Rows, store: Store, title: str = "") -> Page:
         store: they are from; its artefacts are drawn and its records say what computed them.
         title: over the page; by default it names the methods and the datasets.
     """
-    results = collect(rows.evaluations)
-    tables = paper_tables(results, rows.failures)
+    results = public_rows(collect(rows.evaluations), store.root)
+    failures = public_failures(rows.failures)
+    tables = paper_tables(results, failures)
+    charts = charts_of(results)
     galleries, left_out = galleries_of(rows.evaluations)
     columns = tuple(column for column in COLUMNS if column.is_needed(results))
     return Page(
         title=printable(title) or _title(results),
-        facts=_facts(results, rows.failures),
+        facts=_facts(results, failures),
         commands=requests_of(store),
         papers=tuple(html_table(table) for table in tables),
         references=html_references(references(tables)),
         columns=columns,
         filters=_filters(columns, results),
         rows=tuple(results),
-        charts=charts_of(results),
+        axes=tuple(axis for axis in AXES if any(chart.view(axis) for chart in charts)),
+        charts=charts,
         galleries=galleries,
         left_out=left_out,
-        failures=tuple(rows.failures),
+        failures=tuple(failures),
         machines=machines_of(rows.evaluations, store),
         data=_data(results),
-        json=to_json(results, rows.failures),
-        csv=to_csv(results, rows.failures),
+        json=to_json(results, failures),
+        csv=to_csv(results, failures),
     )
 
 
@@ -142,6 +149,7 @@ def _facts(rows: Sequence[Row], failures: Sequence[Failure]) -> tuple[tuple[str,
         ("networks trained", f"{sum(row.n + row.diverged for row in rows):,}"),
         ("settings", str(len(blocks(rows)))),
     ]
+    facts = [(name.removesuffix("s") if text == "1" else name, text) for name, text in facts]
     if failures:
         facts.append(("without a result", str(len(failures))))
     return tuple(facts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.ledger.private_paths import without_paths
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import plural
@@ -58,10 +59,14 @@ def galleries_of(
     try:
         shown, left_out = with_artefacts(stored)
     except BenchError as error:
-        return (), (printable(str(error)),)
+        return (), (_public(str(error)),)
     galleries, skipped, used = [], 0, 0
     for row in _one_per_set(collect(shown)):
-        gallery = _gallery(row)
+        try:
+            gallery = _gallery(row)
+        except BenchError as error:
+            left_out.append(str(error))
+            continue
         if used + len(gallery.source) > _MOST_BYTES:
             skipped += 1
             continue
@@ -70,7 +75,11 @@ def galleries_of(
     if skipped:
         more = f"{plural(skipped, 'gallery')[:-1]}ies" if skipped > 1 else "1 gallery"
         left_out.append(f"{more} would make the page too large: `bench plot gallery` draws them")
-    return tuple(galleries), tuple(map(printable, left_out))
+    return tuple(galleries), tuple(map(_public, left_out))
+
+
+def _public(line: str) -> str:
+    return printable(without_paths(line))
 
 
 def _one_per_set(rows: Sequence[Row]) -> Iterator[Row]:

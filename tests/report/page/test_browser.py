@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from report_rows import example_evaluations, example_failures, write_store
+from report_rows import (
+    evaluation,
+    example_evaluations,
+    example_failures,
+    failure,
+    write_store,
+)
 
 from bench.cli import main
 
@@ -140,6 +146,67 @@ def test_columns_are_hidden_and_shown(page: Any) -> None:
     assert head(page, "Dataset").is_displayed()
 
 
+@pytest.mark.parametrize("width", [*WIDTHS, 840])
+def test_the_list_of_columns_fits_and_closes(driver: Any, address: str, width: int) -> None:
+    from selenium.webdriver import Keys
+
+    show(driver, address, width, "light")
+    summary = find(driver, ".menu summary")
+    click(driver, summary)
+    choices = find(driver, ".choices")
+    assert choices.is_displayed()
+    assert 0 <= choices.rect["x"] <= width - choices.rect["width"]
+    find(driver, "[data-column='1']").send_keys(Keys.ESCAPE)
+    assert not choices.is_displayed()
+    assert driver.switch_to.active_element == summary
+    click(driver, summary)
+    assert choices.is_displayed()
+    click(driver, find(driver, "#search"))
+    assert not choices.is_displayed()
+
+
+def test_the_sections_are_in_reach_wherever_one_is(page: Any) -> None:
+    page.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    links = find(page, "nav[aria-label=Sections]")
+    assert page.execute_script("return arguments[0].getBoundingClientRect().top", links) == 0
+    find(page, "nav a[href='#part-all']").click()
+    top = "return arguments[0].getBoundingClientRect().top"
+    assert page.execute_script(top, find(page, "#h-all")) >= links.size["height"]
+
+
+# What Tab reaches, and how it differs while it has the focus.
+TAB_STOPS = """
+  const look = (each) => {
+    const style = getComputedStyle(each);
+    return [style.outlineStyle, style.outlineWidth, style.stroke, style.strokeWidth].join();
+  };
+  const each = document.activeElement;
+  if (each === document.body) return null;
+  const focused = look(each);
+  each.blur();
+  const plain = look(each);
+  each.focus({ focusVisible: true });
+  return [each.localName, each.outerHTML.slice(0, 80), focused !== plain];
+"""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_focus_is_visible_at_every_stop(driver: Any, address: str, scheme: str) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    show(driver, address, 1600, scheme)
+    stops = []
+    for _ in range(200):
+        ActionChains(driver).send_keys(Keys.TAB).perform()
+        stop = driver.execute_script(TAB_STOPS)
+        if stop is None:
+            break
+        stops.append(stop)
+    tags = {tag for tag, _, _ in stops}
+    assert tags >= {"a", "button", "input", "select", "summary", "path", "div"}
+    assert [text for _, text, is_visible in stops if not is_visible] == []
+
+
 def test_what_is_copied_is_what_is_shown(page: Any) -> None:
     find(page, "#search").send_keys("svhn herding")
     copied = {}
@@ -166,7 +233,7 @@ def test_a_point_says_its_value(page: Any) -> None:
     ActionChains(page).move_to_element(point).perform()
     tip = find(page, "#tip")
     assert tip.is_displayed()
-    assert tip.text == point.get_attribute("data-text")
+    assert tip.text == point.get_attribute("aria-label")
     assert "%" in tip.text
 
 
@@ -238,3 +305,20 @@ def test_the_file_can_be_opened_again_after_a_download(page: Any, tmp_path: Path
             break
         page.execute_async_script("setTimeout(arguments[0], 50)")
     assert (tmp_path / "results.json").read_text().startswith('{\n  "results"')
+
+
+def test_text_of_records_runs_no_code(driver: Any, tmp_path: Path) -> None:
+    from selenium.common.exceptions import NoAlertPresentException
+
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+    one = evaluation(method=evil, dataset=evil, changed=evil, eval_arch=evil, dataset_note=evil)
+    store = write_store(tmp_path / "store", [one], [failure(reason=evil, method=evil)])
+    result = CliRunner().invoke(main, ["report", "--store", str(store), "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    show(driver, (tmp_path / "report.html").as_uri(), 1600, "light")
+    with pytest.raises(NoAlertPresentException):
+        _ = driver.switch_to.alert.text
+    assert evil in texts(driver, "Dataset")
+    find(driver, "#search").send_keys("<img src=x")
+    assert len(texts(driver, "Dataset")) == 1
+    assert driver.get_log("browser") == []

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from report_rows import (
     evaluation,
@@ -20,10 +21,13 @@ from report_rows import (
 )
 
 from bench.cli import main
-from bench.ledger.rows import Rows
+from bench.datasets.spec import DatasetSpec
+from bench.distilled.image_set import ImageSet
+from bench.distilled.io import save
+from bench.ledger.rows import Rows, load_rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
-from bench.report.page.chart import HEIGHT, WIDTH, charts_of
+from bench.report.page.chart import BOTTOM, HEIGHT, TOP, WIDTH, charts_of
 from bench.report.page.content import Page, make_page
 from bench.report.page.markers import marker_path
 from bench.report.page.render import in_script, render_page
@@ -62,6 +66,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("store"), example_evaluations(), example_failures())
 
 
+def save_stripes(path: Path) -> None:
+    """Write a distilled set of one image for each of two classes."""
+    spec = DatasetSpec("toy", 2, 1, 8, 8, (0.5,), (0.5,), flip=False)
+    images = torch.arange(8).remainder(2).mul(255).to(torch.uint8).expand(2, 1, 8, 8).contiguous()
+    save(ImageSet(spec, images, torch.arange(2), {}), path)
+
+
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
@@ -85,10 +96,10 @@ def embedded(text: str) -> dict[str, str]:
 
 
 def test_the_numbers_are_those_of_the_table(text: str, store: Path) -> None:
-    table = CliRunner().invoke(main, ["table", "--store", str(store), "--format", "json"])
-    assert json.loads(embedded(text)["json"]) == json.loads(table.output)
-    table = CliRunner().invoke(main, ["table", "--store", str(store), "--format", "csv"])
-    assert embedded(text)["csv"] == table.output
+    for form in ("json", "csv"):
+        table = CliRunner().invoke(main, ["table", "--store", str(store), "--format", form])
+        assert f"{store}/cells/" in table.output
+        assert embedded(text)[form] == table.output.replace(f"{store}/", "")
 
 
 def test_every_result_is_a_line_of_the_full_table(text: str) -> None:
@@ -202,7 +213,55 @@ def test_every_marker_is_a_closed_path(marker: str) -> None:
 
 
 def test_paths_of_machines_are_left_out(tmp_path: Path) -> None:
-    one = evaluation(ipc=1)
-    root = write_store(tmp_path / "store", [one], [])
-    text = render_page(page_of(one, root=root))
+    reason = f"'{tmp_path}/weights/expert.pt' cannot be read"
+    root = write_store(tmp_path / "store", [evaluation(ipc=1)], [failure(reason=reason)])
+    artefact = Store(root).artefact("d0")
+    artefact.parent.mkdir(parents=True)
+    artefact.write_bytes(b"no image")
+    assert run("--store", root, "-o", tmp_path / "out").exit_code == 0
+    text = (tmp_path / "out" / "report.html").read_text()
     assert str(tmp_path) not in text
+    assert "&#39;expert.pt&#39; cannot be read" in text
+    assert "artefact.safetensors&#39;" in text  # it cannot be shown
+
+
+def test_an_artefact_that_cannot_be_shown_costs_its_gallery_only(tmp_path: Path) -> None:
+    root = write_store(tmp_path, [evaluation(ipc=1), evaluation(ipc=1, method="dm",
+                       distil_id="d1", cell_id="e1")])  # fmt: skip
+    for cell, images in (("d0", b"damaged"), ("d1", None)):
+        path = Store(root).artefact(cell)
+        path.parent.mkdir(parents=True)
+        save_stripes(path) if images is None else path.write_bytes(images)
+    page = make_page(load_rows(root), Store(root))
+    assert [gallery.title for gallery in page.galleries] == ["DM, cifar10, IPC 1"]
+    assert page.galleries[0].source.startswith("data:image/png;base64,")
+    assert len(page.left_out) == 1
+
+
+def test_a_line_has_the_same_place_in_every_view() -> None:
+    shown = [
+        evaluation(ipc=ipc, method=method, distil_seconds=seconds, cell_id=f"{method}{ipc}")
+        for ipc in (1, 10)
+        for method, seconds in (("random", 0.0), ("dm", 40.0))
+    ]
+    (chart,) = charts_of(collect(shown))
+    for view in chart.views:
+        assert [line.label for line in view.lines] == ["Random", "DM"]
+    time = next(view for view in chart.views if view.axis.name == "time")
+    assert [len(line.points) for line in time.lines] == [0, 2]
+
+
+def test_a_spread_ends_at_the_edge_of_the_chart() -> None:
+    (chart,) = charts_of(collect([evaluation(accuracies=(100.0, 90.0)), evaluation(
+        ipc=1, accuracies=(0.0, 8.0), cell_id="e1")]))  # fmt: skip
+    for point in chart.views[0].lines[0].points:
+        assert TOP <= point.high <= point.low <= HEIGHT - BOTTOM
+
+
+def test_axes_are_those_that_any_chart_has(tmp_path: Path) -> None:
+    one = evaluation(distil_seconds=0.0)
+    other = evaluation(eval_arch="mlp", cell_id="e1", distil_seconds=3.0)
+    text = render_page(page_of(one, other, root=tmp_path))
+    values = [a["value"] for t, a in Elements(text).seen if t == "input" and a["type"] == "radio"]
+    assert values == ["ipc", "steps", "images", "bytes", "time"]
+    assert text.count("None of these results has a value for time to distil.") == 1

@@ -55,6 +55,17 @@
     for (const row of table.rows) row.cells[index].hidden = !box.checked;
   }));
 
+  // The list of columns closes as other menus do.
+  const menu = one(".menu");
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    one(".menu summary").focus();
+  });
+
   // What is copied is what is shown: the rows that match, and the columns that are chosen.
   const shown = () => [table.tHead.rows[0], ...visible()].map((row) =>
     [...row.cells].filter((cell) => !cell.hidden).map((cell) => cell.textContent.trim()));
@@ -108,7 +119,7 @@
   const tip = one("#tip");
   const place = (point) => {
     const box = point.getBoundingClientRect();
-    tip.textContent = point.dataset.text;
+    tip.textContent = point.getAttribute("aria-label");
     tip.hidden = false;
     const left = Math.min(box.right + 8, innerWidth - tip.offsetWidth - 8);
     tip.style.left = `${Math.max(8, left)}px`;
@@ -140,9 +151,9 @@
 
   all("[name=axis]").forEach((choice) => choice.addEventListener("change", () => {
     for (const figure of all(".chart")) {
-      const views = all(":scope > svg", figure);
-      const wanted = views.find((view) => view.dataset.axis === choice.value) ?? views[0];
-      for (const view of views) view.toggleAttribute("hidden", view !== wanted);
+      for (const view of all(".plot", figure)) {
+        view.toggleAttribute("hidden", view.dataset.axis !== choice.value);
+      }
     }
   }));
 
