@@ -18,6 +18,11 @@ from bench.support.untrusted import Limit
 # Command -> (module, attribute, one line); modules are imported when their command is called.
 _COMMANDS = {
     "run": ("bench.cli.run", "run", "Distil, evaluate and tabulate a grid."),
+    "reproduce": (
+        "bench.cli.reproduce",
+        "reproduce",
+        "Compute and print a paper's table from its recipe.",
+    ),
     "evaluate": ("bench.cli.evaluate", "evaluate", "Evaluate a distilled set made elsewhere."),
     "export": (
         "bench.cli.export",

@@ -20,7 +20,6 @@ from bench.grid.site import Site
 if TYPE_CHECKING:
     from bench.grid.runner import Execute
     from bench.grid.session import Session
-    from bench.ledger.rows import Rows
 
 _LONG = 24 * 3600.0
 # What networks are computed with where nothing is amiss, or where the user wants it so.
@@ -81,12 +80,31 @@ def run_and_report(
 ) -> int:
     """Compute what a session lacks, print the results, and return the exit code.
 
+    The tables and plots are written into ``STORE/report/ID``, where ``ID`` is that of the request:
+    another request never writes over them.
+
     Args:
         session: the request.
         execute: what computes the cells.
         only: ids; of the missing cells only those that are, or depend on, one of them.
         measure: time a step of each kind of work first, to say how long it will take.
         as_json: print JSON instead of tables.
+    """
+    code = compute_missing(session, execute, only=only, measure=measure)
+    _report(session, as_json, Path(session.site.store))
+    return code
+
+
+def compute_missing(
+    session: Session,
+    execute: Execute,
+    *,
+    only: Container[str] | None = None,
+    measure: bool = True,
+) -> int:
+    """Compute what a session lacks and return the exit code; see :func:`run_and_report`.
+
+    An interruption ends the process, with the exit code of its signal.
     """
     from bench.support.stopping import Interrupted
 
@@ -100,7 +118,6 @@ def run_and_report(
     except Interrupted as ended:
         click.echo(f"stopped by {ended.why}; the same command continues where it stopped", err=True)
         sys.exit(ended.exit_code)
-    _report(session, as_json, Path(session.site.store))
     in_time = session.runner.control.stop.requested  # a spent budget is expected to stop cells
     stopped = 0 if in_time else outcome.counts.get("stopped", 0)
     return 1 if stopped or outcome.counts.get("failed") or outcome.counts.get("busy") else 0
@@ -154,40 +171,22 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
 
     if as_json:
         click.echo(render(*rows, format="json"))
-        _print_notes(notes, err=True)
+        print_notes(notes, err=True)
         return
     from rich.console import Console
 
+    from bench.cli.report_files import report_folder, write_outputs
     from bench.report.terminal import print_report
-    from bench.support.atomic_files import writing
 
     print_report(*rows, Console())
-    _print_notes(notes)
-    with writing(store / "report"):
-        written = write_outputs(rows, store / "report")
+    print_notes(notes)
+    written = write_outputs(rows, report_folder(store, session.request_id))
     click.echo("written: " + ", ".join(str(p) for p in written))
 
 
-def _print_notes(notes: Sequence[str], *, err: bool = False) -> None:
+def print_notes(notes: Sequence[str], *, err: bool = False) -> None:
+    """Print lines about a run; on standard error, if asked for."""
     from bench.support.safe_text import printable
 
     for line in notes:
         click.echo(f"note: {printable(line)}", err=err)
-
-
-def write_outputs(rows: Rows, folder: Path) -> list[Path]:
-    """Write the table (Markdown, CSV) and the accuracy and cost plots of a run."""
-    from bench.report.plots import plot_accuracy, plot_cost
-    from bench.report.tables import render
-    from bench.support.atomic_files import replacing
-
-    written = []
-    for name in ("md", "csv"):
-        path = folder / f"table.{name}"
-        with replacing(path) as temporary:
-            temporary.write_text(render(*rows, format=name), encoding="utf-8")
-        written.append(path)
-    if rows.evaluations:
-        written += plot_accuracy(rows.evaluations, folder)
-        written += plot_cost(rows.evaluations, folder)
-    return written

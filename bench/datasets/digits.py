@@ -23,6 +23,7 @@ class Digits(DatasetSource):
     """The digits, with 36 test images per class, chosen by a hash of their index."""
 
     name: ClassVar[str] = "digits"
+    label: ClassVar[str] = "Digits"
     spec: ClassVar[DatasetSpec] = DatasetSpec(
         name="digits",
         num_classes=10,

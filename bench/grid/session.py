@@ -26,7 +26,7 @@ from bench.grid.site import OpenSite, Site
 from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
 from bench.ledger.record_tables import DistilOutcome
-from bench.ledger.requests import make_request, save_request
+from bench.ledger.requests import SavedRequest, make_request, save_request
 from bench.ledger.rows import Rows, cell_row, load_rows
 from bench.ledger.store import Store
 from bench.networks.precision import check_precision
@@ -106,13 +106,20 @@ class Session:
             grid = self.grid if only is None else narrowed(self.grid, only)
             return self.runner.run(grid, estimates, execute)
 
-    def _save(self, estimates: Mapping[str, float]) -> None:
-        """Save the request, for ``bench status`` and ``bench retry``."""
+    @cached_property
+    def request_id(self) -> str:
+        """The id under which the request is saved."""
+        return self._saved({}).id
+
+    def _saved(self, estimates: Mapping[str, float]) -> SavedRequest:
         cells = [*plan(self.grid), *(skip.cell for skip in self.grid.skipped)]
         values = {**asdict(self.site.with_paths()), "request": asdict(self.request)}
-        saved = make_request(json.loads(json.dumps(values)), cells, estimates)
+        return make_request(json.loads(json.dumps(values)), cells, estimates)
+
+    def _save(self, estimates: Mapping[str, float]) -> None:
+        """Save the request, for ``bench status`` and ``bench retry``."""
         try:
-            save_request(self.runner.store.root, saved)
+            save_request(self.runner.store.root, self._saved(estimates))
         except CannotWriteError as error:  # the run itself does not need it
             self.runner.reporter.note(f"{error}; going on")
 

@@ -148,7 +148,7 @@ def _kind(path: Path, state: CellState) -> str:
 
 
 def _outside_cells(root: Path) -> Iterator[Waste]:
-    places = ("*", "shared/*", "requests/*", "report/*", "slurm/*")
+    places = ("*", "shared/*", "requests/*", "report/*", "report/*/*", "slurm/*")
     for path in sorted(path for place in places for path in root.glob(place)):
         if is_temporary(path.name) and _is_old(path, PATIENCE):
             yield _waste(path, "files of writers that were killed")

@@ -131,7 +131,7 @@ def budget_sheet(rows: Sequence[Row], marks: Mapping[str, str]) -> Sheet:
     """Return the budgets: a row per result, with all that it was given."""
     columns = [(column.header, column.numeric) for column in _BUDGETS]
     body = [[column.text(row, marks) for column in _BUDGETS] for row in rows]
-    sheet = make_sheet("Budgets", columns, body, wide=True, notes=_cost_notes(rows))
+    sheet = make_sheet("Budgets", columns, body, wide=True, notes=cost_notes(rows))
     return sheet.without(_uninformative(rows))
 
 
@@ -198,7 +198,8 @@ def _profile_notes(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def _cost_notes(rows: Sequence[Row]) -> list[str]:
+def cost_notes(rows: Sequence[Row]) -> list[str]:
+    """Return what a reader must know of the cost of results."""
     notes = [
         "Distillation is per seed and includes what the method starts from; times are means, on "
         f"{listing(row.device for row in rows)}."

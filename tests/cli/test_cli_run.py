@@ -33,7 +33,7 @@ def test_prints_a_table_and_writes_it_with_plots(run, tmp_path: Path) -> None:
     assert "random" in result.output
     assert "k-center" in result.output
     assert "smoke-v1" in result.output
-    report = tmp_path / "store" / "report"
+    (report,) = (tmp_path / "store" / "report").iterdir()
     for name in ("table.md", "table.csv", "accuracy.png", "accuracy.svg", "cost.png", "cost.svg"):
         assert (report / name).stat().st_size > 100, name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,8 +32,10 @@ from bench.report.paper.notes import (
     row_note,
     sentence,
     table_notes,
+    time_caption,
 )
 from bench.report.paper.published import PublishedNumbers, add_published
+from bench.report.result_tables import new_time
 
 _LEVEL_NAMES = {"dataset": "Dataset", "ipc": "IPC", "eval_arch": "Evaluated with"}
 # Of several cells without a number in one place, the first of these is shown.
@@ -98,21 +101,24 @@ def _table(
 ) -> PaperTable:
     labels, marks = dataset_labels(rows), Marks()
     columns = _columns(rows, failures, labels, layout)
-    lines = add_failures(make_lines(rows, labels), failures, columns)
+    places = dict.fromkeys((*columns, *(replace(column, ipc=None) for column in columns)))
+    lines = add_failures(make_lines(rows, labels), failures, list(places))
     lines = sort_lines(lines, layout.methods)
+    usual = _usual_protocol(lines)
     shown = [
-        _method_line(line, name, columns, layout, marks)
+        _method_line(line, name, columns, layout, usual, marks)
         for line, name in zip(lines, line_labels(lines), strict=True)
     ]
-    _rank([line for line in shown if line.heading.kind is Kind.METHOD])
-    if published is not None:
+    if layout.quantity == "accuracy":
+        _rank([line for line in shown if line.heading.kind is Kind.METHOD])
+    if published is not None and layout.quantity == "accuracy":
         shown = add_published(shown, columns, published, layout.placement, marks)
     if layout.ratio:
         shown = [*_ratio_line(columns), *shown]
     levels = tuple(layout.columns)
     return PaperTable(
         name=layout.name,
-        caption=layout.caption or _caption(rows, columns),
+        caption=layout.caption or _caption(rows, columns, lines, layout),
         rows=Axis(("Method",), tuple(line.heading for line in shown)),
         columns=Axis(
             tuple(_LEVEL_NAMES[level] for level in levels),
@@ -121,17 +127,28 @@ def _table(
         entries=tuple(tuple(line.entries) for line in shown),
         notes=(
             *legend(entry for line in shown for entry in line.entries),
-            *table_notes(rows, published=published is not None), *marks.notes(),
+            *table_notes(rows, layout.quantity, published=published is not None), *marks.notes(),
         ),
     )  # fmt: skip
 
 
-def _caption(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+def _caption(
+    rows: Sequence[Row], columns: Sequence[Column], lines: Sequence[Line], layout: Layout
+) -> str:
     datasets = list(dict.fromkeys(column.label for column in columns))
-    archs = list(dict.fromkeys(column.eval_arch for column in columns))
-    caption = default_caption(datasets, archs, list(dict.fromkeys(r.protocol for r in rows)))
+    archs = list(dict.fromkeys(column.eval_arch for column in columns if column.eval_arch))
+    if layout.quantity == "time":
+        return time_caption(datasets)
+    others = len({line.key.protocol for line in lines if line.key.protocol}) > 1
+    caption = default_caption(datasets, archs, _usual_protocol(lines), others=others)
     precisions = listing(r.precision for r in rows if r.precision != "fp32")
     return f"{caption}, in {precisions}" if precisions else caption
+
+
+def _usual_protocol(lines: Sequence[Line]) -> str:
+    """Return the protocol of most lines; lines of others have a note."""
+    counts = Counter(line.key.protocol for line in lines if line.key.protocol)
+    return counts.most_common(1)[0][0] if counts else ""
 
 
 def _columns(
@@ -165,15 +182,17 @@ def _level(column: Column, level: str) -> str:
 
 
 def _method_line(
-    line: Line, name: str, columns: Sequence[Column], layout: Layout, marks: Marks
+    line: Line, name: str, columns: Sequence[Column], layout: Layout, usual: str, marks: Marks
 ) -> TableLine:
     changes = {row.changed for row in line.rows.values()}
     shared = len(changes) == 1 and not line.key.split
-    text = changes.pop() if shared else ""
+    notes = [f"Setting: {text}." for text in changes if shared and text]
+    if line.key.protocol not in ("", usual):
+        notes.append(f"Evaluated under protocol {line.key.protocol}.")
     heading = Heading(
         (name,),
         Kind.WHOLE if line.key.own_size else Kind.METHOD,
-        (marks.mark(f"Setting: {text}."),) if text else (),
+        tuple(marks.mark(note) for note in notes),
     )
     if not line.key.own_size:
         entries = [_entry(line, column, layout, marks, shared=shared) for column in columns]
@@ -195,10 +214,11 @@ def _entry(line: Line, column: Column, layout: Layout, marks: Marks, *, shared: 
         note = f"without a part of the seeds: {note}"
     if row is not None:
         note = "; ".join(filter(None, (row_note(row, shared=shared), note)))
-        return Entry(
-            State.OK, percent(row.mean, row.plus_minus), row.mean, row.plus_minus,
-            marks=(marks.mark(sentence(note)),) if note else (), row=row,
-        )  # fmt: skip
+        own = (marks.mark(sentence(note)),) if note else ()
+        if layout.quantity == "time":
+            return Entry(State.OK, new_time(row), row.new_distil_seconds, marks=own, row=row)
+        text = percent(row.mean, row.plus_minus)
+        return Entry(State.OK, text, row.mean, row.plus_minus, marks=own, row=row)
     if not failures:
         return empty(State.NOT_APPLICABLE if layout.complete else State.MISSING)
     states = {one.status for one in failures}

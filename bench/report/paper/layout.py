@@ -14,6 +14,7 @@ LAYOUTS = ("paper", "paper-transposed")
 COLUMN_LEVELS = ("dataset", "ipc", "eval_arch")
 PLACEMENTS = ("under", "beside")
 Placement = Literal["under", "beside"]
+Quantity = Literal["accuracy", "time"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Layout:
         transposed: set the methods as columns.
         placement: of published numbers: a line ``under`` each method, or ``beside`` each number.
         ratio: show how many of the training images the IPC are, in percent.
+        quantity: what the entries are: accuracies, or the time that each result added to distil.
         complete: whether the failures name every cell that could be computed: a place without one
             is then not applicable, else it is missing.
     """
@@ -49,6 +51,7 @@ class Layout:
     transposed: bool = False
     placement: Placement = "under"
     ratio: bool = True
+    quantity: Quantity = "accuracy"
     complete: bool = False
 
     @property

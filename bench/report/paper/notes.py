@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from bench.ledger.rows import Failure
 from bench.report.aggregate import Row
 from bench.report.number_formats import listing, plural
+from bench.report.paper.layout import Quantity
 from bench.report.paper.model import SYMBOLS, Entry, Note, State
 from bench.report.paper.names import arch_label, dataset_facts
-from bench.report.result_tables import ONE_SEED, SPREAD_NOTES
+from bench.report.result_tables import ONE_SEED, SPREAD_NOTES, cost_notes
 
 # Unicode has no superscript q, so no mark does.
 _LETTERS = "abcdefghijklmnoprstuvwxyz"
@@ -60,15 +61,18 @@ def legend(entries: Iterable[Entry]) -> list[Note]:
     return notes
 
 
-def table_notes(rows: Sequence[Row], *, published: bool) -> list[Note]:
+def table_notes(rows: Sequence[Row], quantity: Quantity, *, published: bool) -> list[Note]:
     """Return what is to be known of all results of a table: spread, selection, data, profiles.
 
     Args:
         rows: the results.
-        published: whether numbers of papers stand beside them.
+        quantity: what the table shows of them.
+        published: whether numbers of papers stand beside accuracies.
     """
     notes = []
-    if rows:
+    if quantity == "time":
+        notes += cost_notes(rows) if rows else []
+    elif rows:
         ranges = listing(sorted({row.varies for row in rows}))
         known = any(row.plus_minus is not None for row in rows)
         notes.append(
@@ -83,7 +87,7 @@ def table_notes(rows: Sequence[Row], *, published: bool) -> list[Note]:
     other = [p for p in profiles if p not in ("paper", "any", "imported")]
     if other:
         notes.append(f"Profile {listing(other)}: not the parameters of the method's paper.")
-    if published:
+    if published and quantity == "accuracy":
         notes.append(PUBLISHED)
     return [Note("", text) for text in notes]
 
@@ -128,11 +132,28 @@ def failure_note(failures: Sequence[Failure]) -> str:
     return "; ".join(parts)
 
 
-def default_caption(datasets: Sequence[str], archs: Sequence[str], protocols: Sequence[str]) -> str:
-    """Return a caption that names the datasets, the architectures and the protocols."""
-    evaluated = _and([arch_label(arch) for arch in archs])
-    under = f"protocol {protocols[0]}" if len(protocols) == 1 else f"protocols {_and(protocols)}"
-    return f"Test accuracy (%) on {_and(datasets)}, evaluated with {evaluated} under {under}"
+def default_caption(
+    datasets: Sequence[str], archs: Sequence[str], protocol: str, *, others: bool
+) -> str:
+    """Return a caption that names the datasets, the architectures and the protocol.
+
+    Args:
+        datasets: their labels.
+        archs: the registered names of what was evaluated with.
+        protocol: of most lines; may be empty.
+        others: whether some lines have another one.
+    """
+    caption = f"Test accuracy (%) on {_and(datasets)}"
+    if archs:
+        caption += f", evaluated with {_and([arch_label(arch) for arch in archs])}"
+    if protocol:
+        caption += f" under protocol {protocol}{' unless noted' if others else ''}"
+    return caption
+
+
+def time_caption(datasets: Sequence[str]) -> str:
+    """Return the caption of a table of times."""
+    return f"Time to distil on {_and(datasets)}, by what each number of images added"
 
 
 def _and(names: Sequence[str]) -> str:

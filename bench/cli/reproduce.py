@@ -1,0 +1,210 @@
+"""``bench reproduce``: a paper's table from its recipe, computed where it is missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli.field_options import build, field_options, take_values
+from bench.cli.options import time_budget_option
+from bench.cli.paper_options import PAPER_FORMATS, write_text
+from bench.executors.choose import ExecutorOptions
+from bench.grid.request import Request, Reuse
+from bench.grid.site import Site
+from bench.support.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.executors.choose import ExecutorOptions as Executor
+    from bench.grid.reporter import Control
+    from bench.grid.session import Session
+    from bench.ledger.rows import Rows
+    from bench.report.paper.model import PaperTable
+    from bench.report.recipes.recipe import TableRecipe
+    from bench.report.recipes.requests import Choice
+
+_CHOSEN = ("methods", "datasets", "ipcs", "protocol")
+_HOW = ("profile", "seeds", "eval_nets", "precision")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--list", "list_", is_flag=True, help="List the recipes that come with bench.")
+@click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE",
+              help="A recipe of your own, a TOML file, in place of NAME.")  # fmt: skip
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what is stored, what is missing and the hours; compute nothing.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(PAPER_FORMATS),
+    help="Of what is printed.  [default: fitted to a terminal, else md]",
+)
+@field_options(Request, *_CHOSEN, otherwise="the recipe's")
+@field_options(Request, *_HOW)
+@field_options(Site)
+@field_options(Reuse)
+@time_budget_option
+@field_options(ExecutorOptions)
+def reproduce(
+    name: str | None, list_: bool, recipe: Path | None, dry_run: bool, format_: str | None,
+    time_budget: float | None, **given: Any,
+) -> None:  # fmt: skip
+    """Compute what is missing for a paper's table, and print it in the paper's form.
+
+    NAME is that of a recipe (--list). The tables in every format, the sources to cite, plots and a
+    report page are written into STORE/report/NAME. Like `bench run`, the same command goes on where
+    it stopped.
+    """
+    if list_:
+        _list()
+        return
+    executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
+    executor.check()
+    site = build(Site, take_values(Site, given))
+    reuse = build(Reuse, take_values(Reuse, given))
+    asked, choice = _read(name, recipe, take_values(Request, given), site)
+    sessions = _open(asked, choice, site, reuse, time_budget)
+    code = 0
+    if not dry_run:
+        code = max(_compute(session, executor) for session in sessions)
+    rows = _rows(sessions)
+    tables = _tables(asked, rows)
+    if dry_run:
+        from bench.cli.reproduce_plan import print_table_plan
+
+        _print(tables, format_)
+        print_table_plan(sessions)
+        return
+    from bench.cli.report_files import report_folder, write_outputs, write_paper, write_report_page
+
+    _print(tables, format_)
+    folder = report_folder(Path(site.store), asked.name)
+    written = [*write_paper(tables, folder), *write_outputs(rows, folder)]
+    written += write_report_page(rows, Path(site.store), asked.title, folder)
+    click.echo("written: " + ", ".join(map(str, written)), err=True)
+    sys.exit(code)
+
+
+def _list() -> None:
+    from bench.report.recipes.read import built_in_recipes
+
+    recipes = built_in_recipes()
+    width = max(len(one.name) for one in recipes)
+    for one in recipes:
+        click.echo(f"{one.name:{width}}  {one.title}")
+
+
+def _read(
+    name: str | None, path: Path | None, values: dict[str, Any], site: Site
+) -> tuple[TableRecipe, Choice]:
+    """Return the recipe that is left of what was asked for, and how it is run."""
+    from bench.registry.plugin_files import load_plugin_file
+    from bench.report.recipes.read import find_recipe, read_recipe
+    from bench.report.recipes.requests import Choice, narrow
+
+    if (name is None) == (path is None):
+        raise BenchError("name a recipe (`bench reproduce --list`), or give a --recipe FILE")
+    for plugin in site.plugins:  # a recipe may name their methods
+        load_plugin_file(Path(plugin))
+    request = build(Request, values)
+    whole = read_recipe(path) if path is not None else find_recipe(str(name))
+    choice = Choice(
+        methods=request.methods,
+        datasets=request.datasets,
+        ipcs=request.ipcs if "ipc" in values else (),
+        protocol=request.protocol or "",
+        profile=request.profile,
+        seeds=request.seeds if "seeds" in values else None,
+        nets=request.eval_nets,
+        precision=request.precision,
+    )
+    return narrow(whole, choice), choice
+
+
+def _open(
+    recipe: TableRecipe, choice: Choice, site: Site, reuse: Reuse, time_budget: float | None
+) -> list[Session]:
+    from bench.api import open_run
+    from bench.cli.data import progress_bars
+    from bench.cli.live import make_reporter
+    from bench.grid.reporter import Control
+    from bench.report.recipes.requests import make_requests
+    from bench.support.stopping import Stop
+
+    control = Control(make_reporter(quiet=False), Stop(time_budget))
+    with progress_bars() as progress:
+        sessions = [
+            open_run(request, site, control, progress, reuse)
+            for request in make_requests(recipe, choice)
+        ]
+    _warn(sessions, control)
+    return sessions
+
+
+def _warn(sessions: Sequence[Session], control: Control) -> None:
+    for text in dict.fromkeys(text for session in sessions for text in session.unpublished()):
+        control.reporter.note(f"warning: {text}")
+
+
+def _compute(session: Session, executor: Executor) -> int:
+    from bench.cli.run import compute_missing, print_notes
+
+    code = compute_missing(session, executor.execution(), measure=executor.is_here)
+    print_notes([*session.kept, *session.warnings()], err=True)
+    return code
+
+
+def _rows(sessions: Sequence[Session]) -> Rows:
+    """Return the results of all requests, and every cell without one: missing ones too."""
+    from bench.ledger.rows import Rows, cell_row
+
+    rows = Rows([], [])
+    for session in sessions:
+        own = session.rows()
+        rows.evaluations.extend(own.evaluations)
+        rows.failures.extend(own.failures)
+        # What failed to be distilled is said once, by its own record.
+        failed = {row.cell_id for row in own.failures}
+        known = failed | {row.cell_id for row in own.evaluations}
+        rows.failures.extend(
+            cell_row(cell, "missing", "")
+            for cell in session.grid.evaluate
+            if cell.id not in known and cell.distil.id not in failed
+        )
+    return rows
+
+
+def _tables(recipe: TableRecipe, rows: Rows) -> list[PaperTable]:
+    from bench.report.aggregate import collect
+    from bench.report.paper.build import paper_tables
+    from bench.report.paper.published import PublishedNumbers
+    from bench.report.published.read import load_published
+    from bench.report.recipes.requests import make_layouts
+
+    published = PublishedNumbers(load_published(), recipe.sources)
+    results = collect(rows.evaluations)
+    return [
+        table
+        for layout in make_layouts(recipe)
+        for table in paper_tables(results, rows.failures, layout, published)
+    ]
+
+
+def _print(tables: Sequence[PaperTable], format_: str | None) -> None:
+    if format_ is None and sys.stdout.isatty():
+        from rich.console import Console
+
+        from bench.report.paper.screen import print_paper
+
+        print_paper(tables, Console())
+        return
+    from bench.report.paper.render import render_paper
+
+    write_text(render_paper(tables, format_ or "md"), None)

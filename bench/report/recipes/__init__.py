@@ -1,0 +1,1 @@
+"""Named tables: recipes that say which results a paper's table needs, as TOML files beside this."""
