@@ -49,6 +49,7 @@ _COMMANDS = {
     "data": ("bench.cli.data", "data", "Fetch, import, list and verify datasets."),
     "speed": ("bench.cli.speed", "speed", "Measure how fast this machine does each stage."),
     "env": ("bench.cli.env", "env", "Show versions, devices, threads, commit and folders."),
+    "new": ("bench.cli.new", "new", "Write a package for a plugin of your own."),
     "conform": ("bench.cli.conform", "conform", "Check that a plugin keeps the contract."),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import click
 
 from bench.cli.options import load_plugins, plugin_option
+
+_BENCH = Path(__file__).parents[1]
 
 
 @click.command()
@@ -26,18 +30,55 @@ def conform(name: str, device: str, plugins: tuple[Path, ...]) -> None:
     from bench.support.machine import pick_device
 
     load_plugins(plugins)
-    failed, chosen = 0, pick_device(device)
+    failures: dict[str, str] = {}
+    tracebacks = []
+    chosen = pick_device(device)
     for check, plugin in _checks(name):
         label = check.__name__.removeprefix("check_").replace("_", " ")
         try:
             with on_device(chosen):
                 check(plugin)
         except Exception as error:  # a plugin can raise anything; the other checks still run
-            failed += 1
-            click.secho(f"failed  {label}: {type(error).__name__}: {error}", fg="red")
+            tracebacks.append(f"{label}\n{traceback.format_exc()}")
+            click.secho(f"failed  {label}: {_reason(error, label, failures)}", fg="red")
         else:
             click.secho(f"ok      {label}", fg="green")
-    sys.exit(1 if failed else 0)
+    if tracebacks:
+        click.echo(f"whole tracebacks: {_written(tracebacks)}", err=True)
+    sys.exit(1 if tracebacks else 0)
+
+
+def _reason(error: Exception, label: str, failures: dict[str, str]) -> str:
+    """Return what went wrong and where, each reason once: then the check that has it."""
+    place = _place(error)
+    text = f"{type(error).__name__}: {error}" + (f" ({place})" if place else "")
+    first = failures.setdefault(text, label)
+    return text if first == label else f"as in {first}"
+
+
+def _place(error: Exception) -> str:
+    """Return the file and line of the plugin's own code at which an error began, if it did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_plugins(Path(frame.filename))]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def _is_plugins(path: Path) -> bool:
+    installed = {"site-packages", "dist-packages"} & set(path.parts)
+    libraries = {"torch", "numpy", "kornia", "sklearn", "concurrent"} & set(path.parts)
+    return (
+        path.suffix == ".py"
+        and not path.is_relative_to(_BENCH)
+        and not (libraries or (installed and "bench" in path.parts))
+    )
+
+
+def _written(tracebacks: list[str]) -> Path:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="bench-conform-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        file.write("\n".join(tracebacks))
+    return Path(file.name)
 
 
 def _checks(name: str) -> Iterator[tuple[Callable[[Any], None], Any]]:

@@ -27,6 +27,7 @@ from bench.distilled.base import DistilledSet
 from bench.distilled.io import load, save
 from bench.distilled.unit_check import describe_wrong_units
 from bench.ledger.state_file import load_state, save_state
+from bench.registry.names import check_plugin_name
 from bench.registry.params import describe
 from bench.support.process_state import kept
 from bench.support.seeds import make_generator
@@ -90,7 +91,7 @@ def begin(cls: type[Method], seed: int = 7) -> Trial:
 
 def check_declaration(cls: type[Method]) -> None:
     """Names, profiles and texts are complete, and every profile resolves."""
-    assert isinstance(cls.name, str) and cls.name, "a method needs a name"
+    check_plugin_name("method", cls.name)
     assert cls.version >= 1, "version counts from 1"
     settings = getattr(cls.Params, "__dataclass_params__", None)
     assert settings is not None and settings.frozen, "Params must be a frozen dataclass"

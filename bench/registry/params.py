@@ -22,6 +22,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
+from bench.support.errors import BenchError
+
 
 @dataclasses.dataclass(frozen=True)
 class NoParams:
@@ -136,8 +138,20 @@ def _declared(params_type: Any, groups: tuple[str, ...]) -> tuple[Declared, ...]
         if field.metadata.get("nested"):
             parameters += _declared(hints[field.name], path)
         else:
+            _check_bounds(params_type, field)
             parameters.append(Declared(path, field, hints[field.name]))
     return tuple(parameters)
+
+
+def _check_bounds(params_type: type, field: dataclasses.Field[Any]) -> None:
+    """Raise :class:`BenchError` unless the declared bounds of a parameter are numbers."""
+    for bound in ("min", "max"):
+        value = field.metadata.get(bound)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise BenchError(
+                f"parameter '{field.name}' of {params_type.__qualname__}: {bound} must be a "
+                f"number, not {value!r:.80}"
+            )
 
 
 def as_dict(params: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.registry.names import check_plugin_name
 from bench.registry.plugin_source import read_source
 from bench.registry.registry import REGISTRIES, Entry
 from bench.support.errors import BenchError, UnknownNameError
@@ -44,6 +45,7 @@ def register(kind: str) -> Callable[[Any], Any]:
         # A module that a plugin file imports is not run again when the file is loaded again.
         source = read_source(plugin.__module__, executed=hasattr(module, _PLUGIN_FILE))
         for name in members or (plugin.name,):
+            check_plugin_name(kind, name)
             registry.register(name, plugin, origin, source)
         return plugin
 
