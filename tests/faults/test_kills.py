@@ -148,7 +148,7 @@ class Experiment:
     def _check_steps(self, store: Path, steps: Sequence[tuple[str, int]]) -> None:
         """Note every toy that a run did not continue where the run before was killed.
 
-        A step is done once its checkpoint is written, and the next may not have begun.
+        A step is done once its checkpoint is written, and perhaps the next has not begun.
         """
         first = dict(reversed(steps))
         for toy, step in first.items():
