@@ -16,8 +16,10 @@ from report_rows import (
     failure,
     write_store,
 )
+from striped_sets import save_stripes
 
 from bench.cli import main
+from bench.ledger.store import Store
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +47,7 @@ def driver() -> Iterator[Any]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("report")
     store = write_store(root / "store", example_evaluations(), example_failures())
+    save_stripes(Store(store).artefact("dm-svhn-0-1"))
     result = CliRunner().invoke(main, ["report", "--store", str(store), "-o", str(root)])
     assert result.exit_code == 0, result.output
     return (root / "report.html").as_uri()
@@ -251,6 +254,23 @@ def test_another_budget_and_a_line_switched_off(page: Any) -> None:
     assert not find(page, ".chart > svg[data-axis=bytes] .line[data-line='0']").is_displayed()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_images_of_distilled_sets_are_drawn(driver: Any, address: str, width: int) -> None:
+    show(driver, address, width, "dark")
+    image = find(driver, ".gallery img")
+    driver.execute_script("arguments[0].scrollIntoView()", image)
+    size = driver.execute_async_script(
+        "const [image, done] = arguments;"
+        "image.decode().then(() => done([image.naturalWidth, image.naturalHeight]))", image
+    )  # fmt: skip
+    assert size == [8, 16]
+    assert image.rect["width"] * 2 == image.rect["height"]
+    assert image.get_attribute("alt") == "DM, svhn, IPC 1: 0, 1"
+    rows = driver.find_elements("css selector", ".gallery li")
+    middles = [row.rect["y"] + row.rect["height"] / 2 - image.rect["y"] for row in rows]
+    assert middles == pytest.approx([image.rect["height"] / 4, image.rect["height"] * 3 / 4], abs=2)
+
+
 def test_everything_is_reached_by_the_keyboard(page: Any) -> None:
     from selenium.webdriver import Keys
 
@@ -265,6 +285,20 @@ def test_everything_is_reached_by_the_keyboard(page: Any) -> None:
     assert find(page, "#tip").text != first
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not find(page, "#tip").is_displayed()
+
+
+def test_a_value_stays_beside_its_point_while_the_page_scrolls(page: Any) -> None:
+    point, tip = find(page, ".chart > svg .point[tabindex='0']"), find(page, "#tip")
+    page.execute_script("window.scrollTo(0, 0); arguments[0].focus()", point)
+    gap = (
+        "return arguments[0].getBoundingClientRect().top"
+        " - arguments[1].getBoundingClientRect().bottom"
+    )
+    scrolled = "window.scrollBy(0, 40); requestAnimationFrame(() => setTimeout(arguments[0], 0))"
+    for _ in range(2):
+        page.execute_async_script(scrolled)
+        assert tip.is_displayed()
+        assert page.execute_script(gap, point, tip) == pytest.approx(6, abs=1)
 
 
 def test_the_scheme_can_be_chosen(page: Any) -> None:

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 from report_rows import (
     evaluation,
@@ -19,11 +18,9 @@ from report_rows import (
     failure,
     write_store,
 )
+from striped_sets import save_stripes
 
 from bench.cli import main
-from bench.datasets.spec import DatasetSpec
-from bench.distilled.image_set import ImageSet
-from bench.distilled.io import save
 from bench.ledger.rows import Rows, load_rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
@@ -64,13 +61,6 @@ class Elements(HTMLParser):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("store"), example_evaluations(), example_failures())
-
-
-def save_stripes(path: Path) -> None:
-    """Write a distilled set of one image for each of two classes."""
-    spec = DatasetSpec("toy", 2, 1, 8, 8, (0.5,), (0.5,), flip=False)
-    images = torch.arange(8).remainder(2).mul(255).to(torch.uint8).expand(2, 1, 8, 8).contiguous()
-    save(ImageSet(spec, images, torch.arange(2), {}), path)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -150,7 +140,10 @@ def test_data_in_a_script_cannot_end_it(value: str) -> None:
 
 
 def test_failures_have_their_reason(text: str) -> None:
-    assert "loss is NaN at step 412" in text
+    (section,) = re.findall(r'<section id="part-failures".*?</section>', text, re.S)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", section)
+    assert cells == ["failed", "svhn", "dm", "50", "1", "lite", "convnet3",
+                     "loss is NaN at step 412"]  # fmt: skip
 
 
 def test_the_title_is_the_users(store: Path, tmp_path: Path) -> None:

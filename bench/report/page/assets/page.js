@@ -117,7 +117,9 @@
 
   // Charts: values where one points, another axis, and lines to switch off.
   const tip = one("#tip");
+  let pointed = null;
   const place = (point) => {
+    pointed = point;
     const box = point.getBoundingClientRect();
     tip.textContent = point.getAttribute("aria-label");
     tip.hidden = false;
@@ -125,7 +127,10 @@
     tip.style.left = `${Math.max(8, left)}px`;
     tip.style.top = `${Math.max(8, box.top - tip.offsetHeight - 6)}px`;
   };
-  const hide = () => { tip.hidden = true; };
+  const hide = () => {
+    pointed = null;
+    tip.hidden = true;
+  };
   const points = all(".chart > svg .point");
   points.forEach((point) => {
     point.addEventListener("pointerenter", () => place(point));
@@ -133,7 +138,8 @@
     point.addEventListener("focus", () => place(point));
     point.addEventListener("blur", hide);
   });
-  addEventListener("scroll", hide, { passive: true });
+  // The focus can make the page scroll: the value goes with its point.
+  addEventListener("scroll", () => { if (pointed) place(pointed); }, { passive: true });
   // A chart is one stop of the Tab key; arrows go from point to point.
   all(".chart > svg").forEach((svg) => {
     const own = all(".point", svg);
