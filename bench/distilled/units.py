@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.datasets.real_set import RealSet, normalise
 from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
+from bench.support.untrusted import check_fits_memory
 
 BYTES, PIXELS, DATASET, HALF, IMAGENET, WHITENED = (
     "bytes", "pixels", "dataset", "half", "imagenet", "zca",
@@ -34,6 +35,9 @@ _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ZCA_EPSILON = 0.1
 # Real images on which expectations are measured.
 _SAMPLE = 5000
+# Values per image up to which whitening is looked for: its statistics are a square of them, of
+# which the eigenvectors are needed. 64x64 grey or 32x32 colour images take seconds.
+_MOST_WHITENED = 4096
 # A unit that fits so well is taken without a look at whitening, which takes seconds to compute.
 _NEAR = 0.3
 
@@ -74,16 +78,25 @@ class KnownUnits:
 
     @property
     def zca(self) -> ZCA:
-        """Return the statistics that whiten the dataset, computed when first asked for."""
+        """Return the statistics that whiten the dataset, computed when first asked for.
+
+        Raises:
+            ValueError: they, and what computes them, do not fit this machine's memory.
+        """
         if self._zca is None:
+            # The covariance, its eigenvectors and the result, in float64.
+            check_fits_memory(3 * 8 * self.spec.pixels**2)
             self._zca = ZCA.fit(self._real.images, ZCA_EPSILON)
         return self._zca
 
     def moments(self, unit: str) -> Moments:
         """Return the moments that real images have in a unit."""
-        if unit == WHITENED:  # statistics of the sample will do, and take a tenth of the time
-            sample = (self.pixels * 255).to(torch.uint8)
-            return Moments.of(ZCA.fit(sample, ZCA_EPSILON).whiten(self.pixels))
+        if unit == WHITENED:
+            if self._zca is not None:
+                return self.whitened(self._zca)
+            # Statistics of the sample will do, and take a tenth of the time.
+            sample = (self.pixels * 255).round().to(torch.uint8)
+            return self.whitened(ZCA.fit(sample, ZCA_EPSILON))
         pixels = Moments.of(self.pixels)
         mean, std = affine(unit, self.spec)
         return Moments((pixels.mean - mean) / std, pixels.std / std)
@@ -93,11 +106,15 @@ class KnownUnits:
         return Moments.of(zca.whiten(self.pixels))
 
     def distances(self, images: Tensor, with_zca: bool) -> dict[str, float]:
-        """Return how badly each unit that is possible fits float images; the best comes first."""
+        """Return how badly each unit that is possible fits float images; the best comes first.
+
+        Whitening is left out where its statistics would take minutes or more to compute.
+        """
         observed = Moments.of(images)
         units = [DATASET, HALF] + ([IMAGENET] if self.spec.channels == 3 else [])
         distances = {unit: self.moments(unit).distance(observed) for unit in units}
-        if with_zca and min(distances.values()) > _NEAR:
+        feasible = self.spec.pixels <= _MOST_WHITENED
+        if with_zca and feasible and min(distances.values()) > _NEAR:
             distances[WHITENED] = self.moments(WHITENED).distance(observed)
         return dict(sorted(distances.items(), key=lambda item: item[1]))
 

@@ -12,6 +12,7 @@ from bench.distilled.io import load
 from bench.distilled.storage_type import stored_as
 from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
 from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE, what_is_lost
+from bench.exchange.layouts import within
 from bench.exchange.opened import artefact_of
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
@@ -90,7 +91,7 @@ def _write(
 
 def _found(source: str, store: Store) -> tuple[Path, Provenance, str]:
     """Return the file of a set, what the ledger knows of it, and a name for it."""
-    path = Path(source)
+    path = within(Path(source))
     if path.exists() or not is_cell_id(source):
         return path, Provenance(), path.stem
     artefact = artefact_of(source, store)

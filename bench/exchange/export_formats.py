@@ -143,6 +143,8 @@ GENERATOR_USAGE = (
 
 def what_is_lost(distilled: DistilledSet, form: str) -> list[str]:
     """Return what a format does not hold of a set, and without which its number is another."""
+    if isinstance(distilled, FactoredSet) and form == "pt":
+        return [f"the factor: evaluate with --factor {distilled.factor}"]
     if not FORMATS[form].pictures or not isinstance(distilled, ImageSet):
         return []
     lost = []

@@ -124,6 +124,9 @@ def open_import(
         source, real, request.given,
         image_column=request.image_column, label_column=request.label_column,
     )  # fmt: skip
+    if request.seeds is not None and request.seeds > len(readings):
+        holds = "1 set" if len(readings) == 1 else f"{len(readings)} sets"
+        raise BenchError(f"'{source}' holds {holds}, not --seeds {request.seeds}")
     readings = readings[: request.seeds]
     names = DataNames(store)
     cells = [

@@ -71,6 +71,18 @@ def read_source(source: str, image_column: str | None = None, label_column: str 
     raise BenchError(f"'{source}' is not a distilled set that bench can read: give {_ALLOWED}")
 
 
+def within(path: Path) -> Path:
+    """Return the only set in a folder, beside its card for instance; else the path itself."""
+    if not path.is_dir() or is_saved_dataset(path):
+        return path
+    sets = [
+        each
+        for each in sorted(path.iterdir())
+        if (each.suffix.lower() in SUFFIXES if each.is_file() else is_saved_dataset(each))
+    ]
+    return sets[0] if len(sets) == 1 else path
+
+
 def _in_folder(folder: Path) -> list[RawSet]:
     """Read a folder: tensors side by side, or images by class."""
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".pt", ".pth"))

@@ -8,8 +8,8 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import is_distilled_file, load
 from bench.exchange.findings import Fact
-from bench.exchange.given import Given
-from bench.exchange.layouts import read_source
+from bench.exchange.given import HUB, Given
+from bench.exchange.layouts import read_source, within
 from bench.exchange.reading import Reading, read
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import DEFAULT_STORE, Store
@@ -36,9 +36,10 @@ def open_sets(
     Raises:
         BenchError: there is nothing that can be read, or it does not fit the dataset.
     """
-    if is_distilled_file(Path(source)):
-        return [_own(Path(source), real, given or Given())]
-    raws = read_source(source, image_column, label_column)
+    path = within(Path(source))
+    if is_distilled_file(path):
+        return [_own(path, real, given or Given())]
+    raws = read_source(source if source.startswith(HUB) else str(path), image_column, label_column)
     return [read(raw, real, given) for raw in raws]
 
 
@@ -46,8 +47,8 @@ def load_set(source: str | Path, store: str | Path = DEFAULT_STORE) -> Distilled
     """Load a distilled set that bench wrote.
 
     Args:
-        source: a ``.safetensors`` file, or the id of a cell, from ``bench table --format csv``:
-            that of a distillation or of an evaluation.
+        source: a ``.safetensors`` file, the folder that it is in, or the id of a cell, from
+            ``bench table --format csv``: that of a distillation or of an evaluation.
         store: where the cell is.
 
     Raises:
@@ -61,7 +62,7 @@ def load_set(source: str | Path, store: str | Path = DEFAULT_STORE) -> Distilled
         >>> images.shape, labels
         (torch.Size([1, 8, 8]), tensor(0))
     """
-    path = Path(source)
+    path = within(Path(source))
     if path.exists() or not is_cell_id(str(source)):
         return load(path)
     return load(artefact_of(str(source), Store(Path(store))))

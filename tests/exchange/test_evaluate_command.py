@@ -127,6 +127,7 @@ def test_two_sets_cannot_have_one_name(sample: Sample, tmp_path: Path, store: Pa
     [
         (("--name", "random"), "is a registered method"),
         (("--name", "a,b"), "is not allowed: use letters"),
+        (("--seeds", 2), "holds 1 set, not --seeds 2"),
         (("--ipc", 3), "holds 10 images per class, not --ipc 3"),
         (("--protocol", "defualt"), "Did you mean 'default'"),
         (("--eval-arch", "resnt18"), "Did you mean 'resnet18'"),

@@ -137,6 +137,27 @@ def test_what_pictures_do_not_hold_is_said(form: str, sample: Sample, tmp_path: 
     assert "does not hold" not in again.stderr
 
 
+@pytest.mark.parametrize("form", FORMAT_NAMES)
+def test_the_folder_of_an_export_is_a_source(form: str, sample: Sample, tmp_path: Path) -> None:
+    """The folder that ``-o`` named, with the card in it, says as much as the file inside."""
+    if form == "hf":
+        pytest.importorskip("datasets")
+    made = learned(sample)
+    folder = exported(made, tmp_path, "--format", form)
+    back = read_back(folder, sample)
+    assert torch.equal(back.labels, made.labels)
+    if form == "safetensors":
+        assert torch.equal(bench.load(folder).tensors()["images"], made.images)
+        call("export", folder, "-o", tmp_path / "again", "--format", "pt")
+        assert (tmp_path / "again" / "set.pt").is_file()
+
+
+def test_a_factored_set_says_that_its_factor_is_lost(sample: Sample, tmp_path: Path) -> None:
+    made = FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {})
+    folder = exported(made, tmp_path, "--format", "pt")
+    assert "the factor: evaluate with --factor 2" in (folder / "README.md").read_text()
+
+
 def test_the_layout_of_the_field(sample: Sample, tmp_path: Path) -> None:
     """VICO's scripts read ``torch.load(path)["data"][experiment]`` as images and labels."""
     made = learned(sample)
@@ -287,6 +308,23 @@ def test_a_folder_that_exists_is_kept(sample: Sample, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     result = call("export", tmp_path / "set.safetensors", "-o", tmp_path / "out", code=2)
     assert "exists: name a new folder" in result.stderr
+
+
+def test_without_the_extra_the_package_is_named(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    made = exported(learned(sample), tmp_path, "--format", "hf")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    again = ("export", tmp_path / "set.safetensors", "-o", tmp_path / "again", "--format", "hf")
+    for words in (
+        again,
+        ("evaluate", made, "--dataset", "digits", "--dry-run"),
+        ("evaluate", "hf:someone/something", "--dataset", "digits", "--dry-run"),
+    ):
+        result = call(*words, code=2)
+        assert "needs the package datasets: pip install 'distillation-bench[hub]'" in result.stderr
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_full_disk_leaves_nothing_behind(sample: Sample, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import torch
 from foreign_files import Sample, digits_sample
 
 import bench
+from bench.datasets.real_set import RealSet
+from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
@@ -278,3 +280,27 @@ def test_the_right_statistics_give_the_right_number(sample: Sample) -> None:
 def test_whitened_images_are_no_factored_set(sample: Sample) -> None:
     with pytest.raises(BenchError, match="holds pixels, not ZCA-whitened images"):
         reading(sample, sample.white, Given(factor=2))
+
+
+def large_real(side: int) -> RealSet:
+    """Return a dataset of few large grey images."""
+    spec = DatasetSpec("large", 2, 1, side, side, (0.5,), (0.25,), flip=False)
+    pixels = torch.randint(0, 256, (4, 1, side, side), dtype=torch.uint8)
+    return RealSet(spec, pixels, torch.tensor([0, 0, 1, 1]), "ab" * 32)
+
+
+def test_whitening_is_not_looked_for_where_it_takes_minutes() -> None:
+    """Its statistics of 128x128 colour images would be 19 GB."""
+    for side, looked_for in ((16, True), (65, False)):
+        real = large_real(side)
+        images = 3 + 0.1 * torch.randn(4, 1, side, side)
+        result = read(RawSet(images, real.labels, "test", "set.pt"), real)
+        assert ("zca" in facts(result)["distance to real images"]) == looked_for
+
+
+def test_statistics_that_do_not_fit_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.support.untrusted.host_memory", lambda: 10_000_000)
+    real = large_real(65)
+    raw = RawSet(torch.randn(4, 1, 65, 65), real.labels, "test", "set.pt")
+    with pytest.raises(BenchError, match="are more than this machine's memory"):
+        read(raw, real, Given(zca=True))
