@@ -25,11 +25,13 @@ from bench.conformance.place import on_device
 from bench.distillation.method import Method
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
-from bench.evaluation.engine import TrainedNets, train_and_test
+from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import WholeGradient
+from bench.evaluation.net_outcome import TrainedNets
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets
-from bench.evaluation.training import Networks, OneNetwork, Recipe, Training
+from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.state_file import load_state, save_state
 from bench.registry.registry import METHODS

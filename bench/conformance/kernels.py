@@ -12,7 +12,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 from bench.networks.architecture import build_network
 from bench.networks.cpu_kernels import computing, image_gradient, without_kernels
 from bench.networks.functional import FunctionalNetwork

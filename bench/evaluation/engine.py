@@ -25,11 +25,12 @@ from bench.distilled.base import TrainingSource
 from bench.evaluation.cores import Crew, crew
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.looks import Looks
-from bench.evaluation.net_outcome import NetOutcome
+from bench.evaluation.net_outcome import NetOutcome, TrainedNets
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import Score, score
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, stacking_pays
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.training import OneNetwork, Training
 from bench.networks.architecture import is_per_sample
 from bench.networks.footprint import largest_output
 from bench.support.attempt import State, StateKeeper
@@ -40,30 +41,6 @@ from bench.support.stopping import Interrupted, Stop
 
 # The name under which the state of networks that train as one is saved.
 _ALL = "all"
-
-
-@dataclass(frozen=True)
-class TrainedNets:
-    """The results of an evaluation and what it took; one entry per network where plural.
-
-    Attributes:
-        accuracies: percent of the test set, after the last step or as the protocol selects.
-        diverged: the networks, counted from 0, of which a loss, a weight or an output was not
-            finite; their accuracies mean nothing.
-        final_losses: mean training loss of the last batch.
-        training_steps: optimiser steps of one network.
-        images_seen: images shown to one network, repeats counted.
-        train_seconds: wall time until the last network was trained, testing left out.
-        test_seconds: wall time spent on testing.
-    """
-
-    accuracies: tuple[float, ...]
-    diverged: tuple[int, ...]
-    final_losses: tuple[float, ...]
-    training_steps: int
-    images_seen: int
-    train_seconds: float
-    test_seconds: float
 
 
 def train_and_test(

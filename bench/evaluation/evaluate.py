@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from statistics import fmean
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,9 +16,11 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.image_set import ImageSet
 from bench.distilled.labels import are_probabilities
-from bench.evaluation.engine import TrainedNets, train_and_test
+from bench.evaluation.engine import train_and_test
+from bench.evaluation.evaluation import DivergedError, Evaluation
+from bench.evaluation.net_outcome import TrainedNets
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 from bench.networks.architecture import canonical_name
 from bench.networks.precision import float32_mode
 from bench.support.attempt import Attempt, StateKeeper
@@ -28,29 +29,6 @@ from bench.support.errors import BenchError, unknown_message
 from bench.support.failure_reasons import UnfitStateError
 from bench.support.outcomes import EvaluationBudget, EvaluationCost, EvaluationResult
 from bench.support.seeds import frozen_seed, make_generator, network_seeds
-
-
-class DivergedError(BenchError):
-    """Every network of an evaluation diverged, so that there is no accuracy."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Accuracies of networks trained on a distilled set, with their budget and cost."""
-
-    result: EvaluationResult
-    budget: EvaluationBudget
-    cost: EvaluationCost
-
-    @property
-    def accuracies(self) -> tuple[float, ...]:
-        """Percent of the test set, one per network, those that diverged included."""
-        return self.result.accuracies
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy of the networks that did not diverge, in percent."""
-        return fmean(self.result.counted)
 
 
 def evaluate(
@@ -261,9 +239,3 @@ class _MeteredKeeper:
 
     def load(self, device: torch.device) -> dict[str, Any] | None:  # noqa: ARG002
         return self._saved.get("nets")
-
-
-def with_distil_cost(evaluation: Evaluation, seconds: float, steps: int) -> Evaluation:
-    """Return an evaluation whose cost also says what its distilled set had taken."""
-    cost = replace(evaluation.cost, distil_seconds=seconds, distil_steps=steps)
-    return replace(evaluation, cost=cost)

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import Score
-from bench.evaluation.training import Recipe
 
 # The entry of a checkpoint that holds the best accuracy so far.
 _BEST = "best"

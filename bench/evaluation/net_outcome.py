@@ -41,3 +41,27 @@ class NetOutcome:
         if not 0 <= outcome.accuracy <= 100 or not all(0 <= s < math.inf for s in seconds):
             raise ValueError(f"no network can have the outcome {state!r:.200}")
         return outcome
+
+
+@dataclass(frozen=True)
+class TrainedNets:
+    """The results of an evaluation and what it took; one entry per network where plural.
+
+    Attributes:
+        accuracies: percent of the test set, after the last step or as the protocol selects.
+        diverged: the networks, counted from 0, of which a loss, a weight or an output was not
+            finite; their accuracies mean nothing.
+        final_losses: mean training loss of the last batch.
+        training_steps: optimiser steps of one network.
+        images_seen: images shown to one network, repeats counted.
+        train_seconds: wall time until the last network was trained, testing left out.
+        test_seconds: wall time spent on testing.
+    """
+
+    accuracies: tuple[float, ...]
+    diverged: tuple[int, ...]
+    final_losses: tuple[float, ...]
+    training_steps: int
+    images_seen: int
+    train_seconds: float
+    test_seconds: float

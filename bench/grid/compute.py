@@ -14,7 +14,8 @@ from bench.distillation.context import Start
 from bench.distillation.distil import distil
 from bench.distillation.tasks import load_method
 from bench.distilled.storage_type import NotStorableError, stored_as
-from bench.evaluation.evaluate import evaluate, with_distil_cost
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.evaluation import with_distil_cost
 from bench.evaluation.protocols import get_protocol
 from bench.grid.cell_records import write_failure, write_record
 from bench.grid.plugin_sources import check_sources

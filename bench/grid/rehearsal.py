@@ -19,7 +19,7 @@ from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import Protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 
 
 def begin_method(

@@ -20,11 +20,13 @@ from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
-from bench.evaluation.engine import TrainedNets, train_and_test
-from bench.evaluation.evaluate import DivergedError
+from bench.evaluation.engine import train_and_test
+from bench.evaluation.evaluation import DivergedError
 from bench.evaluation.gradients import WholeGradient
+from bench.evaluation.net_outcome import TrainedNets
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.recipe import Recipe
+from bench.evaluation.training import OneNetwork, Training
 from bench.ledger.frames import load_failures
 from bench.ledger.record import Record
 from bench.ledger.rows import load_rows

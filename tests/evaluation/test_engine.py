@@ -20,8 +20,9 @@ from bench.evaluation.cores import crew
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import score
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.training import OneNetwork, Training
 from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, make_generator
 

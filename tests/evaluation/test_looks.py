@@ -11,9 +11,10 @@ from fakes import StopAfter
 from test_engine import SPEC, real_set
 from test_training import Memory, source
 
-from bench.evaluation.engine import TrainedNets, train_and_test
+from bench.evaluation.engine import train_and_test
+from bench.evaluation.net_outcome import TrainedNets
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 from bench.support.failure_reasons import UnfitStateError
 from bench.support.stopping import Interrupted
 

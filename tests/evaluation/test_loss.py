@@ -15,8 +15,9 @@ from bench.distilled.image_set import FixedSource, ImageSet
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.loss import summed_loss
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.training import OneNetwork, Training
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
 

@@ -11,7 +11,7 @@ from bench.datasets.library import ensure, open_split
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 from bench.support.seeds import make_generator
 
 CPU = torch.device("cpu")

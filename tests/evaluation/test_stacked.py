@@ -16,10 +16,12 @@ from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
-from bench.evaluation.engine import TrainedNets, train_and_test
+from bench.evaluation.engine import train_and_test
+from bench.evaluation.net_outcome import TrainedNets
 from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets, stacking_pays
-from bench.evaluation.training import Recipe, Training
+from bench.evaluation.training import Training
 from bench.support.seeds import derive_seed, global_seed, make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)

@@ -14,8 +14,9 @@ from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.training import OneNetwork, Training
 from bench.support.stopping import Interrupted
 
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)

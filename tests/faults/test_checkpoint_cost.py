@@ -21,7 +21,8 @@ from bench.distillation.context import Start
 from bench.distilled.image_set import ImageSet
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.recipe import Recipe
+from bench.evaluation.training import OneNetwork, Training
 from bench.grid.site import CHECKPOINT_EVERY
 from bench.ledger.checkpoint import Checkpoint
 from methods.dim.method import DiM

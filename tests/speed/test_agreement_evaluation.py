@@ -18,7 +18,7 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.evaluation.training import Recipe
+from bench.evaluation.recipe import Recipe
 from bench.networks.architecture import build_network
 from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError

@@ -20,8 +20,8 @@ from torch import Tensor
 from bench.datasets.library import data_dir, open_split
 from bench.distilled.io import load
 from bench.evaluation.protocols import get_protocol
+from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import score
-from bench.evaluation.training import Recipe
 from bench.support.seeds import derive_seed, make_generator
 
 EPOCHS, PIXELS, SCALE, DEGREES = 1000, 4, 0.2, 45.0
