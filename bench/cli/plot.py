@@ -52,8 +52,11 @@ def plot(
     """Draw a plot of the results in a store, as PNG, SVG and PDF.
 
     accuracy: against images per class. cost: against the time to distil and the bytes to store.
-    gallery: the distilled images themselves. cross-arch: as heat maps over the architectures
-    evaluated with (``bench run --eval-arch``).
+    budget: against IPC, training steps, images and bytes. pareto: the results that no other beats
+    in bytes or in time. rank: the average rank of each method. learning: against the steps of the
+    distillation, of methods that ran for several numbers of them. gallery: the distilled images
+    themselves. cross-arch: as heat maps over the architectures evaluated with (``bench run
+    --eval-arch``).
     """
     width, height = (None, None) if size is None else parse_size(size)
     numbers: list[Published] = []

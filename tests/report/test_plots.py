@@ -90,6 +90,8 @@ def test_options_change_every_plot(kind: str, tmp_path: Path) -> None:
         replace(gallery_cell(tmp_path, m, ipc), eval_arch=arch, cell_id=f"{m}{ipc}{arch}")
         for m in ("random", "dm") for ipc in (1, 10) for arch in ("mlp", "vit")
     ]  # fmt: skip
+    longer = {"profile": "custom", "changed": "any: iterations=9", "distil_steps": 9}
+    cells.append(replace(cells[-1], **longer, cell_id="longer", distil_id="longer"))
     options = PlotOptions("Title of my own", notes=False, width=3.3, font_size=7)
     note = "first seed" if kind == "gallery" else "quick-v1"
     default, *others = PLOTS[kind](cells, tmp_path / "default", PlotOptions())

@@ -26,11 +26,13 @@ _PANEL_WIDTH, _PANEL_HEIGHT = 2.6, 2.0
 # A panel of a height that the user chose is at least this share of what it would be.
 _LEAST_SHARE = 0.3
 # The search for a figure's height: its draws, its tolerance and its first steps in inches.
-_MOST_DRAWN, _NEAR, _MUCH = 20, 0.02, 3.0
+_MOST_DRAWN, _NEAR, _MUCH = 10, 0.02, 3.0
 # Axis labels beside a panel, and a legend's handle, in inches.
 _BESIDE, _HANDLE = 0.6, 0.6
 
 
+# Between notes; a line that breaks here ends with the point.
+NOTES_BETWEEN = "\u00a0· "
 _SPREADS: dict[Spread, str] = {
     "sd": "standard\u00a0deviation", "se": "standard\u00a0error", "ci95": "95\u00a0%\u00a0interval",
 }  # fmt: skip
@@ -60,7 +62,7 @@ class Grid:
         width = options.width or (_ONE_PANEL if count == 1 else _PAGE)
         fitting = max(1, int(width / (_PANEL_WIDTH * options.scale + _BESIDE)))
         across = min(count, fitting)
-        across = across - across % together if across >= together else 1
+        across = max(n for n in range(1, across + 1) if n % together == 0 or together % n == 0)
         down = -(-count // across)
         self.figure = Figure((width, down * _PANEL_HEIGHT), layout="constrained")
         every = list(self.figure.subplots(down, across, squeeze=False).flat)
@@ -78,7 +80,11 @@ class Grid:
             if i + self.across >= len(self.panels):
                 axes.set_xlabel(x)
 
-    def finish(self, rows: Sequence[Row], extra: Sequence[Any] = ()) -> Figure:
+    def finish(
+        self,
+        rows: Sequence[Row],
+        extra: Sequence[Any] = (),
+    ) -> Figure:
         """Add the title and the legend, and give the panels their height.
 
         Args:
@@ -112,10 +118,23 @@ def title_panel(
         options: the user's.
     """
     dataset, network = dataset_facts(block.dataset).label, arch_label(block.eval_arch)
-    text = f"{dataset}, evaluated with {network}"
-    lines = fill(text, options.letters(inches, TITLE))
-    notes = panel_notes(block, rows) if options.notes else ""
-    details = wrap(notes, options.letters(inches, NOTE), break_on_hyphens=False)
+    title = f"{dataset}, evaluated with {network}"
+    write_titles(axes, title, panel_notes(block, rows), inches, options)
+
+
+def write_titles(axes: Axes, title: str, notes: str, inches: float, options: PlotOptions) -> None:
+    """Write a title over a panel, and notes between both if the user wants them.
+
+    Args:
+        axes: the panel.
+        title: in one sentence.
+        notes: in smaller type.
+        inches: the width that the texts may take.
+        options: the user's.
+    """
+    lines = fill(title, options.letters(inches, TITLE))
+    shown = notes if options.notes else ""
+    details = wrap(shown, options.letters(inches, NOTE), break_on_hyphens=False)
     size = options.font_size * NOTE
     axes.set_title(lines, loc="left", pad=6 + 1.25 * size * len(details))
     if details:
@@ -143,7 +162,7 @@ def panel_notes(block: Conditions, rows: Sequence[Row]) -> str:
         parts.append(f"without {sum(row.diverged for row in rows)} of {nets} nets that diverged")
     if block.dataset_note:
         parts.append(block.dataset_note)
-    return " · ".join(parts)
+    return NOTES_BETWEEN.join(parts)
 
 
 def add_title(figure: Figure, options: PlotOptions, name: str = "", notes: str = "") -> None:
@@ -193,6 +212,7 @@ def fit_height(
                 "make it higher, or leave the height out"
             )
         return
+    lowest = 0.0
     for _ in range(_MOST_DRAWN):
         height, lowest = figure.get_size_inches()[1], _lowest(figure, panels)
         if abs(wanted - lowest) < _NEAR:
@@ -200,6 +220,11 @@ def fit_height(
         # Texts that leave no room at all do not say how much they need.
         growth = (wanted - lowest) * down if lowest else _MUCH
         figure.set_size_inches(width, height + growth)
+    if not lowest:
+        raise BenchError(
+            f"a plot {width:g} inches wide leaves no room beside its texts: make it wider, or the "
+            "letters smaller"
+        )
 
 
 def _lowest(figure: Figure, panels: Sequence[Axes]) -> float:

@@ -1,0 +1,159 @@
+"""Plots over budgets: Pareto fronts, equal budgets, learning curves; and of ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from report_rows import evaluation, example_evaluations
+
+from bench.ledger.rows import Evaluation
+from bench.report.aggregate import collect
+from bench.report.comparison.contenders import find_contenders
+from bench.report.comparison.grid import grid_lines
+from bench.report.plots.budget import budget_figure
+from bench.report.plots.learning import learning_figure
+from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.pareto import pareto_figure, pareto_front
+from bench.report.plots.rank import rank_figure
+from bench.report.plots.style import plot_style
+from bench.support.errors import BenchError
+
+
+def points_of(axes: Axes) -> dict[tuple[float, float], float]:
+    """Return how opaque each drawn result is, by where it is."""
+    return {
+        (float(bar[0].get_xdata()[0]), float(bar[0].get_ydata()[0])): bar[0].get_alpha()
+        for bar in axes.containers
+    }
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([], []),
+        ([(1, 1)], [0]),
+        ([(1, 1), (2, 2), (3, 3)], [0, 1, 2]),
+        ([(3, 1), (2, 2), (1, 3)], [2]),
+        ([(1, 1), (1, 2), (2, 2), (0.5, 0.5)], [3, 1]),
+        ([(1, 1), (1, 1)], [0]),
+    ],
+)
+def test_a_front_is_what_no_other_point_beats(
+    points: list[tuple[float, float]], front: list[int]
+) -> None:
+    assert pareto_front(points) == front
+
+
+def test_results_on_the_front_are_opaque_and_joined() -> None:
+    cells = [
+        evaluation(method=m, stored_bytes=b, distil_seconds=s, accuracies=[a], cell_id=m, ipc=1)
+        for m, b, s, a in (("random", 10, 1, 20), ("dm", 10, 50, 30), ("dim", 500, 90, 25))
+    ]
+    whole = evaluation(method="whole", ipc=None, accuracies=[90.0], cell_id="w", stored_bytes=5)
+    with plot_style():
+        size, time = pareto_figure(collect([*cells, whole])).axes
+    assert points_of(size) == {(10, 20): 0.35, (10, 30): 1, (500, 25): 0.35}
+    assert points_of(time) == {(1, 20): 1, (50, 30): 1, (90, 25): 0.35}
+    (front,) = [line for line in time.lines if line.get_drawstyle() == "steps-post"]
+    assert list(front.get_xdata()) == [1, 50]
+    assert any(set(line.get_ydata()) == {90.0} for line in time.lines)
+
+
+def test_each_budget_is_a_panel_with_the_same_accuracies() -> None:
+    rows = collect([r for r in example_evaluations() if (r.dataset, r.method) == ("svhn", "dim")])
+    with plot_style():
+        panels = budget_figure(rows).axes
+    values = [
+        {(float(row.ipc or 0), row.mean) for row in rows},
+        {(float(row.training_steps), row.mean) for row in rows},
+        {(float(row.distinct_images), row.mean) for row in rows},
+        {(float(row.stored_bytes), row.mean) for row in rows},
+    ]
+    assert [set(points_of(axes)) for axes in panels] == values
+    assert len({axes.get_ylim() for axes in panels}) == 1
+    assert [axes.get_xlabel() for axes in panels] == [
+        "Images per class", "Training steps of a network", "Distinct images shown to a network",
+        "Stored size",
+    ]  # fmt: skip
+    assert [t.get_text() for t in panels[0].get_xticklabels()] == ["1", "10", "50"]
+
+
+def test_panels_that_belong_together_stay_together() -> None:
+    rows = collect([evaluation()])
+    for width, columns in ((3.3, 1), (7.2, 2), (11, 2), (14, 4)):
+        with plot_style():
+            panels = budget_figure(rows, PlotOptions(width=width)).axes
+        assert len({round(axes.get_position().x0, 2) for axes in panels}) == columns
+
+
+def dm(steps: int, **changes: Any) -> Evaluation:
+    name = f"{steps} {sorted(changes.items())}"
+    own = {"profile": "custom", "changed": f"paper: iterations={steps}"}
+    return evaluation(
+        method="dm", distil_steps=steps, accuracies=[10.0 + steps], cell_id=name, distil_id=name,
+        **{**own, **changes},
+    )  # fmt: skip
+
+
+def curves_of(figure: Figure) -> list[list[float]]:
+    return [
+        list(line.get_xdata())
+        for line in figure.axes[0].lines
+        if line.get_alpha() == 0.6 and len(line.get_xdata()) > 1
+    ]
+
+
+def test_a_learning_curve_joins_sets_that_differ_in_their_length_only() -> None:
+    other = [dm(n, changed=f"paper: iterations={n}, lr_img=0.5") for n in (7, 3)]
+    cells = [
+        dm(40), dm(5), dm(20, profile="paper", changed=""), dm(9, profile="lite", changed=""),
+        dm(6, ipc=50), dm(60, ipc=50), *other,
+    ]  # fmt: skip
+    with plot_style():
+        figure = learning_figure(collect(cells))
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(curves_of(figure)) == [[3, 7], [5, 20, 40], [6, 60]]
+    assert {label for label in labels if "DM" in label} == {
+        "DM (paper)", "DM (custom, paper: lr_img=0.5)",
+    }  # fmt: skip
+    with plot_style(), pytest.raises(BenchError, match=r"--set dm\.iterations=100"):
+        learning_figure(collect([dm(5), dm(9, profile="lite", changed=""), other[0]]))
+
+
+def ranked(evaluations: list[Evaluation], options: PlotOptions = DEFAULT) -> Figure:
+    contenders = find_contenders(evaluations)
+    with plot_style():
+        return rank_figure(contenders, grid_lines(contenders), options)
+
+
+def test_ranks_are_sorted_with_their_intervals() -> None:
+    evaluations = [row for row in example_evaluations() if row.method != "dm"]
+    (axes,) = ranked(evaluations).axes
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == ["DiM (stream)", "DiM (frozen)", "GAN (stream)", "GAN (frozen)", "Herding",
+                      "Random"]  # fmt: skip
+    lines = {line.label: line.rank for line in grid_lines(find_contenders(evaluations))}
+    for label, bar in zip(labels, axes.containers, strict=True):
+        rank = lines[label]
+        assert rank is not None
+        point, _, (interval,) = bar.lines
+        assert point.get_xdata()[0] == rank.mean
+        assert list(interval.get_segments()[0][:, 0]) == pytest.approx([rank.low, rank.high])
+        assert (point.get_markerfacecolor() == "white") == ("frozen" in label)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the best is at the top
+
+
+def test_ranks_over_several_cells_come_before_those_of_one() -> None:
+    said: list[str] = []
+    several = [row for row in example_evaluations() if row.method in ("random", "herding")]
+    one = [evaluation(method=m, eval_arch="mlp", cell_id=f"m{m}") for m in ("random", "herding")]
+    (axes,) = ranked([*several, *one], PlotOptions(say=said.append)).axes
+    assert axes.get_title(loc="left") == "Evaluated with ConvNet-3"
+    assert "1 panel of the fewest cells" in said[0]
+    (alone,) = ranked(one).axes
+    assert "no interval" in " ".join(alone.texts[0].get_text().split())
+    with pytest.raises(BenchError, match="no two methods were measured alike"):
+        ranked(one[:1])
