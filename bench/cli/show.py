@@ -1,4 +1,4 @@
-"""``bench show NAME``: everything there is to know of one plugin or protocol."""
+"""``bench show NAME``: everything there is to know of one plugin, protocol or cell."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from typing import Any
 
 import click
 
-from bench.cli.options import load_plugins, plugin_option
+from bench.cli.options import load_plugins, plugin_option, store_option
+from bench.cli.show_cell import describe_cell, print_cell
 from bench.support.errors import UnknownNameError
 
 
 @click.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@store_option
 @plugin_option
-def show(name: str, as_json: bool, plugins: tuple[Path, ...]) -> None:
-    """Show a method, architecture, dataset or protocol.
+def show(name: str, as_json: bool, store: Path, plugins: tuple[Path, ...]) -> None:
+    """Show a method, architecture, dataset, protocol or cell.
 
-    Parameters with defaults, help and bounds; profiles; reference; where it comes from.
+    Parameters with defaults, help and bounds; profiles; reference; where it comes from. Of a cell,
+    by its id: result, budget, cost, and the diagnostics of a generator.
     """
     load_plugins(plugins)
+    record = describe_cell(name, store)
+    if record is not None:
+        click.echo(json.dumps(record.to_json(), indent=2)) if as_json else print_cell(record)
+        return
     descriptions = describe_plugin(name)
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))

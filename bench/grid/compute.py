@@ -14,6 +14,7 @@ from bench.distillation.context import Start
 from bench.distillation.distil import distil
 from bench.distillation.tasks import load_method
 from bench.distilled.storage_type import NotStorableError, stored_as
+from bench.evaluation.diagnostics import diagnose
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.evaluation import with_distil_cost
 from bench.evaluation.protocols import get_protocol
@@ -261,14 +262,25 @@ class _Computation:
                 start=start,
                 attempt=self._attempt("steps"),
             )
+            started = time.perf_counter()
+            diagnostics = diagnose(distillation.distilled, real, self.control.stop)
+            spent = time.perf_counter() - started
         distilled, facts = distillation.distilled, vars(distillation.result)
         distilled.provenance = {"cell": cell.identity, "id": cell.id}
         artefact, byproducts = write_artefact(
             self.ledger, cell.id, distilled, distillation.byproducts
         )
         facts = {**facts, "warnings": self._warnings(distillation.result.warnings)}
-        result = StoredDistilResult(**facts, artefact_sha256=artefact, byproducts_sha256=byproducts)
-        return DistilOutcome(result, distillation.budget, distillation.cost)
+        result = StoredDistilResult(
+            **facts,
+            artefact_sha256=artefact,
+            byproducts_sha256=byproducts,
+            diagnostics=diagnostics,
+        )
+        cost = distillation.cost
+        if diagnostics is not None:
+            cost = replace(cost, diagnostics_seconds=spent)
+        return DistilOutcome(result, distillation.budget, cost)
 
     def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)

@@ -16,6 +16,7 @@ from bench.support.outcomes import (
     EvaluationBudget,
     EvaluationCost,
     EvaluationResult,
+    GeneratorDiagnostics,
     diverged_text,
 )
 from bench.support.untrusted import Limit
@@ -72,10 +73,12 @@ class StoredDistilResult(DistilResult):
     Attributes:
         artefact_sha256: of the distilled set's file.
         byproducts_sha256: of the by-products' file; ``None`` where there are none.
+        diagnostics: of a generator's images; ``None`` for other sets and in old records.
     """
 
     artefact_sha256: str
     byproducts_sha256: str | None = None
+    diagnostics: GeneratorDiagnostics | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

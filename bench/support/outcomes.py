@@ -18,6 +18,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, lt=Limit.AMOUNT)]
 Joules = Seconds
 Count = Annotated[int, msgspec.Meta(ge=0, le=Limit.AMOUNT - 1)]
 Percentage = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Ratio = Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,14 @@ class DistilCost(Cost):
             versions have what the cell made itself in both.
         total_seconds: from nothing: its own time, shared work and the sets that it depends on.
         total_steps: its own steps and those of the sets that it depends on.
+        diagnostics_seconds: of the diagnostics of a generator, which are part of no other time;
+            ``None`` where there are none.
     """
 
     shared_seconds: Seconds = 0.0
     total_seconds: Seconds
     total_steps: Count
+    diagnostics_seconds: Seconds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +124,33 @@ class DistilResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GeneratorDiagnostics:
+    """How the images of a generator lie among real ones; see :mod:`bench.evaluation.diagnostics`.
+
+    Shares and the ratio are means over the classes, in the embedding of a network that was trained
+    on other real images.
+
+    Attributes:
+        precision: the share of drawn images that lie among real ones of their class.
+        recall: the share of real images that lie among drawn ones of their class.
+        coverage: the share of real images that have a drawn one among their nearest neighbours.
+        diversity: the mean distance of drawn images of a class from each other, as a multiple of
+            that of real ones; ``None`` where real ones do not differ.
+        accuracy: of the network on drawn images, in percent.
+        real_accuracy: of the network on the real images that it is compared with, in percent.
+        per_class: drawn, and real, images of each class that were compared.
+    """
+
+    precision: Share
+    recall: Share
+    coverage: Share
+    diversity: Ratio | None
+    accuracy: Percentage
+    real_accuracy: Percentage
+    per_class: Count
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
     """What an evaluation came to; one entry per network where plural.
 
@@ -173,7 +205,9 @@ def diverged_text(diverged: int, nets: int) -> str:
     return f"{diverged} of {nets} network{'s' if nets != 1 else ''} diverged"
 
 
-Outcome = Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResult
+Outcome = (
+    GeneratorDiagnostics | Cost | DistilBudget | EvaluationBudget | DistilResult | EvaluationResult
+)
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
@@ -186,5 +220,7 @@ def plain(outcome: Outcome) -> dict[str, Any]:
         value = getattr(outcome, each.name)
         if value is None and each.default is None:
             continue
+        if isinstance(value, GeneratorDiagnostics):
+            value = plain(value)
         values[each.name] = list(value) if isinstance(value, tuple) else value
     return values
