@@ -26,7 +26,8 @@ from bench.distilled.real_stream_set import RealStreamSet
 from bench.evaluation.cores import crew
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
-from bench.evaluation.training import OneNetwork, Recipe, Training
+from bench.evaluation.recipe import Recipe
+from bench.evaluation.training import OneNetwork, Training
 from bench.support.errors import BenchError
 from bench.support.outcomes import GeneratorDiagnostics
 from bench.support.seeds import derive_seed, make_generator
