@@ -34,10 +34,10 @@ def _print_hours(sessions: Sequence[Session], missing: Sequence[set[str]]) -> No
     seconds, count, unknown = 0.0, 0, 0
     for session, ids in zip(sessions, missing, strict=True):
         estimates = session.estimate(ids)
-        seconds += sum(estimates.values())
+        seconds += sum(each.seconds for each in estimates.values())
         count += len(ids)
         unknown += len(ids - estimates.keys())
-    left_out = f", without {unknown} that could not be measured" if unknown else ""
+    left_out = f", without {unknown} that could not be estimated" if unknown else ""
     click.echo(
         f"{count} cells are missing, about {format_seconds(seconds)} to run on "
         f"{sessions[0].device.type} (one-step methods not counted){left_out}"

@@ -156,10 +156,13 @@ def _estimates(session: Session, missing: Sequence[str]) -> dict[str, float]:
     from bench.cli.live import format_seconds
 
     note = session.runner.reporter.note
-    note("measuring a step of each kind of work")
-    estimates = session.estimate(missing)
+    note("estimating the work of each kind of cell")
+    estimates = {cell_id: each.seconds for cell_id, each in session.estimate(missing).items()}
     total = sum(estimates.values())
-    note(f"estimated {format_seconds(total)} on {session.device.type} for {len(estimates)} cells")
+    note(
+        f"about {format_seconds(total)} on {session.device.type} for {len(estimates)} cells; "
+        "--dry-run says more"
+    )
     if total > _LONG and request.profile == "paper":
         note("that is days: --profile lite gives a smaller run of the same algorithms, marked so")
     return estimates

@@ -58,7 +58,7 @@ class Context:
         precision: ``fp32``, ``tf32`` or ``bf16``.
         stop: asks running work to end; long steps may ask it in between.
         work: what this context's own shared work offers its states to (see :meth:`shared`).
-        rehearsal: only the time of a few steps is wanted, and what they compute is thrown away:
+        rehearsal: only the work of a few steps is wanted, and what they compute is thrown away:
             a method may stand in for long shared work with anything of the same shape.
         clock: counts what the work in this context costs; paused while shared work is made or
             waited for, which has a cost of its own.

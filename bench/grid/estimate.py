@@ -1,147 +1,189 @@
-"""How long a grid will take: a step of each distillation and a batch of each evaluation, timed.
+"""How long cells will take: their counted work at the measured rates of this device.
 
-An estimate is for deciding, not for reporting: it times a second or so of each kind of work, the
-same work that ``bench speed`` measures with care, and multiplies. Methods that do all their work
-in one step are not estimated, nor is shared work (expert trajectories, say).
+An estimate is for deciding, not for reporting. Cells of the same method, dataset and architecture
+that are done correct it by what they took here. All estimates of a request are made within
+:data:`SECONDS`. Methods that do all their work in one step count nothing, nor does shared work
+(expert trajectories, say).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Hashable
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median
 
 import torch
 
-from bench.distillation.tasks import load_method, make_task
-from bench.evaluation.protocols import get_protocol
-from bench.grid.rehearsal import Stepper, begin_method, training_seconds
-from bench.ledger.cell import DistilCell, EvaluateCell
-from bench.support.seeds import make_generator
+from bench.grid.cell_work import CountedWork, WorkCounter
+from bench.grid.expand import Grid
+from bench.grid.order import plan
+from bench.grid.rates import H100, Rates, device_rates
+from bench.grid.real_step import step_seconds
+from bench.grid.runner import Runner
+from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.ledger.record import Record
+from bench.support.time_limit import TimeLimitError, can_limit_time, time_limit
 
-if TYPE_CHECKING:
-    from bench.grid.expand import Grid
-    from bench.grid.runner import Runner
-
-C = TypeVar("C", DistilCell, EvaluateCell)
-
-# Seconds spent on timing one kind of distillation step.
-_PROBE_SECONDS = 1.0
-_PROBE_STEPS = 5
-_PROBE_EPOCHS = 2
-_PROBE_IMAGES = 256
+# Seconds that all estimates of a request may take, and those that each kind of cell may.
+SECONDS, SECONDS_EACH = 11.0, 8.0
+# The truth is within so many times the estimate, or one over that: on counted work (measured on
+# two cores for six kinds of work), where cells of the kind took so long, and where one step was
+# timed.
+_SPREAD = {"counted": 1.5, "records": 1.25, "timed": 2.0, "at least": 1.5}
+# Of cells that are done, so many of each group are looked at.
+_MOST_RECORDS = 3
 
 
-def estimate(grid: Grid, runner: Runner, missing: Collection[str]) -> dict[str, float]:
-    """Return estimated seconds by cell id.
+@dataclass(frozen=True)
+class Estimate:
+    """How long a cell will take.
 
-    What cannot be measured is left out: its cell fails for the same reason, and records it.
+    Attributes:
+        seconds: about so long, on this device.
+        basis: ``counted`` work; ``records`` of such cells, which correct it; ``timed``, where the
+            work cannot be counted; ``at least``, where counting took too long to finish.
+        gpu: seconds on the GPU that :data:`bench.grid.rates.H100` guesses at; ``None`` if timed.
+    """
+
+    seconds: float
+    basis: str
+    gpu: float | None = None
+
+    @property
+    def low(self) -> float:
+        """The least that it is likely to take."""
+        return self.seconds if self.basis == "at least" else self.seconds / _SPREAD[self.basis]
+
+    @property
+    def high(self) -> float:
+        """The most that it is likely to take."""
+        return self.seconds * _SPREAD[self.basis]
+
+
+def estimate(
+    grid: Grid, runner: Runner, missing: Collection[str], seconds: float = SECONDS
+) -> dict[str, Estimate]:
+    """Return estimates by cell id.
+
+    What cannot be estimated is left out: its code fails, or there was no time for it.
 
     Args:
         grid: the cells.
         runner: would compute them.
         missing: the ids of the cells to estimate.
+        seconds: how long this may take, about.
     """
-    steps, images, passes = (_Once(runner) for _ in range(3))
-    ids, seconds = frozenset(missing), dict[str, float | None]()
-    for cell in grid.distil:
+    ids = frozenset(missing)
+    kinds: dict[Hashable, list[Cell]] = defaultdict(list)
+    done: dict[Hashable, list[Cell]] = defaultdict(list)
+    for cell in plan(grid):
         if cell.id in ids:
-            seconds[cell.id] = steps.measure(_steps_kind(cell), _time_distillation, cell)
-    for evaluation in grid.evaluate:
-        if evaluation.id in ids:
-            each = images.measure(_training_kind(evaluation), _time_image, evaluation)
-            count = passes.measure(_passes_kind(evaluation), _images, evaluation)
-            seconds[evaluation.id] = None if each is None or count is None else each * count
-    return {cell_id: value for cell_id, value in seconds.items() if value is not None}
+            kinds[_kind(cell)].append(cell)
+        else:
+            done[_group(cell)].append(cell)
+    estimator = _Estimator(runner, time.perf_counter() + seconds)
+    estimates: dict[str, Estimate] = {}
+    for cells in kinds.values():
+        made = estimator.estimate(cells[0], done.get(_group(cells[0]), ()))
+        if made is not None:
+            estimates |= dict.fromkeys((cell.id for cell in cells), made)
+    estimator.counter.save()
+    return estimates
 
 
-class _Once:
-    """Measures the first cell of each kind, and remembers what that gave."""
+@dataclass
+class _Estimator:
+    runner: Runner
+    end: float
+    counter: WorkCounter = field(init=False)
+    _rates: Rates | None = field(init=False, default=None)
+    _corrections: dict[Hashable, float | None] = field(init=False, default_factory=dict)
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-        self._known: dict[Hashable, float | None] = {}
+    def __post_init__(self) -> None:
+        self.counter = WorkCounter(self.runner.site.facts)
 
-    def measure(
-        self, kind: Hashable, measure: Callable[[C, Runner], float], cell: C
-    ) -> float | None:
-        """Return the measure of a kind of cell; ``None`` if it cannot be measured."""
-        if kind not in self._known:
-            try:
-                self._known[kind] = measure(cell, self._runner)
-            except Exception:  # a plugin's, or no memory for what was asked
-                self._known[kind] = None
-        return self._known[kind]
+    def estimate(self, cell: Cell, done: Iterable[Cell]) -> Estimate | None:
+        """Return the estimate of one cell, given done ones of its group."""
+        try:
+            with time_limit(self._seconds_left()):
+                work = self.counter.known(cell) or self.counter.count(cell)
+        except TimeLimitError:
+            return None
+        except Exception:  # a plugin's, or code that needs real values
+            return self._timed(cell)
+        seconds, gpu = self.rates.seconds(work.total), H100.seconds(work.total)
+        if work.is_partial:
+            return Estimate(seconds, "at least", gpu)
+        factor = self._correction(_group(cell), done)
+        if factor is None:
+            return Estimate(seconds, "counted", gpu)
+        return Estimate(seconds * factor, "records", gpu)
+
+    @property
+    def rates(self) -> Rates:
+        """The rates of this device."""
+        if self._rates is None:
+            self._rates = device_rates(self.runner.site.device)
+        return self._rates
+
+    def _seconds_left(self) -> float:
+        return min(SECONDS_EACH, max(0.01, self.end - time.perf_counter()))
+
+    def _timed(self, cell: Cell) -> Estimate | None:
+        """Time a step of real work, if it can be ended when it takes too long."""
+        if not can_limit_time():
+            return None
+        with suppress(Exception), time_limit(self._seconds_left()):
+            return Estimate(step_seconds(cell, self.runner.site), "timed")
+        return None
+
+    def _correction(self, group: Hashable, done: Iterable[Cell]) -> float | None:
+        """Return by how much cells that are done took longer than counted; ``None`` if unknown."""
+        if group not in self._corrections:
+            factors: list[float] = []
+            for cell in done:
+                if len(factors) == _MOST_RECORDS or time.perf_counter() > self.end:
+                    break
+                with suppress(Exception), time_limit(self._seconds_left()):
+                    factors += self._factor(cell)
+            self._corrections[group] = median(factors) if factors else None
+        return self._corrections[group]
+
+    def _factor(self, cell: Cell) -> list[float]:
+        record = self.runner.store.read(cell.id)
+        if record is None or record.outcome is None or not self._is_from_here(record):
+            return []
+        work: CountedWork = self.counter.known(cell) or self.counter.count(cell)
+        expected = 0.0 if work.is_partial else self.rates.seconds(work.total)
+        return [record.outcome.cost.seconds / expected] if expected else []
+
+    def _is_from_here(self, record: Record) -> bool:
+        """Return whether a record is of a device and as many threads as this process has."""
+        environment: Mapping[str, object] = record.environment
+        here = {"device": self.runner.site.device.type, "threads": torch.get_num_threads()}
+        return all(environment.get(name) == value for name, value in here.items())
 
 
-def _steps_kind(cell: DistilCell) -> Hashable:
-    """Return what distillations have in common whose steps take equally long: all but the seed."""
-    return json.dumps({**cell.identity, "seed": 0, "prerequisite": None}, sort_keys=True)
+def _group(cell: Cell) -> Hashable:
+    """Return what cells have in common whose times say something of each other's."""
+    if isinstance(cell, DistilCell):
+        return cell.method, cell.dataset, cell.arch, cell.precision
+    return "evaluation", cell.dataset, cell.arch, cell.mode, cell.precision
 
 
-def _training_kind(cell: EvaluateCell) -> Hashable:
-    """Return what evaluations have in common that take equally long per image."""
-    return cell.distil.dataset, cell.arch, cell.protocol, cell.precision, cell.nets
-
-
-def _passes_kind(cell: EvaluateCell) -> Hashable:
-    """Return what evaluations have in common that show equally many images.
+def _kind(cell: Cell) -> Hashable:
+    """Return what cells of a request have in common that take equally long: all but the seed.
 
     Within a request, profile and changes say what the parameters of a method are.
     """
-    distil = cell.distil
-    return (
+    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
+    made = (
         distil.dataset, distil.method, distil.ipc, distil.arch, distil.profile, distil.changed,
-        cell.ipc, cell.protocol, cell.nets,
+        distil.precision,
     )  # fmt: skip
-
-
-def _time_distillation(cell: DistilCell, runner: Runner) -> float:
-    real = runner.site.split(cell.dataset, "train")
-    method = begin_method(
-        cell.method, cell.params, real, ipc=cell.ipc, arch=cell.arch, precision=cell.precision
-    )
-    steps = Stepper(method, runner.site.device)
-    if steps.total <= 1:
-        return 0.0
-    steps.run(1)  # the first step pays for warm-up
-    spent, done = 0.0, 0
-    while done < min(_PROBE_STEPS, steps.total) and spent < _PROBE_SECONDS:
-        spent += steps.run(1)
-        done += 1
-    return spent / done * steps.total
-
-
-def _time_image(cell: EvaluateCell, runner: Runner) -> float:
-    """Return seconds per training image of one network, as many side by side as will be."""
-    real = runner.site.split(cell.distil.dataset, "train")
-    nets = cell.nets
-    if runner.site.device.type == "cpu":
-        nets = min(nets, torch.get_num_threads())
-    # The same work however many networks share it; few enough for the slowest architecture.
-    index = real.sample(max(1, _PROBE_IMAGES // nets), make_generator(0, runner.site.device))
-
-    def train(epochs: int) -> float:
-        return training_seconds(
-            index, real, cell.arch, get_protocol(cell.protocol),
-            nets=nets, epochs=epochs, precision=cell.precision,
-        )  # fmt: skip
-
-    train(1)  # the first epoch pays for warm-up
-    return train(_PROBE_EPOCHS) / (_PROBE_EPOCHS * len(index) * nets)
-
-
-def _images(cell: EvaluateCell, runner: Runner) -> float:
-    """Count the image passes of a cell: training, and testing at about a third of the price."""
-    real = runner.site.split(cell.distil.dataset, "train")
-    per_epoch = len(real)
-    if cell.ipc is not None:
-        method, distil = load_method(cell.distil.method), cell.distil
-        task = make_task(method, real, distil.ipc, distil.arch, distil.params)
-        shown = cell.ipc * method.shown_per_stored(task.params)
-        per_epoch = shown * real.spec.num_classes
-    epochs = int(cell.distil.params.get("epochs", 1)) if cell.ipc is None else 0
-    epochs = epochs or get_protocol(cell.protocol).epochs
-    return cell.nets * (
-        per_epoch * epochs + len(runner.site.split(cell.distil.dataset, "test")) / 3
-    )
+    if isinstance(cell, DistilCell):
+        return made
+    return *made, cell.ipc, cell.mode, cell.arch, cell.protocol, cell.nets

@@ -1,6 +1,6 @@
 """This package's own work in units that can be timed: steps of a method, epochs of training.
 
-``bench run --dry-run`` and ``bench speed`` both time what is here.
+``bench speed`` times what is here; so does ``bench run --dry-run``, where work cannot be counted.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distillation.tasks import load_method
 from bench.grid.compute import BUSY
 from bench.grid.data_names import DataNames
-from bench.grid.estimate import estimate
+from bench.grid.estimate import Estimate, estimate
 from bench.grid.expand import Grid, build_grid
 from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import Control
@@ -31,7 +32,7 @@ from bench.ledger.rows import Rows, cell_row, load_rows
 from bench.ledger.store import Store
 from bench.networks.precision import check_precision
 from bench.registry.param_values import former_names
-from bench.support.errors import CannotWriteError
+from bench.support.errors import BenchError, CannotWriteError
 
 if TYPE_CHECKING:
     import torch
@@ -72,14 +73,22 @@ class Session:
         cells = (cell for cell in plan(self.grid) if cell.id in missing)
         return cells_too_large(cells, self.runner.site)
 
-    def estimate(self, missing: Collection[str] | None = None) -> dict[str, float]:
-        """Return estimated seconds of each missing cell that fits, by a short measurement.
+    def estimate(self, missing: Collection[str] | None = None) -> dict[str, Estimate]:
+        """Return how long each missing cell that fits will take, where that is known.
+
+        It takes a few seconds; see :mod:`bench.grid.estimate`.
 
         Args:
             missing: what :meth:`missing` returned, if the caller has asked already.
         """
         ids = self.missing() if missing is None else missing
         return estimate(self.grid, self.runner, [i for i in ids if i not in self.too_large])
+
+    def as_lite(self) -> Grid | None:
+        """Return the grid in the profile ``lite``; ``None`` where parameters do not allow it."""
+        with suppress(BenchError):
+            return build_grid(replace(self.request, profile="lite"), self.runner.site.facts)
+        return None
 
     def run(
         self,

@@ -18,6 +18,7 @@ from bench.support.machine import use_deterministic_algorithms as make_determini
 if TYPE_CHECKING:
     import torch
 
+    from bench.datasets.library import DatasetInfo
     from bench.datasets.real_set import RealSet
 
 # Seconds between two checkpoints of a cell.
@@ -136,8 +137,24 @@ class OpenSite:
             use_threads(site.threads)
         if site.deterministic:
             make_deterministic()
+        self._facts: dict[str, DatasetInfo] = {}
         self._splits: dict[tuple[str, str], RealSet] = {}
         self._digests: dict[tuple[str, str], str] = {}
+
+    def facts(self, dataset: str) -> DatasetInfo:
+        """Return the facts of a dataset, without its images.
+
+        Raises:
+            BenchError: the dataset is missing or damaged.
+        """
+        from bench.datasets.library import info
+
+        if dataset not in self._facts:
+            found = info(dataset, self.data_dir)
+            if found is None:
+                raise BenchError(f"dataset '{dataset}' is not in {self.data_dir}")
+            self._facts[dataset] = found
+        return self._facts[dataset]
 
     def split(self, dataset: str, part: str) -> RealSet:
         """Return one part of a dataset, ``train`` or ``test``, on the device.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.networks.cpu_kernels import describe_kernels
-from bench.support.machine import describe_environment
+from bench.support.machine import cpu_model, describe_environment
 
 if TYPE_CHECKING:
     import torch
@@ -26,20 +25,6 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         found["device_name"] = cpu_model() or found["device_name"]
         found["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
     return found
-
-
-def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the CPU's model name, with family and model numbers; empty where unknown."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    found: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        found.setdefault(key.strip(), value.strip())
-    name, numbers = found.get("model name", ""), (found.get("cpu family"), found.get("model"))
-    return f"{name} (family {numbers[0]}, model {numbers[1]})" if name and all(numbers) else name
 
 
 def load_average() -> float | None:

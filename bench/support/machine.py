@@ -60,6 +60,29 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the CPU's model name, with family and model numbers; empty where unknown."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    found: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    name, numbers = found.get("model name", ""), (found.get("cpu family"), found.get("model"))
+    return f"{name} (family {numbers[0]}, model {numbers[1]})" if name and all(numbers) else name
+
+
+def device_model(device: torch.device) -> str:
+    """Return the model of a GPU, or of the processor; empty where unknown."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return cpu_model() or platform.processor() or platform.machine()
+
+
 def use_threads(count: int) -> None:
     """Let torch compute with ``count`` threads in this process.
 

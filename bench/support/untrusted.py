@@ -46,6 +46,7 @@ class Limit:
     DISTILLED_HEADER_BYTES: Final = 16 * _MIB
     CHECKPOINT_HEADER_BYTES: Final = 32 * _MIB
 
+    USER_CACHE_BYTES: Final = 64 * _MIB  # measured rates and counted work
     KERNEL_LIBRARY_BYTES: Final = 64 * _MIB
     WORKER_OUTPUT_BYTES: Final = 64 * _KIB  # what a worker printed last goes to the log of its cell
 

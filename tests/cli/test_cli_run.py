@@ -64,15 +64,19 @@ def test_dry_run_computes_nothing(run, tmp_path: Path) -> None:
     assert result.output.count("cached") == 2
 
 
-def test_dry_run_names_what_cannot_be_measured(run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_names_what_cannot_be_estimated(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> float:
         raise RuntimeError("no memory for it")
 
-    monkeypatch.setattr("bench.grid.estimate.training_seconds", fail)
+    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
+    monkeypatch.setattr("bench.grid.cell_work.counted", fail)
+    monkeypatch.setattr("bench.grid.real_step.training_seconds", fail)
     lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()
-    assert "could not be measured" not in lines[0]
-    assert lines[1].endswith("could not be measured")
-    assert lines[2].endswith("without 1 that could not be measured")
+    assert "could not be estimated" not in lines[0]
+    assert lines[1].endswith("could not be estimated")
+    assert lines[2].endswith("without 1 that could not be estimated")
     rows = json.loads(run("--method", "random", "--ipc", "1", "--dry-run", "--json").stdout)
     assert [row["estimated_seconds"] for row in rows] == [0.0, None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from bench.cli import main
 from bench.cli.live import format_seconds
-from bench.evaluation.protocols import get_protocol
+from bench.grid.estimate import Estimate
 from bench.grid.order import plan
+from bench.grid.rates import Rates
 from bench.grid.request import Request
 from bench.grid.session import Session, open_session
 from bench.grid.site import Site
@@ -24,57 +26,59 @@ def session(store: Path, data_dir: Path, **changes) -> Session:
     return open_session(request, Site(str(store), str(data_dir), "cpu"))
 
 
-def second_per_image(index: Tensor, *_: object, nets: int, epochs: int, **__: object) -> float:
-    """Stand in for a training in which every image of every network takes a second."""
-    return float(len(index) * nets * epochs)
-
-
 def fail(*_: object, **__: object) -> float:
     raise RuntimeError("no memory for it")
 
 
+@pytest.fixture(autouse=True)
+def unit_rates(tmp_path, monkeypatch) -> None:
+    """Let every operation take a second and everything else no time; keep nothing elsewhere."""
+    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
+    rates = Rates({"matmul float32": 1.0}, {"float32": float("inf")}, float("inf"))
+    monkeypatch.setattr("bench.grid.estimate.device_rates", lambda _device: rates)
+
+
 def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:
-    made = session(tmp_path, data_dir, methods=["random", "dm", "dim"], ipcs=[1])
+    made = session(tmp_path, data_dir, methods=["random", "dm", "mtt", "dim"], ipcs=[1])
     estimates = made.estimate()
     assert set(estimates) == {c.id for c in plan(made.grid)} == set(made.missing())
-    assert all(seconds >= 0 for seconds in estimates.values())
+    times = {c.method: estimates[c.id].seconds for c in made.grid.distil}
+    assert times.pop("random") == 0, "a method of one step counts nothing"
+    assert all(times.values())
+    assert all(estimates[c.id].seconds > 0 for c in made.grid.evaluate)
+    assert {each.basis for each in estimates.values()} == {"counted"}
     assert not list((tmp_path / "cells").iterdir())
 
 
-def test_one_step_methods_count_nothing_but_their_evaluation(tmp_path, data_dir) -> None:
-    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
+def test_an_estimate_has_a_range(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    for each in made.estimate().values():
+        assert 0 < each.low < each.seconds < each.high
+        assert each.gpu
+
+
+def test_twice_the_steps_take_twice_the_time(tmp_path, data_dir) -> None:
+    def seconds(steps: int) -> float:
+        overrides = {"dm": {"iterations": steps}}
+        made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1], overrides=overrides)
+        return made.estimate()[made.grid.distil[0].id].seconds
+
+    assert seconds(20) == pytest.approx(2 * seconds(10))
+
+
+def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["random", "idc"], ipcs=[1, 4])
     estimates = made.estimate()
-    (distil,), (evaluation,) = made.grid.distil, made.grid.evaluate
-    assert estimates[distil.id] == 0
-    assert estimates[evaluation.id] > 0
+    times = {(c.distil.method, c.ipc): estimates[c.id].seconds for c in made.grid.evaluate}
+    assert times["idc", 1] == pytest.approx(times["random", 4])
+    assert times["random", 1] < times["random", 4] < times["idc", 4]
 
 
-def test_twice_the_images_take_twice_the_time(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.estimate.training_seconds", second_per_image)
-    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1, 2])
+def test_drawing_images_counts(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["gan"], ipcs=[1])
     estimates = made.estimate()
-    one, two = (estimates[c.id] for c in made.grid.evaluate)
-    tests = 360 / 3
-    assert two - tests == pytest.approx(2 * (one - tests))
-
-
-def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.estimate.training_seconds", second_per_image)
-    monkeypatch.setattr("bench.grid.estimate.begin_method", fail)
-    made = session(tmp_path, data_dir, methods=["random", "idc"], ipcs=[2])
-    estimates = made.estimate()
-    passes = {c.distil.method: estimates[c.id] - 360 / 3 for c in made.grid.evaluate}
-    assert passes["idc"] == pytest.approx(4 * passes["random"])
-
-
-def test_warm_up_does_not_count(tmp_path, data_dir, monkeypatch) -> None:
-    taken = iter([100.0, 2.0])
-    monkeypatch.setattr("bench.grid.estimate.training_seconds", lambda *args, **rest: next(taken))
-    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1])
-    estimates = made.estimate()
-    # Two epochs of 256 images took two seconds; the cell trains on 10 and is tested on 360.
-    epochs = get_protocol("smoke").epochs
-    assert estimates[made.grid.evaluate[0].id] == pytest.approx((10 * epochs + 120) * 2 / 512)
+    times = {cell.mode: estimates[cell.id].seconds for cell in made.grid.evaluate}
+    assert times["stream"] > times["frozen"], "a stream draws in every epoch"
 
 
 def test_no_expert_is_trained_for_an_estimate(tmp_path, data_dir, monkeypatch) -> None:
@@ -83,7 +87,7 @@ def test_no_expert_is_trained_for_an_estimate(tmp_path, data_dir, monkeypatch) -
 
     monkeypatch.setattr("methods.mtt.expert_trajectories.descend", trained)
     made = session(tmp_path, data_dir, methods=["mtt"], ipcs=[1])
-    assert made.grid.distil[0].id in made.estimate()
+    assert made.estimate()[made.grid.distil[0].id].basis == "counted"
 
 
 def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
@@ -93,23 +97,79 @@ def test_done_cells_are_not_estimated(tmp_path, data_dir) -> None:
     assert made.estimate() == {}
 
 
-def test_what_cannot_be_measured_is_left_out(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.estimate.begin_method", fail)
-    made = session(tmp_path, data_dir, methods=["random", "dm"], ipcs=[1])
-    assert set(made.estimate()) == {c.id for c in made.grid.evaluate}
-    monkeypatch.setattr("bench.grid.estimate.training_seconds", fail)
-    assert made.estimate() == {}
+def test_cells_that_are_done_correct_the_others(tmp_path, data_dir) -> None:
+    session(tmp_path, data_dir, methods=["random"], ipcs=[1]).run()
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1], seeds=2)
+    estimates = made.estimate()
+    (cell,) = [c for c in made.grid.evaluate if c.id in estimates]
+    (done,) = [c for c in made.grid.evaluate if c.id not in estimates]
+    record = made.runner.store.read(done.id)
+    assert estimates[cell.id].basis == "records"
+    assert estimates[cell.id].seconds == pytest.approx(record.outcome.cost.seconds)
 
 
-def test_a_method_that_cannot_be_made_leaves_out_its_own(tmp_path, data_dir, monkeypatch) -> None:
-    def fail(self, *_: object) -> None:
+def test_records_of_another_machine_correct_nothing(tmp_path, data_dir, monkeypatch) -> None:
+    session(tmp_path, data_dir, methods=["random"], ipcs=[1]).run()
+    made = session(tmp_path, data_dir, methods=["random"], ipcs=[1], seeds=2)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 99)
+    assert "records" not in {each.basis for each in made.estimate().values()}
+
+
+def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) -> None:
+    first = session(tmp_path, data_dir, methods=["dm"], ipcs=[1]).estimate()
+    monkeypatch.setattr("bench.grid.cell_work.counted", fail)
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1], seeds=2)
+    again = made.estimate()
+    assert len(again) == 2 * len(first)
+    assert {e.seconds for e in again.values()} == {e.seconds for e in first.values()}
+
+
+def test_what_cannot_be_counted_is_timed(tmp_path, data_dir, monkeypatch) -> None:
+    monkeypatch.setattr("bench.grid.cell_work.counted", fail)
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    estimates = made.estimate()
+    assert set(estimates) == {c.id for c in plan(made.grid)}
+    assert {each.basis for each in estimates.values()} == {"timed"}
+    assert all(each.seconds > 0 for each in estimates.values())
+
+
+def test_what_can_be_neither_counted_nor_timed_is_left_out(tmp_path, data_dir, monkeypatch) -> None:
+    def broken(self, *_: object) -> None:
         raise RuntimeError("no such method")
 
     made = session(tmp_path, data_dir, methods=["random", "dm"], ipcs=[1])
-    monkeypatch.setattr("methods.dm.DM.__init__", fail)
-    kept = {c.id for c in made.grid.distil if c.method != "dm"}
-    kept |= {c.id for c in made.grid.evaluate}  # to evaluate a set takes no method
-    assert set(made.estimate()) == kept
+    monkeypatch.setattr("methods.dm.DM.__init__", broken)
+    known = {c.id for c in made.grid.distil if c.method != "dm"}
+    known |= {c.id for c in made.grid.evaluate}  # to evaluate a set takes no method
+    assert set(made.estimate()) == known
+
+
+def test_a_step_that_takes_too_long_is_ended(tmp_path, data_dir, monkeypatch) -> None:
+    def slow(self, i: int) -> dict[str, Tensor]:
+        for _ in range(600):
+            time.sleep(0.1)
+        return {}
+
+    monkeypatch.setattr("methods.dm.DM.step", slow)
+    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    (distil,) = made.grid.distil
+    made.runner.site.split("digits", "train")
+    each = made.estimate()[distil.id]
+    assert each.basis == "at least"
+    assert each.low == each.seconds
+
+
+def test_the_plan_names_methods_ranges_and_other_machines(tmp_path, data_dir) -> None:
+    arguments = ["run", "-m", "dm", "-d", "digits", "--ipc", "1", "--arch", "convnet1(width=4)",
+                 "--dry-run", "--store", str(tmp_path), "--data-dir", str(data_dir)]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert any(line.startswith("dm: 1 cells, about ") and " to " in line for line in lines)
+    assert any(line.startswith("evaluation: 1 cells, about ") for line in lines)
+    assert any(line.startswith("--profile lite: about ") for line in lines)
+    assert any(line.startswith("on an H100 (a guess") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +184,10 @@ def test_the_note_names_the_lite_profile(
     def stop(self, estimates, execute=None, only=None):
         raise DoneError
 
-    monkeypatch.setattr(Session, "estimate", lambda self, missing: dict.fromkeys(missing, 2e5))
+    def estimated(self, missing) -> dict[str, Estimate]:
+        return dict.fromkeys(missing, Estimate(2e5, "counted"))
+
+    monkeypatch.setattr(Session, "estimate", estimated)
     monkeypatch.setattr(Session, "run", stop)
     arguments = ["run", "-m", "random", "-d", "digits", "--ipc", "1", "--profile", profile,
                  "--store", str(tmp_path), "--data-dir", str(data_dir)]  # fmt: skip

@@ -13,12 +13,13 @@ from bench.distillation.method import Prerequisite
 from bench.evaluation.protocols import get_protocol
 from bench.grid.rehearsal import Stepper, begin_method, training_seconds
 from bench.registry.registry import METHODS
-from bench.speed.machine import busy_warning, cpu_model
+from bench.speed.machine import busy_warning
 from bench.speed.measuring import Observation, Side, Spread, alternate, observer
 from bench.speed.peak import measure_peak
 from bench.speed.session import Plan
 from bench.support.cost_meter import host_peak_bytes
 from bench.support.errors import BenchError, UnknownNameError
+from bench.support.machine import cpu_model
 
 CPU = torch.device("cpu")
 

@@ -5,12 +5,18 @@ What others use is here; the modules of this package are its own business.
 
 from bench.networks.cpu_kernels.convolution import image_gradient
 from bench.networks.cpu_kernels.library import describe_kernels, kernel_remarks
-from bench.networks.cpu_kernels.mode import computing, fast_operations, without_kernels
+from bench.networks.cpu_kernels.mode import (
+    computing,
+    fast_operations,
+    idle_kernels,
+    without_kernels,
+)
 
 __all__ = [
     "computing",
     "describe_kernels",
     "fast_operations",
+    "idle_kernels",
     "image_gradient",
     "kernel_remarks",
     "without_kernels",

@@ -21,8 +21,9 @@ from bench.networks.cpu_kernels.convolution import Maps, convolve
 from bench.networks.cpu_kernels.library import library
 from bench.networks.fused_operations import norm_relu_pool
 
-# How many blocks of `without_kernels` this process is in.
+# How many blocks of `without_kernels` and of `idle_kernels` this process is in.
 _switched_off = 0
+_idle = 0
 
 
 def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
@@ -31,7 +32,9 @@ def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
     It does nothing on another device than a CPU, or without a compiler.
     """
     kernels = library().kernels if device.type == "cpu" and not _switched_off else None
-    return nullcontext() if kernels is None else _FastOperations(kernels)
+    if kernels is None:
+        return nullcontext()
+    return _FastOperations(_IdleKernels() if _idle else kernels)
 
 
 @contextmanager
@@ -43,6 +46,30 @@ def without_kernels() -> Iterator[None]:
         yield
     finally:
         _switched_off -= 1
+
+
+@contextmanager
+def idle_kernels() -> Iterator[None]:
+    """Call kernels that compute nothing within the block, in every thread of this process.
+
+    What they would write stays as it was: for code that is run to count its work.
+    """
+    global _idle
+    _idle += 1
+    try:
+        yield
+    finally:
+        _idle -= 1
+
+
+class _IdleKernels(ctypes.CDLL):
+    """Stands in for the compiled library: each of its functions does nothing."""
+
+    def __init__(self) -> None:
+        """Load nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
 
 
 @contextmanager

@@ -1,0 +1,281 @@
+"""The work of a piece of code, counted without doing it: operations, bytes and calls.
+
+Within :func:`counted`, a large tensor is a stand-in: it has a dtype, a shape and strides, and all
+stand-ins share memory that is never touched. Small tensors and integers are real, so that code
+whose course depends on labels, on what it draws or on a loss runs as ever. Floating-point
+operations are those of the formulas of torch's FLOP counter.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils.flop_counter import flop_registry
+
+from bench.networks.cpu_kernels import idle_kernels
+
+# Elements from which a tensor is a stand-in; integers decide what code does, and are real longer.
+_LARGE = 1 << 13
+_LARGE_OF_INTEGERS = 1 << 22
+# Floating-point operations from which a product is not computed.
+_DEAR = 1 << 20
+# Operations that look up a few elements of their first input rather than read all of it.
+_LOOKUPS = ("index", "index_select", "gather", "embedding")
+# Operations whose result is taken to be true everywhere, so that a stand-in counts as finite.
+_TRUE = ("eq", "ne", "ge", "le", "mul", "logical_and", "bitwise_and", "all")
+_MEMORY_BYTES = 1 << 28
+_MAP_NORESERVE = 0x4000  # of Linux; Python's mmap has it from 3.13 on
+
+
+class Work(msgspec.Struct):
+    """What a piece of code does.
+
+    Attributes:
+        flops: floating-point operations of products by kind and dtype, such as ``matmul float32``
+            or ``conv bfloat16``; a multiply-add is two.
+        bytes: bytes that operations read and write, by dtype: ``bfloat16``, and ``float32`` for all
+            others and for what products read and write.
+        calls: operations of any kind.
+    """
+
+    flops: dict[str, float] = {}
+    bytes: dict[str, float] = {}
+    calls: float = 0.0
+
+    def add(self, other: Work, times: float = 1.0) -> None:
+        """Add so many repetitions of other work."""
+        for kind, flops in other.flops.items():
+            self.flops[kind] = self.flops.get(kind, 0.0) + times * flops
+        for dtype, size in other.bytes.items():
+            self.bytes[dtype] = self.bytes.get(dtype, 0.0) + times * size
+        self.calls += times * other.calls
+
+
+@contextmanager
+def counted() -> Iterator[Work]:
+    """Count what runs within the block, in this thread and on the CPU, and do little of it.
+
+    Yields:
+        What is complete when the block has ended.
+    """
+    work, threads = Work(), torch.get_num_threads()
+    counting = _Counting()
+    torch.set_num_threads(1)  # code that divides its work among threads then keeps it in this one
+    try:
+        with idle_kernels(), counting:
+            yield work
+    finally:
+        torch.set_num_threads(threads)
+        counting.add_to(work)
+
+
+@dataclass
+class _Call:
+    """An operation on inputs of certain shapes.
+
+    Attributes:
+        bytes: that it reads and writes.
+        is_half: whether they are of bfloat16, and of no product.
+        flops: of a product.
+        name: the kind and dtype of a product.
+        result: what to return in place of what it computes, as tensors on the meta device.
+        is_done: whether it is computed.
+        count: how often it was called.
+    """
+
+    bytes: float = 0.0
+    is_half: bool = False
+    flops: float = 0.0
+    name: str = ""
+    result: Any = None
+    is_done: bool = True
+    count: int = 0
+
+
+class _Kind:
+    """What is known of an operation whatever its inputs."""
+
+    def __init__(self, operation: Any) -> None:
+        schema, packet = operation._schema, operation._overloadpacket
+        aliases = [each.alias_info for each in schema.arguments if each.alias_info is not None]
+        self.operation, self.formula = operation, flop_registry.get(packet)
+        self.writes = any(each.is_write for each in aliases)
+        self.is_view = bool(aliases) and not self.writes
+        self.returns_nothing = not schema.returns
+        self.is_lookup = packet.__name__ in _LOOKUPS
+        self.is_true = packet.__name__ in _TRUE
+        self.is_empty = packet.__name__.startswith(("empty", "new_empty"))
+        self.product = "conv" if "conv" in packet.__name__ else "matmul"
+        self.has_device = any(each.name == "device" for each in schema.arguments)
+
+
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._kinds: dict[Any, _Kind] = {}
+        self._calls: dict[object, _Call] = {}
+        self._memory = _memory()
+
+    def add_to(self, work: Work) -> None:
+        """Add up what was called."""
+        for call in self._calls.values():
+            flops = {call.name: call.flops} if call.name else {}
+            moved = {"bfloat16" if call.is_half else "float32": call.bytes}
+            work.add(Work(flops, moved, 1.0), call.count)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        kind = self._kinds.get(func)
+        if kind is None:
+            kind = self._kinds[func] = _Kind(func)
+        if kind.is_view:
+            return func(*args, **kwargs)
+        tensors: list[Tensor] = []
+        key = func, _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else None
+        call = self._calls.get(key)
+        if call is None:
+            make = _written if kind.writes else _computed
+            call = self._calls[key] = make(kind, tensors, args, kwargs)
+        call.count += 1
+        if not kind.writes:
+            if call.is_done:
+                return func(*args, **kwargs)
+            if kind.is_true and call.result.dtype == torch.bool:
+                return torch.ones((), dtype=torch.bool).expand(call.result.shape)
+            return tree_map_only(Tensor, self._memory.stand_in, call.result)
+        if call.is_done and not any(map(self._memory.holds, tensors)):
+            return func(*args, **kwargs)
+        return None if kind.returns_nothing else kwargs.get("out", args[0])
+
+
+def _written(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) -> _Call:  # noqa: ARG001
+    """Return the call of an operation in place; a large tensor stays as it is."""
+    size = sum(each.numel() for each in tensors)
+    moved = sum(map(_bytes, tensors)) + (_bytes(tensors[0]) if tensors else 0)
+    return _Call(moved, _are_half(tensors), is_done=size < _least(tensors[:1]))
+
+
+def _computed(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) -> _Call:
+    """Return the call of an operation that makes new tensors."""
+    result = _on_meta(kind, tensors, args, kwargs)
+    if result is None:
+        return _Call(sum(map(_bytes, tensors)), _are_half(tensors))
+    made = _tensors(result)
+    if kind.formula is not None:
+        flops = float(kind.formula(*args, **kwargs, out_val=result))
+        name = f"{kind.product} {str(tensors[0].dtype).removeprefix('torch.')}"
+        moved = sum(map(_bytes, [*tensors, *made]))
+        return _Call(moved, False, flops, name, result, is_done=flops < _DEAR)
+    read = tensors[1:] if kind.is_lookup else tensors
+    size = max(sum(each.numel() for each in each_side) for each_side in (made, read))
+    is_done = size < _least(made) and not kind.is_empty
+    moved, half = sum(map(_bytes, [*read, *made])), _are_half([*read, *made])
+    return _Call(moved, half, result=result, is_done=is_done)
+
+
+def _least(made: Sequence[Tensor]) -> int:
+    """Return from how many elements on an operation is not computed."""
+    integers = made and not made[0].is_floating_point() and made[0].dtype != torch.uint8
+    return _LARGE_OF_INTEGERS if integers else _LARGE
+
+
+class _Memory:
+    """The memory that all stand-ins share; it holds zeros and is not taken from the machine."""
+
+    def __init__(self) -> None:
+        self._regions: list[mmap.mmap] = []
+        self._spans: list[tuple[int, int]] = []
+        self._grow(_MEMORY_BYTES)
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Return whether a tensor is a stand-in, or a view of one: it must stay zero."""
+        start = tensor.data_ptr()
+        return any(first <= start < end for first, end in self._spans)
+
+    def stand_in(self, shape: Tensor) -> Tensor:
+        """Return zeros with the dtype, shape and strides of a meta tensor."""
+        if shape.numel() < _LARGE:
+            return torch.empty_strided(shape.shape, shape.stride(), dtype=shape.dtype).zero_()
+        sides = zip(shape.shape, shape.stride(), strict=True)
+        length = 1 + sum((size - 1) * stride for size, stride in sides)
+        if length * shape.element_size() > len(self._regions[-1]):
+            self._grow(2 * length * shape.element_size())
+        flat = torch.frombuffer(self._regions[-1], dtype=shape.dtype, count=length)
+        return flat.as_strided(shape.shape, shape.stride())
+
+    def _grow(self, size: int) -> None:
+        self._regions.append(_untouched_memory(size))
+        start = torch.frombuffer(self._regions[-1], dtype=torch.uint8).data_ptr()
+        self._spans.append((start, start + size))
+
+
+def _untouched_memory(size: int) -> mmap.mmap:
+    """Return zeros that are not taken from the machine until they are written to."""
+    if sys.platform != "linux":
+        return mmap.mmap(-1, size)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+    return mmap.mmap(-1, size, flags=flags)
+
+
+@cache
+def _memory() -> _Memory:
+    """Return the memory of this process's stand-ins, which may be used after their block."""
+    return _Memory()
+
+
+def _on_meta(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) -> Any:
+    """Return an operation's result on the meta device; ``None`` if its shape depends on values."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+    named = {name: value for name, value in kwargs.items() if name not in ("generator", "device")}
+    if kind.has_device and (not tensors or "device" in kwargs):
+        named["device"] = torch.device("meta")
+    args, named = tree_map_only(Tensor, moved, (args, named))
+    try:
+        result = kind.operation(*args, **named)
+    except (RuntimeError, NotImplementedError, TypeError):
+        return None
+    return result if all(each.is_meta for each in _tensors(result)) and _tensors(result) else None
+
+
+def _key(values: Any, tensors: list[Tensor]) -> tuple[Any, ...]:
+    """Return what the shapes of a result depend on, and collect the tensors among its inputs."""
+    parts: list[Any] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            tensors.append(value)
+            parts.append((value.dtype, value.shape, value.stride()))
+        elif isinstance(value, (tuple, list)):
+            parts.append(_key(value, tensors))
+        elif isinstance(value, (float, torch.Generator)):
+            parts.append(type(value))
+        else:
+            parts.append((type(value), value))
+    return tuple(parts)
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [each for each in tree_flatten(values)[0] if isinstance(each, Tensor)]
+
+
+def _are_half(tensors: Sequence[Tensor]) -> bool:
+    return any(each.dtype == torch.bfloat16 for each in tensors)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
