@@ -18,6 +18,7 @@ from bench.cli.paper_options import (
     write_text,
 )
 from bench.cli.report_options import read_store, report_options
+from bench.report.at_budget import Budget
 from bench.report.estimates import SPREADS, Spread
 from bench.report.tables import FORMATS, render, report_sections
 from bench.support.errors import BenchError
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 @click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
               help="What follows the ±: the standard deviation over networks, or the standard "
               "error or half the 95 % interval of the mean over distilled sets.")  # fmt: skip
+@click.option("--at", metavar="QUANTITY=N",
+              help="Compare at an equal budget, steps=1000, images=5000, bytes=30000 or ipc=10: of "
+              "each method the result nearest below.")  # fmt: skip
 @click.option("--published", is_flag=True, help="Show the papers' numbers beside ours.")
 @click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
               help="Published numbers of your own; implies --published.")  # fmt: skip
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 @paper_options
 @report_options
 def table(
-    layout: str, format_: str | None, spread: Spread, published: bool,
+    layout: str, format_: str | None, spread: Spread, at: str | None, published: bool,
     published_file: Path | None, output: Path | None, store: Path, **options: Any,
 ) -> None:  # fmt: skip
     """Print the results in a store as tables.
@@ -53,11 +57,14 @@ def table(
     """
     paper = take_paper_options(options)
     numbers = published or published_file is not None
+    budget = None if at is None else Budget.parse(at)
     if layout == "full":
         _refuse_paper_options(paper, format_)
         rows = read_store(store, options)
-        _full(rows, format_, spread, published_file, output, published=numbers)
+        _full(rows, format_, spread, budget, published_file, output, published=numbers)
         return
+    if budget is not None:
+        raise BenchError("--at goes with --layout full")
     chosen = read_layout(layout, paper, options)
     sources = read_sources(paper["sources"], published_file) if numbers else None
     from bench.report.aggregate import collect
@@ -90,6 +97,7 @@ def _full(
     rows: Rows,
     format_: str | None,
     spread: Spread,
+    at: Budget | None,
     published_file: Path | None,
     output: Path | None,
     *,
@@ -104,10 +112,15 @@ def _full(
         from bench.report.aggregate import collect
         from bench.report.terminal import print_sections
 
-        sections = report_sections(collect(rows.evaluations, spread), rows.failures, numbers)
+        sections = report_sections(collect(rows.evaluations, spread), rows.failures, numbers, at)
         print_sections(sections, Console())
         return
     text = render(
-        rows.evaluations, rows.failures, format=format_ or "md", spread=spread, published=numbers
+        rows.evaluations,
+        rows.failures,
+        format=format_ or "md",
+        spread=spread,
+        published=numbers,
+        at=at,
     )
     write_text(text, output)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import Row, collect
+from bench.report.at_budget import Budget, budget_sections, choose
 from bench.report.csv_json import to_csv, to_json
 from bench.report.estimates import Spread
 from bench.report.latex import latex
@@ -27,6 +28,7 @@ def render(
     format: str,
     spread: Spread = "sd",
     published: Sequence[Published] | None = None,
+    at: Budget | None = None,
 ) -> str:
     """Return a report as text.
 
@@ -36,6 +38,7 @@ def render(
         format: ``md`` and ``latex`` to read, ``csv`` and ``json`` to compute with.
         spread: what is printed after the ±; ``csv`` and ``json`` hold every kind.
         published: the papers' numbers to set beside ours; ``None`` leaves the comparison out.
+        at: keep of each method the result at this budget; ``None`` keeps all.
 
     Raises:
         UnknownNameError: for another format.
@@ -44,17 +47,25 @@ def render(
         raise UnknownNameError("table format", format, FORMATS)
     rows = collect(evaluations, spread)
     if format in ("csv", "json"):
+        rows = rows if at is None else choose(rows, at).rows
         write = to_csv if format == "csv" else to_json
         return write(rows, failures, None if published is None else compare(rows, published))
-    sections = report_sections(rows, failures, published)
+    sections = report_sections(rows, failures, published, at)
     return markdown(sections) if format == "md" else latex(sections)
 
 
 def report_sections(
-    rows: Sequence[Row], failures: Sequence[Failure], published: Sequence[Published] | None
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    published: Sequence[Published] | None,
+    at: Budget | None = None,
 ) -> list[Section]:
     """Return every section of a report for people: results, comparison, what is missing."""
-    sections = result_sections(rows)
+    if at is None:
+        sections = result_sections(rows)
+    else:
+        choice = choose(rows, at)
+        rows, sections = choice.rows, budget_sections(choice, at)
     if published is not None:
         sections += comparison_sections(compare(rows, published))
     missing = failure_notes(failures)

@@ -43,6 +43,16 @@ def test_a_second_ipc_costs_dim_no_distillation() -> None:
     assert {c.id for c in one.distil} == {c.id for c in two.distil}
 
 
+@pytest.mark.parametrize("method", ["gan", "real-stream"])
+def test_one_artefact_serves_every_reading_of_ten_images_per_class(method: str) -> None:
+    """DiM's scripts show 128, 384 or 512 images of 10 classes: IPC 13, 38 and 51."""
+    ipcs = (1, 10, 13, 38, 50, 51)
+    grid = build_grid(request(methods=[method], ipcs=ipcs, modes=["stream"]), find)
+    assert len(grid.distil) == 1
+    assert [cell.ipc for cell in grid.evaluate] == list(ipcs)
+    assert {cell.distil.id for cell in grid.evaluate} == {grid.distil[0].id}
+
+
 def test_gan_is_shared_between_gan_and_dim() -> None:
     for profile in ("paper", "lite", "smoke"):
         grid = build_grid(request(methods=["gan", "dim"], ipcs=(1,), profile=profile), find)
