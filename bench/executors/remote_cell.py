@@ -12,7 +12,8 @@ from bench.grid.compute import Ending, compute
 from bench.grid.plugin_sources import has_sources
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite, Site
-from bench.ledger.cell import Cell, cell_from_json
+from bench.ledger.cell import Cell
+from bench.ledger.cell_json import cell_from_json
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
 from bench.support.glibc_memory import keep_freed_memory

@@ -10,14 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import msgspec
-
 from bench.support.seeds import distillation_seed
-from bench.support.untrusted import Limit
 
 # Part of every identity: a change makes every cell a new one.
 SCHEMA_VERSION = 1
@@ -221,38 +218,3 @@ def _clause(text: str) -> str:
 
 
 Cell = DistilCell | EvaluateCell
-_KINDS: dict[str, type[Cell]] = {"distil": DistilCell, "evaluate": EvaluateCell}
-
-
-def cell_to_json(cell: Cell) -> dict[str, Any]:
-    """Return a cell as plain JSON values, with the cells that it depends on.
-
-    Unlike its identity, this is the whole cell: :func:`cell_from_json` rebuilds it, in another
-    process or on another machine.
-    """
-    return {"kind": cell.kind, **asdict(cell)}
-
-
-def cell_from_json(data: Any) -> Cell:
-    """Return the cell that :func:`cell_to_json` described.
-
-    Raises:
-        ValueError: the data describe no cell; the message names the field.
-    """
-    if not isinstance(data, dict) or data.get("kind") not in _KINDS:
-        raise ValueError("a cell is a JSON object of kind 'distil' or 'evaluate'")
-    _check_chain(data)
-    values = {name: value for name, value in data.items() if name != "kind"}
-    cell: Cell = msgspec.convert(values, _KINDS[data["kind"]])
-    if cell_to_json(cell) != data:  # msgspec leaves out what it does not know
-        raise ValueError("it has fields that no cell has, or lacks some")
-    return cell
-
-
-def _check_chain(data: Any) -> None:
-    """Raise ValueError for a chain of prerequisites that is too long to hash."""
-    for _ in range(Limit.CHAIN_CELLS):
-        data = data.get("distil") or data.get("prerequisite")
-        if not isinstance(data, dict):
-            return
-    raise ValueError(f"it depends on a chain of more than {Limit.CHAIN_CELLS} cells")

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.registry.entry import Entry
 from bench.registry.names import check_plugin_name
 from bench.registry.plugin_source import read_source
-from bench.registry.registry import REGISTRIES, Entry
+from bench.registry.registry import REGISTRIES
 from bench.support.errors import BenchError, UnknownNameError
 
 # The attribute of a plugin file's module that holds the path of the file.

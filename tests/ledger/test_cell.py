@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.ledger.cell import (
-    Cell,
-    DistilCell,
-    EvaluateCell,
-    cell_from_json,
-    cell_to_json,
-    hash_identity,
-)
+from bench.ledger.cell import Cell, DistilCell, EvaluateCell, hash_identity
+from bench.ledger.cell_json import cell_from_json, cell_to_json
 from bench.support.seeds import network_seeds
 
 GAN = DistilCell(

@@ -17,9 +17,10 @@ from bench.networks.architecture import (
     is_per_sample,
     parse_architecture,
 )
+from bench.registry.entry import Entry
 from bench.registry.params import as_dict, param
 from bench.registry.plugin_files import register
-from bench.registry.registry import ARCHITECTURES, Entry
+from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError, UnknownNameError
 
 BUILT_IN = [

@@ -14,7 +14,8 @@ from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Any
 
 from bench.grid.site import Site
-from bench.ledger.cell import Cell, cell_to_json
+from bench.ledger.cell import Cell
+from bench.ledger.cell_json import cell_to_json
 from bench.support.stopping import AT_ONCE
 from bench.support.untrusted import Limit
 

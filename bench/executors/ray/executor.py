@@ -16,7 +16,8 @@ from bench.executors.base import RETRIES, Executor
 from bench.executors.ray.cluster import connected, load_ray
 from bench.executors.ray.task import compute_task, create_event_queue
 from bench.grid.compute import Ending
-from bench.ledger.cell import Cell, cell_to_json
+from bench.ledger.cell import Cell
+from bench.ledger.cell_json import cell_to_json
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from bench.executors.base import load_library
 from bench.executors.slurm import commands
 from bench.executors.slurm.options import SlurmOptions
 from bench.executors.slurm.task import run_slurm_cell
-from bench.ledger.cell import CELL_ID, Cell, cell_to_json
+from bench.ledger.cell import CELL_ID, Cell
+from bench.ledger.cell_json import cell_to_json
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError

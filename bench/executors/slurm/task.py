@@ -19,7 +19,8 @@ from bench.executors.remote_cell import run_cell
 from bench.executors.slurm import commands
 from bench.grid.reporter import Reporter
 from bench.grid.site import Site
-from bench.ledger.cell import Cell, cell_from_json
+from bench.ledger.cell import Cell
+from bench.ledger.cell_json import cell_from_json
 from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop, handling
 
