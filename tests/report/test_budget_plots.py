@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bench.report.aggregate import collect
 from bench.report.comparison.contenders import find_contenders
 from bench.report.comparison.grid import grid_lines
 from bench.report.plots.budget import budget_figure
+from bench.report.plots.cost import cost_figure
 from bench.report.plots.learning import learning_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.pareto import pareto_figure, pareto_front
@@ -157,3 +159,28 @@ def test_ranks_over_several_cells_come_before_those_of_one() -> None:
     assert "no interval" in " ".join(alone.texts[0].get_text().split())
     with pytest.raises(BenchError, match="no two methods were measured alike"):
         ranked(one[:1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "labels"),
+    [
+        ([635.456, 843.538, 1290.29, 1874.49], ["635", "1,870"]),
+        ([400.0, 401.0], ["400"]),
+        ([0.02, 300.0, 9000.0], ["0.1", "1", "10", "100", "1,000", "10,000"]),
+        ([7.0, 70.0], ["5", "10", "20", "50", "100"]),
+    ],
+)
+def test_times_have_a_few_plain_labels(seconds: list[float], labels: list[str]) -> None:
+    cells = [
+        evaluation(method="dm", ipc=i, distil_seconds=s, cell_id=f"{i}", distil_id=f"{i}")
+        for i, s in enumerate(seconds, start=1)
+    ]
+    with plot_style():
+        figure = cost_figure(collect(cells))
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        low, high = axes.get_xlim()
+        shown = [t for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+        boxes = [text.get_window_extent() for text in shown]
+    assert [text.get_text() for text in shown] == labels
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -56,7 +56,7 @@ def cells_of(axes: Axes) -> list[list[str]]:
 def test_architectures_stand_across_and_methods_and_ipcs_down(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
     assert axes.get_title(loc="left") == "CIFAR-10, evaluated with several networks"
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["convnet3", "mlp", "vgg11"]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["ConvNet-3", "MLP", "VGG-11"]
     assert [t.get_text() for t in axes.get_yticklabels()] == [
         "Random, IPC 10", "DM, IPC 10", "Whole dataset",
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def test_a_panel_for_each_protocol_with_two_architectures(grid: list[Evaluation]
     first, second = axes_of(both)
     assert "quick-v1" in first.texts[-1].get_text()
     assert "plain-v1" in second.texts[-1].get_text()
-    assert [t.get_text() for t in second.get_xticklabels()] == ["mlp", "vit"]
+    assert [t.get_text() for t in second.get_xticklabels()] == ["MLP", "ViT"]
 
 
 def test_modes_and_architectures_distilled_with_are_lines_of_their_own() -> None:
@@ -112,15 +112,15 @@ def test_names_are_in_order_of_family_and_size() -> None:
     names = ["vit", "resnet101", "resnet18", "vgg11", "convnet3", "resnet18_ap"]
     (axes,) = axes_of([evaluated("dm", 1, name, 30, arch="vgg11") for name in names])
     assert [t.get_text() for t in axes.get_xticklabels()] == [
-        "vgg11", "convnet3", "resnet18", "resnet18_ap", "resnet101", "vit",
+        "VGG-11", "ConvNet-3", "ResNet-18", "ResNet-18-AP", "ResNet-101", "ViT",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("resnet18_ap", ["resnet18_ap"]),
-        ("convnet3(norm=batch,width=64)", ["convnet3", "(norm=batch,", "width=64)"]),
+        ("resnet18_ap", ["ResNet-18-AP"]),
+        ("convnet3(norm=batch,width=64)", ["ConvNet-3", "(norm=batch,", "width=64)"]),
         ("timm:mobilenetv3_small_100", ["timm:", "mobilenetv3_", "small_100"]),
     ],
 )

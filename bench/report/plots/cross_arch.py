@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.rows import Conditions, Evaluation
 from bench.report.aggregate import Row, setting_order
 from bench.report.number_formats import percent
+from bench.report.paper.names import arch_label
 from bench.report.plots.layout import add_title, fit_height, title_panel
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.series import find_series
@@ -214,7 +215,7 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
 def _names(archs: Sequence[str], cells: _Cells, options: PlotOptions) -> list[str]:
     """Return the architectures' names, in lines that fit under a cell."""
     letters = min(_NAME_LETTERS, options.letters(cells.width, TICK))
-    return [_broken(arch, letters) for arch in archs]
+    return [_broken(arch_label(arch), letters) for arch in archs]
 
 
 def _broken(arch: str, letters: int) -> str:
@@ -223,7 +224,7 @@ def _broken(arch: str, letters: int) -> str:
         if lines[-1] and len(lines[-1]) + len(part) > letters:
             lines.append("")
         lines[-1] += part
-    return "\n".join(lines)
+    return "\n".join(line.strip() for line in lines)
 
 
 def _write(

@@ -19,6 +19,8 @@ _MARGIN = 1.6
 _WIDE, _NARROW = 50, 3
 # So many values have a label each, if they are not too near; a label takes this share of an axis.
 _FEW, _LABEL_SHARE = 4, 0.16
+# Of values within this factor, the lowest has the only label.
+_SAME = 1.25
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,26 @@ class Quantity:
         label: under the axis, for some results.
         value: of a result with an IPC; above 0.
         text: of a tick.
+        exact: whether it is a count that users choose, so that ticks are at the values themselves.
     """
 
     label: Callable[[Sequence[Row]], str]
     value: Callable[[Row], float]
     text: Callable[[float], str]
+    exact: bool = True
 
 
 TIME = Quantity(
     lambda rows: f"Distillation time of the artefact (s, on {listing(r.device for r in rows)})",
     lambda row: max(row.distil_seconds, _SECONDS_FLOOR),
-    lambda value: f"{value:,.6g}",
+    lambda value: f"{float(f'{value:.3g}'):,.6g}",
+    exact=False,
 )
 BYTES = Quantity(
     lambda _: "Stored size",
     lambda row: float(max(1, row.stored_bytes)),
     lambda value: size(round(value)).replace(".0 ", " "),
+    exact=False,
 )
 IPC = Quantity(lambda _: "Images per class", lambda row: float(row.ipc or 1), count)
 TRAINING_STEPS = Quantity(
@@ -71,8 +77,8 @@ def scale_axis(axes: Axes, quantity: Quantity, rows: Sequence[Row]) -> None:
         return
     low, high = values[0], values[-1]
     axes.set_xlim(low / _MARGIN, high * _MARGIN)
-    if len(values) <= _FEW or high < _NARROW * low:
-        ticks = values if len(values) <= _FEW else [low, high]
+    if (quantity.exact and len(values) <= _FEW) or high < _NARROW * low:
+        ticks = values if quantity.exact and len(values) <= _FEW else [low, high]
         axes.xaxis.set_major_locator(FixedLocator(_apart(ticks)))
         axes.minorticks_off()
     else:
@@ -83,9 +89,12 @@ def scale_axis(axes: Axes, quantity: Quantity, rows: Sequence[Row]) -> None:
 
 def _apart(values: Sequence[float]) -> list[float]:
     """Return rising values whose labels do not collide: the first, the last, and what fits."""
-    room = (values[-1] / values[0]) ** _LABEL_SHARE
-    apart = [values[0]]
+    low, high = values[0], values[-1]
+    if high < _SAME * low:
+        return [low]
+    room = (high * _MARGIN**2 / low) ** _LABEL_SHARE
+    apart = [low]
     for value in values[1:-1]:
-        if value > apart[-1] * room and value * room < values[-1]:
+        if value > apart[-1] * room and value * room < high:
             apart.append(value)
-    return [*apart, *values[-1:]] if len(values) > 1 else apart
+    return [*apart, high]
