@@ -46,6 +46,9 @@ _HOW = ("profile", "seeds", "eval_nets", "precision")
     type=click.Choice(PAPER_FORMATS),
     help="Of what is printed.  [default: fitted to a terminal, else md]",
 )
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR",
+              help="Folder for the files; a dry run writes its table only into one that is named.  "
+              "[default: STORE/report/NAME]")  # fmt: skip
 @field_options(Request, *_CHOSEN, otherwise="the recipe's")
 @field_options(Request, *_HOW)
 @field_options(Site)
@@ -54,7 +57,7 @@ _HOW = ("profile", "seeds", "eval_nets", "precision")
 @field_options(ExecutorOptions)
 def reproduce(
     name: str | None, list_: bool, recipe: Path | None, dry_run: bool, format_: str | None,
-    time_budget: float | None, **given: Any,
+    output: Path | None, time_budget: float | None, **given: Any,
 ) -> None:  # fmt: skip
     """Compute what is missing for a paper's table, and print it in the paper's form.
 
@@ -76,19 +79,20 @@ def reproduce(
         code = max(_compute(session, executor) for session in sessions)
     rows = _rows(sessions)
     tables = _tables(asked, rows)
+    _print(tables, format_)
+    from bench.cli.report_files import report_folder, write_outputs, write_paper, write_report_page
+
+    folder = output or report_folder(Path(site.store), asked.name)
+    written = [] if dry_run and output is None else write_paper(tables, folder)
+    if not dry_run:
+        written += write_outputs(rows, folder)
+        written += write_report_page(rows, Path(site.store), asked.title, folder)
+    if written:
+        click.echo("written: " + ", ".join(map(str, written)), err=True)
     if dry_run:
         from bench.cli.reproduce_plan import print_table_plan
 
-        _print(tables, format_)
         print_table_plan(sessions)
-        return
-    from bench.cli.report_files import report_folder, write_outputs, write_paper, write_report_page
-
-    _print(tables, format_)
-    folder = report_folder(Path(site.store), asked.name)
-    written = [*write_paper(tables, folder), *write_outputs(rows, folder)]
-    written += write_report_page(rows, Path(site.store), asked.title, folder)
-    click.echo("written: " + ", ".join(map(str, written)), err=True)
     sys.exit(code)
 
 

@@ -105,6 +105,18 @@ def test_reports_of_requests_do_not_write_over_each_other(
     assert (store / "requests" / f"{first.name}.json").is_file()
 
 
+def test_a_dry_run_writes_its_table_into_a_folder_that_is_named(
+    recipe: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    where = ("--recipe", recipe, "--profile", "smoke", "--store", tmp_path / "store", "--method",
+             "random", "--data-dir", data_dir, "--ipc", "1", "--dry-run")  # fmt: skip
+    assert reproduce(*where).exit_code == 0
+    assert not any((tmp_path / "store" / "report").iterdir())
+    assert reproduce(*where, "-o", tmp_path / "out").exit_code == 0
+    assert "–" in (tmp_path / "out" / "paper.md").read_text()
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
 def test_a_folder_of_a_report_that_is_a_link_is_refused(
     recipe: Path, data_dir: Path, tmp_path: Path
 ) -> None:

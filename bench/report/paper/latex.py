@@ -16,6 +16,8 @@ _HEAD = (
 _PAGE_COLUMNS = 7
 # Of more lines than this, a table goes over several pages.
 _PAGE_LINES = 45
+# Notes of more letters stand below the float, in text that may break over pages.
+_FLOAT_LETTERS = 2000
 _FONTS = {1: r"\textbf", 2: r"\underline"}
 
 
@@ -38,7 +40,7 @@ def document(tables: Sequence[PaperTable], bibliography: str = "") -> str:
         r"\usepackage[margin=15mm]{geometry}",
         r"\usepackage{booktabs,graphicx,longtable,url}",
         r"\begin{document}",
-        "\\clearpage\n".join(map(_table, tables)),
+        *(f"{_table(table)}\n\\clearpage" for table in tables),
     ]
     if bibliography and cites:
         lines += [r"\bibliographystyle{plain}", rf"\bibliography{{{bibliography}}}"]
@@ -66,14 +68,15 @@ def _table(table: PaperTable) -> str:
     if wide:
         body = [r"\resizebox{\linewidth}{!}{%", *body[:-1], body[-1] + "}"]
     star = "*" if wide else ""
-    return "\n".join(
-        [
-            rf"\begin{{table{star}}}[t]", r"\centering\small\setlength{\tabcolsep}{4pt}", caption,
-            *body,
-            rf"\par\smallskip\parbox{{\linewidth}}{{\scriptsize\raggedright {notes}}}",
-            rf"\end{{table{star}}}",
-        ]
-    )  # fmt: skip
+    inside = rf"\par\smallskip\parbox{{\linewidth}}{{\scriptsize\raggedright {notes}}}"
+    below = ""
+    if len(notes) > _FLOAT_LETTERS:
+        inside, below = "", rf"{{\noindent\scriptsize\raggedright {notes}\par}}"
+    lines = [
+        rf"\begin{{table{star}}}[t]", r"\centering\small\setlength{\tabcolsep}{4pt}", caption,
+        *body, inside, rf"\end{{table{star}}}", below,
+    ]  # fmt: skip
+    return "\n".join(filter(None, lines))
 
 
 def _header(table: PaperTable) -> Iterator[str]:

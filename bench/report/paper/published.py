@@ -182,13 +182,18 @@ def _others(
     *,
     own_size: bool,
 ) -> str:
-    """Return what other sources print than the primary one, in a sentence; often nothing."""
+    """Return the means that other sources print than the primary one, in a sentence, or nothing."""
     parts = []
     for column, numbers in zip(columns, places, strict=True):
         texts: dict[str, list[Published]] = {}
         for number in numbers:
             texts.setdefault(as_printed(number.accuracy, number.std), []).append(number)
-        values = [f"{text} {_where(members)}" for text, members in list(texts.items())[1:]]
+        # A source that repeats the mean, with or without a spread, adds nothing.
+        values = [
+            f"{text} {_where(members)}"
+            for text, members in list(texts.items())[1:]
+            if round(members[0].accuracy, 1) != round(numbers[0].accuracy, 1)
+        ]
         if values:
             ipc = "" if own_size else f" IPC {ipc_name(column.ipc)}"
             parts.append(f"{column.label}{ipc}: {', '.join(values)}")

@@ -18,6 +18,7 @@ from bench.report.aggregate import collect
 from bench.report.paper.build import paper_tables
 from bench.report.paper.latex import document
 from bench.report.paper.layout import Layout
+from bench.report.paper.model import Note
 from bench.report.paper.render import RENDERERS, render_paper
 from bench.report.paper.screen import print_paper
 from bench.report.published.sources import bibliography, load_sources
@@ -81,6 +82,14 @@ def test_text_of_records_is_escaped() -> None:
     assert "<script" not in render_paper(made, "html")
     assert "<script" not in render_paper(made, "md").replace("\\<", "")
     assert "|_$" not in render_paper(made, "latex")
+
+
+def test_long_notes_stand_below_the_float_where_they_may_break() -> None:
+    (table,) = tables()
+    short = render_paper([table], "latex")
+    long = render_paper([replace(table, notes=(*table.notes, Note("", "word " * 500)))], "latex")
+    assert short.rstrip().endswith(r"\end{table}")
+    assert long.index("word word") > long.index(r"\end{table}")
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")

@@ -206,6 +206,13 @@ def test_the_source_with_our_protocol_is_the_primary_one() -> None:
     assert note_of(table, own.marks[0]) == "Published in Table 2, my own.pdf."
 
 
+def test_a_source_that_repeats_a_mean_is_not_noted() -> None:
+    same = replace(NUMBERS[1], accuracy=14.41, std=0.3)
+    (table,) = tables(numbers=[NUMBERS[0], same])
+    heading = next(h for h in table.rows.headings if h.kind is Kind.PUBLISHED)
+    assert heading.marks == ()
+
+
 def test_a_preferred_source_comes_first() -> None:
     published = PublishedNumbers(NUMBERS, ["wang2025ncfm"])
     (table,) = paper_tables(collect(evaluations()), published=published)
