@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,22 +46,10 @@ def read_image(
     Raises:
         BenchError: the file is damaged, of another size, or holds what would be lost.
     """
-    from PIL import Image, ImageOps
-
     try:
-        with open_plain(file) as opened, Image.open(opened, formats=_FORMATS) as image:
-            _check_header(image, file)
-            if image.info.get("icc_profile"):
-                remark("colour profiles are not applied")
-            if image.getexif().get(_ORIENTATION, 1) in range(2, 9):
-                remark("images turned upright as their EXIF orientation says")
-            image.load()  # for TIFF, this already turns the image
-            upright = ImageOps.exif_transpose(image)
-            pixels = np.array(upright.convert(_LOSSLESS[image.mode]))
-    except BenchError:
-        raise
-    # On damaged files, Pillow's decoders raise exceptions of many types.
-    except Exception as error:
+        with open_plain(file) as opened:
+            pixels = decode_image(opened, str(file), remark)
+    except (OSError, ValueError) as error:
         raise BenchError(f"'{file}' cannot be read as an image: {error}") from error
     if size is not None and pixels.shape[:2] != size:
         raise BenchError(
@@ -71,7 +59,40 @@ def read_image(
     return pixels
 
 
-def _check_header(image: PILImage, file: Path) -> None:
+def decode_image(opened: BinaryIO, name: str, remark: Callable[[str], object]) -> NDArray[np.uint8]:
+    """Decode the bytes of one image file; see :func:`read_image`.
+
+    Args:
+        opened: the bytes, whatever made them.
+        name: of the image, for messages.
+        remark: as in :func:`read_image`.
+
+    Raises:
+        BenchError: they are damaged, or hold what would be lost.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(opened, formats=_FORMATS) as image:
+            _check_header(image, name)
+            if image.info.get("icc_profile"):
+                remark("colour profiles are not applied")
+            if image.getexif().get(_ORIENTATION, 1) in range(2, 9):
+                remark("images turned upright as their EXIF orientation says")
+            image.load()  # for TIFF, this already turns the image
+            upright = ImageOps.exif_transpose(image)
+            return np.array(upright.convert(_LOSSLESS[image.mode]))
+    except BenchError:
+        raise
+    except UnidentifiedImageError:
+        formats = ", ".join(_FORMATS)
+        raise BenchError(f"'{name}' cannot be read as an image: it is none of {formats}") from None
+    # On damaged files, Pillow's decoders raise exceptions of many types.
+    except Exception as error:
+        raise BenchError(f"'{name}' cannot be read as an image: {error}") from error
+
+
+def _check_header(image: PILImage, file: str) -> None:
     """Raise an error for an image that is too large, or that cannot be converted without loss.
 
     Only the header has been read so far. Pillow forgets the depth of the channels, and may unpack

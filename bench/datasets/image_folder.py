@@ -66,7 +66,7 @@ def read_folder(
         report(f"{count:,} of {sum(map(len, files.values())):,} files: {text}")
     colour = any(image.ndim == 3 for part in PARTS for image in images[part])
     colour = colour or (known is not None and known.channels == 3)
-    stacked = {f"x_{part}": _stack(images[part], colour) for part in PARTS}
+    stacked = {f"x_{part}": stack_images(images[part], colour) for part in PARTS}
     labels = {f"y_{part}": np.array([label for _, label in files[part]]) for part in PARTS}
     return Arrays(**stacked, **labels), classes
 
@@ -92,7 +92,7 @@ def read_classes(root: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], tupl
     ignore = lambda *_: None  # noqa: E731
     size = _image_size(files[0][0], len(files))
     images = _read_all([file for file, _ in files], size, "images", ignore, ignore)
-    stacked = _stack(images, any(image.ndim == 3 for image in images))
+    stacked = stack_images(images, any(image.ndim == 3 for image in images))
     return stacked, np.array([label for _, label in files], dtype=np.int64), names
 
 
@@ -218,7 +218,8 @@ def _read_all(
     return images
 
 
-def _stack(images: list[NDArray[np.uint8]], colour: bool) -> NDArray[Any]:
+def stack_images(images: list[NDArray[np.uint8]], colour: bool) -> NDArray[Any]:
+    """Return images of one size as one array: ``(N, H, W, 3)`` if in colour, else ``(N, H, W)``."""
     if not colour:
         return np.stack(images)
     rgb = [np.repeat(i[:, :, None], 3, axis=2) if i.ndim == 2 else i for i in images]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from bench.datasets.image_file import decode_image, read_image
+from bench.datasets.image_folder import stack_images
 from bench.exchange.raw_set import RawSet
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit
+from bench.support.untrusted import Limit, refuse_outside
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -40,7 +44,7 @@ def read_saved_dataset(folder: Path, image: str | None, label: str | None) -> Ra
     # Damaged Arrow files raise exceptions of many types.
     except Exception as error:
         raise BenchError(f"'{folder}' is not a whole saved dataset: {_short(error)}") from error
-    return _read(opened, str(folder), image, label)
+    return _read(opened, str(folder), image, label, folder)
 
 
 def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
@@ -56,7 +60,8 @@ def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
         opened = library.load_dataset(name)
     except Exception as error:  # of the network, the hub and Arrow
         raise BenchError(f"'hf:{name}' cannot be fetched: {_short(error)}") from error
-    return _read(opened, f"hf:{name}", image, label)
+    cache = Path(library.config.HF_CACHE_HOME)
+    return _read(opened, f"hf:{name}", image, label, cache)
 
 
 def _library(what: str) -> Any:
@@ -69,7 +74,7 @@ def _library(what: str) -> Any:
     return datasets
 
 
-def _read(opened: Any, place: str, image: str | None, label: str | None) -> RawSet:
+def _read(opened: Any, place: str, image: str | None, label: str | None, root: Path) -> RawSet:
     if isinstance(opened, dict):  # splits by name
         if "train" not in opened:
             names = ", ".join(opened) or "nothing"
@@ -79,7 +84,7 @@ def _read(opened: Any, place: str, image: str | None, label: str | None) -> RawS
     image = _column(columns, image, _IMAGE_NAMES, "image", place)
     label = _column(columns, label, _LABEL_NAMES, "label", place)
     try:
-        images = _images(opened, image)
+        images = _images(opened, image, place, root)
         labels = torch.from_numpy(np.array(opened[label][:]))
     except BenchError:
         raise
@@ -91,22 +96,41 @@ def _read(opened: Any, place: str, image: str | None, label: str | None) -> RawS
     )
 
 
-def _images(opened: Dataset, column: str) -> torch.Tensor:
-    """Return the images of a column, ``(N, C, H, W)`` uint8, or as its arrays are."""
-    from PIL.Image import Image
+def _images(opened: Dataset, column: str, place: str, root: Path) -> torch.Tensor:
+    """Return the images of a column: ``(N, H, W)`` or ``(N, H, W, 3)``, or as its arrays are.
 
-    rows, arrays, total = opened.select_columns([column]), [], 0
-    for row in rows:
+    Pictures are decoded here, not by the library, which would start another program on some
+    formats (PostScript) and open what a row names, wherever it is.
+    """
+    library, arrays, total = _library(place), list[Any](), 0
+    pictures = isinstance(opened.features[column], library.Image)
+    if pictures:
+        opened = opened.cast_column(column, library.Image(decode=False))
+    for i, row in enumerate(opened.select_columns([column])):
         value = row[column]
-        array = np.array(value.convert("L" if value.mode in ("1", "L") else "RGB")) \
-            if isinstance(value, Image) else np.asarray(value)  # fmt: skip
+        label = f"image {i} of {place}"
+        array = _picture(value, label, root) if pictures else np.asarray(value)
+        if arrays and array.shape[:2] != arrays[0].shape[:2]:
+            raise BenchError(
+                f"{label} is {array.shape}, the first image is {arrays[0].shape}: all images must "
+                "have one size"
+            )
         total += array.nbytes
         if total > Limit.IMPORT_BYTES:
             raise BenchError(f"its images have more than {Limit.IMPORT_BYTES:,} bytes")
-        if isinstance(value, Image):
-            array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
         arrays.append(array)
-    return torch.from_numpy(np.stack(arrays))
+    if not pictures:
+        return torch.from_numpy(np.stack(arrays))
+    return torch.from_numpy(stack_images(arrays, any(array.ndim == 3 for array in arrays)))
+
+
+def _picture(value: Mapping[str, Any], label: str, root: Path) -> np.ndarray[Any, Any]:
+    """Return the pixels of a picture that is in the dataset itself, or in a file below ``root``."""
+    if value["bytes"] is not None:
+        return decode_image(io.BytesIO(value["bytes"]), label, lambda _: None)
+    path = Path(str(value["path"]))
+    refuse_outside(path, root)
+    return read_image(path, None, lambda _: None)
 
 
 def _column(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pickle
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,6 +158,50 @@ def endless_epochs(folder: Path) -> Path:
     return folder / "set.pt"
 
 
+def saved_pictures(folder: Path, pictures: list[dict[str, Any]]) -> Path:
+    """Write a Hugging Face dataset whose images are these bytes, or files of these names."""
+    datasets = pytest.importorskip("datasets")
+    rows = {"image": pictures, "label": list(range(len(pictures)))}
+    made = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image(decode=False))
+    made.save_to_disk(str(folder / "set"))
+    return folder / "set"
+
+
+def picture_that_runs_a_program(folder: Path) -> Path:
+    """PostScript: Pillow starts Ghostscript on it, whatever it is called."""
+    text = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\nshowpage\n%%EOF\n"
+    return saved_pictures(folder, [{"bytes": text, "path": "0.png"}])
+
+
+def picture_elsewhere(folder: Path) -> Path:
+    from PIL import Image
+
+    Image.new("L", (16, 16)).save(folder / "secret.png")
+    datasets = pytest.importorskip("datasets")
+    # As a plain record: the library itself would store the picture, not its path.
+    columns = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
+    features = datasets.Features({"image": columns, "label": datasets.Value("int64")})
+    row = {"bytes": None, "path": str(folder / "secret.png")}
+    made = datasets.Dataset.from_dict({"image": [row], "label": [0]}, features=features)
+    made.save_to_disk(str(folder / "set"))
+    info = folder / "set" / "dataset_info.json"
+    facts = json.loads(info.read_text())
+    facts["features"]["image"] = {"_type": "Image"}
+    info.write_text(json.dumps(facts))
+    return folder / "set"
+
+
+def picture_of_another_size(folder: Path) -> Path:
+    from PIL import Image
+
+    pictures = []
+    for side in (16, 20):
+        buffer = io.BytesIO()
+        Image.new("L", (side, side)).save(buffer, format="png")
+        pictures.append({"bytes": buffer.getvalue(), "path": None})
+    return saved_pictures(folder, pictures)
+
+
 def damaged_dataset(folder: Path) -> Path:
     pytest.importorskip("datasets")
     path = LAYOUTS["saved_dataset"](digits_sample(1), folder)
@@ -169,7 +216,8 @@ HOSTILE: dict[str, Callable[[Path], Path]] = {
         reduce_bomb, plain_pickle, bomb_among_labels, objects_in_npz, zip_bomb, huge_header,
         claimed_shape, many_views, link_out, pipe, truncated, wrong_labels, wrong_shape, no_images,
         sparse_tensor, tensor_without_values, nested_tensor, complex_images, list_within_itself,
-        endless_epochs, damaged_dataset,
+        endless_epochs, damaged_dataset, picture_that_runs_a_program, picture_elsewhere,
+        picture_of_another_size,
     )
 }  # fmt: skip
 
