@@ -1,48 +1,27 @@
-"""One cell: the only place where distillation and evaluation meet the ledger."""
+"""One cell, computed under its lock: the result or the failure is recorded."""
 
 from __future__ import annotations
 
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bench.datasets.real_set import RealSet
-from bench.distillation.context import Start
-from bench.distillation.distil import distil
-from bench.distillation.tasks import load_method
-from bench.distilled.storage_type import NotStorableError, stored_as
-from bench.evaluation.diagnostics import diagnose
-from bench.evaluation.evaluate import evaluate
-from bench.evaluation.evaluation import with_distil_cost
-from bench.evaluation.protocols import get_protocol
+from bench.distilled.storage_type import NotStorableError
 from bench.grid.cell_records import write_failure, write_record
+from bench.grid.outcome import checkpoint_of, compute_outcome
 from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
-from bench.grid.too_large import why_too_large
-from bench.ledger.artefacts import load_artefact, set_aside_damaged_artefact, write_artefact
-from bench.ledger.cell import AS_MADE, IMPORTED, Cell, DistilCell, EvaluateCell
+from bench.ledger.artefacts import set_aside_damaged_artefact
+from bench.ledger.cell import Cell
 from bench.ledger.cell_state import read_cell, read_state
-from bench.ledger.checkpoint import Checkpoint
 from bench.ledger.lock import cell_lock
-from bench.ledger.record import ARTEFACT
-from bench.ledger.record_tables import (
-    DistilOutcome,
-    EvaluationOutcome,
-    Outcome,
-    StoredDistilResult,
-    StoredEvaluationResult,
-)
-from bench.ledger.shared import SharedFolder
+from bench.ledger.record_tables import Outcome
 from bench.ledger.store import Store
 from bench.networks.cpu_kernels import kernel_remarks
-from bench.support.attempt import Attempt
 from bench.support.errors import CannotWriteError
 from bench.support.failure_reasons import CellFailedError, explain
-from bench.support.process_state import kept
 from bench.support.stopping import Interrupted, StoppedAtOnceError
 
 
@@ -97,12 +76,6 @@ def is_done(ledger: Store, cell: Cell) -> bool:
     return read_cell(ledger, cell).is_complete
 
 
-def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
-    """Return a cell's checkpoint; what is wrong with it is reported as a note."""
-    every, note = site.site.checkpoint_every, control.reporter.note
-    return ledger.checkpoint(cell.id, every, note, cell.sources)
-
-
 def _can_start(ledger: Store, cell: Cell) -> bool:
     """Return whether what a cell depends on is done, or has failed."""
     needed = cell.dependency
@@ -136,7 +109,6 @@ class _Computation:
     ledger: Store
     site: OpenSite
     control: Control
-    changes: tuple[str, ...] = ()
 
     def run(self) -> Ending:
         """Compute the cell and record how it ended."""
@@ -148,7 +120,7 @@ class _Computation:
         try:
             check_sources(self.cell)
             self._prepare_dependency()
-            outcome = self._outcome()
+            outcome = compute_outcome(self.cell, self.ledger, self.site, self.control)
             self._record(outcome)
         except _DependencyBusyError:
             return BUSY
@@ -162,7 +134,7 @@ class _Computation:
             ending = Ending("failed", explain(error), time.perf_counter() - started)
             write_failure(self.cell, ending.text, ending.seconds, self.ledger, self.site)
             return ending
-        self._checkpoint().remove()
+        checkpoint_of(self.cell, self.ledger, self.site, self.control).remove()
         return Ending("ok", outcome.summary, time.perf_counter() - started)
 
     def _ends_the_run(self, error: BaseException) -> bool:
@@ -201,178 +173,5 @@ class _Computation:
         try:
             write_record(self.cell, "ok", None, self.ledger, self.site, outcome=outcome)
         except ValueError as error:
-            self._checkpoint().remove()
+            checkpoint_of(self.cell, self.ledger, self.site, self.control).remove()
             raise CellFailedError(f"its result cannot be recorded: {error}") from error
-
-    def _outcome(self) -> Outcome:
-        """Compute the cell and return its result, budget and cost.
-
-        Raises:
-            CellFailedError: it needs more memory than there is.
-        """
-        if reason := why_too_large(self.cell, self.site):
-            raise CellFailedError(reason)
-        if isinstance(self.cell, EvaluateCell):
-            return self._evaluate(self.cell)
-        return self._distil(self.cell)
-
-    def _warnings(self, own: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """Return the warnings of a result, with what its plugin changed beside its work."""
-        return (*(own or ()), _restored(self.changes)) if self.changes else own
-
-    @contextmanager
-    def _confined(self) -> Iterator[None]:
-        """Let a plugin change nothing in the block that another cell could notice.
-
-        Raises:
-            CellFailedError: it wrote into the real set.
-        """
-        if not self.cell.sources:  # of bench itself
-            yield
-            return
-        self.site.seal()
-        try:
-            with kept() as changes:
-                yield
-        finally:
-            self.changes = tuple(changes)
-            written = self.site.discard_changed()
-            if changes:
-                self.control.reporter.note(f"{self.cell.title}: {_restored(changes)}")
-            if written:
-                raise CellFailedError(
-                    f"its plugin wrote into {' and '.join(written)}, which other methods share: "
-                    "work on a copy (tensor.clone()); the data was opened again"
-                )
-
-    def _distil(self, cell: DistilCell) -> DistilOutcome:
-        if cell.profile == IMPORTED:
-            raise CellFailedError("its file is missing or damaged: import it again")
-        _check_version("method", cell.method, cell.method_version, load_method(cell.method).version)
-        real, start = self._split(cell, "train"), self._start(cell.prerequisite)
-        with self._confined():
-            distillation = distil(
-                cell.method,
-                real,
-                ipc=cell.ipc,
-                arch=cell.arch or "convnet3",
-                seed=cell.seed,
-                params=cell.params,
-                precision=cell.precision,
-                start=start,
-                attempt=self._attempt("steps"),
-            )
-            started = time.perf_counter()
-            diagnostics = diagnose(distillation.distilled, real, self.control.stop)
-            spent = time.perf_counter() - started
-        distilled, facts = distillation.distilled, vars(distillation.result)
-        distilled.provenance = {"cell": cell.identity, "id": cell.id}
-        artefact, byproducts = write_artefact(
-            self.ledger, cell.id, distilled, distillation.byproducts
-        )
-        facts = {**facts, "warnings": self._warnings(distillation.result.warnings)}
-        result = StoredDistilResult(
-            **facts,
-            artefact_sha256=artefact,
-            byproducts_sha256=byproducts,
-            diagnostics=diagnostics,
-        )
-        cost = distillation.cost
-        if diagnostics is not None:
-            cost = replace(cost, diagnostics_seconds=spent)
-        return DistilOutcome(result, distillation.budget, cost)
-
-    def _evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
-        protocol = get_protocol(cell.protocol)
-        _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
-        distilled, _ = load_artefact(self.ledger, cell.distil.id, self.site.device)
-        if cell.stored_as != AS_MADE:
-            distilled = stored_as(distilled, cell.stored_as)
-        test = self._split(cell.distil, "test")
-        with self._confined():
-            evaluation = evaluate(
-                distilled,
-                test,
-                ipc=cell.ipc,
-                mode=cell.mode,
-                arch=cell.arch,
-                protocol=cell.protocol,
-                seeds=cell.nets,
-                seed=cell.distil.seed,
-                precision=cell.precision,
-                random_seed=cell.distil.random_seed,
-                attempt=self._attempt("epochs"),
-            )
-        evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
-        made = self.ledger.read(cell.distil.id)
-        facts = {
-            **vars(evaluation.result),
-            "warnings": self._warnings(evaluation.result.warnings),
-        }
-        result = StoredEvaluationResult(
-            **facts, artefact_sha256=made.files.get(ARTEFACT) if made else None
-        )
-        return EvaluationOutcome(result, evaluation.budget, evaluation.cost)
-
-    def _start(self, cell: DistilCell | None) -> Start | None:
-        """Return a finished distilled set as the start of another."""
-        if cell is None:
-            return None
-        artefact = load_artefact(self.ledger, cell.id, self.site.device)
-        return Start(*artefact, *self._total_cost(cell))
-
-    def _total_cost(self, cell: DistilCell) -> tuple[float, int]:
-        """Return the seconds and steps that a distilled set took from nothing."""
-        record = self.ledger.read(cell.id)
-        if record is None or not isinstance(record.outcome, DistilOutcome):
-            return 0.0, 0
-        return record.outcome.cost.total_seconds, record.outcome.cost.total_steps
-
-    def _attempt(self, unit: str) -> Attempt:
-        cell, reporter = self.cell, self.control.reporter
-        return Attempt(
-            checkpoint=self._checkpoint(),
-            stop=self.control.stop,
-            progress=lambda done, total, scalars: reporter.progress(
-                cell, done, total, unit, scalars
-            ),
-            shared=SharedFolder(
-                self.ledger.root, self.site.site.checkpoint_every, reporter.note, cell.sources
-            ),
-        )
-
-    def _checkpoint(self) -> Checkpoint:
-        return checkpoint_of(self.cell, self.ledger, self.site, self.control)
-
-    def _split(self, cell: DistilCell, part: str) -> RealSet:
-        """Return a part of the dataset that a cell's identity names, under the name it gives it.
-
-        Shared work is seeded and stored under that name.
-
-        Raises:
-            BenchError: the dataset is damaged.
-            CellFailedError: another one was imported since.
-        """
-        real = self.site.split(cell.dataset, part)
-        if real.sha256 != (cell.content or cell.sha256):
-            raise CellFailedError(
-                f"the dataset '{cell.dataset}' is not what it was when this run began"
-            )
-        # An object of its own: what it caches of its labels is not shared with other cells.
-        return replace(real, sha256=cell.sha256)
-
-
-def _restored(changes: Sequence[str]) -> str:
-    return f"its plugin changed {', '.join(changes)}; restored"
-
-
-def _check_version(kind: str, name: str, asked: int, here: int) -> None:
-    """Refuse a cell of another version: a cell travels, and its process may have other code.
-
-    Raises:
-        CellFailedError: naming both versions.
-    """
-    if asked != here:
-        raise CellFailedError(
-            f"it asks for version {asked} of the {kind} '{name}', but this process has {here}"
-        )

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.grid.cell_records import write_failure, write_record
-from bench.grid.compute import BUSY, CACHED, Ending, checkpoint_of, compute, is_done
+from bench.grid.compute import BUSY, CACHED, Ending, compute, is_done
 from bench.grid.expand import Grid
 from bench.grid.order import Outcome, next_cell, plan
+from bench.grid.outcome import checkpoint_of
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite
 from bench.grid.waiting import Waiting
