@@ -201,6 +201,7 @@ def open_run(
     Raises:
         BenchError: for anything wrong with the plugins, the request, the data or the store.
     """
+    site = site.with_paths()  # first: a plugin can change the working directory
     site.load_plugins()
     if list(request.methods) == ["all"]:
         request = replace(request, methods=METHODS.names())

@@ -114,6 +114,8 @@ def open_import(
         BenchError: for anything wrong with the plugins, the source, the request, the data or the
             store.
     """
+    # First: a plugin can change the working directory, and the store must not split in two.
+    site = site.with_paths()
     site.load_plugins()
     request.check()
     name = request.name or default_name(source)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from bench.ledger.processes import find_process, kernel_id, process_table_id
+from bench.ledger.processes import find_process, kernel_id, machine_id, process_table_id
 from bench.support.untrusted import Limit, open_plain, read_json
 
 # The lock file in a cell's folder.
@@ -28,7 +28,8 @@ class _Lock(msgspec.Struct):
     host: _Text
     pid: int
     started: int | None = None
-    kernel: _Text = ""
+    kernel: _Text = ""  # of the start of the machine
+    machine: _Text = ""
     process_table: _Text = ""
     flock: tuple[int, int] | None = None  # device and number of the file that is locked
     since: _Text = ""
@@ -83,8 +84,17 @@ def is_stale(path: Path) -> bool:
         return age > BEAT  # damaged, unless it is being written right now
     except OSError:  # another user's, which this one must not read
         return age > PATIENCE
-    runs = _runs(lock, path) if _same(lock.kernel, kernel_id()) else None
+    if _same(lock.kernel, kernel_id()):
+        runs = _runs(lock, path)
+    else:
+        runs = False if _is_of_earlier_start(lock) else None
     return age > PATIENCE if runs is None else not runs
+
+
+def _is_of_earlier_start(lock: _Lock) -> bool:
+    """Return whether a holder certainly ran on this machine before it was started again."""
+    both_known = bool(lock.kernel) and bool(kernel_id())
+    return both_known and lock.kernel != kernel_id() and _same(lock.machine, machine_id())
 
 
 def _runs(lock: _Lock, path: Path) -> bool | None:

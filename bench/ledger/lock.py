@@ -6,13 +6,14 @@ seconds. Whether the holder still runs is decided by the best evidence there is:
 1. A holder in the same process table is known by its number and start.
 2. A holder in another process table of the same kernel (another container on this machine) has the
    file locked for as long as it runs.
-3. Any other holder is respected until the file was not touched for ``PATIENCE`` seconds: its
+3. A holder of an earlier start of this machine ended with it.
+4. Any other holder is respected until the file was not touched for ``PATIENCE`` seconds: its
    machine is gone, or was restarted.
 
-Host names are shown to people and decide nothing. Clocks jump, which the first two do not depend
-on. A lock that was touched in the future, by a clock that was set back since or by another host's,
-says nothing of its age: it is respected, and its time is set to now, so that its patience starts
-to run.
+Host names are shown to people and decide nothing by themselves. Clocks jump, which the first three
+do not depend on. A lock that was touched in the future, by a clock that was set back since or by
+another host's, says nothing of its age: it is respected, and its time is set to now, so that its
+patience starts to run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bench.ledger.holder import BEAT, LOCK, is_stale
-from bench.ledger.processes import find_process, kernel_id, process_table_id
+from bench.ledger.processes import find_process, kernel_id, machine_id, process_table_id
 from bench.support.atomic_files import make_folders, share, writing
 from bench.support.untrusted import Limit, read_plain
 
@@ -116,7 +117,8 @@ def _describe_holder(file: TextIO) -> str:
     """Lock a new file for the kernel, and return what it must say of this process."""
     own = find_process(os.getpid())
     content = {
-        "host": socket.gethostname(), "kernel": kernel_id(), "process_table": process_table_id(),
+        "host": socket.gethostname(), "kernel": kernel_id(), "machine": machine_id(),
+        "process_table": process_table_id(),
         "pid": os.getpid(), "started": own.started if own is not None else None,
         "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": secrets.token_hex(8),
     }  # fmt: skip

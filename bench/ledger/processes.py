@@ -7,6 +7,8 @@ machine, each with a process table of its own, can have the same one.
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
 import uuid
 from dataclasses import dataclass
@@ -14,6 +16,11 @@ from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
+MACHINE_ID = Path("/etc/machine-id")
+# What container engines leave in every container, as far as they leave anything.
+_CONTAINER_MARKS = tuple(
+    map(Path, ("/.dockerenv", "/run/.containerenv", "/run/systemd/container", "/.singularity.d"))
+)
 # States that Linux gives to a process that ended and whose parent has not noticed it yet.
 _ENDED = ("Z", "X")
 
@@ -39,6 +46,23 @@ def kernel_id() -> str:
     except (OSError, ValueError):
         # Other systems have no containers that share a kernel. A Linux that hides it may be in one.
         return "" if sys.platform == "linux" else f"{uuid.getnode():x}"
+
+
+@cache
+def machine_id() -> str:
+    """Return what names this machine whatever the start; empty where that is not certain.
+
+    It is the machine's own number with its host name: machines that were set up from one image can
+    share the number. In a container the number is the image's, and says nothing.
+    """
+    if any(mark.exists() for mark in _CONTAINER_MARKS) or "container" in os.environ:
+        return ""
+    try:
+        number = MACHINE_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    named = re.fullmatch("[0-9a-f]{32}", number) is not None
+    return f"{number} {socket.gethostname()}" if named else ""
 
 
 def process_table_id() -> str:

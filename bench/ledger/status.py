@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def read_status(root: Path) -> Status:
         BenchError: if there is no store, or it cannot be read.
     """
     store, notes = Store(root), list[str]()
-    states = read_states(store)
+    states = {cell_id: _seen(state) for cell_id, state in read_states(store).items()}
     requests = load_requests(root, notes.append)
     names = _Names(states, requests)
     counts: dict[tuple[str, str], Counter[str]] = {}
@@ -102,6 +102,18 @@ def read_status(root: Path) -> Status:
         root, dict(sorted(counts.items())), cells,
         [remaining(request, states) for request in requests], [*notes, *store.damaged],
     )  # fmt: skip
+
+
+def _seen(state: CellState) -> CellState:
+    """Return a state for a screen: a done cell whose holder came after its record is running.
+
+    It is being computed again, because the source of a plugin changed or the user asked for it.
+    """
+    if state.state != "done" or state.holder is None or state.record is None:
+        return state
+    since, finished = seconds_since(state.holder.since), seconds_since(state.record.finished)
+    is_newer = since is not None and finished is not None and since + 1 < finished
+    return replace(state, state="running") if is_newer else state
 
 
 class _Names:

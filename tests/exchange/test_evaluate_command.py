@@ -63,6 +63,30 @@ def test_the_command_the_api_and_the_table_agree(
     assert list(row["accuracies"]) == [*first, *second]
 
 
+@pytest.mark.parametrize("command", ["evaluate", "run"])
+def test_a_plugin_that_changes_the_folder_does_not_split_the_store(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    plugin = tmp_path / "moving.py"
+    plugin.write_text(
+        "import os\nfrom bench.plugin import register, SelectionMethod\n"
+        f"os.chdir({str(elsewhere)!r})\n"
+        f"@register('method')\nclass Moving(SelectionMethod):\n    name = 'moving-{command}'\n"
+        "    def select(self):\n        return None\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    source = LAYOUTS["npz"](sample, tmp_path)
+    what = [str(source), "--dataset", "digits"] if command == "evaluate" else ["-m", "random"]
+    more = [] if command == "evaluate" else ["-d", "digits", "--ipc", "1", "--profile", "smoke"]
+    arguments = [command, *what, *more, *FAST, "--plugin", str(plugin), "--store", "mine"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert not list(elsewhere.iterdir())
+    assert len(list((tmp_path / "mine" / "cells").iterdir())) >= 2
+
+
 def test_a_second_call_is_cached(sample: Sample, tmp_path: Path, store: Path) -> None:
     source = LAYOUTS["npz"](sample, tmp_path)
     before = evaluated(store, source)

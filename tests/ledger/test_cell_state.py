@@ -81,6 +81,22 @@ def test_every_state_of_a_cell(store: Store) -> None:
     assert found["interrupted"].identity == {"method": "dm", "dataset": "digits"}
 
 
+@pytest.mark.parametrize(
+    ("finished", "state"), [("2026-01-01T00:00:00+00:00", "running"), (None, "done")]
+)
+def test_a_done_cell_that_is_computed_again_is_shown_as_running(
+    store: Store, finished: str | None, state: str
+) -> None:
+    later = "2999-01-01T00:00:00+00:00"  # the holder of now wrote it, and is about to let go
+    store.write(record({**distil_json("x"), "finished": finished or later}))
+    store.artefact("x").write_bytes(b"x")
+    with cell_lock(store.folder("x")):
+        counts = read_status(store.root).counts
+        assert read_state(store, "x").state == "done", "its result still counts"
+    assert [dict(each) for each in counts.values()] == [{state: 1}]
+    assert [dict(each) for each in read_status(store.root).counts.values()] == [{"done": 1}]
+
+
 def test_a_lock_that_no_process_keeps_is_no_running(store: Store) -> None:
     store.write_request("x", {})
     lock = store.folder("x") / "lock"

@@ -18,7 +18,7 @@ import pytest
 from processes.python_process import dead_pid, kill_unnoticed, needs_proc, python_process
 from processes.wait_until import wait_until
 
-from bench.ledger import lock
+from bench.ledger import holder, lock
 from bench.ledger.holder import BEAT, PATIENCE, read_holder
 from bench.ledger.lock import cell_lock
 from bench.ledger.processes import find_process, kernel_id, process_table_id
@@ -144,6 +144,34 @@ def test_who_is_respected(tmp_path: Path, content: Any, age: float, taken: bool)
     assert path.exists() != taken
     if not taken:
         assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ({}, True),
+        ({"machine": "another host"}, False),
+        ({"machine": ""}, False),
+        ({"kernel": ""}, False),
+        ({"kernel": kernel_id(), "pid": os.getpid(), "started": STARTED}, False),
+    ],
+    ids=["earlier start", "another machine", "no machine", "no kernel", "this start"],
+)
+def test_a_holder_of_an_earlier_start_of_this_machine_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], taken: bool
+) -> None:
+    monkeypatch.setattr(holder, "machine_id", lambda: "this host")
+    lock_file = {**here(1, kernel="an earlier start", machine="this host"), **change}
+    leave(tmp_path, lock_file)
+    assert held(tmp_path) == taken
+
+
+def test_a_machine_that_is_not_known_takes_nothing_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder, "machine_id", lambda: "")
+    leave(tmp_path, here(1, kernel="an earlier start", machine=""))
+    assert not held(tmp_path)
 
 
 def test_a_dead_process_is_replaced_at_once(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,32 @@ def test_a_name_with_brackets_and_blanks(tmp_path: Path, monkeypatch: pytest.Mon
     (folder / "stat").write_text("7 (a) Z (b) S " + " ".join(str(n) for n in range(1, 40)))
     monkeypatch.setattr(processes, "PROC", tmp_path)
     assert find_process(os.getpid()) == Process(os.getpid(), 19)
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Yield the file with the number of a machine that is no container."""
+    monkeypatch.setattr(processes, "MACHINE_ID", tmp_path / "machine-id")
+    monkeypatch.setattr(Path, "exists", lambda _path: False)
+    monkeypatch.delenv("container", raising=False)
+    processes.machine_id.cache_clear()
+    yield tmp_path / "machine-id"
+    processes.machine_id.cache_clear()
+
+
+def test_a_machine_is_its_number_and_its_name(bare_machine: Path) -> None:
+    bare_machine.write_text("0123456789abcdef" * 2 + "\n")
+    assert processes.machine_id() == "0123456789abcdef" * 2 + f" {socket.gethostname()}"
+
+
+@pytest.mark.parametrize("content", ["", "uninitialized\n", "0123", None])
+def test_a_machine_without_a_number_is_not_known(bare_machine: Path, content: str | None) -> None:
+    if content is not None:
+        bare_machine.write_text(content)
+    assert processes.machine_id() == ""
+
+
+def test_a_container_is_not_known(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare_machine.write_text("0123456789abcdef" * 2)
+    monkeypatch.setenv("container", "podman")
+    assert processes.machine_id() == ""
