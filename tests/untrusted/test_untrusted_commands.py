@@ -80,7 +80,7 @@ def test_a_good_gallery_is_drawn(store: Store, tmp_path: Path) -> None:
     arguments = ["plot", "gallery", "--store", store.root, "-o", tmp_path / "plots"]
     result = CliRunner().invoke(main, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
-    assert len(list((tmp_path / "plots").iterdir())) == 2
+    assert len(list((tmp_path / "plots").iterdir())) == 3
 
 
 @pytest.mark.parametrize("write", PICKLES)
@@ -114,7 +114,7 @@ def test_a_gallery_of_a_damaged_artefact_and_a_good_one(store: Store, tmp_path: 
     assert str(store.artefact("d1")) in result.stderr
     assert "is damaged" in result.stderr
     assert str(store.artefact("d0")) not in result.stderr
-    assert len(list((tmp_path / "plots").iterdir())) == 2
+    assert len(list((tmp_path / "plots").iterdir())) == 3
 
 
 def test_a_gallery_of_classes_without_images(store: Store) -> None:

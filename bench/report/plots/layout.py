@@ -11,9 +11,10 @@ from bench.report.aggregate import Row, setting_order
 from bench.report.estimates import Spread
 from bench.report.number_formats import listing
 from bench.report.paper.names import arch_label, dataset_facts
+from bench.report.plots.legend import add_legend
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.series import find_series
-from bench.report.plots.style import LEGEND, NOTE, NOTE_COLOUR, TITLE
+from bench.report.plots.style import NOTE, NOTE_COLOUR, TITLE
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ _PANEL_WIDTH, _PANEL_HEIGHT = 2.6, 2.0
 _LEAST_SHARE = 0.3
 # The search for a figure's height: its draws, its tolerance and its first steps in inches.
 _MOST_DRAWN, _NEAR, _MUCH = 10, 0.02, 3.0
-# Axis labels beside a panel, and a legend's handle, in inches.
-_BESIDE, _HANDLE = 0.6, 0.6
+# Axis labels beside a panel, in inches.
+_BESIDE = 0.6
 
 
 # Between notes; a line that breaks here ends with the point.
@@ -100,7 +101,7 @@ class Grid:
         add_title(self.figure, self._options)
         ordered = sorted(rows, key=lambda row: setting_order(row, row.style))
         labels = [series.label for series in find_series(ordered, rows)]
-        _add_legend(self.figure, self.panels, self._options, labels, extra)
+        add_legend(self.figure, self.panels, self._options, labels, extra)
         fit_height(self.figure, self.panels, self._down, self._options)
         return self.figure
 
@@ -239,40 +240,3 @@ def _lowest(figure: Figure, panels: Sequence[Axes]) -> float:
     # The room that a panel has, of which images with square pixels may leave some empty.
     share = min(axes.get_position(original=True).height for axes in panels)
     return float(share * figure.get_size_inches()[1])
-
-
-def _add_legend(
-    figure: Figure,
-    panels: Sequence[Axes],
-    options: PlotOptions,
-    first: Sequence[str],
-    extra: Sequence[Any],
-) -> None:
-    """Give the figure one legend under its panels, each label once, to be read line by line."""
-    handles_by_label: dict[str, Any] = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles_by_label.setdefault(label, handle)
-    place = {label: i for i, label in enumerate(first)}
-    # Lines across a panel belong after the series.
-    ordered = sorted(handles_by_label.items(), key=lambda pair: place.get(pair[0], len(place)))
-    handles = [*(handle for _, handle in ordered), *extra]
-    width = figure.get_size_inches()[0]
-    letters = options.letters(width - _HANDLE, LEGEND)
-    labels = [fill(label, letters) for label, _ in ordered]
-    labels += [handle.get_label() for handle in extra]
-    for lines in range(1, len(labels) + 1):
-        columns = -(-len(labels) // lines)
-        order = _line_by_line(len(labels), columns)
-        legend = figure.legend(
-            [handles[i] for i in order], [labels[i] for i in order],
-            loc="outside lower center", ncols=columns,
-        )  # fmt: skip
-        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
-            break
-        legend.remove()
-
-
-def _line_by_line(count: int, columns: int) -> list[int]:
-    """Return the order in which a legend, which fills column by column, reads line by line."""
-    return [i for column in range(columns) for i in range(column, count, columns)]
