@@ -24,7 +24,8 @@ from bench.datasets.source import Arrays, channels_first
 from bench.datasets.spec import DatasetSpec
 from bench.support.atomic_files import remove_abandoned, replacing
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, header_length, open_plain, parse_json
+from bench.support.strict_json import parse_json
+from bench.support.untrusted import Limit, header_length, open_plain
 
 FORMAT = 1
 # Errors of code that reads a header which is JSON, but not ours.

@@ -22,13 +22,8 @@ from bench.distilled.image_set import ImageSet
 from bench.distilled.real_stream_set import RealStreamSet
 from bench.support.atomic_files import replacing
 from bench.support.errors import BenchError
-from bench.support.untrusted import (
-    Limit,
-    check_fits_memory,
-    header_length,
-    open_plain,
-    parse_json,
-)
+from bench.support.strict_json import parse_json
+from bench.support.untrusted import Limit, check_fits_memory, header_length, open_plain
 
 FORMAT = 1
 # The key of safetensors' metadata under which the JSON header is stored.

@@ -11,7 +11,8 @@ from bench.ledger.cell import Cell, is_cell_id
 from bench.ledger.holder import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
-from bench.support.untrusted import Limit, is_own_folder, read_json
+from bench.support.strict_json import read_json
+from bench.support.untrusted import Limit, is_own_folder
 
 # In the order in which people read them. ``left``: nothing was begun. ``unusable``: there is a
 # record, but it is damaged or of another version of bench.

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.support.atomic_files import make_folders, share
 from bench.support.errors import BenchError
-from bench.support.untrusted import (
-    Limit,
-    header_length,
-    open_plain,
-    open_without_links,
-    parse_json,
-)
+from bench.support.strict_json import parse_json
+from bench.support.untrusted import Limit, header_length, open_plain, open_without_links
 
 if TYPE_CHECKING:
     import torch

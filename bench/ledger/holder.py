@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 
 from bench.ledger.processes import find_process, kernel_id, machine_id, process_table_id
-from bench.support.untrusted import Limit, open_plain, read_json
+from bench.support.strict_json import read_json
+from bench.support.untrusted import Limit, open_plain
 
 # The lock file in a cell's folder.
 LOCK = "lock"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.ledger.record import Record
-from bench.support.untrusted import Limit, parse_json, read_json
+from bench.support.strict_json import parse_json, read_json
+from bench.support.untrusted import Limit
 
 _CHECKSUM = "checksum"
 

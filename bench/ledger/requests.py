@@ -19,7 +19,8 @@ import msgspec
 from bench.ledger.cell import CELL_ID, Cell, EvaluateCell
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, read_json
+from bench.support.strict_json import read_json
+from bench.support.untrusted import Limit
 
 _CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]

@@ -15,7 +15,8 @@ from bench.ledger.record import OtherSchemaError, Record
 from bench.ledger.record_file import check_record, record_text
 from bench.support.atomic_files import write_text, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, read_json
+from bench.support.strict_json import read_json
+from bench.support.untrusted import Limit
 
 DEFAULT_STORE = Path("results/runs")
 

@@ -1,4 +1,4 @@
-"""Reading of files, JSON and tensors that somebody else may have made, and the limits on them.
+"""Reading of files that somebody else may have made, and the limits on them.
 
 Stores come from other machines, distilled sets and images from downloads. A file among them may be
 a link to a secret, a pipe on which a read never returns, or a few bytes that claim to hold a
@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
-import math
 import os
 import stat
-from collections import Counter
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from bench.support.errors import BenchError
 
@@ -179,16 +176,6 @@ def read_named(path: Path, limit: int) -> bytes:
     return content
 
 
-def read_json(path: str | Path, limit: int, *, follow: bool = True) -> Any:
-    """Return the JSON value in a plain file of at most ``limit`` bytes.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not a plain file, is too large, or :func:`parse_json` refuses it.
-    """
-    return parse_json(read_plain(path, limit, follow=follow))
-
-
 def open_without_links(path: str, flags: int) -> int:
     """Open a file for writing, unless it is a link or a pipe; an ``opener`` for :func:`open`.
 
@@ -237,49 +224,3 @@ def file_sha256(path: Path) -> str:
     """
     with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def parse_json(raw: str | bytes) -> Any:
-    """Return the value of a JSON text; bytes are decoded as UTF-8.
-
-    Stricter than :func:`json.loads`: no key twice in one object, no NaN, no infinity, no number
-    too large for a float, no more than a million values. Bench writes nothing of the kind.
-
-    Raises:
-        ValueError: naming what is wrong.
-    """
-    try:
-        text = raw if isinstance(raw, str) else raw.decode("utf-8")
-    except AttributeError:  # JSON in a field of JSON that someone sent
-        raise ValueError(f"it is a {type(raw).__name__}, not text") from None
-    # Every value but the first follows one of these characters, so this is an upper bound.
-    if sum(map(text.count, "[{,")) > Limit.JSON_VALUES:
-        raise ValueError(f"it holds more than {Limit.JSON_VALUES:,} values")
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"it holds {repeated!r:.50} twice")
-    return entries
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"it holds the number {text:.20}")
-    return value
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it holds {name}")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_number, parse_constant=_refuse_constant
-)

@@ -26,7 +26,8 @@ from bench.ledger.cell_json import cell_to_json
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
-from bench.support.untrusted import Limit, read_json
+from bench.support.strict_json import read_json
+from bench.support.untrusted import Limit
 
 _CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
 
