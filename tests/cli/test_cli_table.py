@@ -46,6 +46,22 @@ def test_spread_is_chosen(store: Path) -> None:
     assert run(*options, "--spread", "variance").exit_code == 2
 
 
+def test_equal_budgets(store: Path) -> None:
+    found = run("--store", store, "--dataset", "svhn", "--at", "images=100", "--format", "json")
+    rows = json.loads(found.output)["results"]
+    assert rows
+    assert all(row["distinct_images"] <= 100 for row in rows)
+    text = run("--store", store, "--at", "images=100").output
+    assert "**At most 100 distinct images**" in text
+    for options, words in (
+        (("--at", "images=lots"), "--at 'images=lots' is not allowed: write steps=N"),
+        (("--at", "ipc=1", "--layout", "paper"), "--at goes with --layout full"),
+    ):
+        refused = run("--store", store, *options)
+        assert refused.exit_code == 2
+        assert words in refused.stderr
+
+
 def test_published_numbers(store: Path, tmp_path: Path) -> None:
     assert "Beside published numbers" in run("--store", store, "--published").output
     mine = tmp_path / "mine.csv"
