@@ -16,7 +16,7 @@ from bench.ledger.cell import EvaluateCell
 
 # Seconds for the estimate of the same grid in the profile ``lite``.
 _LITE_SECONDS = 3.0
-_GPU = "an H100 (a guess from its datasheet, not measured)"
+GPU = "an H100 (a guess from its datasheet, not measured)"
 
 
 def print_plan(session: Session, *, as_json: bool) -> None:
@@ -40,7 +40,7 @@ def print_plan(session: Session, *, as_json: bool) -> None:
     left_out = f", without {len(unknown)} that could not be estimated" if unknown else ""
     left_out += f"; {len(too_large)} will fail for lack of memory" if too_large else ""
     click.echo(
-        f"{len(rows)} cells, {len(missing)} missing, {_sum(estimates.values())} to run "
+        f"{len(rows)} cells, {len(missing)} missing, {describe_sum(estimates.values())} to run "
         f"on {session.device.type} (one-step methods and shared work not counted){left_out}"
     )
 
@@ -54,7 +54,7 @@ def _by_method(session: Session, estimates: Mapping[str, Estimate]) -> Iterator[
             groups.setdefault(name, []).append(estimates[cell.id])
     for name, each in groups.items():
         if any(one.seconds for one in each):
-            yield f"{name}: {len(each)} cells, {_sum(each)} ({_bases(each)})"
+            yield f"{name}: {len(each)} cells, {describe_sum(each)} ({_bases(each)})"
 
 
 def _bases(estimates: Iterable[Estimate]) -> str:
@@ -67,7 +67,7 @@ def _bases(estimates: Iterable[Estimate]) -> str:
     return "; ".join(texts[basis] for basis in dict.fromkeys(each.basis for each in estimates))
 
 
-def _sum(estimates: Iterable[Estimate]) -> str:
+def describe_sum(estimates: Iterable[Estimate]) -> str:
     """Write the sum of estimates, with the range in which it probably lies."""
     each = list(estimates)
     low, high, total = (
@@ -86,10 +86,10 @@ def _elsewhere(session: Session, estimates: Mapping[str, Estimate]) -> Iterator[
         ids = [cell.id for cell in plan(lite)]
         smaller = estimate(lite, session.runner, ids, _LITE_SECONDS)
         if len(smaller) == len(ids):
-            yield f"--profile lite: {_sum(smaller.values())}, from nothing"
+            yield f"--profile lite: {describe_sum(smaller.values())}, from nothing"
     if session.device.type != "cuda":
         seconds = sum(each.gpu or 0.0 for each in estimates.values())
-        yield f"on {_GPU}: about {format_seconds(seconds)}"
+        yield f"on {GPU}: about {format_seconds(seconds)}"
 
 
 def _rows(

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import click
 
+from bench.cli.dry_run import GPU, describe_sum
 from bench.cli.live import format_seconds
+from bench.grid.estimate import Estimate
 from bench.grid.session import Session, open_session
 from bench.networks.precision import PRECISIONS
 from bench.support.errors import BenchError
@@ -31,17 +33,21 @@ def print_table_plan(sessions: Sequence[Session]) -> None:
 
 
 def _print_hours(sessions: Sequence[Session], missing: Sequence[set[str]]) -> None:
-    seconds, count, unknown = 0.0, 0, 0
+    estimates: list[Estimate] = []
+    count, unknown = 0, 0
     for session, ids in zip(sessions, missing, strict=True):
-        estimates = session.estimate(ids)
-        seconds += sum(each.seconds for each in estimates.values())
+        own = session.estimate(ids)
+        estimates += own.values()
         count += len(ids)
-        unknown += len(ids - estimates.keys())
+        unknown += len(ids - own.keys())
     left_out = f", without {unknown} that could not be estimated" if unknown else ""
     click.echo(
-        f"{count} cells are missing, about {format_seconds(seconds)} to run on "
-        f"{sessions[0].device.type} (one-step methods not counted){left_out}"
+        f"{count} cells are missing, {describe_sum(estimates)} to run on "
+        f"{sessions[0].device.type} (one-step methods and shared work not counted){left_out}"
     )
+    if sessions[0].device.type != "cuda":
+        seconds = sum(each.gpu or 0.0 for each in estimates)
+        click.echo(f"on {GPU}: about {format_seconds(seconds)}")
 
 
 def _other_precisions(sessions: Sequence[Session]) -> dict[str, int]:

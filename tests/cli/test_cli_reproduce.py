@@ -58,6 +58,7 @@ def test_a_dry_run_says_what_is_missing(done: tuple[Path, Result, Result]) -> No
     assert set(states(before.stdout)) == {"missing"}
     assert "random: 0 of 2 results are stored" in before.stdout
     assert "8 cells are missing, about" in before.stdout
+    assert "on an H100 (a guess from its datasheet, not measured): about" in before.stdout
 
 
 def test_the_table_is_printed_and_written_with_plots(done: tuple[Path, Result, Result]) -> None:
