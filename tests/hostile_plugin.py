@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import gc
+import hashlib
+import importlib
 import locale
 import logging
 import os
@@ -11,6 +13,7 @@ import random
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -159,6 +162,45 @@ def signal_handlers(method: Any) -> None:
 @behaviour
 def filters_of_warnings(method: Any) -> None:
     warnings.simplefilter("error")
+
+
+@behaviour
+def environment_before_an_import(method: Any) -> None:
+    os.environ["HOSTILE"] = "1"
+    _import_module_that("import os; os.environ['LIBRARY'] = '1'")
+
+
+@behaviour
+def filters_after_an_import(method: Any) -> None:
+    _import_module_that("import warnings; warnings.simplefilter('ignore')")
+    warnings.simplefilter("error")
+
+
+@behaviour
+def seed_of_python(method: Any) -> None:
+    _import_module_that("pass")
+    random.seed(0)
+
+
+@behaviour
+def imports_a_library(method: Any) -> None:
+    _import_module_that(
+        "import os, random, warnings; os.environ['LIBRARY'] = '1'; random.seed(1); "
+        "warnings.simplefilter('ignore')"
+    )
+
+
+def _import_module_that(code: str) -> None:
+    """Write a module that runs some code when it is imported, and import it."""
+    folder = tempfile.mkdtemp()
+    name = f"library_{hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    (Path(folder) / f"{name}.py").write_text(code + "\n")
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        importlib.import_module(name)
+    finally:
+        sys.path.remove(folder)
 
 
 @behaviour

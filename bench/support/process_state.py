@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from bench.support.import_effects import watching_imports
 from bench.support.process_settings import settings
 from bench.support.replaced_code import read_code, restore_code
 
-# What libraries change when they are first imported: restored, but named only where no module was.
+# What libraries change when they are first imported; named only if other code changed it.
 _BY_IMPORTS = ("environment variables", "the filters of warnings", "Python's random state")
 
 
@@ -31,17 +32,19 @@ def kept() -> Iterator[list[str]]:
     """
     changes: list[str] = []
     with _streams_kept():
-        before = [(each, each.read()) for each in settings()]
-        with _no_exit():
-            code, threads, modules = read_code(), set(threading.enumerate()), len(sys.modules)
+        watched = settings()
+        before = [(each, each.read()) for each in watched]
+        by_imports = {each.name: each.read for each in watched if each.name in _BY_IMPORTS}
+        with _no_exit(), watching_imports(by_imports) as imports:
+            code, threads = read_code(), set(threading.enumerate())
             try:
                 yield changes
             finally:
                 for setting, value in before:
                     if setting.read() != value:
-                        setting.restore(value)
-                        if setting.name not in _BY_IMPORTS or len(sys.modules) == modules:
+                        if imports.changed_otherwise(setting.name):
                             changes.append(setting.name)
+                        setting.restore(value)
                 changes += restore_code(code)
                 if left := [t for t in threading.enumerate() if t not in threads and _own(t)]:
                     changes.append(f"threads that still run ({', '.join(t.name for t in left)})")

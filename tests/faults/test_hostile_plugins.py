@@ -29,6 +29,11 @@ RESTORED = {
     "level-of-logging": "the level of logging",
     "locale-of-process": "the locale",
     "global-seeds": "torch's random state",
+    "environment": "environment variables",
+    "environment-before-an-import": "environment variables",
+    "filters-of-warnings": "the filters of warnings",
+    "filters-after-an-import": "the filters of warnings",
+    "seed-of-python": "Python's random state",
     "recursion-limit": "the recursion limit",
     "patches-randperm": "torch.randperm",
     "patches-tensor-method": "torch.Tensor.argmax",
@@ -59,10 +64,10 @@ FAILED = {
     "wrong-dtype": "",
     "wrong-device": "",
 }
-# Nothing that another could notice; libraries change the environment and filters too when they are
-# first imported, so that these are restored, but not always named.
+# Nothing that another could notice, or what a library does when it is first imported, which is
+# restored and not named against the method.
 HARMLESS = (
-    "writes-class-indices", "environment", "filters-of-warnings", "prints",
+    "writes-class-indices", "imports-a-library", "prints",
     "prints-much", "closes-stdout",
     "closes-stderr", "deletes-files", "gradients", "wrong-number",
 )  # fmt: skip
