@@ -62,6 +62,7 @@ def _bases(estimates: Iterable[Estimate]) -> str:
         "counted": "by counted operations",
         "records": "by what such cells took here",
         "timed": "by a timed step",
+        "similar": "by similar cells, for lack of time; the next dry run knows more",
         "at least": "counting its step takes too long: at least",
     }
     return "; ".join(texts[basis] for basis in dict.fromkeys(each.basis for each in estimates))

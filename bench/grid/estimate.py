@@ -9,11 +9,11 @@ that are done correct it by what they took here. All estimates of a request are 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 
 import torch
 
@@ -30,9 +30,11 @@ from bench.support.time_limit import TimeLimitError, can_limit_time, time_limit
 # Seconds that all estimates of a request may take, and those that each kind of cell may.
 SECONDS, SECONDS_EACH = 11.0, 8.0
 # The truth is within so many times the estimate, or one over that: on counted work (measured on
-# two cores for six kinds of work), where cells of the kind took so long, and where one step was
-# timed.
-_SPREAD = {"counted": 1.5, "records": 1.25, "timed": 2.0, "at least": 1.5}
+# two cores for six kinds of work), where cells of the kind took so long, where one step was timed,
+# and where only similar cells were counted.
+_SPREAD = {"counted": 1.5, "records": 1.25, "timed": 2.0, "at least": 1.5, "similar": 4.0}
+# With less time than this, nothing more is counted.
+_LEAST_SECONDS = 0.3
 # Of cells that are done, so many of each group are looked at.
 _MOST_RECORDS = 3
 
@@ -44,7 +46,8 @@ class Estimate:
     Attributes:
         seconds: about so long, on this device.
         basis: ``counted`` work; ``records`` of such cells, which correct it; ``timed``, where the
-            work cannot be counted; ``at least``, where counting took too long to finish.
+            work cannot be counted; ``at least``, where counting took too long to finish; or
+            ``similar`` cells of the same method and network, where there was no time to count.
         gpu: seconds on the GPU that :data:`bench.grid.rates.H100` guesses at; ``None`` if timed.
     """
 
@@ -86,12 +89,39 @@ def estimate(
             done[_group(cell)].append(cell)
     estimator = _Estimator(runner, time.perf_counter() + seconds)
     estimates: dict[str, Estimate] = {}
-    for cells in kinds.values():
-        made = estimator.estimate(cells[0], done.get(_group(cells[0]), ()))
-        if made is not None:
-            estimates |= dict.fromkeys((cell.id for cell in cells), made)
+    similar: dict[Hashable, list[Estimate]] = defaultdict(list)
+    skipped: list[list[Cell]] = []
+    for cells in _each_group_in_turn(kinds.values()):
+        group = _group(cells[0])
+        each = estimator.estimate(cells[0], done.get(group, ()))
+        if each is not None:
+            estimates |= dict.fromkeys((cell.id for cell in cells), each)
+            similar[group].append(each)
+        elif estimator.is_out_of_time:
+            skipped.append(cells)
+    for cells in skipped:
+        if known := similar.get(_group(cells[0])):
+            estimates |= dict.fromkeys((cell.id for cell in cells), _similar(known))
     estimator.counter.save()
     return estimates
+
+
+def _each_group_in_turn(kinds: Iterable[list[Cell]]) -> list[list[Cell]]:
+    """Order kinds so that one of each group comes first, then a second one, and so on."""
+    seen: Counter[Hashable] = Counter()
+    ranked = []
+    for cells in kinds:
+        group = _group(cells[0])
+        ranked.append((seen[group], cells))
+        seen[group] += 1
+    return [cells for _, cells in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _similar(known: Sequence[Estimate]) -> Estimate:
+    """Return the estimate of a cell of which nothing but similar ones is known."""
+    gpus = [each.gpu for each in known if each.gpu is not None]
+    seconds = fmean(each.seconds for each in known)
+    return Estimate(seconds, "similar", fmean(gpus) if gpus else None)
 
 
 @dataclass
@@ -108,8 +138,12 @@ class _Estimator:
     def estimate(self, cell: Cell, done: Iterable[Cell]) -> Estimate | None:
         """Return the estimate of one cell, given done ones of its group."""
         try:
-            with time_limit(self._seconds_left()):
-                work = self.counter.known(cell) or self.counter.count(cell)
+            work = self.counter.known(cell)
+            if work is None and self.is_out_of_time:
+                return None
+            if work is None:
+                with time_limit(self._seconds_left()):
+                    work = self.counter.count(cell)
         except TimeLimitError:
             return None
         except Exception:  # a plugin's, or code that needs real values
@@ -129,12 +163,17 @@ class _Estimator:
             self._rates = device_rates(self.runner.site.device)
         return self._rates
 
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether nothing more can be counted."""
+        return self.end - time.perf_counter() < _LEAST_SECONDS
+
     def _seconds_left(self) -> float:
-        return min(SECONDS_EACH, max(0.01, self.end - time.perf_counter()))
+        return min(SECONDS_EACH, max(_LEAST_SECONDS, self.end - time.perf_counter()))
 
     def _timed(self, cell: Cell) -> Estimate | None:
         """Time a step of real work, if it can be ended when it takes too long."""
-        if not can_limit_time():
+        if not can_limit_time() or self.is_out_of_time:
             return None
         with suppress(Exception), time_limit(self._seconds_left()):
             return Estimate(step_seconds(cell, self.runner.site), "timed")
@@ -145,7 +184,7 @@ class _Estimator:
         if group not in self._corrections:
             factors: list[float] = []
             for cell in done:
-                if len(factors) == _MOST_RECORDS or time.perf_counter() > self.end:
+                if len(factors) == _MOST_RECORDS or self.is_out_of_time:
                     break
                 with suppress(Exception), time_limit(self._seconds_left()):
                     factors += self._factor(cell)

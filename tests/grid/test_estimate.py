@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.cli import main
 from bench.cli.live import format_seconds
-from bench.grid.estimate import Estimate
+from bench.grid.estimate import Estimate, estimate
 from bench.grid.order import plan
 from bench.grid.rates import Rates
 from bench.grid.request import Request
@@ -158,6 +158,20 @@ def test_a_step_that_takes_too_long_is_ended(tmp_path, data_dir, monkeypatch) ->
     each = made.estimate()[distil.id]
     assert each.basis == "at least"
     assert each.low == each.seconds
+
+
+def test_without_time_similar_cells_say_how_long(tmp_path, data_dir) -> None:
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    first = estimate(made.grid, made.runner, made.missing())
+    more = session(tmp_path, data_dir, methods=["dm"], ipcs=[1, 2])
+    estimates = estimate(more.grid, more.runner, more.missing(), seconds=0)
+    assert set(estimates) == set(more.missing())
+    assert {i: estimates[i] for i in first} == first, "what was counted before is known"
+    for cell_id in estimates.keys() - first.keys():
+        assert estimates[cell_id].basis == "similar"
+        assert estimates[cell_id].seconds in {each.seconds for each in first.values()}
+    other = session(tmp_path, data_dir, methods=["dc"], ipcs=[1])
+    assert other.grid.distil[0].id not in estimate(other.grid, other.runner, other.missing(), 0)
 
 
 def test_the_plan_names_methods_ranges_and_other_machines(tmp_path, data_dir) -> None:
