@@ -71,9 +71,8 @@ class Presentation:
     @classmethod
     def from_labels(cls, labels: Mapping[str, Any]) -> Presentation:
         """Return what the labels of a record carry; the inverse of :meth:`to_labels`."""
-        return cls.from_values(
-            {name: labels[key] for name, key in _LABEL_KEYS.items() if key in labels}
-        )
+        values = {name: labels[key] for name, key in _LABEL_KEYS.items() if key in labels}
+        return cls.from_values(values) if values else cls()
 
     def to_labels(self) -> dict[str, Any]:
         """Return what is declared, as labels of a record."""
