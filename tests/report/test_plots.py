@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from bench.report.plots.accuracy import accuracy_figure, tick_labels
 from bench.report.plots.cost import cost_figure
 from bench.report.plots.fonts import drawable, families
 from bench.report.plots.gallery import with_artefacts
-from bench.report.plots.gallery_figure import montage
+from bench.report.plots.gallery_figure import Pictures, gallery_figure, montage
 from bench.report.plots.options import PlotOptions, parse_size
 from bench.report.plots.series import find_series
 from bench.report.plots.style import plot_style
@@ -111,6 +112,8 @@ def test_a_plot_has_the_size_that_was_asked_for_if_it_fits() -> None:
         assert tuple(figure.get_size_inches()) == (7, 5)
         with pytest.raises(BenchError, match=r"7 x 1\.6 inches leaves no room for its 4 panels"):
             accuracy_figure(rows, PlotOptions(width=7, height=1.6))
+        with pytest.raises(BenchError, match=r"1\.5 inches wide leaves no room beside its texts"):
+            accuracy_figure(rows, PlotOptions(width=1.5, font_size=30))
 
 
 def test_sizes_are_widths_and_heights_in_inches() -> None:
@@ -251,6 +254,21 @@ def test_large_images_keep_their_pixels(tmp_path: Path, side: int, ipc: int) -> 
     edges = (abs(picture[:, 1:] - picture[:, :-1]) > 0.5).sum(1).max()
     across = 3 if ipc == 1 else ipc  # a column per class, or per image
     assert edges >= across * (side - 2)
+
+
+@pytest.mark.parametrize("width", [None, 3.3])
+def test_labels_of_a_gallery_of_one_image_do_not_overlap(width: float | None) -> None:
+    images = np.zeros((3, 1, 1, 8, 8), dtype=np.float32)
+    pictures = [
+        Pictures(f"DM (custom, lite: a_long_parameter=0.{i}, bf16)", images, ("a", "b", "c"), 3)
+        for i in range(4)
+    ]  # fmt: skip
+    with plot_style():
+        figure = gallery_figure("toy", [], pictures, PlotOptions(width=width))
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
+    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
+    assert min(box.x0 for box in boxes) >= 0
 
 
 def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:

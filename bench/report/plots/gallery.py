@@ -129,7 +129,8 @@ def _labels(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
         common.append(f"profile {next(iter(profiles))}")
     if precisions not in ({"fp32"}, set()) and len(precisions) == 1:
         common.append(next(iter(precisions)))
-    twice = [row.method for row in rows]
+    archs = {(row.method, row.arch) for row in rows}
+    twice = [method for method, _ in archs]
     labels = []
     for row in rows:
         details = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from bench.report.number_formats import plural
 from bench.report.plots.layout import add_title, fit_height
 from bench.report.plots.options import PlotOptions
-from bench.report.plots.style import LEGEND
+from bench.report.plots.style import LEGEND, TICK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ _LEAST_INCHES, _DOTS_PER_INCH = 0.26, 200
 _NARROWEST, _WIDEST, _LEAST_WIDTH = 1.02, 12.5, 3.0
 # A label beside the images takes no more than this share of a width that the user chose.
 _MOST_BESIDE = 0.3
-_LABEL_LETTERS = 24
+# The least letters of a label's line, and a line's height in letters.
+_LABEL_LETTERS, _LINE = 24, 1.25
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,10 @@ def _methods_by_classes(
     from matplotlib.figure import Figure
 
     classes = len(pictures[0].class_names)
-    letters, side = _LABEL_LETTERS, _natural_inches(pictures)
-    beside = min(letters, max(len(each.label) for each in pictures)) / options.letters(1.0) + 0.2
+    side, texts = _natural_inches(pictures), [each.label for each in pictures]
+    rows = max(1, int(side * 72 / (options.font_size * _LINE)))
+    letters = next(n for n in count(_LABEL_LETTERS) if _most_lines(texts, n) <= rows)
+    beside = max(_widest(texts, letters)) / options.letters(1.0) + 0.2
     width = options.width or max(_LEAST_WIDTH, beside + classes * side)
     if options.width is not None:
         beside = min(beside, _MOST_BESIDE * width)
@@ -96,7 +100,9 @@ def _methods_by_classes(
     axes.imshow(canvas, interpolation="none")
     _bare(axes)
     axes.set_anchor("NW")
-    _ticks(axes.set_yticks, canvas.shape[0], [fill(each.label, letters) for each in pictures])
+    _ticks(axes.set_yticks, canvas.shape[0], [fill(text, letters) for text in texts])
+    fitting = side * 72 / (_LINE * _most_lines(texts, letters))
+    axes.tick_params(axis="y", labelsize=min(options.font_size * TICK, fitting))
     names = [fill(name, options.letters(side)) for name in pictures[0].class_names]
     axes.xaxis.tick_top()
     turned = max(map(len, pictures[0].class_names)) > int(side * options.letters(1.0))
@@ -104,6 +110,14 @@ def _methods_by_classes(
     if turned:
         axes.tick_params(axis="x", labelrotation=90)
     return figure, [axes], 1, len(pictures) * side
+
+
+def _most_lines(texts: Sequence[str], letters: int) -> int:
+    return max(fill(text, letters).count("\n") + 1 for text in texts)
+
+
+def _widest(texts: Sequence[str], letters: int) -> list[int]:
+    return [max(map(len, fill(text, letters).split("\n"))) for text in texts]
 
 
 def _panel_per_method(

@@ -212,16 +212,23 @@ def fit_height(
                 f"{'its panel' if len(panels) == 1 else f'its {len(panels)} panels'}: "
                 "make it higher, or leave the height out"
             )
-        return
+    else:
+        _search_height(figure, panels, down, wanted)
+    # Each format would compute the same places again, which takes half of the time.
+    figure.set_layout_engine("none")
+
+
+def _search_height(figure: Figure, panels: Sequence[Axes], down: float, wanted: float) -> None:
+    width = figure.get_size_inches()[0]
     lowest = 0.0
     for _ in range(_MOST_DRAWN):
         height, lowest = figure.get_size_inches()[1], _lowest(figure, panels)
         if abs(wanted - lowest) < _NEAR:
-            break
+            return
         # Texts that leave no room at all do not say how much they need.
         growth = (wanted - lowest) * down if lowest else _MUCH
         figure.set_size_inches(width, height + growth)
-    if not lowest:
+    if not _lowest(figure, panels):
         raise BenchError(
             f"a plot {width:g} inches wide leaves no room beside its texts: make it wider, or the "
             "letters smaller"
