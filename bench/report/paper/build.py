@@ -127,9 +127,16 @@ def _table(
         entries=tuple(tuple(line.entries) for line in shown),
         notes=(
             *legend(entry for line in shown for entry in line.entries),
-            *table_notes(rows, layout.quantity, published=published is not None), *marks.notes(),
+            *table_notes(rows, layout.quantity, published=_has_published(shown)), *marks.notes(),
         ),
     )  # fmt: skip
+
+
+def _has_published(lines: Sequence[TableLine]) -> bool:
+    return any(
+        line.heading.kind is Kind.PUBLISHED or any(entry.published for entry in line.entries)
+        for line in lines
+    )
 
 
 def _caption(

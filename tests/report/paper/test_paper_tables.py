@@ -243,6 +243,11 @@ def test_a_published_number_that_was_chosen_on_the_test_set_says_so() -> None:
     assert "best of several evaluations" in note_of(table, heading.marks[0])
 
 
+def test_without_a_published_number_no_note_speaks_of_them() -> None:
+    (table,) = tables(numbers=[replace(NUMBERS[0], dataset="elsewhere")])
+    assert not any("Published" in note.text for note in table.notes)
+
+
 def test_marks_go_on_after_the_alphabet() -> None:
     marks = Marks()
     letters = [marks.mark(str(i)) for i in range(27)]
