@@ -81,8 +81,23 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        # What click prints of a wrong command line takes three lines in another style than ours.
+        is_standalone = extra.pop("standalone_mode", True)
         with complete_output():
-            return super().main(*args, **extra)
+            try:
+                result = super().main(*args, **{**extra, "standalone_mode": False})
+            except click.UsageError as error:
+                if not is_standalone:
+                    raise
+                sys.exit(_print_usage_error(error))
+            except click.Abort:
+                if not is_standalone:
+                    raise
+                click.echo("stopped: nothing was confirmed", err=True)
+                sys.exit(1)
+        if is_standalone:
+            sys.exit(result if isinstance(result, int) else 0)
+        return result
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -97,6 +112,17 @@ class _LazyGroup(click.Group):
             click.echo(f"stopped at once by {name}", err=True)
             number = signal.Signals.__members__.get(name, signal.SIGINT)
             sys.exit(128 + number)
+
+
+def _print_usage_error(error: click.UsageError) -> int:
+    """Print what is wrong with a command line, in one line; return the exit code."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "bench"
+    click.secho(
+        f"error: {printable(text)[: Limit.ERROR_LETTERS]}; `{command} --help` says what is allowed",
+        fg="red", err=True,
+    )  # fmt: skip
+    return 2
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

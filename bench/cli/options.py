@@ -71,12 +71,12 @@ def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
 
 
 def parse_seconds(text: str) -> float:
-    """Turn ``8h``, ``90m``, ``1h30m`` or ``45s`` into seconds; a bare number is seconds.
+    """Turn ``8h``, ``90m``, ``1h30m`` or ``45s`` into seconds; a unit is needed.
 
     Raises:
         BenchError: naming the value that is no length of time.
     """
-    match = re.fullmatch(r"(?:(\d+\.?\d*)h)?(?:(\d+\.?\d*)m)?(?:(\d+\.?\d*)s?)?", text.strip())
+    match = re.fullmatch(r"(?:(\d+\.?\d*)h)?(?:(\d+\.?\d*)m)?(?:(\d+\.?\d*)s)?", text.strip())
     if not text.strip() or match is None:
         raise BenchError(f"'{text}' is not a length of time like 8h, 90m, 1h30m or 45s")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())

@@ -37,6 +37,11 @@ def complete_output() -> Iterator[None]:
         sys.exit(1)
 
 
+def writes_to_terminal() -> bool:
+    """Return whether standard output is a terminal; a process can also have none at all."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _discard_output() -> None:
     """Let what is still buffered go nowhere: Python writes it once more when it ends."""
     with suppress(OSError, ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import CommaList
+from bench.cli.output import writes_to_terminal
 from bench.support.errors import BenchError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def read_sources(keys: Sequence[str] | None, path: Path | None) -> PublishedNumb
 
 def to_screen(format_: str | None, output: Path | None) -> bool:
     """Return whether a report is for a terminal: nothing else was asked for, and one is there."""
-    return format_ is None and output is None and sys.stdout.isatty()
+    return format_ is None and output is None and writes_to_terminal()
 
 
 def write_text(text: str, output: Path | None) -> None:

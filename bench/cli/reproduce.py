@@ -11,6 +11,7 @@ import click
 
 from bench.cli.field_options import build, field_options, take_values
 from bench.cli.options import time_budget_option
+from bench.cli.output import writes_to_terminal
 from bench.cli.paper_options import PAPER_FORMATS, write_text
 from bench.executors.choose import ExecutorOptions
 from bench.grid.request import Request, Reuse
@@ -202,7 +203,7 @@ def _tables(recipe: TableRecipe, rows: Rows) -> list[PaperTable]:
 
 
 def _print(tables: Sequence[PaperTable], format_: str | None) -> None:
-    if format_ is None and sys.stdout.isatty():
+    if format_ is None and writes_to_terminal():
         from rich.console import Console
 
         from bench.report.paper.screen import print_paper

@@ -54,8 +54,9 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
         descriptions.append(_architecture(ARCHITECTURES.entry(registered_name(name)), name))
     if name in DATASETS.names():
         descriptions.append(_dataset(DATASETS.entry(name)))
-    if name in PROTOCOLS:
-        descriptions.append(_protocol(name))
+    versioned = {one.label: one.name for one in PROTOCOLS.values()}
+    if protocol := name if name in PROTOCOLS else versioned.get(name):
+        descriptions.append(_protocol(protocol))
     if not descriptions:
         registries = (METHODS, ARCHITECTURES, DATASETS)
         known = {n for registry in registries for n in registry.names()} | set(PROTOCOLS)

@@ -134,11 +134,13 @@ def is_released(name: str) -> bool:
 
 
 def get_protocol(name: str) -> Protocol:
-    """Return the protocol of that name.
+    """Return the protocol of that name, with or without its version.
 
     Raises:
-        UnknownNameError: with a near miss and what exists.
+        UnknownNameError: with a near miss and what exists; another version than the present one
+            is unknown.
     """
-    if name not in PROTOCOLS:
-        raise UnknownNameError("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    versioned = {each.label: each for each in PROTOCOLS.values()}
+    if name not in PROTOCOLS and name not in versioned:
+        raise UnknownNameError("protocol", name, [*PROTOCOLS, *versioned])
+    return PROTOCOLS.get(name) or versioned[name]

@@ -1,0 +1,55 @@
+"""Wrong command lines: one line in the project's style, what is allowed, and exit code 2."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from bench.cli import main
+from bench.cli.options import parse_seconds
+from bench.support.errors import BenchError
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["run", "--metod", "random"], ["No such option '--metod'", "--method"]),
+        (["table", "--format", "xml"], ["'xml' is not one of 'md'", "table --help` says"]),
+        (["plot", "acuracy"], ["'acuracy' is not one of 'accuracy'"]),
+        (["plot"], ["Missing argument", "accuracy, cost"]),
+        (["tabel"], ["unknown command 'tabel'. Did you mean 'table'?"]),
+        (["data", "fetsh"], ["No such command 'fetsh'"]),
+        (["run", "--seeds", "x"], ["'x' is not a valid integer"]),
+        (["run", "--time-budget", "8", "-m", "random"], ["'8' is not a length of time like 8h"]),
+        (["show", "quick-v2"], ["unknown", "'quick-v2'"]),
+    ],
+)  # fmt: skip
+def test_one_line_says_what_is_wrong(words: list[str], parts: list[str]) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert result.output.startswith("error: ")
+    assert len(result.output.strip().splitlines()) == 1
+    for part in parts:
+        assert part in result.output
+
+
+def test_help_and_version_end_well() -> None:
+    for words in (["--help"], ["--version"], ["run", "--help"], ["data", "--help"]):
+        assert CliRunner().invoke(main, words).exit_code == 0
+
+
+def test_a_protocol_is_shown_by_the_name_that_tables_print() -> None:
+    plain, versioned = (CliRunner().invoke(main, ["show", name]) for name in ("quick", "quick-v1"))
+    assert versioned.exit_code == 0
+    assert versioned.output == plain.output
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("8h", 28800), ("1h30m", 5400), ("1.5s", 1.5)])
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["8", "1h30", "", "h", "8 hours", "-1s"])
+def test_lengths_of_time_need_units(text: str) -> None:
+    with pytest.raises(BenchError, match="is not a length of time"):
+        parse_seconds(text)
