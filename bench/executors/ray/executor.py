@@ -133,9 +133,10 @@ class RayExecutor(Executor):
         cell: Cell = details[0]
         if self._refs.get(cell.id) not in self._running:  # a late event
             return
-        if event == "start" and cell.id in self._started:
-            self.runner.reporter.note(f"{cell.title}: its process died; another resumes it")
-        self._started.add(cell.id)
+        if event == "start":  # Ray's queue can hold progress before it
+            if cell.id in self._started:
+                self.runner.reporter.note(f"{cell.title}: its process died; another resumes it")
+            self._started.add(cell.id)
         getattr(self.runner.reporter, event)(*details)
 
     def _handle_end(self, ref: Any, cell: Cell) -> None:
