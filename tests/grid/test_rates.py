@@ -51,7 +51,8 @@ def test_old_rates_are_measured_again(measured, monkeypatch) -> None:
 @pytest.mark.parametrize("what", ["torch.get_num_threads", "torch.__version__"])
 def test_rates_of_another_setting_are_measured_again(measured, monkeypatch, what: str) -> None:
     device_rates(CPU)
-    monkeypatch.setattr(what, "9.9" if "version" in what else lambda: 99)
+    other = torch.get_num_threads() + 1
+    monkeypatch.setattr(what, "9.9" if "version" in what else lambda: other)
     device_rates(CPU)
     assert len(measured) == 2
 

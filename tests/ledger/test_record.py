@@ -195,7 +195,9 @@ def test_every_record_that_is_published_is_read_unchanged() -> None:
     paths = sorted(ROOT.glob("results/reproduced/store/cells/*/record.json"))
     assert len(paths) > 200
     for path in paths:
-        assert load_record(path, path.parent.name).to_json() == json.loads(path.read_text()), path
+        content = json.loads(path.read_text())
+        content.pop("checksum", None)  # of the file; reading compares it
+        assert load_record(path, path.parent.name).to_json() == content, path
 
 
 def test_a_count_too_large_for_a_column() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,15 @@ def test_the_terminal_shows_no_effect(store: Store) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_plots_are_drawn_where_they_should_be(kind: str, tmp_path: Path) -> None:
     store = _filled(tmp_path / "store", [ESCAPES + MARKUP])
-    for i, arch in enumerate(("convnet3", "resnet18")):  # architectures to compare
-        data = evaluate_json(f"j{i}", arch=arch)
-        data["labels"]["changed"] = data["labels"]["dataset_note"] = MARKUP
+    # Architectures to compare, methods to rank, and numbers of steps to join.
+    settings = product(("convnet3", "resnet18"), ("dm", MARKUP), (5, 10))
+    for i, (arch, method, steps) in enumerate(settings):
+        data = evaluate_json(f"j{i}", arch=arch, distil=f"d{steps}")
+        data["labels"] |= {
+            "method": method, "profile": "custom", "dataset_note": MARKUP,
+            "changed": f"lite: iterations={steps}, {MARKUP}",
+        }  # fmt: skip
+        data["cost"]["distil_steps"] = steps
         store.write(record(data))
     rows = load_rows(store.root)
     out = tmp_path / "out"
