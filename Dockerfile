@@ -4,7 +4,7 @@
 #     docker build -t bench --build-arg TORCH=cpu --build-arg TORCH_INDEX=URL .   # for CPUs alone: 1 GB
 #
 # URL is the index of PyTorch's CPU wheels, which its start page names. Then
-#     docker run --rm -v "$PWD/work:/work" bench run --method random,dm --dataset digits --ipc 1,10 --profile smoke
+#     docker run --rm -v "$PWD/runs:/runs" bench run --method random,dm --dataset digits --ipc 1,10 --profile smoke
 #
 # With a GPU, `docker run --gpus all ...`.
 FROM python:3.12-slim
@@ -31,9 +31,9 @@ RUN if [ "$TORCH" = cpu ] && [ -n "$TORCH_INDEX" ]; then \
     && pip install --no-cache-dir .
 
 # Results and data are written where the volume is, by a user that is not root.
-RUN useradd --create-home researcher && mkdir /work && chown researcher /work
+RUN useradd --create-home researcher && mkdir /runs && chown researcher /runs
 USER researcher
-ENV BENCH_DATA=/work/data
-WORKDIR /work
+ENV BENCH_DATA=/runs/data
+WORKDIR /runs
 ENTRYPOINT ["bench"]
 CMD ["--help"]
