@@ -78,7 +78,9 @@ def parse_seconds(text: str) -> float:
     """
     match = re.fullmatch(r"(?:(\d+\.?\d*)h)?(?:(\d+\.?\d*)m)?(?:(\d+\.?\d*)s)?", text.strip())
     if not text.strip() or match is None:
-        raise BenchError(f"'{text}' is not a length of time like 8h, 90m, 1h30m or 45s")
+        raise BenchError(
+            f"--time-budget '{text}' is not a length of time like 8h, 90m, 1h30m or 45s"
+        )
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 

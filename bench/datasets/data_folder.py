@@ -112,6 +112,13 @@ def known_names(folder: Path) -> list[str]:
     return sorted({*DATASETS.names(), *packed_names(folder)})
 
 
+def unknown_dataset(name: str, folder: Path) -> UnknownNameError:
+    """Return the error for a name that no dataset has; it says how to add one."""
+    error = UnknownNameError("dataset", name, known_names(folder))
+    error.args = (f"{error} Add your own with `bench data import NAME FILE`.",)
+    return error
+
+
 def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None:
     """Return the description of a packed dataset, or ``None`` if it is not in the folder.
 
@@ -125,7 +132,7 @@ def info(name: str, folder: Path, *, rehash: bool = False) -> DatasetInfo | None
         BenchError: the file exists but is damaged.
     """
     if not is_name(name):
-        raise UnknownNameError("dataset", name, known_names(folder))
+        raise unknown_dataset(name, folder)
     path = packed_path(name, folder)
     if not path.exists():
         return None

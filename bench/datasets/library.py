@@ -24,13 +24,14 @@ from bench.datasets.data_folder import (
     list_datasets,
     packed_names,
     packed_path,
+    unknown_dataset,
 )
 from bench.datasets.importers import derive_spec, match_spec, read_import
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays, DatasetSource, Progress, no_progress
 from bench.datasets.spec import DatasetSpec
 from bench.registry.registry import DATASETS
-from bench.support.errors import BenchError, UnknownNameError
+from bench.support.errors import BenchError
 from bench.support.untrusted import Limit
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def fetch(
         BenchError: the download failed, or its content is not the expected one.
     """
     if name not in DATASETS.names():
-        raise UnknownNameError("dataset", name, known_names(folder))
+        raise unknown_dataset(name, folder)
     if not replace and (present := info(name, folder)) is not None:
         return present
     source: DatasetSource = DATASETS.get(name)()
@@ -215,7 +216,7 @@ def verify(name: str, folder: Path) -> DatasetInfo:
 
 def _missing(name: str, folder: Path) -> BenchError:
     if name not in DATASETS.names():
-        return UnknownNameError("dataset", name, known_names(folder))
+        return unknown_dataset(name, folder)
     return BenchError(f"dataset '{name}' is not in '{folder}': run `bench data fetch {name}`")
 
 

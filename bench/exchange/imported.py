@@ -151,6 +151,11 @@ def _evaluations(
 ) -> list[EvaluateCell]:
     ipc, protocol = _ipc(distilled, request.ipc, source), request.chosen_protocol
     modes = [m for m in distilled.modes if m in (request.modes or distilled.modes)]
+    if not modes:
+        raise BenchError(
+            f"mode {' or '.join(request.modes)} is not one of '{source}': "
+            f"its {distilled.kind} set has {', '.join(distilled.modes)}"
+        )
     return [
         EvaluateCell(
             cell, ipc, mode, arch, protocol.name, protocol.version,
@@ -158,7 +163,7 @@ def _evaluations(
             evaluation_sources(arch, protocol.name), kind,
         )
         for mode, arch, kind in product(
-            modes or distilled.modes[:1], dict.fromkeys(map(canonical_name, request.eval_archs)),
+            modes, dict.fromkeys(map(canonical_name, request.eval_archs)),
             dict.fromkeys(request.stored_as),
         )
     ]  # fmt: skip

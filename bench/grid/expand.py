@@ -11,6 +11,7 @@ from bench.datasets.library import DatasetInfo
 from bench.distillation.method import Method, Task
 from bench.distillation.profiles import label_profile
 from bench.distillation.tasks import load_method, prerequisite_task
+from bench.grid.modes import check_modes
 from bench.grid.plugin_sources import distil_sources, evaluation_sources
 from bench.grid.recipes import Parameters, Recipe, Resolver
 from bench.grid.request import Request
@@ -57,9 +58,11 @@ def build_grid(
         name_data: see :meth:`bench.grid.data_names.DataNames.make`.
 
     Raises:
-        BenchError: for an unknown name, an IPC out of range, a wrong parameter.
+        BenchError: for an unknown name, an IPC out of range, a wrong parameter, a mode that no
+            method has.
     """
     request.check()
+    check_modes(request)
     builder = _Builder(request, name_data)
     # A download may take an hour; a wrong parameter is reported before it starts.
     builder.check_parameters()

@@ -15,7 +15,7 @@ from bench.registry.registry import METHODS
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit
 
-# Ways to evaluate a generator; an image set has one way only, whatever --mode says.
+# Ways to evaluate a generator; an image set has one way only.
 MODES = ("stream", "frozen")
 # How images can be stored before they are trained on.
 STORED_AS = (AS_MADE, "float16", "uint8")

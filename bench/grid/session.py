@@ -18,6 +18,7 @@ from bench.grid.compute import BUSY
 from bench.grid.data_names import DataNames
 from bench.grid.estimate import Estimate, estimate
 from bench.grid.expand import Grid, build_grid
+from bench.grid.modes import describe_modes
 from bench.grid.order import Outcome, narrowed, plan
 from bench.grid.reporter import Control
 from bench.grid.request import Request, Reuse
@@ -195,6 +196,8 @@ def open_session(
     store = Store(Path(site.store))
     grid = build_grid(request, find, DataNames(store).make)
     _note_former_names(request, note)
+    for line in describe_modes(request):
+        note(line)
     runner = Runner(store, opened, control)
     runner.store.prepare()
     runner.forced, runner.waits = forced_cells(grid, reuse.recompute), not reuse.no_wait

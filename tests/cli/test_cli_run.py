@@ -46,6 +46,14 @@ def test_plain_lines_name_each_cell(run) -> None:
     assert again.stderr.count("cached") == 2
 
 
+def test_a_method_without_the_mode_is_named(run) -> None:
+    result = run("--method", "random,k-center,gan", "--ipc", "1", "--mode", "stream", "--dry-run")
+    assert result.exit_code == 0, result.output
+    note = "mode stream does not exist for random, k-center: evaluated as stored"
+    assert result.stderr.count(note) == 1
+    assert "does not exist" not in run("--method", "random,gan", "--ipc", "1", "--dry-run").stderr
+
+
 def test_json(run) -> None:
     result = run("--method", "random", "--ipc", "1", "--json")
     (row,) = json.loads(result.stdout)["results"]

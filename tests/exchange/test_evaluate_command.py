@@ -158,6 +158,7 @@ def test_two_sets_cannot_have_one_name(sample: Sample, tmp_path: Path, store: Pa
         (("--normalisation", "datset"), "Did you mean 'dataset'"),
         (("--zca", "maybe"), "unknown zca 'maybe'"),
         (("--mode", "frozn"), "Did you mean 'frozen'"),
+        (("--mode", "frozen"), "set has stored"),
         (("--image-column", "img"), "is no Hugging Face dataset"),
         (("--stored-as", "int8"), "Did you mean 'uint8'"),
     ],
