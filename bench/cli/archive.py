@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
+from bench.cli.options import examples
 from bench.cli.report_options import read_store, report_options
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench archive -o results.zip",
+        "bench archive --dataset cifar10 --method dm -o dm-cifar10.zip",
+    )
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True,
               help="The file to write, for instance results.zip.")  # fmt: skip
 @report_options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import store_option
+from bench.cli.options import examples, store_option
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench clean",
+        "bench clean --failed --yes",
+    )
+)
 @click.option("--failed", is_flag=True,
               help="Also failed cells, with their logs (SLURM's too) and checkpoints.")  # fmt: skip
 @click.option("--artefacts", is_flag=True,

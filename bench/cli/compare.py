@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.options import examples
 from bench.cli.paper_options import to_screen, write_text
 from bench.cli.report_options import read_store, report_options
 from bench.report.tables import FORMATS
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from bench.report.comparison.pairs import Pair
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench compare",
+        "bench compare dim:mode=stream dm --dataset cifar10",
+    )
+)
 @click.argument("what", nargs=-1, metavar="[A B ...]")
 @click.option("--scores", is_flag=True, help="DD-Ranking's LRS and ARS, of all methods or A B ...")
 @click.option("--format", "format_", type=click.Choice(FORMATS),

@@ -11,12 +11,17 @@ from typing import Any
 
 import click
 
-from bench.cli.options import load_plugins, plugin_option
+from bench.cli.options import examples, load_plugins, plugin_option
 
 _BENCH = Path(__file__).parents[1]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench conform dm",
+        "bench conform mean-match --plugin mean_match.py",
+    )
+)
 @click.argument("name")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or mps.")
 @plugin_option

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.options import data_dir_option, load_plugins, plugin_option
+from bench.cli.options import data_dir_option, examples, load_plugins, plugin_option
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 from bench.support.screen_table import ScreenTable, essential_columns
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _COLUMNS = ("name", "state", "classes", "shape", "train", "test")
 
 
-@click.group()
+@click.group(epilog=examples("bench data fetch cifar10", "bench data list"))
 def data() -> None:
     """Fetch, import, list and verify datasets."""
 
 
-@data.command("list")
+@data.command("list", epilog=examples("bench data list"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option
 @plugin_option
@@ -51,7 +51,7 @@ def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> No
             click.echo(f"{row['name']}: {printable(text)}")
 
 
-@data.command()
+@data.command(epilog=examples("bench data fetch mnist cifar10"))
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--replace", is_flag=True, help="Fetch even if the data folder has the dataset.")
 @data_dir_option
@@ -70,7 +70,12 @@ def fetch(
         click.echo(_line(info))
 
 
-@data.command("import")
+@data.command(
+    "import",
+    epilog=examples(
+        "bench data import pets pets.npz", "bench data import pets folder/ --no-flip --replace"
+    ),
+)
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -110,7 +115,7 @@ def import_(
     click.echo(_line(info))
 
 
-@data.command()
+@data.command(epilog=examples("bench data verify", "bench data verify cifar10"))
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 @data_dir_option
 def verify(names: tuple[str, ...], data_dir: Path | None) -> None:

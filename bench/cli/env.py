@@ -9,10 +9,15 @@ from typing import Any
 
 import click
 
-from bench.cli.options import data_dir_option, store_option
+from bench.cli.options import data_dir_option, examples, store_option
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench env",
+        "bench env --json",
+    )
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 @data_dir_option

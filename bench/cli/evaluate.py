@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.field_options import build, field_options, take_values
-from bench.cli.options import time_budget_option
+from bench.cli.help_screen import GroupedCommand
+from bench.cli.options import examples, time_budget_option
 from bench.exchange.request import ImportRequest
 from bench.grid.site import Site
 from bench.support.errors import BenchError
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from bench.exchange.reading import Reading
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "bench evaluate res_DM_CIFAR10_ConvNet_10ipc.pt --dataset cifar10 --name dm-released",
+        "bench evaluate hf:OWNER/NAME --dataset cifar10 --dry-run",
+    ),
+)
 @click.argument("source")
 @field_options(ImportRequest)
 @field_options(Site)
@@ -36,8 +43,6 @@ def evaluate(
     SOURCE is a .pt, .npz or .safetensors file, a folder of CLASS/*.png, a folder with images*.pt
     and labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME. How its values are stored is
     detected and printed; options override it. Files are never unpickled.
-
-        bench evaluate res_DM_CIFAR10_ConvNet_10ipc.pt --dataset cifar10 --name dm-released
     """
     from bench.cli.data import progress_bars
     from bench.cli.live import make_reporter

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import store_option
+from bench.cli.options import examples, store_option
 from bench.exchange.given import FORMAT_NAMES, IMAGE_TYPES
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench export 4f1c... -o dm-cifar10 --format pt --licence MIT",
+    )
+)
 @click.argument("source", metavar="CELL|FILE")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True,
               help="The folder to make.")  # fmt: skip
@@ -27,8 +31,6 @@ def export(
     CELL is an id of `bench table --format csv` (distil_ids or cell_ids), FILE an
     artefact.safetensors. A generator is exported as weights (safetensors), or as weights and a
     module that needs torch alone (pt).
-
-        bench export 4f1c... -o dm-cifar10 --format pt --licence MIT
     """
     from bench.exchange.export import export as write
     from bench.ledger.store import Store

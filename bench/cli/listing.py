@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import data_dir_option, load_plugins, plugin_option
+from bench.cli.options import data_dir_option, examples, load_plugins, plugin_option
 from bench.support.errors import unknown_message
 
 Row = dict[str, str]
 
 
-@click.command("list")
+@click.command("list", epilog=examples("bench list methods", "bench list datasets --json"))
 @click.argument("what", metavar="methods|architectures|datasets|protocols")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.options import examples
 from bench.ledger.store import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from bench.ledger.merging import Merged
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench merge /mnt/node1/runs results.zip --into results/runs",
+    )
+)
 @click.argument("sources", metavar="STORE|ARCHIVE...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 @click.option("--into", "--store", "destination", type=click.Path(path_type=Path),

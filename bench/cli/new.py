@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
+from bench.cli.options import examples
 
-@click.command()
+
+@click.command(
+    epilog=examples(
+        "bench new method my-method",
+        "bench new dataset my-data -o packages",
+    )
+)
 @click.argument("kind", metavar="method|architecture|dataset")
 @click.argument("name")
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path(),
@@ -16,7 +23,7 @@ def new(kind: str, name: str, output: Path) -> None:
     """Write an installable package with a working plugin of that kind, named NAME.
 
     It holds the plugin, tests that run the conformance suite, and a README that says what to write
-    next. For example: bench new method my-method
+    next.
     """
     from bench.scaffold.package import write_package
 

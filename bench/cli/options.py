@@ -51,6 +51,11 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: command lines, which click must not wrap."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 def parse_settings(values: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """Turn ``("dm.iterations=200",)`` into ``{"dm": {"iterations": "200"}}``.
 

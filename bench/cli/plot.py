@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FiniteRange
+from bench.cli.options import FiniteRange, examples
 from bench.cli.report_options import read_store, report_options
 from bench.report.estimates import SPREADS, Spread
 from bench.report.plots import PLOTS, PlotOptions
@@ -18,7 +18,12 @@ from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench plot accuracy --dataset cifar10 -o plots",
+        "bench plot gallery --method dm --ipc 10",
+    )
+)
 @click.argument("kind", type=click.Choice(list(PLOTS)))
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("plots"),
               show_default=True, help="Folder for the files.")  # fmt: skip

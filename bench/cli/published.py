@@ -6,11 +6,16 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import CommaList
+from bench.cli.options import CommaList, examples
 from bench.cli.paper_options import PAPER_FORMATS, PAPER_LAYOUTS, to_screen, write_text
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench published --method DM --dataset CIFAR10",
+        "bench published --layout paper --format latex",
+    )
+)
 @click.option("--method", type=CommaList(), help="Only these methods, as sources name them.")
 @click.option("--dataset", type=CommaList(), help="Only these datasets.")
 @click.option("--ipc", type=CommaList(), help="Only these IPC; all: whole datasets.")

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
+from bench.cli.options import examples
 from bench.cli.report_options import read_store, report_options
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench report -o report.html",
+        'bench report --dataset cifar10 --title "CIFAR-10"',
+    )
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("report"),
               show_default=True, help="Folder for report.html.")  # fmt: skip
 @click.option("--title", default="", help="Over the page; default: methods and datasets.")

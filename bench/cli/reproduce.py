@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.field_options import build, field_options, take_values
-from bench.cli.options import time_budget_option
+from bench.cli.help_screen import GroupedCommand
+from bench.cli.options import examples, time_budget_option
 from bench.cli.output import writes_to_terminal
 from bench.cli.paper_options import PAPER_FORMATS, write_text
 from bench.executors.choose import ExecutorOptions
@@ -31,7 +32,13 @@ _CHOSEN = ("methods", "datasets", "ipcs", "protocol")
 _HOW = ("profile", "seeds", "eval_nets", "precision")
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "bench reproduce --list",
+        "bench reproduce dm-main --dataset cifar10 --ipc 1 --dry-run",
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the recipes that come with bench.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.field_options import build, field_options, take_values
-from bench.cli.options import plugin_option, store_option, time_budget_option
+from bench.cli.help_screen import GroupedCommand
+from bench.cli.options import examples, plugin_option, store_option, time_budget_option
 from bench.executors.choose import ExecutorOptions
 from bench.grid.request import Reuse
 from bench.grid.site import Site
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from bench.ledger.requests import SavedRequest
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "bench retry",
+        "bench retry 4f1c --failed --time-budget 8h",
+    ),
+)
 @click.argument("beginnings", metavar="[REQUEST...]", nargs=-1)
 @click.option("--failed", is_flag=True,
               help="Only cells that failed, and those that depend on them.")  # fmt: skip

@@ -12,7 +12,8 @@ import click
 
 from bench.cli.config_file import read_config
 from bench.cli.field_options import build, field_options, read_settings, take_values
-from bench.cli.options import time_budget_option
+from bench.cli.help_screen import GroupedCommand
+from bench.cli.options import examples, time_budget_option
 from bench.executors.choose import ExecutorOptions
 from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
@@ -26,7 +27,14 @@ _LONG = 24 * 3600.0
 _EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "bench run -m random,dm -d digits --ipc 1,10 --profile smoke",
+        "bench run -m dm -d cifar10 --set dm.iterations=200 --dry-run",
+        "bench run --config grid.toml --time-budget 8h",
+    ),
+)
 @field_options(Request)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with the options above.")
 @field_options(Site)

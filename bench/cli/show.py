@@ -8,12 +8,17 @@ from typing import Any
 
 import click
 
-from bench.cli.options import load_plugins, plugin_option, store_option
+from bench.cli.options import examples, load_plugins, plugin_option, store_option
 from bench.cli.show_cell import describe_cell, print_cell
 from bench.support.errors import UnknownNameError
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench show dm",
+        "bench show quick-v1",
+    )
+)
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option

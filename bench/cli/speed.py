@@ -10,10 +10,15 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import CommaList, load_plugins, plugin_option
+from bench.cli.options import CommaList, examples, load_plugins, plugin_option
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench speed",
+        "bench speed --device cuda --json",
+    )
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--precision", type=CommaList(), default="fp32,bf16", show_default=True,
               help="How networks compute.")  # fmt: skip

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import store_option
+from bench.cli.options import examples, store_option
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench status",
+        "bench status --all --store results/runs",
+    )
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--all", "everything", is_flag=True, help="Name every cell, finished requests too.")
 @store_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.options import examples
 from bench.cli.paper_options import (
     PAPER_FORMATS,
     PAPER_LAYOUTS,
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from bench.ledger.rows import Rows
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench table",
+        "bench table --layout paper --format latex --dataset cifar10 --ipc 1,10,50",
+    )
+)
 @click.option("--layout", type=click.Choice(("full", *PAPER_LAYOUTS)), default="full",
               show_default=True, help="full: every result with its budgets. paper: methods as "
               "rows, datasets and IPC as columns; paper-transposed: the other way.")  # fmt: skip

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import store_option
+from bench.cli.options import examples, store_option
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "bench verify --store results/runs",
+    )
+)
 @store_option
 def verify(store: Path) -> None:
     """Check that records and artefacts belong together; change nothing.
