@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import examples
 from bench.cli.paper_options import to_screen, write_text
 from bench.cli.report_options import read_store, report_options
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         "bench compare dim:mode=stream dm --dataset cifar10",
     )
 )
-@click.argument("what", nargs=-1, metavar="[A B ...]")
+@click.argument("what", nargs=-1, metavar="[A B ...]", shell_complete=completion("method"))
 @click.option("--scores", is_flag=True, help="DD-Ranking's LRS and ARS, of all methods or A B ...")
 @click.option("--format", "format_", type=click.Choice(FORMATS),
               help="md, latex: to read; csv, json: nothing rounded.  [default: fitted to a "

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import examples, load_plugins, plugin_option
 
 _BENCH = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ _BENCH = Path(__file__).parents[1]
         "bench conform mean-match --plugin mean_match.py",
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completion("plugin"))
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda or mps.")
 @plugin_option
 def conform(name: str, device: str, plugins: tuple[Path, ...]) -> None:

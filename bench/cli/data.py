@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import data_dir_option, examples, load_plugins, plugin_option
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
@@ -52,7 +53,9 @@ def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> No
 
 
 @data.command(epilog=examples("bench data fetch mnist cifar10"))
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument(
+    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=completion("dataset")
+)
 @click.option("--replace", is_flag=True, help="Fetch even if the data folder has the dataset.")
 @data_dir_option
 @plugin_option
@@ -116,7 +119,7 @@ def import_(
 
 
 @data.command(epilog=examples("bench data verify", "bench data verify cifar10"))
-@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=completion("dataset"))
 @data_dir_option
 def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Hash whole datasets and compare them with their recorded sha256."""

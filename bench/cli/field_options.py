@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import CommaList, FiniteRange, parse_settings
 from bench.grid.option import Option, options_of
 
@@ -59,7 +60,12 @@ def _click_option(option: Option, otherwise: str | None) -> Decorator:
     flags = [option.flag, option.name] + ([option.short] if option.short else [])
     # A variable of the environment must not overrule an earlier request.
     envvar = option.envvar if otherwise is None else None
-    return click.option(*flags, help=_help(option, otherwise), envvar=envvar, **_shape(option))
+    # "plugin" is an option with a path, not the name of a plugin.
+    complete = None if option.metavar == "PATH" else completion(option.name)
+    return click.option(
+        *flags, help=_help(option, otherwise), envvar=envvar, shell_complete=complete,
+        **_shape(option),
+    )  # fmt: skip
 
 
 def _shape(option: Option) -> dict[str, Any]:

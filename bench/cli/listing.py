@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import data_dir_option, examples, load_plugins, plugin_option
 from bench.support.errors import unknown_message
 
@@ -15,7 +16,9 @@ Row = dict[str, str]
 
 
 @click.command("list", epilog=examples("bench list methods", "bench list datasets --json"))
-@click.argument("what", metavar="methods|architectures|datasets|protocols")
+@click.argument(
+    "what", metavar="methods|architectures|datasets|protocols", shell_complete=completion("listed")
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option
 @plugin_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import CommaList, store_option
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
@@ -29,7 +30,10 @@ _HELP = {
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--store`` and the filters; each filter arrives as a list or ``None``."""
     for name, text in reversed(_HELP.items()):
-        command = click.option(f"--{name.replace('_', '-')}", type=CommaList(), help=text)(command)
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, type=CommaList(), help=text, shell_complete=completion(name))(
+            command
+        )
     return store_option(command)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.field_options import build, field_options, take_values
 from bench.cli.help_screen import GroupedCommand
 from bench.cli.options import examples, time_budget_option
@@ -39,7 +40,7 @@ _HOW = ("profile", "seeds", "eval_nets", "precision")
         "bench reproduce dm-main --dataset cifar10 --ipc 1 --dry-run",
     ),
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion("recipe"))
 @click.option("--list", "list_", is_flag=True, help="List the recipes that come with bench.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE",
               help="A recipe of your own, a TOML file, in place of NAME.")  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bench.cli.completion import completion
 from bench.cli.options import examples, load_plugins, plugin_option, store_option
 from bench.cli.show_cell import describe_cell, print_cell
 from bench.support.errors import UnknownNameError
@@ -19,7 +20,7 @@ from bench.support.errors import UnknownNameError
         "bench show quick-v1",
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=completion("shown"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 @plugin_option
