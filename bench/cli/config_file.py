@@ -1,30 +1,78 @@
-"""``--config FILE``: options of ``bench run`` from TOML."""
+"""``--config FILE`` and ``--save-config FILE``: options of ``bench run`` in TOML."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.cli.options import CommaList, parse_seconds
+from bench.executors.choose import ExecutorOptions
 from bench.grid.option import Option, options_of
-from bench.grid.request import Request
+from bench.grid.request import Request, Reuse
+from bench.grid.site import Site
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
 
+# A file that someone sent must not say which code runs, on which machines, or where files are.
+COMMAND_LINE_ONLY = ("plugin", "store", "data_dir", "address", "slurm")
+# What the command line has beside the options that fields declare.
+_OTHERS = {"time_budget": str, "dry_run": bool, "json": bool}
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read options of a request from TOML; a list option may be a list or a single value.
+    """Read options of ``bench run`` from TOML; a list option may be a list or a single value.
 
     Raises:
-        BenchError: if the file cannot be read or holds an unknown key or a wrong type.
+        BenchError: if the file cannot be read or holds an unknown key, a wrong type, a number that
+            is not allowed, or one of :data:`COMMAND_LINE_ONLY`.
     """
-    options = {option.name: option for option in options_of(Request)}
+    options = _options()
     values: dict[str, Any] = {}
     for raw, value in _read_toml(path).items():
         key = raw.replace("-", "_")
-        if key not in options:
-            raise BenchError(unknown_message(f"key in config '{path}'", raw, list(options)))
-        values[key] = _read_value(options[key], raw, value, path)
+        if key in COMMAND_LINE_ONLY:
+            raise BenchError(
+                f"config '{path}': '{raw}' is taken from the command line only, because a file "
+                "must not say which code runs, or where files are"
+            )
+        if key not in options and key not in _OTHERS:
+            known = [*options, *_OTHERS]
+            raise BenchError(unknown_message(f"key in config '{path}'", raw, known))
+        if key in _OTHERS:
+            checked = _checked(value, _OTHERS[key], raw, path)
+            values[key] = parse_seconds(checked) if key == "time_budget" else checked
+        else:
+            values[key] = _read_value(options[key], raw, value, path)
     return values
+
+
+def write_config(values: Mapping[str, Any]) -> str:
+    """Return options as the TOML that :func:`read_config` reads.
+
+    Args:
+        values: options by name; those of :data:`COMMAND_LINE_ONLY` are left out. ``set`` holds a
+            table for each method, ``time_budget`` is in seconds.
+    """
+    lines = [
+        f"{key} = {_to_toml(f'{value}s' if key == 'time_budget' else value)}"
+        for key, value in values.items()
+        if key != "set" and key not in COMMAND_LINE_ONLY
+    ]
+    for method, table in values.get("set", {}).items():
+        lines += ["", f"[set.{_key(method)}]"]
+        lines += [f"{_key(key)} = {_to_toml(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _options() -> dict[str, Option]:
+    classes = (Request, Site, Reuse, ExecutorOptions)
+    declared = {option.name: option for cls in classes for option in options_of(cls)}
+    return {name: each for name, each in declared.items() if name not in COMMAND_LINE_ONLY}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -49,7 +97,37 @@ def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
             raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
         return value
     if option.is_list:
+        if isinstance(value, str):
+            return CommaList().convert(value, None, None)
         return [str(each) for each in (value if isinstance(value, list) else [value])]
-    if type(value) is not option.type:
-        raise BenchError(f"config '{path}': {raw} = {value!r} is not {option.type.__name__}")
+    number = _checked(value, option.type, raw, path)
+    option.check(number)
+    if option.above_min and number == option.min:
+        raise BenchError(f"config '{path}': {raw} = {value!r} must be more than {option.min}")
+    return number
+
+
+def _checked(value: Any, kind: type, raw: str, path: Path) -> Any:
+    """Return a value of that type; a whole number is a number, too."""
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
+        raise BenchError(f"config '{path}': {raw} = {value!r} is not {kind.__name__}")
     return value
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _to_toml(name)
+
+
+def _to_toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(k)} = {_to_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_to_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        # TOML's escapes are JSON's, and it allows no control character as it is.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.config_file import read_config
+from bench.cli.config_file import COMMAND_LINE_ONLY, read_config, write_config
 from bench.cli.field_options import build, field_options, read_settings, take_values
 from bench.cli.help_screen import GroupedCommand
 from bench.cli.options import examples, time_budget_option
@@ -36,7 +36,16 @@ _EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
     ),
 )
 @field_options(Request)
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with the options above.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="TOML file with options, without dashes; those of the command line come first.",
+)
+@click.option(
+    "--save-config",
+    type=click.Path(path_type=Path),
+    help="Write the options to a file for --config, and end.",
+)
 @field_options(Site)
 @field_options(Reuse)
 @time_budget_option
@@ -44,7 +53,12 @@ _EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @field_options(ExecutorOptions)
 def run(
-    config: Path | None, time_budget: float | None, dry_run: bool, as_json: bool, **given: Any
+    config: Path | None,
+    save_config: Path | None,
+    time_budget: float | None,
+    dry_run: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
 
@@ -52,12 +66,19 @@ def run(
     for. SIGINT (Ctrl-C) or SIGTERM ends a run after the current step; the same command then
     continues where it stopped.
     """
-    executor = build(ExecutorOptions, take_values(ExecutorOptions, given))
+    others = {"time_budget": time_budget, "dry_run": dry_run or None, "json": as_json or None}
+    command = {k: v for k, v in {**given, **others}.items() if v is not None and v != ()}
+    values = read_settings(command, read_config(config) if config else {})
+    if save_config is not None:
+        _save_config(values, save_config)
+        return
+    time_budget = values.pop("time_budget", None)
+    dry_run, as_json = values.pop("dry_run", False), values.pop("json", False)
+    executor = build(ExecutorOptions, take_values(ExecutorOptions, values))
     executor.check()
-    site = build(Site, take_values(Site, given))
-    reuse = build(Reuse, take_values(Reuse, given))
-    file_values = read_config(config) if config else {}
-    request = build(Request, read_settings(take_values(Request, given), file_values))
+    site = build(Site, take_values(Site, values))
+    reuse = build(Reuse, take_values(Reuse, values))
+    request = build(Request, take_values(Request, values))
     execute = executor.execution()
     from bench.api import open_run
     from bench.cli.data import progress_bars
@@ -76,6 +97,22 @@ def run(
         print_plan(session, as_json=as_json)
         return
     sys.exit(run_and_report(session, execute, measure=executor.is_here, as_json=as_json))
+
+
+def _save_config(values: dict[str, Any], path: Path) -> None:
+    """Write options to a file, and say which of them a file cannot hold."""
+    from click.core import ParameterSource
+
+    from bench.cli.paper_options import write_text
+
+    source = click.get_current_context().get_parameter_source
+    left = [
+        f"--{name.replace('_', '-')}" for name in COMMAND_LINE_ONLY
+        if name in values and source(name) is ParameterSource.COMMANDLINE
+    ]  # fmt: skip
+    write_text(write_config(values), path)
+    if left:
+        click.echo(f"not in the file, to be given with --config: {', '.join(left)}", err=True)
 
 
 def run_and_report(

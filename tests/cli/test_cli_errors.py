@@ -135,4 +135,4 @@ def test_no_network_says_how_to_import(tmp_path: Path) -> None:
 def test_config_with_unknown_key(tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "grid.toml").write_text('methd = "random"\n')
     result = bench(*run_arguments(config="grid.toml"), cwd=tmp_path, data=data_dir)
-    assert_clean_error(result, "methd", "Did you mean 'method'?", "seeds, set, stored_as.")
+    assert_clean_error(result, "methd", "Did you mean 'method'?", "seeds, set, stored_as,")

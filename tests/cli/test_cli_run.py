@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -117,6 +118,46 @@ def test_set_and_config(run, tmp_path: Path) -> None:
     result = run("--config", str(config), "--set", "dm.iterations=3", "--json")
     (row,) = json.loads(result.stdout)["results"]
     assert row["distil_steps"] == 3
+
+
+def test_a_saved_configuration_gives_the_same_run(run, tmp_path: Path, data_dir: Path) -> None:
+    """Every kind of option: lists, numbers, flags, texts, parameters and a length of time."""
+    config, again = tmp_path / "saved.toml", tmp_path / "again.toml"
+    options = ("--method", "dm,random", "--ipc", "1,2", "--seeds", "2", "--precision", "bf16",
+               "--arch", "mlp,convnet1(width=4)", "--set", "dm.iterations=2", "--threads", "1",
+               "--set", "dm.init=noise", "--protocol", "smoke-v1", "--keep-cached", "--recompute",
+               "dm", "--checkpoint-every", "0.5", "--time-budget", "1h30m", "--workers", "0",
+               "--dry-run", "--json")  # fmt: skip
+    saved = run(*options, "--save-config", str(config))
+    assert saved.exit_code == 0, saved.output
+    assert f"written: {config}" in saved.stderr
+    assert "to be given with --config: --store, --data-dir" in saved.stderr
+    assert not (tmp_path / "store").exists()
+    where = ("--store", str(tmp_path / "store"), "--data-dir", str(data_dir))
+    planned = invoke("run", *where, "--config", str(config))
+    cells = [[row["id"] for row in json.loads(text)] for text in (planned.stdout,
+             run(*options).stdout)]  # fmt: skip
+    assert len(cells[0]) == 28
+    assert cells[0] == cells[1]
+    invoke("run", "--config", str(config), "--save-config", str(again))
+    assert again.read_text() == config.read_text()
+    changed = invoke("run", *where, "--config", str(config), "--seeds", "1", "--method", "random")
+    assert changed.exit_code == 2  # the file sets parameters of dm
+    assert "unknown method in --set 'dm'" in changed.stderr
+
+
+def test_every_option_is_taken_from_a_file_or_refused_by_name(tmp_path: Path) -> None:
+    context = click.Context(main)
+    command = main.get_command(context, "run")
+    assert command is not None
+    for param in command.params:
+        name = param.opts[0].removeprefix("--")
+        if name in ("config", "save-config"):
+            continue
+        (tmp_path / "grid.toml").write_text(f"{name} = [[]]\n")
+        result = invoke("run", "--config", str(tmp_path / "grid.toml"))
+        assert result.exit_code == 2
+        assert "unknown key" not in result.stderr, name
 
 
 def test_parameters_of_a_group(run, tmp_path: Path) -> None:
