@@ -6,8 +6,10 @@ through the ledger and returns the frame that the command line tabulates.
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -19,6 +21,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil
 from bench.evaluation.evaluate import evaluate
 from bench.exchange.opened import load_set as load
+from bench.grid.option import options_of
 from bench.grid.reporter import Control, Reporter
 from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
@@ -26,8 +29,11 @@ from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
 from bench.ledger.cell import AS_MADE
 from bench.ledger.frames import evaluation_frame
+from bench.ledger.rows import Rows
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.registry import METHODS
+from bench.support.comma_list import split_commas
+from bench.support.errors import BenchError
 from bench.support.machine import pick_device
 from bench.support.stopping import Stop
 
@@ -37,6 +43,10 @@ if TYPE_CHECKING:
     from bench.datasets.real_set import RealSet
 
 __all__ = ["Dataset", "distil", "evaluate", "load", "load_dataset", "open_run", "run"]
+
+
+class EveryCellFailedError(BenchError):
+    """No cell of a grid has a result, and at least one failed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def load_dataset(
 def run(
     method: str | Sequence[str],
     dataset: str | Sequence[str],
-    ipc: int | Sequence[int] = (1, 10, 50),
+    ipc: int | str | Sequence[int] = (1, 10, 50),
     *,
     arch: str | Sequence[str] = "convnet3",
     eval_arch: str | Sequence[str] = (),
@@ -113,9 +123,9 @@ def run(
     """Distil and evaluate a grid; what the store already holds is not computed again.
 
     Args:
-        method: registered names, or ``all``.
-        dataset: registered or imported names; missing data is fetched.
-        ipc: images per class.
+        method: registered names, a list or a text with commas (``"dm,random"``), or ``all``.
+        dataset: registered or imported names, likewise; missing data is fetched.
+        ipc: images per class; one, a list or a text with commas.
         arch: what to distil with.
         eval_arch: what to evaluate with; default: the same as ``arch``.
         protocol: a protocol's name; default: the profile's.
@@ -150,34 +160,38 @@ def run(
     Raises:
         BenchError: for anything wrong with the arguments, before any work; in its course, if the
             store can no longer be written.
+        EveryCellFailedError: there is no result at all, because cells failed; with the reasons.
         Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
-    request = Request(
-        methods=_listed(method),
-        datasets=_listed(dataset),
-        ipcs=[_whole(i) for i in (ipc if isinstance(ipc, Iterable) else [ipc])],
-        archs=_listed(arch),
-        eval_archs=_listed(eval_arch),
-        protocol=protocol,
-        modes=_listed(mode),
-        seeds=_whole(seeds),
-        eval_nets=_whole(eval_nets),
-        stored_as=_listed(stored_as),
-        profile=profile,
-        overrides=overrides or {},
-        precision=precision,
-    )
-    folder = data_folder(Path(data_dir) if data_dir is not None else None)
-    site = Site(
-        str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
-        deterministic,
-    )  # fmt: skip
-    control = Control(reporter or Reporter(), Stop(time_budget))
-    session = open_run(
-        request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
-    )
-    session.run(execute=execute)
-    return evaluation_frame(session.rows().evaluations)
+    with _python_terms():
+        request = Request(
+            methods=_listed(method),
+            datasets=_listed(dataset),
+            ipcs=_counts(ipc),
+            archs=_listed(arch),
+            eval_archs=_listed(eval_arch),
+            protocol=protocol,
+            modes=_listed(mode),
+            seeds=_whole(seeds),
+            eval_nets=_whole(eval_nets),
+            stored_as=_listed(stored_as),
+            profile=profile,
+            overrides=overrides or {},
+            precision=precision,
+        )
+        folder = data_folder(Path(data_dir) if data_dir is not None else None)
+        site = Site(
+            str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
+            deterministic,
+        )  # fmt: skip
+        control = Control(reporter or Reporter(), Stop(time_budget))
+        session = open_run(
+            request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
+        )
+        session.run(execute=execute)
+    rows = session.rows()
+    _check_any_result(rows, control.stop)
+    return evaluation_frame(rows.evaluations)
 
 
 def open_run(
@@ -214,4 +228,40 @@ def _whole(value: Any) -> Any:
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+    return split_commas(value) if isinstance(value, str) else list(value)
+
+
+def _counts(ipc: int | str | Sequence[int]) -> list[Any]:
+    """Return a list of IPC; texts that are no whole numbers stay, and the checks refuse them."""
+    if isinstance(ipc, str):
+        return [int(part) if part.isdecimal() else part for part in split_commas(ipc)]
+    return [_whole(each) for each in (ipc if isinstance(ipc, Iterable) else [ipc])]
+
+
+@contextmanager
+def _python_terms() -> Iterator[None]:
+    """Name the parameters of a call in messages: ``seeds`` in place of ``--seeds``."""
+    try:
+        yield
+    except BenchError as error:
+        names = {o.flag: o.name for cls in (Request, Site, Reuse) for o in options_of(cls)}
+        names |= {"--set": "overrides", "--plugin": "plugins", "--time-budget": "time_budget"}
+        text = re.sub(r"--[a-z][a-z-]*", lambda flag: names.get(flag[0], flag[0]), str(error))
+        error.args = (text, *error.args[1:])
+        raise
+
+
+def _check_any_result(rows: Rows, stop: Stop) -> None:
+    """Refuse an empty frame where it would hide that every cell failed.
+
+    Raises:
+        EveryCellFailedError: saying why.
+    """
+    failed = [row for row in rows.failures if row.status == "failed"]
+    if failed and not rows.evaluations and not stop.requested:
+        # What failed because another cell did says nothing of its own.
+        causes = [row for row in failed if not row.reason.startswith("it needs '")] or failed
+        named = (f"{row.method} on {row.dataset}: {row.reason}" for row in causes)
+        reasons = list(dict.fromkeys(named))
+        more = f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""
+        raise EveryCellFailedError(f"every cell failed: {'; '.join(reasons[:5])}{more}")

@@ -9,6 +9,8 @@ import pandas as pd
 from recording_reporter import RecordingReporter
 
 import bench
+from bench.api import EveryCellFailedError
+from bench.ledger.frames import evaluation_frame
 
 SMALL: dict[str, Any] = {"arch": "convnet1(width=4)", "eval_nets": 2, "profile": "smoke"}
 
@@ -16,17 +18,20 @@ SMALL: dict[str, Any] = {"arch": "convnet1(width=4)", "eval_nets": 2, "profile":
 def run_digits(
     store: Path, data_dir: Path, method: str | list[str], ipc: Any = 1, **more: Any
 ) -> tuple[pd.DataFrame, RecordingReporter]:
-    """Run a small grid; return its results and what was reported."""
+    """Run a small grid; return its results, none if every cell failed, and what was reported."""
     reporter = RecordingReporter()
-    frame = bench.run(
-        method,
-        "digits",
-        ipc,
-        store=store,
-        data_dir=data_dir,
-        reporter=reporter,
-        **{**SMALL, **more},
-    )
+    try:
+        frame = bench.run(
+            method,
+            "digits",
+            ipc,
+            store=store,
+            data_dir=data_dir,
+            reporter=reporter,
+            **{**SMALL, **more},
+        )
+    except EveryCellFailedError:
+        frame = evaluation_frame([])
     return frame, reporter
 
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cli.options import CommaList, parse_seconds
+from bench.cli.options import parse_seconds
 from bench.executors.choose import ExecutorOptions
 from bench.grid.option import Option, options_of
 from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
+from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
 
@@ -98,7 +99,7 @@ def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
         return value
     if option.is_list:
         if isinstance(value, str):
-            return CommaList().convert(value, None, None)
+            return split_commas(value)
         return [str(each) for each in (value if isinstance(value, list) else [value])]
     number = _checked(value, option.type, raw, path)
     option.check(number)

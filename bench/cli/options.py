@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bench.ledger.store import DEFAULT_STORE
+from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError
 
 
@@ -26,16 +27,7 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # generic from clic
         ctx: click.Context | None,  # noqa: ARG002
     ) -> list[str]:
         """Split at the commas outside parentheses."""
-        if isinstance(value, list):
-            return value
-        parts, depth, start = [], 0, 0
-        for i, char in enumerate(value):
-            depth += (char == "(") - (char == ")")
-            if char == "," and depth == 0:
-                parts.append(value[start:i])
-                start = i + 1
-        parts.append(value[start:])
-        return [p.strip() for p in parts if p.strip()]
+        return value if isinstance(value, list) else split_commas(value)
 
 
 class FiniteRange(click.FloatRange):

@@ -15,6 +15,7 @@ from recording_reporter import RecordingReporter
 from run_digits import SMALL, accuracies, run_digits
 
 import bench
+from bench.api import EveryCellFailedError
 from bench.datasets.library import DatasetInfo, ensure, import_file, info
 from bench.datasets.packed import map_part, read_header
 from bench.grid.data_names import DataNames
@@ -51,10 +52,10 @@ def test_data_damaged_during_a_run_fail_its_cells(toys, tmp_path: Path, own_data
             flip_a_byte(own_data / "digits.safetensors")
 
     store, reporter = tmp_path / "store", Damaging()
-    frame = bench.run(
-        "toy-first", "digits", 1, store=store, data_dir=own_data, reporter=reporter, **SMALL
-    )
-    assert len(frame) == 0
+    with pytest.raises(EveryCellFailedError, match=r"digits\.safetensors' is damaged"):
+        bench.run(
+            "toy-first", "digits", 1, store=store, data_dir=own_data, reporter=reporter, **SMALL
+        )
     assert reporter.count("failed") == 2
     assert all("digits.safetensors' is damaged" in r for r in load_failures(store)["reason"])
 

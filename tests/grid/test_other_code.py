@@ -14,6 +14,7 @@ from recording_reporter import RecordingReporter
 from run_digits import SMALL
 
 import bench
+from bench.api import EveryCellFailedError
 from bench.executors.local import local_execution
 from bench.grid import waiting
 from bench.grid.compute import compute
@@ -104,10 +105,11 @@ def test_a_worker_that_starts_after_an_edit_fails_its_cells(plugins: Plugins) ->
 
     plugins.write("mine", METHOD)
     reporter = Editing()
-    bench.run(
-        "mine", "digits", 1, store=plugins.store, data_dir=plugins.data_dir, reporter=reporter,
-        plugins=plugins.files, execute=local_execution(1), **SMALL,
-    )  # fmt: skip
+    with pytest.raises(EveryCellFailedError, match="mine on digits: it asks for the method"):
+        bench.run(
+            "mine", "digits", 1, store=plugins.store, data_dir=plugins.data_dir,
+            reporter=reporter, plugins=plugins.files, execute=local_execution(1), **SMALL,
+        )  # fmt: skip
     assert reporter.count("failed") == 2
     (text,) = [text for text in reporter.texts("failed") if text.startswith("it asks for")]
     hashes = re.findall(r"\b[0-9a-f]{16}\b", text)
@@ -151,7 +153,7 @@ def test_recompute_computes_a_method_again_and_what_depends_on_it(plugins: Plugi
     again = plugins.run(methods, recompute=["random", "after"])
     assert (again.count("ok"), again.count("cached")) == (4, 2)
     assert plugins.run(methods).count("cached") == 6
-    with pytest.raises(BenchError, match="unknown method in --recompute 'dm'"):
+    with pytest.raises(BenchError, match="unknown method in recompute 'dm'"):
         plugins.run(methods, recompute="dm")
 
 
