@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from rich.console import Console, RenderableType
@@ -22,6 +23,8 @@ _STYLES = {"done": "green", "running": "cyan", "failed": "red", "interrupted": "
            "skipped": "yellow", "unusable": "red"}  # fmt: skip
 # How the reason begins of a cell that failed because another one did.
 _DEPENDS_ON_A_FAILURE = "it needs '"
+# Seconds between two looks of `bench status --watch`.
+WATCH_SECONDS = 2.0
 # Lines of each part, unless everything is asked for.
 _SHOWN = 10
 
@@ -46,6 +49,34 @@ def print_status(status: Status, console: Console, *, everything: bool) -> None:
         _part(console, name.capitalize(), lines, len(lines), None)
     _part(console, "Interrupted", map(_interrupted, interrupted), len(interrupted), most)
     _print_requests(status, console, everything)
+
+
+def watch_status(
+    read: Callable[[], Status],
+    console: Console,
+    *,
+    everything: bool,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Print a store's status again and again, until its requests are finished and nothing runs.
+
+    Ctrl-C ends it, too. Cells that failed or were interrupted are left, so that it goes on.
+
+    Args:
+        read: returns the present status.
+        console: a terminal.
+        everything: as of :func:`print_status`.
+        pause: waits for a number of seconds.
+    """
+    while True:
+        status = read()
+        console.clear()
+        print_status(status, console, everything=everything)
+        for line in status.notes:
+            console.print(_text(line, "dim"))
+        if not status.of("running") and all(each.is_finished for each in status.requests):
+            return
+        pause(WATCH_SECONDS)
 
 
 def _counts(status: Status) -> ScreenTable:
