@@ -30,11 +30,8 @@ def complete(line: str, **environment: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "names"),
     [
-        ("bench run --method ", METHODS.names()),
         ("bench run -m dm,d", ["dm,dc", "dm,dim", "dm,dsa"]),
         ("bench run -m dm,nothing", []),
-        ("bench run --arch convnet3,", [f"convnet3,{name}" for name in ARCHITECTURES.names()
-                                        if name != "convnet3"]),
         ("bench run --eval-arch vgg", ["vgg11"]),
         ("bench run --profile ", ["paper", "lite", "smoke"]),
         ("bench run --protocol qu", ["quick", "quick-v1"]),
@@ -53,6 +50,12 @@ def complete(line: str, **environment: str) -> list[str]:
 )  # fmt: skip
 def test_names(line: str, names: list[str]) -> None:
     assert complete(line) == names
+
+
+def test_every_registered_name_is_offered() -> None:
+    assert complete("bench run --method ") == METHODS.names()
+    others = [name for name in ARCHITECTURES.names() if name != "convnet3"]
+    assert complete("bench run --arch convnet3,") == [f"convnet3,{name}" for name in others]
 
 
 def test_a_dataset_of_the_data_folder_is_offered(tmp_path: Path, data_dir: Path) -> None:
