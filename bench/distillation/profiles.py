@@ -63,6 +63,6 @@ def label_profile(named: Mapping[str, Any], params: Any, asked: str) -> tuple[st
         return "any", ""
     if asked in equal:
         return asked, ""
-    base, mine = as_dict(named[asked]), as_dict(params)
+    base, mine = as_dict(named[asked], whole=True), as_dict(params, whole=True)
     changes = ", ".join(f"{k}={mine[k]}" for k in mine if mine[k] != base[k])
     return "custom", f"{asked}: {changes}"

@@ -75,6 +75,7 @@ def param(
     max: float | None = None,
     choices: Sequence[Any] | None = None,
     check: Callable[[Any], object] | None = None,
+    later: bool = False,
 ) -> Any:
     """Declare one parameter of a plugin.
 
@@ -86,8 +87,12 @@ def param(
         choices: the only values allowed; for a tuple field, the only elements allowed.
         check: called with a value, for a tuple field with each element, before anything runs;
             raises BenchError for one that is not allowed.
+        later: whether it was declared after results had been stored. At its default, which must
+            then mean what was done before, it is left out of identities and records, so that
+            those results keep their names.
     """
     metadata = {"help": help, "min": min, "max": max, "choices": choices, "check": check}
+    metadata["later"] = later
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -154,13 +159,19 @@ def _check_bounds(params_type: type, field: dataclasses.Field[Any]) -> None:
             )
 
 
-def as_dict(params: Any) -> dict[str, Any]:
-    """Return a parameter object as plain JSON values by stored name (tuples become lists)."""
+def as_dict(params: Any, *, whole: bool = False) -> dict[str, Any]:
+    """Return a parameter object as plain JSON values by stored name (tuples become lists).
+
+    A parameter that was declared ``later`` is left out at its default, unless ``whole``.
+    """
     values: dict[str, Any] = {}
     for each in declared(type(params)):
         value = params
         for name in each.path:
             value = getattr(value, name)
+        later = each.field.metadata.get("later") and not whole
+        if later and value == each.field.default:
+            continue
         values[each.stored] = list(value) if isinstance(value, tuple) else value
     return values
 

@@ -27,7 +27,7 @@ from bench.plugin import (
 from bench.plugin.compute import global_seed, parse_architecture
 from methods.dim.logit_matching import LogitMatcher
 from methods.dim.pool import released_pool
-from methods.gan.method import ConditionalGAN, generator_set
+from methods.gan.method import ConditionalGAN, adversarial_pair, generator_set
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.gan.pair import AdversarialPair
 from methods.shared.batches import ShuffledBatches
@@ -168,15 +168,19 @@ class DiM(Method["DiM.Params"]):
             matched.append(weight * loss)
             return matched[0], weight * slope
 
+        factor = self.params.gan.penalty_factor(i)
+        generator_loss = self.pair.generator_step(labels, match)
+        discriminator_loss = self.pair.discriminator_step(real, labels, factor)
+        self.pair.average(i)
         return {
-            "generator_loss": self.pair.generator_step(labels, match),
+            "generator_loss": generator_loss,
             "matching_loss": matched[0],
-            "discriminator_loss": self.pair.discriminator_step(real, labels),
+            "discriminator_loss": discriminator_loss,
         }
 
     def result(self) -> DistilledSet:
         """Return a copy of the generator."""
-        return generator_set(self.spec, self.pair.generator)
+        return generator_set(self.spec, self.pair.trained)
 
 
 def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
@@ -188,13 +192,6 @@ def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     generator = copy.deepcopy(trained)
     with global_seed(0):  # the weights are overwritten below; global state must not move
         discriminator = Discriminator(task.spec, task.params.gan.width).to(ctx.device)
-    pair = AdversarialPair(
-        generator,
-        discriminator,
-        ctx,
-        lr=task.params.lr,
-        penalty_weight=task.params.gan.penalty_weight,
-        penalty_batch=task.params.gan.penalty_batch,
-    )
+    pair = adversarial_pair(generator, discriminator, ctx, task.params.gan, lr=task.params.lr)
     pair.load_byproducts(start.byproducts)
     return pair

@@ -10,12 +10,33 @@ images are float ``(N, C, H, W)`` in [-1, 1] and labels int64 ``(N,)``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.plugin.compute import passes
 from methods.gan.networks import Discriminator
+
+
+class Objective(NamedTuple):
+    """The losses that a pair of networks trains with; each returns a 0-d float32.
+
+    Attributes:
+        generator: of the discriminator, generated images and the classes they were drawn for.
+        discriminator: of the discriminator, real images, their classes, generated images, theirs.
+        penalty: of the discriminator, real images, their classes, as many generated images, and
+            numbers that are uniform in [0, 1), float32 ``(N, 1, 1, 1)``.
+        same_classes: whether the discriminator's step draws images of the real batch's classes,
+            and not of uniform ones.
+    """
+
+    generator: Callable[[Discriminator, Tensor, Tensor], Tensor]
+    discriminator: Callable[[Discriminator, Tensor, Tensor, Tensor, Tensor], Tensor]
+    penalty: Callable[[Discriminator, Tensor, Tensor, Tensor, Tensor], Tensor]
+    same_classes: bool
 
 
 def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -> Tensor:
@@ -77,3 +98,12 @@ def gradient_penalty(
     slope = passes.image_gradient(source.float().sum(), between, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
+
+
+def _penalty(
+    discriminator: Discriminator, real: Tensor, _labels: Tensor, fake: Tensor, mix: Tensor
+) -> Tensor:
+    return gradient_penalty(discriminator, real, fake, mix)
+
+
+WASSERSTEIN = Objective(generator_loss, discriminator_loss, _penalty, same_classes=False)

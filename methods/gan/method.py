@@ -7,15 +7,27 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bench.plugin import DatasetSpec, DistilledSet, Method, Paper, Profile, Scalars, param
+from bench.plugin import (
+    Context,
+    DatasetSpec,
+    DistilledSet,
+    Method,
+    Paper,
+    Profile,
+    Scalars,
+    param,
+)
 from bench.plugin.compute import global_seed
 from bench.plugin.sets import GeneratorSet
+from methods.gan.loss import WASSERSTEIN
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.gan.pair import AdversarialPair
+from methods.gan.projection import PROJECTION
 from methods.shared.batches import ShuffledBatches
 
 # Classes of the paper's datasets: what its noise_dim of 100 makes room for.
 _PAPER_CLASSES = 10
+_OBJECTIVES = {"wasserstein": WASSERSTEIN, "projection": PROJECTION}
 
 
 class ConditionalGAN(Method["ConditionalGAN.Params"]):
@@ -61,6 +73,34 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         penalty_batch: int | None = param(
             None, help="images of a batch that the penalty is measured on; none for all", min=1
         )
+        penalty_every: int = param(
+            1,
+            help="steps from one penalty to the next; its weight grows by the same factor",
+            min=1,
+            later=True,
+        )
+        objective: str = param(
+            "wasserstein",
+            help="wasserstein: the paper's losses; projection: hinge losses of a critic that sees "
+            "the class, with the penalty at real images",
+            choices=tuple(_OBJECTIVES),
+            later=True,
+        )
+        discriminator_rate: float = param(
+            1.0, help="learning rate of the discriminator as a multiple of lr", min=0, later=True
+        )
+        memory: float = param(
+            0.0,
+            help="the generator's weights are a running mean over steps, of which a step leaves "
+            "this share; 0 takes those of the last step",
+            min=0,
+            max=1,
+            later=True,
+        )
+
+        def penalty_factor(self, i: int) -> float:
+            """Return the factor of the penalty's weight at step ``i``; 0 where there is none."""
+            return float(self.penalty_every) if i % self.penalty_every == 0 else 0.0
 
     name = "gan"
     label = "GAN"
@@ -114,14 +154,8 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         with global_seed(ctx.draw_int(2**62, "networks")):
             generator = ConditionalGenerator(self.spec, params.width, noise_dim)
             discriminator = Discriminator(self.spec, params.width)
-        self.pair = AdversarialPair(
-            generator.to(ctx.device),
-            discriminator.to(ctx.device),
-            ctx,
-            lr=params.lr,
-            penalty_weight=params.penalty_weight,
-            penalty_batch=params.penalty_batch,
-        )
+        networks = generator.to(ctx.device), discriminator.to(ctx.device)
+        self.pair = adversarial_pair(*networks, ctx, params, lr=params.lr)
 
     def steps(self) -> int:
         """Return all whole batches of all epochs, or ``max_steps`` if that is fewer."""
@@ -131,14 +165,17 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         """Update the generator, then the discriminator."""
         self.pair.set_lr(self.params.lr * self._decay(i))
         real, labels = self.batches.pick(i)
-        return {
+        factor = self.params.penalty_factor(i)
+        losses = {
             "generator_loss": self.pair.generator_step(labels),
-            "discriminator_loss": self.pair.discriminator_step(real, labels),
+            "discriminator_loss": self.pair.discriminator_step(real, labels, factor),
         }
+        self.pair.average(i)
+        return losses
 
     def result(self) -> DistilledSet:
         """Return a copy of the generator."""
-        return generator_set(self.spec, self.pair.generator)
+        return generator_set(self.spec, self.pair.trained)
 
     def byproducts(self) -> dict[str, Tensor]:
         """Return the discriminator and both optimisers' states, from which DiM continues."""
@@ -148,6 +185,28 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         """Return the factor of the learning rate at step ``i``: 1, then linearly towards 0."""
         falling = (1 - self.params.decay_after) * self.steps()
         return min(1.0, (self.steps() - i) / falling) if falling else 1.0
+
+
+def adversarial_pair(
+    generator: ConditionalGenerator,
+    discriminator: Discriminator,
+    ctx: Context,
+    params: ConditionalGAN.Params,
+    *,
+    lr: float,
+) -> AdversarialPair:
+    """Return both networks in training as ``params`` say, at a learning rate of the caller's."""
+    return AdversarialPair(
+        generator,
+        discriminator,
+        ctx,
+        lr=lr,
+        penalty_weight=params.penalty_weight,
+        penalty_batch=params.penalty_batch,
+        objective=_OBJECTIVES[params.objective],
+        discriminator_rate=params.discriminator_rate,
+        memory=params.memory,
+    )
 
 
 def latent_size(noise_dim: int, spec: DatasetSpec) -> int:

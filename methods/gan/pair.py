@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from bench.plugin import Context
 from bench.plugin.compute import passes
-from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty
+from methods.gan.loss import WASSERSTEIN, Objective
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
@@ -29,8 +30,13 @@ class AdversarialPair:
         lr: learning rate of both optimisers.
         penalty_weight: factor of the gradient penalty.
         penalty_batch: images of a batch that the penalty is measured on; ``None`` for all.
+        objective: the losses.
+        discriminator_rate: the discriminator's learning rate as a multiple of ``lr``.
+        memory: of the running mean of the generator's weights: what a step leaves of it; 0 for
+            no such mean.
 
     Attributes:
+        averaged: a generator of averaged weights; ``None`` where there is no average.
         generator_adam: the optimiser of the generator.
         discriminator_adam: the optimiser of the discriminator.
     """
@@ -44,12 +50,17 @@ class AdversarialPair:
         lr: float,
         penalty_weight: float,
         penalty_batch: int | None,
+        objective: Objective = WASSERSTEIN,
+        discriminator_rate: float = 1.0,
+        memory: float = 0.0,
     ) -> None:
         self.generator = generator.train().requires_grad_(True)
         self.discriminator = discriminator.train().requires_grad_(True)
         self._ctx, self._weight, self._penalised = ctx, penalty_weight, penalty_batch
+        self._objective, self._ratio, self._memory = objective, discriminator_rate, memory
         self.generator_adam = _adam(generator, lr)
-        self.discriminator_adam = _adam(discriminator, lr)
+        self.discriminator_adam = _adam(discriminator, lr * discriminator_rate)
+        self.averaged = _still_copy(generator) if memory else None
 
     def generator_step(
         self, labels: Tensor, extra: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
@@ -81,7 +92,7 @@ class AdversarialPair:
         def grade(part: slice) -> tuple[Tensor, Tensor]:
             images = fake[part].requires_grad_()
             with torch.enable_grad(), passes.autocast(self._ctx):
-                loss = generator_loss(self.discriminator, images, labels[part])
+                loss = self._objective.generator(self.discriminator, images, labels[part])
                 loss = loss * _share(part, fake)
             (slope,) = torch.autograd.grad(loss, images)
             return loss.detach(), slope
@@ -90,31 +101,36 @@ class AdversarialPair:
         self.discriminator.requires_grad_(True)
         return torch.stack(losses).sum(), torch.cat(slopes)
 
-    def discriminator_step(self, real: Tensor, labels: Tensor) -> Tensor:
-        """Update the discriminator once, against as many fresh images of random classes.
+    def discriminator_step(
+        self, real: Tensor, labels: Tensor, penalty_factor: float = 1.0
+    ) -> Tensor:
+        """Update the discriminator once, against as many fresh images.
 
         Args:
             real: real images in [-1, 1], float32 ``(N, C, H, W)``.
             labels: their classes.
+            penalty_factor: of the weight of the penalty; at 0 it is not computed.
 
         Returns:
             The loss, detached.
         """
-        fake, fake_labels = self.draw(len(real))
+        fake, fake_labels = self.draw(len(real), labels if self._objective.same_classes else None)
         few = real[: self._penalised]
         mix = torch.rand(
             len(few), 1, 1, 1, generator=self._ctx.generator("penalty"), device=real.device
         )
 
         def tell_apart(part: slice) -> Tensor:
-            loss = discriminator_loss(
+            loss = self._objective.discriminator(
                 self.discriminator, real[part], labels[part], fake[part], fake_labels[part]
             )
             return loss * _share(part, real)
 
         def penalise(part: slice) -> Tensor:
-            penalty = gradient_penalty(self.discriminator, few[part], fake[part], mix[part])
-            return penalty * (self._weight * _share(part, few))
+            penalty = self._objective.penalty(
+                self.discriminator, few[part], labels[part], fake[part], mix[part]
+            )
+            return penalty * (penalty_factor * self._weight * _share(part, few))
 
         weights = list(self.discriminator.parameters())
 
@@ -126,7 +142,7 @@ class AdversarialPair:
             slopes = torch.autograd.grad(loss, weights, materialize_grads=True)
             return [loss.detach(), *slopes]
 
-        work = [(penalise, part) for part in self._slices(few)]
+        work = [(penalise, part) for part in self._slices(few)] if penalty_factor else []
         work += [(tell_apart, part) for part in self._slices(real)]
         loss, *gradient = passes.parallel_sum(learn, work, self._ctx)
         for weight, slope in zip(weights, gradient, strict=True):
@@ -134,11 +150,36 @@ class AdversarialPair:
         _update(self.discriminator_adam)
         return loss
 
+    @property
+    def trained(self) -> ConditionalGenerator:
+        """The generator of averaged weights, or the one in training where there is no average."""
+        return self.generator if self.averaged is None else self.averaged
+
+    @torch.no_grad()
+    def average(self, i: int) -> None:
+        """Update the running mean of the generator's weights and batch statistics.
+
+        Args:
+            i: the step that was taken; the first ones count less, as they are soon left behind.
+        """
+        if self.averaged is None:
+            return
+        memory = min(self._memory, (1 + i) / (10 + i))
+        means, values = self.averaged.state_dict(), self.generator.state_dict()
+        for name, mean in means.items():
+            if mean.is_floating_point():
+                mean.lerp_(values[name], 1 - memory)
+            else:
+                mean.copy_(values[name])
+
     def set_lr(self, lr: float) -> None:
         """Give both optimisers another learning rate."""
-        for optimiser in (self.generator_adam, self.discriminator_adam):
+        for optimiser, factor in (
+            (self.generator_adam, 1.0),
+            (self.discriminator_adam, self._ratio),
+        ):
             for group in optimiser.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * factor
 
     def byproducts(self) -> dict[str, Tensor]:
         """Return all but the generator: the discriminator and both optimisers' states."""
@@ -156,11 +197,18 @@ class AdversarialPair:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything that later steps depend on, live."""
-        return {**_prefixed("generator", self.generator.state_dict()), **self.byproducts()}
+        averaged = {} if self.averaged is None else self.averaged.state_dict()
+        return {
+            **_prefixed("generator", self.generator.state_dict()),
+            **_prefixed("averaged", averaged),
+            **self.byproducts(),
+        }
 
     def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
         """Continue from :meth:`state_dict`."""
         self.generator.load_state_dict(_own("generator", tensors))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(_own("averaged", tensors))
         self.load_byproducts(tensors)
 
     def _slices(self, images: Tensor) -> list[slice]:
@@ -171,18 +219,26 @@ class AdversarialPair:
         return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
 
     @torch.no_grad()
-    def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """Draw ``n`` images of classes drawn uniformly; batch statistics are tracked.
+    def draw(self, n: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Draw ``n`` images; batch statistics are tracked.
+
+        Args:
+            n: how many.
+            labels: their classes, int64 ``(n,)``; drawn uniformly by default.
 
         Returns:
             Images in [-1, 1], float32 ``(n, C, H, W)``, and their classes, int64 ``(n,)``.
         """
         ctx, generator = self._ctx, self.generator
-        labels = torch.randint(
-            generator.num_classes, (n,), generator=ctx.generator("fake-labels"), device=ctx.device
-        )
+        if labels is None:
+            draws = ctx.generator("fake-labels")
+            labels = torch.randint(generator.num_classes, (n,), generator=draws, device=ctx.device)
         with passes.autocast(ctx):
             return generator.sample(labels, ctx.generator("noise")).float(), labels
+
+
+def _still_copy(generator: ConditionalGenerator) -> ConditionalGenerator:
+    return copy.deepcopy(generator).requires_grad_(False)
 
 
 def _adam(network: torch.nn.Module, lr: float) -> torch.optim.Adam:

@@ -97,6 +97,24 @@ def test_a_method_without_profiles_is_the_same_under_any(asked: str) -> None:
     assert label(asked, method=Plain) == ("any", "")
 
 
+@dataclass(frozen=True)
+class GrownParams:
+    boost: float = param(0.0, help="what came later", later=True)
+
+
+class Grown(SelectionMethod):
+    """A method whose lite profile uses a parameter that came later."""
+
+    name = "grown"
+    Params = GrownParams
+    profiles = {"lite": Profile({"boost": 2.0}, "nothing"), "smoke": Profile({}, "nothing")}
+
+
+def test_a_later_parameter_is_named_where_its_default_is_the_change() -> None:
+    assert label("lite", method=Grown) == ("lite", "")
+    assert label("lite", method=Grown, boost=0) == ("custom", "lite: boost=0.0")
+
+
 def test_overrides_that_change_nothing_are_no_change() -> None:
     assert label("lite", iterations="10", lr=1) == ("lite", "")
     assert label("paper", iterations=500) == ("paper", "")

@@ -18,6 +18,8 @@ from methods.gan.method import ConditionalGAN, latent_size
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
 
+LITE_LOSSES: dict[str, Any] = {"objective": "projection", "memory": 0.9, "penalty_every": 3}
+
 
 def started(**params: Any) -> tuple[Any, Context]:
     ctx = tiny_context()
@@ -36,6 +38,8 @@ def test_paper_values() -> None:
     assert params.max_steps is None
     assert params.penalty_batch is None
     assert params.decay_after == 1.0
+    assert (params.objective, params.penalty_every) == ("wasserstein", 1)
+    assert (params.discriminator_rate, params.memory) == (1.0, 0.0)
 
 
 def test_steps_count_whole_batches_of_all_epochs() -> None:
@@ -148,15 +152,15 @@ def test_learning_rate_stays_then_falls(after: float, rates: list[float]) -> Non
     assert seen == [[pytest.approx(0.01 * rate)] for rate in rates for _ in range(2)]
 
 
-@given(stop=st.integers(0, 8))
-@settings(max_examples=3, deadline=None)
-def test_resumed_at_any_step_it_ends_the_same(stop: int) -> None:
-    straight, _ = started()
+@given(stop=st.integers(0, 8), changes=st.sampled_from(({}, LITE_LOSSES)))
+@settings(max_examples=5, deadline=None)
+def test_resumed_at_any_step_it_ends_the_same(stop: int, changes: dict[str, Any]) -> None:
+    straight, _ = started(**changes)
     run(straight, 0, 8)
-    first, before = started()
+    first, before = started(**changes)
     run(first, 0, stop)
     state, draws = copy.deepcopy((first.state_dict(), before.state_dict()))
-    second, after = started()
+    second, after = started(**changes)
     second.load_state_dict(state)
     after.load_state_dict(draws)
     run(second, stop, 8)

@@ -97,3 +97,94 @@ def test_both_step_with_the_released_codes_adam() -> None:
     for optimiser in (pair.generator_adam, pair.discriminator_adam):
         (group,) = optimiser.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-4, (0.0, 0.9), 0)
+
+
+PROJECTION: dict[str, Any] = {"objective": "projection", "penalty_weight": 0.5}
+
+
+def class_scores(critic: Any, images: Tensor, labels: Tensor) -> Tensor:
+    source, classes = critic(images)
+    scores: Tensor = source + classes[torch.arange(len(labels)), labels]
+    return scores
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, 16.0])
+def test_the_critic_that_sees_the_class_follows_its_whole_loss(factor: float) -> None:
+    """It draws images of the real batch's classes, and its penalty is at real images."""
+    changes = {**PROJECTION, "penalty_batch": 3}
+    (method, _), (twin, _) = started(**changes), started(**changes)
+    real, labels = method.batches.pick(0)
+    given = handed_to(method.pair.discriminator_adam)
+    shown = method.pair.discriminator_step(real, labels, factor)
+
+    fake, fake_labels = twin.pair.draw(8, labels)
+    assert torch.equal(fake_labels, labels)
+    critic = twin.pair.discriminator.double()
+    few = real[:3].double().requires_grad_()
+    (slope,) = torch.autograd.grad(
+        class_scores(critic, few, labels[:3]).sum(), few, create_graph=True
+    )
+    penalty = slope.square().sum((1, 2, 3)).mean()
+    false, true = (class_scores(critic, x.double(), labels) for x in (fake, real))
+    loss = (1 + false).relu().mean() + (1 - true).relu().mean() + factor * 0.5 * penalty
+    expected = torch.autograd.grad(loss, list(critic.parameters()), materialize_grads=True)
+    assert shown.item() == pytest.approx(loss.item(), rel=1e-4)
+    assert_near(given, expected)
+
+
+def test_the_generator_follows_the_critic_that_sees_the_class() -> None:
+    (method, _), (twin, ctx) = started(**PROJECTION), started(**PROJECTION)
+    given = handed_to(method.pair.generator_adam)
+    shown = method.pair.generator_step(LABELS)
+
+    generator, critic = copy.deepcopy((twin.pair.generator, twin.pair.discriminator))
+    latent = generator.latent(LABELS, ctx.generator("noise")).double()
+    loss = -class_scores(critic.double(), generator.double()(latent), LABELS).mean()
+    assert shown.item() == pytest.approx(loss.item(), rel=1e-4)
+    assert_near(given, torch.autograd.grad(loss, list(generator.parameters())))
+
+
+def test_the_penalty_comes_every_so_many_steps_and_weighs_as_much_more() -> None:
+    params = started(penalty_every=4)[0].params
+    assert [params.penalty_factor(i) for i in range(9)] == [4, 0, 0, 0, 4, 0, 0, 0, 4]
+    assert [started()[0].params.penalty_factor(i) for i in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("after", [0.5, 1.0])
+def test_the_discriminator_has_a_rate_of_its_own(after: float) -> None:
+    method, _ = started(lr=0.01, discriminator_rate=4.0, decay_after=after)
+    for i, factor in enumerate([1, 1, 1, 1, 1, 0.75] if after < 1 else [1] * 6):
+        method.step(i)
+        rates = [
+            group["lr"]
+            for each in (method.pair.generator_adam, method.pair.discriminator_adam)
+            for group in each.param_groups
+        ]
+        assert rates == pytest.approx([0.01 * factor, 0.04 * factor])
+
+
+def test_the_generator_that_counts_has_averaged_weights() -> None:
+    """The mean forgets at the given rate, and faster in the first steps."""
+    method, _ = started(memory=0.2, lr=0.01)
+    pair = method.pair
+    expected = {name: value.double() for name, value in pair.generator.state_dict().items()}
+    for i, memory in enumerate([0.1, 2 / 11, 0.2, 0.2]):
+        method.step(i)
+        for name, value in pair.generator.state_dict().items():
+            expected[name] = memory * expected[name] + (1 - memory) * value.double()
+    averaged = method.result().network.state_dict()
+    for name, value in pair.generator.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(
+                averaged[name].double(), expected[name], rtol=1e-4, atol=1e-6
+            )
+            assert not torch.equal(averaged[name], value)
+        else:
+            assert torch.equal(averaged[name], value)
+
+
+def test_without_a_mean_the_last_weights_count() -> None:
+    method, _ = started()
+    method.step(0)
+    assert method.pair.trained is method.pair.generator
+    assert not any(name.startswith("averaged") for name in method.pair.state_dict())

@@ -213,6 +213,22 @@ def test_as_dict_is_plain_json() -> None:
     assert as_dict(NoParams()) == {}
 
 
+@dataclasses.dataclass(frozen=True)
+class Grown:
+    count: int = param(5, help="a count")
+    rate: float = param(1.0, help="a rate that came later", later=True)
+
+
+def test_a_later_parameter_at_its_default_is_in_no_identity() -> None:
+    """Results that were stored before it was declared keep their identity."""
+    before = {"count": 5}
+    assert as_dict(Grown()) == before
+    assert as_dict(Grown(), whole=True) == {"count": 5, "rate": 1.0}
+    assert as_dict(Grown(rate=2.0)) == {"count": 5, "rate": 2.0}
+    assert resolve(Grown, before, owner="toy") == Grown()
+    assert [info.name for info in describe(Grown)] == ["count", "rate"]
+
+
 def test_describe_says_what_show_prints() -> None:
     infos = {i.name: i for i in describe(Params)}
     assert list(infos) == [f.name for f in dataclasses.fields(Params)]

@@ -1,0 +1,82 @@
+"""The losses of a critic that sees the class: hinge losses, with a penalty at real images.
+
+The critic scores an image for a class, so that a generator must match the images of each class.
+An auxiliary classifier rewards the typical image of a class instead, and at few steps the generator
+then draws little else. The score is that of T. Miyato and M. Koyama, "cGANs with Projection
+Discriminator", 2018, equation 5, on the features and heads of the discriminator that
+:mod:`methods.gan.loss` has: the head that classifies there holds the vectors of the classes here.
+The losses are those of J. H. Lim and J. C. Ye, "Geometric GAN", 2017; the penalty is
+:math:`R_1` of L. Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
+
+Images are float ``(N, C, H, W)`` in [-1, 1] and labels int64 ``(N,)``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.plugin.compute import passes
+from methods.gan.loss import Objective
+from methods.gan.networks import Discriminator
+
+
+def class_score(discriminator: Discriminator, images: Tensor, labels: Tensor) -> Tensor:
+    r"""Return :math:`D(x, y) = w^T \phi(x) + v_y^T \phi(x)`, biases included, float32 ``(N,)``."""
+    source, classes = discriminator(images)
+    score: Tensor = source.float() + classes.float().gather(1, labels[:, None]).squeeze(1)
+    return score
+
+
+def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -> Tensor:
+    r"""Return :math:`-\overline{D(\tilde x, y)}`, a 0-d float32.
+
+    Args:
+        discriminator: scores.
+        fake: generated images, through which the gradient flows.
+        labels: the classes that they were generated for.
+    """
+    return -class_score(discriminator, fake, labels).mean()
+
+
+def discriminator_loss(
+    discriminator: Discriminator, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
+) -> Tensor:
+    r"""Return :math:`\overline{[1 + D(\tilde x, \tilde y)]_+} + \overline{[1 - D(x, y)]_+}`.
+
+    Both batches pass together: the discriminator treats every sample alone.
+
+    Args:
+        discriminator: scores.
+        real: real images :math:`x`.
+        labels: their classes :math:`y`.
+        fake: generated images :math:`\tilde x`, detached.
+        fake_labels: the classes :math:`\tilde y` that they were generated for.
+    """
+    scores = class_score(discriminator, torch.cat([fake, real]), torch.cat([fake_labels, labels]))
+    false, true = scores[: len(fake)], scores[len(fake) :]
+    return (1 + false).relu().mean() + (1 - true).relu().mean()
+
+
+def real_penalty(discriminator: Discriminator, real: Tensor, labels: Tensor) -> Tensor:
+    r"""Return :math:`\overline{\lVert \nabla_x D(x, y) \rVert_2^2}`, 0-d float32.
+
+    Args:
+        discriminator: whose score is penalised.
+        real: real images :math:`x`.
+        labels: their classes :math:`y`.
+    """
+    images = real.detach().requires_grad_()
+    score = class_score(discriminator, images, labels).sum()
+    slope = passes.image_gradient(score, images, create_graph=True)
+    penalty: Tensor = slope.flatten(1).square().sum(1).mean()
+    return penalty
+
+
+def _penalty(
+    discriminator: Discriminator, real: Tensor, labels: Tensor, _fake: Tensor, _mix: Tensor
+) -> Tensor:
+    return real_penalty(discriminator, real, labels)
+
+
+PROJECTION = Objective(generator_loss, discriminator_loss, _penalty, same_classes=True)
