@@ -61,6 +61,13 @@ def toys() -> Iterator[None]:
     unregister_toys()
 
 
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has runs in this process draw no plots, which takes longer than computing tiny cells."""
+    for name in ("plot_accuracy", "plot_cost"):
+        monkeypatch.setattr(f"bench.cli.report_files.{name}", lambda *_: [])
+
+
 @pytest.fixture(scope="session")
 def processes(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[BenchProcesses]:
     """Starts ``bench`` in other processes; none may be left in the end."""

@@ -74,7 +74,7 @@ def test_the_table_is_printed_and_written_with_plots(done: tuple[Path, Result, R
 
 
 def test_what_is_stored_is_not_computed_again(
-    done: tuple[Path, Result, Result], recipe: Path, data_dir: Path
+    done: tuple[Path, Result, Result], recipe: Path, data_dir: Path, no_plots: None
 ) -> None:
     store, _, run = done
     where = ("--recipe", recipe, "--profile", "smoke", "--store", store, "--data-dir", data_dir,
@@ -88,7 +88,7 @@ def test_what_is_stored_is_not_computed_again(
 
 
 def test_reports_of_requests_do_not_write_over_each_other(
-    done: tuple[Path, Result, Result], data_dir: Path
+    done: tuple[Path, Result, Result], data_dir: Path, no_plots: None
 ) -> None:
     store, _, _ = done
     run = ["run", "--dataset", "digits", "--profile", "smoke", "--eval-nets", "1",

@@ -34,7 +34,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, data_dir: Path):
+def bench(tmp_path: Path, data_dir: Path, no_plots: None):
     yield Bench(tmp_path, data_dir)
     forget()
 

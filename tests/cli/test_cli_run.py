@@ -20,7 +20,12 @@ def invoke(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def run(tmp_path: Path, data_dir: Path):
+def run(run_with_plots, no_plots: None):
+    return run_with_plots
+
+
+@pytest.fixture
+def run_with_plots(tmp_path: Path, data_dir: Path):
     def go(*arguments: str) -> Result:
         where = ["--store", str(tmp_path / "store"), "--data-dir", str(data_dir)]
         return invoke("run", *FAST, *where, *arguments)
@@ -28,8 +33,8 @@ def run(tmp_path: Path, data_dir: Path):
     return go
 
 
-def test_prints_a_table_and_writes_it_with_plots(run, tmp_path: Path) -> None:
-    result = run("--method", "random,k-center", "--ipc", "1,2")
+def test_prints_a_table_and_writes_it_with_plots(run_with_plots, tmp_path: Path) -> None:
+    result = run_with_plots("--method", "random,k-center", "--ipc", "1,2")
     assert result.exit_code == 0, result.output
     assert "random" in result.output
     assert "k-center" in result.output

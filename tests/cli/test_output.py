@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from bench.cli import main
 
 FULL = Path("/dev/full")
 COMMANDS = (
     ("--help",),
     ("run", "--help"),
     ("list", "methods"),
-    ("show", "dm"),
+    ("published", "--dataset", "mnist"),
     ("table", "--store", "STORE"),
     ("run", "--method", "random", "--dataset", "digits", "--ipc", "1", "--profile", "smoke",
      "--eval-arch", "mlp", "--eval-nets", "1", "--store", "STORE", "--json"),
@@ -24,7 +27,7 @@ COMMANDS = (
 def store(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     root = tmp_path_factory.mktemp("store")
     command = [*COMMANDS[-1][:-2], str(root), "--data-dir", str(data_dir)]
-    subprocess.run([sys.executable, "-m", "bench", *command], check=True, capture_output=True)
+    assert CliRunner().invoke(main, command).exit_code == 0
     return root
 
 

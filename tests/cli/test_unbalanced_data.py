@@ -23,7 +23,7 @@ def images(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, no_plots: None) -> Path:
     """A folder with unbalanced data, imported as ``unbalanced``."""
     (x, y), (x_test, y_test) = images(0), images(1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
