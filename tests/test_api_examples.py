@@ -11,8 +11,14 @@ import pytest
 import bench.api
 import bench.distillation.distil
 import bench.evaluation.evaluate
+import bench.exchange.opened
 
-MODULES = [bench.api, bench.distillation.distil, bench.evaluation.evaluate]
+MODULES = [
+    bench.api,
+    bench.distillation.distil,
+    bench.evaluation.evaluate,
+    bench.exchange.opened,
+]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -14,7 +14,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.pixels import Pixels
 from bench.support.errors import BenchError
-from bench.support.seeds import make_generator
+from bench.support.seeds import distillation_seed, make_generator
 
 
 class TrainingSource(Protocol):
@@ -73,6 +73,27 @@ class DistilledSet(ABC):
     zca: ZCA | None = None
     label_kind: str = "hard"
     temperature: float | None = None
+
+    @property
+    def random_seed(self) -> int:
+        """Return the seed of the distillation, from which frozen images are drawn.
+
+        It is what the provenance says, or follows from the cell there; 0 if neither is known. A
+        file can claim anything, so values of other types are ignored.
+        """
+        seed, cell = self.provenance.get("random_seed"), self.provenance.get("cell")
+        if type(seed) is int and 0 <= seed < 2**63:
+            return seed
+        if not isinstance(cell, Mapping):
+            return 0
+        method, dataset, ipc, arch, index = (
+            cell.get(name) for name in ("method", "dataset", "ipc", "arch", "seed")
+        )
+        if not (isinstance(method, str) and isinstance(dataset, str) and isinstance(index, int)):
+            return 0
+        if not isinstance(ipc, int | None) or not isinstance(arch, str | None):
+            return 0
+        return distillation_seed(method, dataset, ipc, arch, index)
 
     @property
     @abstractmethod

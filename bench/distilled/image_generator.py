@@ -19,8 +19,8 @@ class ImageGenerator(nn.Module):
 
     Attributes:
         config: the arguments of the factory, as plain JSON values.
-        standalone: a module that needs torch alone and whose ``Generator(shape, num_classes,
-            **config)`` is the same network, for ``bench export``; ``None`` if there is none.
+        standalone: a module that needs torch alone and whose ``load(path)`` builds the same network
+            from what ``bench export --format pt`` writes (docs/formats.md); ``None`` for none.
     """
 
     config: dict[str, Any]

@@ -40,14 +40,18 @@ def save(distilled: DistilledSet, path: Path) -> None:
     The file holds the set's tensors and one metadata entry, ``bench``: canonical JSON with the
     format number, the kind, the dataset spec, the configuration and the provenance.
     """
-    header = {
+    save_tensors(distilled.tensors(), header_of(distilled), path)
+
+
+def header_of(distilled: DistilledSet) -> dict[str, Any]:
+    """Return what a file says of a set beside its tensors, as plain JSON values."""
+    return {
         "format": FORMAT,
         "kind": distilled.kind,
         "spec": distilled.spec.to_json(),
         "config": distilled.config(),
         "provenance": distilled.provenance,
     }
-    save_tensors(distilled.tensors(), header, path)
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
@@ -57,7 +61,20 @@ def load(path: Path, device: torch.device | str = "cpu") -> DistilledSet:
         BenchError: the file does not exist, was not written by bench, is damaged, or has a newer
             format.
     """
-    tensors, header = load_tensors(path, device)
+    return assemble(*load_tensors(path, device), path)
+
+
+def assemble(tensors: dict[str, torch.Tensor], header: dict[str, Any], path: Path) -> DistilledSet:
+    """Return the set of tensors and the header that :func:`header_of` made.
+
+    Args:
+        tensors: of the set.
+        header: of the file.
+        path: the file, for messages.
+
+    Raises:
+        BenchError: they do not fit together, or the format is newer.
+    """
     if header.get("format") != FORMAT:
         raise BenchError(f"'{path}' has format {header.get('format')!r}; this bench reads {FORMAT}")
     kind = _KINDS.get(str(header.get("kind")))

@@ -82,7 +82,7 @@ def _diagnose(
         network = _trained_on(others, real, check)
     except BenchError:  # the images are too small for it
         return None
-    draws = make_generator(derive_seed(made.provenance.get("random_seed", 0), "diagnostics"),
+    draws = make_generator(derive_seed(made.random_seed, "diagnostics"),
                            real.device)  # fmt: skip
     drawn = made.draw(made.balanced_labels(count), draws)
     ours, theirs = _seen(network, drawn, count), _seen(network, real.gather(compared), count)

@@ -86,7 +86,7 @@ def evaluate(
         raise BenchError("labels go with images: a distilled set has its own")
     named = get_protocol(protocol)
     mode = _checked_mode(distilled, mode)
-    origin = _origin(distilled) if random_seed is None else random_seed
+    origin = distilled.random_seed if random_seed is None else random_seed
     arch = canonical_name(arch)
     attempt = attempt or Attempt()
     job = _Job(
@@ -138,12 +138,6 @@ def _checked_mode(distilled: DistilledSet, mode: str | None) -> str:
     if mode not in distilled.modes:
         raise BenchError(unknown_message(f"mode of a {distilled.kind} set", mode, distilled.modes))
     return mode
-
-
-def _origin(distilled: DistilledSet) -> int:
-    """Return the seed of the distillation, as the set's provenance has it; 0 if it has none."""
-    seed = distilled.provenance.get("random_seed", 0)
-    return seed if type(seed) is int else 0
 
 
 def _count(seeds: int | None, protocol: Protocol) -> int:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from bench.distilled.base import DistilledSet
 from bench.distilled.generator_set import GeneratorSet
-from bench.distilled.io import load
 from bench.distilled.storage_type import stored_as
 from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
 from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE, what_is_lost
 from bench.exchange.layouts import within
-from bench.exchange.opened import artefact_of
+from bench.exchange.opened import artefact_of, load_own
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import Store
 from bench.support.atomic_files import writing
@@ -53,7 +52,7 @@ def export(
     if folder.exists():
         raise BenchError(f"'{folder}' exists: name a new folder with -o")
     path, provenance, name = _found(source, store)
-    distilled = load(path)
+    distilled = load_own(path)
     if dtype is not None:
         distilled = stored_as(distilled, dtype)
     with writing(folder):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
 from bench.distilled.labels import hard_labels
 from bench.distilled.real_stream_set import RealStreamSet
+from bench.exchange.generator_pt import save_pt, write_generator
 from bench.support.errors import BenchError
 
 
@@ -49,20 +48,20 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
     """Write the layout that the field's own scripts read.
 
     Images: VICO's ``{"data": [[images, labels]], ...}``, normalised float32, with ZCA statistics
-    and the learned rate beside them. Factored images: IDC's ``[pixels, labels]``. A generator: its
-    weights, and a module that needs torch alone.
+    and the learned rate beside them. Factored images: IDC's ``[pixels, labels]``. A generator:
+    see :func:`bench.exchange.generator_pt.write_generator`.
     """
     path = folder / f"{name}.pt"
     if isinstance(distilled, GeneratorSet):
-        _write_generator(distilled, folder, path)
+        write_generator(distilled, folder, name)
     elif isinstance(distilled, FactoredSet):
-        _save([distilled.pixels.cpu(), distilled.labels.cpu()], path)
+        save_pt([distilled.pixels.cpu(), distilled.labels.cpu()], path)
     else:
         images = _images(distilled, "pt")
         normalised = images.source(images.modes[0], None, torch.Generator()).images[:].cpu()
         values: dict[str, Any] = {"data": [[normalised, images.labels.cpu()]]}
         values |= {"accs_all_exps": {}, **_beside(images)}
-        _save(values, path)
+        save_pt(values, path)
 
 
 def write_npz(distilled: DistilledSet, folder: Path, name: str) -> None:
@@ -185,33 +184,6 @@ def _beside(images: ImageSet) -> dict[str, Any]:
     if images.zca is not None:
         values |= {name: tensor.cpu() for name, tensor in images.zca.tensors().items()}
     return values
-
-
-def _save(value: Any, path: Path) -> None:
-    """Write a file as :func:`torch.save` does, whose own errors do not say that a disk is full."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    path.write_bytes(buffer.getbuffer())
-
-
-def _write_generator(distilled: GeneratorSet, folder: Path, path: Path) -> None:
-    standalone = type(distilled.network).standalone
-    if standalone is None or standalone.__file__ is None:
-        raise BenchError(
-            f"the generator '{distilled.factory}' has no module that needs torch alone: use "
-            "--format safetensors"
-        )
-    spec = distilled.spec
-    weights = {name: tensor.cpu() for name, tensor in distilled.tensors().items()}
-    _save(
-        {
-            "shape": list(spec.shape), "num_classes": spec.num_classes,
-            "arguments": dict(distilled.network.config), "mean": list(spec.mean),
-            "std": list(spec.std), "weights": weights,
-        },
-        path,
-    )  # fmt: skip
-    shutil.copyfile(standalone.__file__, folder / "generator.py")
 
 
 def _pictures(images: ImageSet) -> list[Any]:

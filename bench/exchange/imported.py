@@ -84,7 +84,9 @@ class ImportSession:
             if not held or is_done(store, cell):
                 return
             distilled = reading.distilled
-            distilled.provenance = {"cell": cell.identity, "id": cell.id}
+            distilled.provenance = {
+                "cell": cell.identity, "id": cell.id, "random_seed": cell.random_seed,
+            }  # fmt: skip
             store.write_request(cell.id, cell.identity)
             artefact, _ = write_artefact(store, cell.id, distilled, {})
             result = StoredDistilResult(kind=distilled.kind, steps=0, artefact_sha256=artefact)
@@ -133,7 +135,7 @@ def open_import(
     names = DataNames(store)
     cells = [
         names.make(info, lambda sha256, i=i, r=r: DistilCell(  # type: ignore[misc]
-            name, 1, {"content": _digest(r.distilled)}, request.dataset, sha256, None, None, i,
+            name, 1, _contents(r.distilled), request.dataset, sha256, None, None, i,
             "fp32", IMPORTED, content=info.content or info.sha256,
         ))
         for i, r in enumerate(readings)
@@ -188,22 +190,24 @@ def _ipc(distilled: DistilledSet, asked: int | None, source: str) -> int | None:
     return own
 
 
-def _digest(distilled: DistilledSet) -> str:
-    """Return the sha256 of a set: its tensors, and how they are to be used."""
+def _contents(distilled: DistilledSet) -> dict[str, str | int]:
+    """Return what determines a set's results: its tensors, how to use them, what it draws from."""
     facts = {"kind": distilled.kind, "config": distilled.config()}
-    return tensors_digest(json.dumps(facts, sort_keys=True), distilled.tensors())
+    digest = tensors_digest(json.dumps(facts, sort_keys=True), distilled.tensors())
+    seed = {"random_seed": distilled.random_seed} if "frozen" in distilled.modes else {}
+    return {"content": digest, **seed}
 
 
 def _check_name_is_free(store: Store, name: str, cells: Sequence[DistilCell]) -> None:
     """Raise an error if the store has another set of that name: tables would pool the two."""
-    ours: dict[tuple[Any, ...], str] = {(c.dataset, c.seed): c.params["content"] for c in cells}
+    ours: dict[tuple[Any, ...], Any] = {(c.dataset, c.seed): c.params for c in cells}
     for record in store.records():
         labels = record.labels
         if record.kind != "distil" or (labels["method"], labels["profile"]) != (name, IMPORTED):
             continue
         identity: dict[str, Any] = dict(record.identity)
-        content = identity.get("params", {}).get("content")
-        if ours.get((labels["dataset"], labels["seed"]), content) != content:
+        contents = identity.get("params", {})
+        if ours.get((labels["dataset"], labels["seed"]), contents) != contents:
             raise BenchError(
                 f"'{store.root}' has another set that is called '{name}': give this one a --name"
             )

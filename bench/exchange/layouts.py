@@ -17,6 +17,9 @@ import torch
 from torch import Tensor
 
 from bench.datasets.zca import ZCA
+from bench.distilled.base import DistilledSet
+from bench.distilled.io import is_distilled_file, load
+from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB
 from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
 from bench.exchange.image_tree import read_image_tree
@@ -35,9 +38,12 @@ _ALLOWED = (
 )
 
 
-def read_source(source: str, image_column: str | None = None, label_column: str | None = None) \
-        -> list[RawSet]:  # fmt: skip
+def read_source(
+    source: str, image_column: str | None = None, label_column: str | None = None
+) -> Sequence[RawSet | DistilledSet]:
     """Read every distilled set that a source holds; a file can hold several experiments.
+
+    A set that bench wrote says itself how it is stored, so it is returned as it is, on the CPU.
 
     Args:
         source: a file, a folder, or ``hf:OWNER/NAME``.
@@ -64,6 +70,8 @@ def read_source(source: str, image_column: str | None = None, label_column: str 
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return [_keyed(read_npz_tensors(path), "npz", path)]
+    if is_distilled_file(path):
+        return [load(path)]
     if suffix == ".safetensors":
         return [_keyed(read_safetensors(path), "safetensors", path)]
     if suffix in SUFFIXES:
@@ -83,7 +91,7 @@ def within(path: Path) -> Path:
     return sets[0] if len(sets) == 1 else path
 
 
-def _in_folder(folder: Path) -> list[RawSet]:
+def _in_folder(folder: Path) -> Sequence[RawSet | DistilledSet]:
     """Read a folder: tensors side by side, or images by class."""
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".pt", ".pth"))
     images = [p for p in files if "images" in p.name and "zca" not in p.name]
@@ -119,8 +127,10 @@ def _joined(parts: Sequence[RawSet], folder: Path) -> RawSet:
         raise BenchError(f"the parts in '{folder}' do not fit together: {error}") from error
 
 
-def _in_pt(path: Path) -> list[RawSet]:
+def _in_pt(path: Path) -> Sequence[RawSet | DistilledSet]:
     value = read_pt(path)
+    if is_generator(value):
+        return [as_generator(value, path)]
     if isinstance(value, Mapping) and isinstance(value.get("data"), list):
         return _experiments(value, path)
     if isinstance(value, Mapping):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
-from bench.distilled.io import is_distilled_file, load
+from bench.distilled.io import load
 from bench.exchange.findings import Fact
+from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB, Given
 from bench.exchange.layouts import read_source, within
 from bench.exchange.reading import Reading, read
+from bench.exchange.tensor_files import read_pt
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.support.errors import BenchError
@@ -37,35 +40,88 @@ def open_sets(
         BenchError: there is nothing that can be read, or it does not fit the dataset.
     """
     path = within(Path(source))
-    if is_distilled_file(path):
-        return [_own(path, real, given or Given())]
-    raws = read_source(source if source.startswith(HUB) else str(path), image_column, label_column)
-    return [read(raw, real, given) for raw in raws]
+    sets = read_source(source if source.startswith(HUB) else str(path), image_column, label_column)
+    return [
+        _own(each, path, real, given or Given())
+        if isinstance(each, DistilledSet)
+        else read(each, real, given)
+        for each in sets
+    ]
 
 
-def load_set(source: str | Path, store: str | Path = DEFAULT_STORE) -> DistilledSet:
-    """Load a distilled set that bench wrote.
+def load_set(
+    source: str | Path,
+    store: str | Path = DEFAULT_STORE,
+    *,
+    real: RealSet | None = None,
+    experiment: int = 0,
+    normalisation: str | None = None,
+    zca: bool | None = None,
+    learning_rate: float | None = None,
+    epochs: int | None = None,
+    temperature: float | None = None,
+    factor: int | None = None,
+) -> DistilledSet:
+    """Load a distilled set: one that bench wrote, or any that ``bench evaluate`` reads.
 
     Args:
-        source: a ``.safetensors`` file, the folder that it is in, or the id of a cell, from
-            ``bench table --format csv``: that of a distillation or of an evaluation.
+        source: the id of a cell, from ``bench table --format csv``: that of a distillation or of an
+            evaluation; a file, a folder, or ``hf:OWNER/NAME``.
         store: where the cell is.
+        real: the training part of the dataset that the set distils. A set that was made elsewhere
+            needs it; how such a set is stored is detected, and what looks wrong is a
+            :class:`UserWarning`.
+        experiment: which set of a file that holds several.
+        normalisation: the images' units, as ``--normalisation`` of ``bench evaluate``.
+        zca: whether the images are ZCA-whitened.
+        learning_rate: to train with.
+        epochs: to train for.
+        temperature: at which soft labels are matched.
+        factor: parts along each side of an image.
 
     Raises:
-        BenchError: there is no such file or cell, or it is damaged.
+        BenchError: there is no such source, it is damaged, or it does not fit ``real``.
 
     Examples:
         >>> import bench
-        >>> real = bench.load_dataset("digits")
-        >>> made = bench.distil("random", real.train, ipc=1).distilled
+        >>> digits = bench.load_dataset("digits")
+        >>> made = bench.distil("random", digits.train, ipc=1).distilled
         >>> images, labels = next(iter(made.dataset()))
         >>> images.shape, labels
-        (torch.Size([1, 8, 8]), tensor(0))
+        (torch.Size([1, 16, 16]), tensor(0))
+        >>> theirs = bench.load("res_DM.pt", real=digits.train)  # doctest: +SKIP
     """
     path = within(Path(source))
-    if path.exists() or not is_cell_id(str(source)):
+    if not path.exists() and is_cell_id(str(source)):
+        return load(artefact_of(str(source), Store(Path(store))))
+    if real is None:
+        return load_own(path)
+    given = Given(normalisation, zca, learning_rate, factor, temperature, epochs)
+    readings = open_sets(str(source), real, given)
+    if not 0 <= experiment < len(readings):
+        raise BenchError(f"'{source}' holds {len(readings)} sets: there is no {experiment}")
+    for text in readings[experiment].warnings:
+        warnings.warn(f"'{source}': {text}", stacklevel=2)
+    return readings[experiment].distilled
+
+
+def load_own(path: Path) -> DistilledSet:
+    """Load a file that bench wrote.
+
+    Raises:
+        BenchError: it is damaged, or another program wrote it.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors" or not (path.exists() or path.as_posix().startswith(HUB)):
         return load(path)
-    return load(artefact_of(str(source), Store(Path(store))))
+    if suffix in (".pt", ".pth") and path.is_file():
+        value = read_pt(path)
+        if is_generator(value):
+            return as_generator(value, path)
+    raise BenchError(
+        f"'{path}' was not written by bench, and does not say which dataset it distils: `bench "
+        "evaluate` reads it with --dataset, bench.load with real=bench.load_dataset(NAME).train"
+    )
 
 
 def artefact_of(cell_id: str, store: Store) -> Path:
@@ -83,14 +139,13 @@ def artefact_of(cell_id: str, store: Store) -> Path:
     return store.artefact(record.identity.get("distil", cell_id))
 
 
-def _own(path: Path, real: RealSet, given: Given) -> Reading:
-    """Open a set that bench wrote, which says itself how it is stored."""
+def _own(distilled: DistilledSet, path: Path, real: RealSet, given: Given) -> Reading:
+    """Return a set that bench wrote, which says itself how it is stored."""
     if given != Given():
         raise BenchError(
             f"'{path}' was written by bench and says how it is stored: leave out --normalisation, "
             "--zca, --lr, --epochs, --temperature and --factor"
         )
-    distilled = load(path, real.device)
     try:
         distilled.check_made_for(real.spec)
     except ValueError as error:

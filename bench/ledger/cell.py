@@ -115,7 +115,9 @@ class DistilCell:
 
     @property
     def random_seed(self) -> int:
-        """The seed of everything the method draws."""
+        """The seed of everything the method draws; an imported set brings its own, or 0."""
+        if self.profile == IMPORTED:
+            return int(self.params.get("random_seed", 0))
         return distillation_seed(self.method, self.dataset, self.ipc, self.arch, self.seed)
 
     @property

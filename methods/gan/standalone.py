@@ -13,6 +13,7 @@ Source of the network: the released code of Wang et al. 2023 (arXiv:2303.04707).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -93,9 +94,12 @@ def load(path: str) -> tuple[Generator, Callable[[Tensor], Tensor]]:
         The network in ``eval()`` mode, and a function from its images to normalised units.
     """
     parts: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    network = Generator(tuple(parts["shape"]), parts["num_classes"], **parts["arguments"])
+    header = json.loads(parts["bench"])
+    spec, arguments = header["spec"], header["config"]["arguments"]
+    shape = spec["channels"], spec["height"], spec["width"]
+    network = Generator(shape, spec["num_classes"], **arguments)
     network.load_state_dict(parts["weights"])
-    mean, std = (torch.tensor(parts[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+    mean, std = (torch.tensor(spec[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
 
     def normalise(images: Tensor) -> Tensor:
         return ((images + 1) / 2 - mean.to(images.device)) / std.to(images.device)

@@ -12,7 +12,7 @@ from bench.datasets.real_set import denormalise, normalise
 from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.image_set import FixedSource, ImageSet
 from bench.support.errors import UnknownNameError
-from bench.support.seeds import make_generator
+from bench.support.seeds import distillation_seed, make_generator
 
 WEIGHTS = (3 + 2) * 4 + 8  # level and idle as float32, count as int64
 
@@ -177,3 +177,28 @@ def test_parts_that_do_not_fit() -> None:
         GeneratorSet.from_parts(SPEC, {}, first.config(), {})
     with pytest.raises(UnknownNameError, match="unknown generator 'toy'"):
         GeneratorSet.from_parts(SPEC, {}, {"factory": "toy", "arguments": {}}, {})
+
+
+CELL = {"method": "gan", "dataset": "tiny", "ipc": None, "arch": None, "seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("provenance", "seed"),
+    [
+        ({"random_seed": 7}, 7),
+        ({"random_seed": 7, "cell": CELL}, 7),
+        ({"cell": CELL}, distillation_seed("gan", "tiny", None, None, 3)),
+        ({"cell": {**CELL, "arch": "mlp"}}, distillation_seed("gan", "tiny", None, "mlp", 3)),
+        ({}, 0),
+        ({"random_seed": "7"}, 0),
+        ({"random_seed": -1}, 0),
+        ({"random_seed": 2**63}, 0),
+        ({"cell": "gan"}, 0),
+        ({"cell": {**CELL, "method": 1}}, 0),
+        ({"cell": {**CELL, "ipc": "one"}}, 0),
+        ({"cell": {**CELL, "arch": []}}, 0),
+    ],
+)
+def test_the_seed_of_the_distillation(provenance: dict[str, object], seed: int) -> None:
+    """From what a file says, which can be anything."""
+    assert GeneratorSet(SPEC, "test-toy", ToyGenerator(SPEC), provenance).random_seed == seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import bench
 from bench.cli import main
 from bench.distilled.io import save
 from bench.exchange.opened import open_sets
+from bench.support.errors import BenchError
 
 FAST = ("--protocol", "smoke", "--eval-arch", "mlp")
 
@@ -192,3 +194,20 @@ def test_a_lost_file_is_asked_for(sample: Sample, tmp_path: Path, store: Path) -
         artefact.unlink()
     found = evaluated(store, source)  # imports it again
     assert len(found["results"]) == 1
+
+
+def test_the_api_loads_what_the_command_reads(sample: Sample, tmp_path: Path) -> None:
+    source = LAYOUTS["vico"](sample, tmp_path)
+    for experiment in (0, 1):
+        made = bench.load(source, real=sample.real, experiment=experiment)
+        assert torch.equal(made.tensors()["images"], sample.normalised)
+    with pytest.raises(BenchError, match="holds 2 sets: there is no 2"):
+        bench.load(source, real=sample.real, experiment=2)
+    with pytest.raises(BenchError, match="does not say which dataset it distils"):
+        bench.load(source)
+    (tmp_path / "mtt").mkdir()
+    with pytest.warns(UserWarning, match="give the learned one with --lr"):
+        bench.load(LAYOUTS["mtt"](sample, tmp_path / "mtt"), real=sample.real)
+    with warnings.catch_warnings(action="error"):
+        given = bench.load(tmp_path / "mtt", real=sample.real, learning_rate=0.5)
+    assert given.learning_rate == 0.5

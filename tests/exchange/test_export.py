@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -225,32 +224,6 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
         loaded.tensors()["images"],
         bench.load(folder / "random-digits-ipc2-seed0.safetensors").tensors()["images"],
     )
-
-
-def test_a_generator_needs_torch_alone(tmp_path: Path, data_dir: Path) -> None:
-    store = tmp_path / "store"
-    call(
-        "run", "--method", "gan", "--dataset", "digits", "--ipc", 1, "--profile", "smoke",
-        "--set", "gan.width=4", "--set", "gan.max_steps=2", "--mode", "stream",
-        "--eval-arch", "mlp",
-        "--store", store, "--data-dir", data_dir,
-    )  # fmt: skip
-    (row,) = json.loads(call("table", "--store", store, "--format", "json").stdout)["results"]
-    folder = tmp_path / "out"
-    call("export", row["distil_ids"][0], "-o", folder, "--store", store, "--format", "pt")
-    made = bench.load(row["distil_ids"][0], store)
-    labels = torch.arange(10)
-    expected = made.draw(labels, make_generator(3))  # type: ignore[attr-defined]
-    code = (
-        "import sys, torch\n"
-        "sys.modules['bench'] = sys.modules['methods'] = sys.modules['numpy'] = None\n"
-        "from generator import load\n"
-        "network, normalise = load('gan-digits-seed0.pt')\n"
-        "draw = torch.Generator(); draw.manual_seed(3)\n"
-        "torch.save(normalise(network.sample(torch.arange(10), draw)), 'images.pt')\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
-    torch.testing.assert_close(torch.load(folder / "images.pt"), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_what_cannot_be_written(sample: Sample, tmp_path: Path) -> None:
