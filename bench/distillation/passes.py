@@ -7,7 +7,7 @@ larger ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import pairwise
@@ -20,6 +20,7 @@ from bench.distillation.context import Context
 from bench.networks.architecture import is_per_sample
 from bench.networks.cpu_kernels import computing
 from bench.networks.cpu_kernels import image_gradient as image_gradient
+from bench.networks.replay import Replayed, Step, recorder_for
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,6 +106,20 @@ def _in_order(function: Callable[[T], R], items: Sequence[T], ctx: Context) -> I
             yield from pool.map(function, items)
     finally:
         torch.set_num_threads(threads)  # the workers' count reaches threads that start later
+
+
+def replayed(
+    name: str, step: Step, changed: Callable[[], Iterable[Tensor]], ctx: Context
+) -> Replayed:
+    """Return a step that is replayed as one graph on a GPU where that is faster.
+
+    Args:
+        name: of the step, in records.
+        step: see :class:`bench.networks.replay.Replayed`.
+        changed: returns the tensors that the step changes in place.
+        ctx: whose device to compute on.
+    """
+    return Replayed(name, step, changed, recorder_for(ctx.device))
 
 
 def autocast(ctx: Context) -> AbstractContextManager[None]:

@@ -27,12 +27,14 @@ from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.looks import Looks
 from bench.evaluation.net_outcome import NetOutcome, TrainedNets
 from bench.evaluation.recipe import Recipe
+from bench.evaluation.replayed import ReplayedNetworks
 from bench.evaluation.score import Score, score
 from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets, stacking_pays
-from bench.evaluation.training import OneNetwork, Training
+from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.networks.architecture import is_per_sample
 from bench.networks.footprint import largest_output
+from bench.networks.replay import recorder_for
 from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
@@ -156,9 +158,8 @@ class Job:
         losses: list[Loss] | None = None
         temperature = self.recipe.temperature
         with suppress(torch.OutOfMemoryError):
-            training = Training(
-                StackedNets(self.nets, temperature), self.source, self.recipe, self.seeds
-            )
+            nets = self._replayed(StackedNets(self.nets, temperature))
+            training = Training(nets, self.source, self.recipe, self.seeds)
             losses = self._train(_ALL, training, saved, range(len(self.nets)))
         if losses is None:
             self.snapshots.forget(_ALL)
@@ -172,7 +173,7 @@ class Job:
             self.epochs[i] = self.recipe.epochs
             with fitting():
                 return NetOutcome.from_state(saved)
-        net = OneNetwork(self.nets[i], self._gradient(i, workers))
+        net = self._replayed(OneNetwork(self.nets[i], self._gradient(i, workers)))
         training = Training(net, self.source, self.recipe, self.seeds[i : i + 1])
         looks = Looks(self.recipe, self.nets[i], lambda: self._score(i, workers))
         (loss,) = self._train(str(i), training, saved, [i], workers, looks)
@@ -191,6 +192,11 @@ class Job:
         if workers is not None and is_per_sample(self.recipe.arch):
             return SlicedGradient(self.nets[i], precision, workers, temperature)
         return WholeGradient(self.nets[i], precision, temperature)
+
+    def _replayed(self, nets: Networks) -> Networks:
+        """Return networks whose steps are replayed where the device can do that."""
+        recorder = recorder_for(self.device)
+        return nets if recorder is None else ReplayedNetworks(nets, recorder)
 
     def _train(
         self,

@@ -89,9 +89,7 @@ class LogitMatcher:
         )
         for chosen in torch.split(order[: self._train_steps * self._batch], self._batch):
             images = self._augment(real.gather(chosen), ctx.generator("matcher-augmentation"))
-            _, gradient = batch_gradient(
-                self.network, images, real.labels[chosen], size=self._slice, ctx=ctx
-            )
+            gradient = self._learn(images, real.labels[chosen])
             for weight, slope in zip(self.network.parameters(), gradient, strict=True):
                 weight.grad = slope
             self.optimiser.step()
@@ -144,9 +142,17 @@ class LogitMatcher:
     def _install(self, arch: str, network: nn.Module) -> None:
         self._arch, self.network = arch, network.train()
         self._slice = passes.slice_size(arch, self._ctx)
+        self._learn = passes.replayed(
+            "network of the pool", self._gradient, network.buffers, self._ctx
+        )
         self.optimiser = torch.optim.SGD(
             network.parameters(), self._lr, _MOMENTUM, weight_decay=_WEIGHT_DECAY
         )
+
+    def _gradient(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient of the mean cross-entropy on each weight."""
+        _, gradient = batch_gradient(self.network, images, labels, size=self._slice, ctx=self._ctx)
+        return tuple(gradient)
 
     def logits(self, images: Tensor, draw: Draw) -> Tensor:
         """Return the logits of images in [-1, 1] under an augmentation."""

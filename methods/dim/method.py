@@ -168,9 +168,9 @@ class DiM(Method["DiM.Params"]):
             matched.append(weight * loss)
             return matched[0], weight * slope
 
-        factor = self.params.gan.penalty_factor(i)
+        penalised = i % self.params.gan.penalty_every == 0
         generator_loss = self.pair.generator_step(labels, match)
-        discriminator_loss = self.pair.discriminator_step(real, labels, factor)
+        discriminator_loss = self.pair.discriminator_step(real, labels, penalised=penalised)
         self.pair.average(i)
         return {
             "generator_loss": generator_loss,

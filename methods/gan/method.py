@@ -98,10 +98,6 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
             later=True,
         )
 
-        def penalty_factor(self, i: int) -> float:
-            """Return the factor of the penalty's weight at step ``i``; 0 where there is none."""
-            return float(self.penalty_every) if i % self.penalty_every == 0 else 0.0
-
     name = "gan"
     label = "GAN"
     colour = "#56B4E8"
@@ -165,10 +161,10 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         """Update the generator, then the discriminator."""
         self.pair.set_lr(self.params.lr * self._decay(i))
         real, labels = self.batches.pick(i)
-        factor = self.params.penalty_factor(i)
+        penalised = i % self.params.penalty_every == 0
         losses = {
             "generator_loss": self.pair.generator_step(labels),
-            "discriminator_loss": self.pair.discriminator_step(real, labels, factor),
+            "discriminator_loss": self.pair.discriminator_step(real, labels, penalised=penalised),
         }
         self.pair.average(i)
         return losses
@@ -201,7 +197,7 @@ def adversarial_pair(
         discriminator,
         ctx,
         lr=lr,
-        penalty_weight=params.penalty_weight,
+        penalty_weight=params.penalty_every * params.penalty_weight,
         penalty_batch=params.penalty_batch,
         objective=_OBJECTIVES[params.objective],
         discriminator_rate=params.discriminator_rate,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from bench.plugin import Context
 from bench.plugin.compute import passes
+from methods.gan.gradients import Extra, PairGradients
 from methods.gan.loss import WASSERSTEIN, Objective
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
@@ -28,7 +29,7 @@ class AdversarialPair:
         discriminator: trained in place.
         ctx: generators, device and precision.
         lr: learning rate of both optimisers.
-        penalty_weight: factor of the gradient penalty.
+        penalty_weight: factor of the gradient penalty where it counts.
         penalty_batch: images of a batch that the penalty is measured on; ``None`` for all.
         objective: the losses.
         discriminator_rate: the discriminator's learning rate as a multiple of ``lr``.
@@ -56,15 +57,21 @@ class AdversarialPair:
     ) -> None:
         self.generator = generator.train().requires_grad_(True)
         self.discriminator = discriminator.train().requires_grad_(True)
-        self._ctx, self._weight, self._penalised = ctx, penalty_weight, penalty_batch
-        self._objective, self._ratio, self._memory = objective, discriminator_rate, memory
+        self._ctx, self._ratio, self._memory = ctx, discriminator_rate, memory
+        self._same_classes = objective.same_classes
+        self._gradients = PairGradients(
+            generator,
+            discriminator,
+            ctx,
+            objective=objective,
+            penalty_weight=penalty_weight,
+            penalty_batch=penalty_batch,
+        )
         self.generator_adam = _adam(generator, lr)
         self.discriminator_adam = _adam(discriminator, lr * discriminator_rate)
         self.averaged = _still_copy(generator) if memory else None
 
-    def generator_step(
-        self, labels: Tensor, extra: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
-    ) -> Tensor:
+    def generator_step(self, labels: Tensor, extra: Extra | None = None) -> Tensor:
         """Update the generator once.
 
         Args:
@@ -75,79 +82,30 @@ class AdversarialPair:
         Returns:
             The loss, detached.
         """
-        with passes.autocast(self._ctx):
-            drawn = self.generator.sample(labels, self._ctx.generator("noise"))
-        loss, slope = self._opinion(drawn.detach().float(), labels)
-        if extra is not None:
-            more, further = extra(drawn.detach().float())
-            loss, slope = loss + more, slope + further
-        drawn.backward(slope.to(drawn.dtype))  # type: ignore[no-untyped-call]
-        _update(self.generator_adam)
+        latent = self.generator.latent(labels, self._ctx.generator("noise"))
+        loss, *gradient = self._gradients.of_generator(latent, labels, extra)
+        _update(self.generator, self.generator_adam, gradient)
         return loss
 
-    def _opinion(self, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the generator's loss and its gradient on the images."""
-        self.discriminator.requires_grad_(False)
-
-        def grade(part: slice) -> tuple[Tensor, Tensor]:
-            images = fake[part].requires_grad_()
-            with torch.enable_grad(), passes.autocast(self._ctx):
-                loss = self._objective.generator(self.discriminator, images, labels[part])
-                loss = loss * _share(part, fake)
-            (slope,) = torch.autograd.grad(loss, images)
-            return loss.detach(), slope
-
-        losses, slopes = zip(*passes.parallel(grade, self._slices(fake), self._ctx), strict=True)
-        self.discriminator.requires_grad_(True)
-        return torch.stack(losses).sum(), torch.cat(slopes)
-
-    def discriminator_step(
-        self, real: Tensor, labels: Tensor, penalty_factor: float = 1.0
-    ) -> Tensor:
+    def discriminator_step(self, real: Tensor, labels: Tensor, *, penalised: bool = True) -> Tensor:
         """Update the discriminator once, against as many fresh images.
 
         Args:
             real: real images in [-1, 1], float32 ``(N, C, H, W)``.
             labels: their classes.
-            penalty_factor: of the weight of the penalty; at 0 it is not computed.
+            penalised: whether the penalty counts.
 
         Returns:
             The loss, detached.
         """
-        fake, fake_labels = self.draw(len(real), labels if self._objective.same_classes else None)
-        few = real[: self._penalised]
-        mix = torch.rand(
-            len(few), 1, 1, 1, generator=self._ctx.generator("penalty"), device=real.device
+        fake, fake_labels = self.draw(len(real), labels if self._same_classes else None)
+        count = self._gradients.penalised_images(len(real))
+        draws = self._ctx.generator("penalty")
+        mix = torch.rand(count, 1, 1, 1, generator=draws, device=real.device)
+        loss, *gradient = self._gradients.of_discriminator(
+            real, labels, fake, fake_labels, mix, penalised=penalised
         )
-
-        def tell_apart(part: slice) -> Tensor:
-            loss = self._objective.discriminator(
-                self.discriminator, real[part], labels[part], fake[part], fake_labels[part]
-            )
-            return loss * _share(part, real)
-
-        def penalise(part: slice) -> Tensor:
-            penalty = self._objective.penalty(
-                self.discriminator, few[part], labels[part], fake[part], mix[part]
-            )
-            return penalty * (penalty_factor * self._weight * _share(part, few))
-
-        weights = list(self.discriminator.parameters())
-
-        def learn(work: tuple[Callable[[slice], Tensor], slice]) -> list[Tensor]:
-            term, part = work
-            with torch.enable_grad(), passes.autocast(self._ctx):
-                loss = term(part)
-            # The penalty does not reach the classifier, nor the score's bias.
-            slopes = torch.autograd.grad(loss, weights, materialize_grads=True)
-            return [loss.detach(), *slopes]
-
-        work = [(penalise, part) for part in self._slices(few)] if penalty_factor else []
-        work += [(tell_apart, part) for part in self._slices(real)]
-        loss, *gradient = passes.parallel_sum(learn, work, self._ctx)
-        for weight, slope in zip(weights, gradient, strict=True):
-            weight.grad = slope
-        _update(self.discriminator_adam)
+        _update(self.discriminator, self.discriminator_adam, gradient)
         return loss
 
     @property
@@ -211,13 +169,6 @@ class AdversarialPair:
             self.averaged.load_state_dict(_own("averaged", tensors))
         self.load_byproducts(tensors)
 
-    def _slices(self, images: Tensor) -> list[slice]:
-        """Cut a batch: the discriminator treats every sample alone.
-
-        In half the usual slices, as real and generated images pass together.
-        """
-        return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
-
     @torch.no_grad()
     def draw(self, n: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Draw ``n`` images; batch statistics are tracked.
@@ -245,15 +196,13 @@ def _adam(network: torch.nn.Module, lr: float) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr, _BETAS, foreach=True)
 
 
-def _update(optimiser: torch.optim.Optimizer) -> None:
+def _update(
+    network: torch.nn.Module, optimiser: torch.optim.Optimizer, gradient: Sequence[Tensor]
+) -> None:
+    for weight, slope in zip(network.parameters(), gradient, strict=True):
+        weight.grad = slope
     optimiser.step()
     optimiser.zero_grad()
-
-
-def _share(part: slice, whole: Tensor) -> float:
-    """Return which part of a batch a slice is."""
-    count: int = part.stop - part.start
-    return count / len(whole)
 
 
 def _prefixed(owner: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

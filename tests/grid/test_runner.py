@@ -12,6 +12,7 @@ from run_digits import accuracies, run_digits
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.image_set import ImageSet
+from bench.grid import cell_records
 from bench.grid.site import OpenSite
 from bench.ledger.frames import load_failures
 from bench.ledger.lock import cell_lock
@@ -175,6 +176,15 @@ def test_the_record_says_what_was_done(toys, tmp_path, data_dir) -> None:
     assert record["result"]["selection"] == "last"
     assert len(record["labels"]["dataset_sha256"]) == 64
     assert record["environment"]["packages"]["torch"]
+    assert "steps" not in record["environment"], "nothing is replayed on a CPU"
+
+
+def test_the_record_says_how_steps_ran_on_a_gpu(toys, tmp_path, data_dir, monkeypatch) -> None:
+    reasons = {"evaluation step": "called: 2.00 ms by replay, 2.10 by call"}
+    monkeypatch.setattr(cell_records, "take_reasons", lambda: reasons)
+    frame, _ = run_digits(tmp_path, data_dir, "toy-drift", 1, eval_nets=1)
+    path = tmp_path / "cells" / frame["cell_id"][0] / "record.json"
+    assert json.loads(path.read_text())["environment"]["steps"] == reasons
 
 
 def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 from builders import begin, tiny_context
+from fake_recorder import FakeRecorder
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation import passes
 from bench.distillation.context import Context
+from bench.networks.replay import take_reasons
 from bench.support.seeds import make_generator
 from methods.gan.method import ConditionalGAN
 
@@ -108,14 +110,14 @@ def class_scores(critic: Any, images: Tensor, labels: Tensor) -> Tensor:
     return scores
 
 
-@pytest.mark.parametrize("factor", [0.0, 1.0, 16.0])
-def test_the_critic_that_sees_the_class_follows_its_whole_loss(factor: float) -> None:
+@pytest.mark.parametrize(("penalised", "every"), [(False, 1), (True, 1), (True, 16)])
+def test_the_critic_that_sees_the_class_follows_its_whole_loss(penalised: bool, every: int) -> None:
     """It draws images of the real batch's classes, and its penalty is at real images."""
-    changes = {**PROJECTION, "penalty_batch": 3}
+    changes = {**PROJECTION, "penalty_batch": 3, "penalty_every": every}
     (method, _), (twin, _) = started(**changes), started(**changes)
     real, labels = method.batches.pick(0)
     given = handed_to(method.pair.discriminator_adam)
-    shown = method.pair.discriminator_step(real, labels, factor)
+    shown = method.pair.discriminator_step(real, labels, penalised=penalised)
 
     fake, fake_labels = twin.pair.draw(8, labels)
     assert torch.equal(fake_labels, labels)
@@ -126,7 +128,8 @@ def test_the_critic_that_sees_the_class_follows_its_whole_loss(factor: float) ->
     )
     penalty = slope.square().sum((1, 2, 3)).mean()
     false, true = (class_scores(critic, x.double(), labels) for x in (fake, real))
-    loss = (1 + false).relu().mean() + (1 - true).relu().mean() + factor * 0.5 * penalty
+    loss = (1 + false).relu().mean() + (1 - true).relu().mean()
+    loss = loss + penalised * every * 0.5 * penalty
     expected = torch.autograd.grad(loss, list(critic.parameters()), materialize_grads=True)
     assert shown.item() == pytest.approx(loss.item(), rel=1e-4)
     assert_near(given, expected)
@@ -144,10 +147,16 @@ def test_the_generator_follows_the_critic_that_sees_the_class() -> None:
     assert_near(given, torch.autograd.grad(loss, list(generator.parameters())))
 
 
-def test_the_penalty_comes_every_so_many_steps_and_weighs_as_much_more() -> None:
-    params = started(penalty_every=4)[0].params
-    assert [params.penalty_factor(i) for i in range(9)] == [4, 0, 0, 0, 4, 0, 0, 0, 4]
-    assert [started()[0].params.penalty_factor(i) for i in range(3)] == [1, 1, 1]
+def test_the_penalty_comes_every_so_many_steps() -> None:
+    """A heavy one pulls the scores' slopes down in its own step."""
+    losses = {}
+    for every in (1, 2):
+        method, _ = started(penalty_every=every, penalty_weight=100.0, lr=0.0)
+        losses[every] = [float(method.step(i)["discriminator_loss"]) for i in range(4)]
+    assert losses[2][0] > losses[1][0], "as much heavier as it is rarer"
+    assert losses[2][1] < losses[1][1], "none in the next step"
+    assert losses[2][2] > losses[1][2]
+    assert losses[2][3] < losses[1][3]
 
 
 @pytest.mark.parametrize("after", [0.5, 1.0])
@@ -188,3 +197,22 @@ def test_without_a_mean_the_last_weights_count() -> None:
     method.step(0)
     assert method.pair.trained is method.pair.generator
     assert not any(name.startswith("averaged") for name in method.pair.state_dict())
+
+
+@pytest.mark.parametrize("changes", [{}, {**PROJECTION, "penalty_every": 2, "memory": 0.5}])
+def test_replayed_steps_are_plain_steps(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def states() -> dict[str, Tensor]:
+        method, _ = started(**changes)
+        for i in range(8):
+            method.step(i)
+        return dict(method.pair.state_dict())
+
+    plain, recorder = states(), FakeRecorder()
+    monkeypatch.setattr(passes, "recorder_for", lambda _: recorder)
+    replayed = states()
+    assert replayed.keys() == plain.keys()
+    assert all(torch.equal(replayed[name], plain[name]) for name in plain)
+    assert set(take_reasons()) >= {"generator"}
+    assert recorder.replays > 0

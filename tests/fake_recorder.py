@@ -1,0 +1,47 @@
+"""A recorder of steps for the CPU: it computes a recorded step again when that is replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.networks.replay import Outputs, Recording
+
+
+class FakeRecorder:
+    """Records by keeping the step, and tells times that it was given.
+
+    Args:
+        replay_seconds: of a replay.
+        plain_seconds: of a plain call.
+        error: raised on recording.
+    """
+
+    def __init__(
+        self,
+        replay_seconds: float = 1.0,
+        plain_seconds: float = 2.0,
+        error: RuntimeError | None = None,
+    ) -> None:
+        self.times, self.error = (plain_seconds, replay_seconds), error
+        self.recorded = self.replays = 0
+
+    def record(self, step: Callable[[], Outputs]) -> Recording:
+        """Run the step as a trial, and record it."""
+        if self.error is not None:
+            step()
+            raise self.error
+        self.recorded += 1
+        outputs = tuple(x.detach().clone() for x in step())
+
+        def replay() -> None:
+            self.replays += 1
+            for target, source in zip(outputs, step(), strict=True):
+                target.copy_(source.detach())
+
+        return Recording(replay, outputs)
+
+    def seconds(self, run: Callable[[], object]) -> float:
+        """Run it; a replay counts itself."""
+        before = self.replays
+        run()
+        return self.times[self.replays > before]
