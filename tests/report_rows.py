@@ -130,6 +130,7 @@ def _record(one: Evaluation) -> Record:
         **{name: getattr(one, name) for name in names},
         "distil_arch": one.arch,
         **one.presentation.to_labels(),
+        **({} if one.num_classes is None else {"num_classes": one.num_classes}),
     }
     data["result"] |= {"selection": one.selection, "accuracies": list(one.accuracies)}
     data["budget"] |= {

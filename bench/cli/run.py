@@ -218,8 +218,11 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from bench.report.tables import render
 
     if as_json:
+        from bench.report.aggregate import collect
+        from bench.report.chance import chance_notes
+
         click.echo(render(*rows, format="json"))
-        print_notes(notes, err=True)
+        print_notes([*notes, *chance_notes(collect(rows.evaluations))], err=True)
         return
     from rich.console import Console
 

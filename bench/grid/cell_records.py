@@ -50,6 +50,7 @@ def write_record(
         seconds=seconds,
         dataset_note=facts.spec.note if facts else "",
         n_test=facts.n_test if facts else 0,
+        num_classes=facts.spec.num_classes if facts else 0,
         declared={**declared_by(method).to_labels(), **(labels or {})},
         environment=environment,
     )

@@ -12,7 +12,9 @@ from bench.ledger.rows import Evaluation, Failure, load_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-FRAME_COLUMNS = tuple(f.name for f in fields(Evaluation) if f.name != "presentation")
+# What reports need beside the columns.
+_NO_COLUMNS = ("presentation", "num_classes")
+FRAME_COLUMNS = tuple(f.name for f in fields(Evaluation) if f.name not in _NO_COLUMNS)
 FAILURE_COLUMNS = tuple(f.name for f in fields(Failure))
 # By the annotation of a field; all else stays a Python object.
 _DTYPES = {"int": "int64", "float": "float64", "int | None": "Int64"}
@@ -64,5 +66,6 @@ def _frame(
 
     values = {name: [getattr(row, name) for row in rows] for name in columns}
     frame = pd.DataFrame(values, columns=list(columns), dtype=object)
-    dtypes = {f.name: _DTYPES[str(f.type)] for f in fields(kind) if str(f.type) in _DTYPES}
+    types = {f.name: str(f.type) for f in fields(kind) if f.name in columns}
+    dtypes = {name: _DTYPES[text] for name, text in types.items() if text in _DTYPES}
     return frame.astype(dtypes)

@@ -20,6 +20,7 @@ def make_record(
     seconds: float | None = None,
     dataset_note: str,
     n_test: int,
+    num_classes: int,
     declared: Mapping[str, Any],
     environment: Mapping[str, Any],
 ) -> Record:
@@ -33,6 +34,7 @@ def make_record(
         seconds: wall time, if it failed.
         dataset_note: what sets the dataset apart from the official one.
         n_test: how many test images the dataset has.
+        num_classes: how many classes it has.
         declared: labels that the method declares for reports.
         environment: see :func:`bench.support.machine.describe_environment`.
     """
@@ -45,6 +47,7 @@ def make_record(
         "dataset_sha256": distil.sha256,
         "dataset_note": dataset_note,
         "n_test": n_test,
+        "num_classes": num_classes,
         "profile": distil.profile,
         "changed": distil.changed,
         "distil_arch": distil.arch or "",

@@ -53,6 +53,7 @@ class Labels(TypedDict):
     dataset_sha256: NotRequired[Text]
     dataset_note: NotRequired[Text]
     n_test: NotRequired[Whole]  # test images of the dataset
+    num_classes: NotRequired[Whole]  # of the dataset; older records do not say it
     changed: NotRequired[Text]  # parameters that differ from the profile's
     distil_arch: NotRequired[Text]  # empty where the method uses none
     protocol: NotRequired[Text]  # with its version; of an evaluation

@@ -97,6 +97,7 @@ class Evaluation(Setting):
         device: where the evaluation ran.
         artefact: the path of the distilled set, which need not exist here.
         presentation: what the method declared for reports when it ran; no column of a frame.
+        num_classes: of the dataset; ``None`` in records that do not say it; no column of a frame.
     """
 
     seed: int
@@ -115,6 +116,7 @@ class Evaluation(Setting):
     device: str
     artefact: str
     presentation: Presentation = field(default=Presentation(), compare=False)
+    num_classes: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) ->
         device=printable(record.environment["device"]),
         artefact=artefact,
         presentation=Presentation.from_labels(labels),
+        num_classes=labels.get("num_classes"),
     )
 
 

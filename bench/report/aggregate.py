@@ -57,6 +57,7 @@ class Row(Setting):
         cell_ids: the cells of the evaluations.
         artefacts: paths of the distilled sets.
         style: how the method is shown; no column of a report.
+        num_classes: of the dataset, where a record says it; no column of a report.
     """
 
     mean: float
@@ -84,6 +85,7 @@ class Row(Setting):
     cell_ids: tuple[str, ...]
     artefacts: tuple[str, ...]
     style: MethodStyle
+    num_classes: int | None
 
     @property
     def conditions(self) -> Conditions:
@@ -111,7 +113,10 @@ def _part(whole: Conditions, kind: type[ConditionsT]) -> ConditionsT:
     return kind(**{f.name: getattr(whole, f.name) for f in fields(kind)})
 
 
-RESULT_COLUMNS = (*(f.name for f in fields(Row) if f.name != "style"), "plus_minus", "shared")
+_NO_COLUMNS = ("style", "num_classes")
+RESULT_COLUMNS = (
+    *(f.name for f in fields(Row) if f.name not in _NO_COLUMNS), "plus_minus", "shared",
+)  # fmt: skip
 
 
 def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Row]:
@@ -258,6 +263,7 @@ def _pool(
         cell_ids=tuple(one.cell_id for one in members),
         artefacts=tuple(dict.fromkeys(one.artefact for one in members)),
         style=style,
+        num_classes=next((one.num_classes for one in members if one.num_classes), None),
     )
 
 

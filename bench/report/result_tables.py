@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bench.ledger.cell import IMPORTED
 from bench.ledger.rows import Conditions
 from bench.report.aggregate import Row, blocks
+from bench.report.chance import chance_notes
 from bench.report.number_formats import (
     MARKS,
     count,
@@ -178,6 +179,7 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
         notes.append(f"{ORACLE_MARK} The epoch was chosen on the test set: an optimistic number.")
     if any(row.diverged for row in rows):
         notes.append(DIVERGED)
+    notes += chance_notes(rows)
     if block.dataset_note:
         notes.append(f"{block.dataset}: {block.dataset_note.rstrip('.')}.")
     return [*notes, *_profile_notes(rows)]

@@ -243,3 +243,13 @@ def test_a_run_warns_before_it_starts_where_nothing_was_published(run) -> None:
     warning = "warning: dc on digits: no published setting for mlp (the authors set dc.lr_img=0.01)"
     assert warning in run(*plan).stderr
     assert "no published setting" not in run(*plan, "--set", "dc.lr_img=0.01").stderr
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_a_run_ends_with_a_note_about_accuracies_at_chance(run, json_option: list[str]) -> None:
+    # One image of noise, never trained: nothing can be learnt from it.
+    untrained = ["--set", "dc.init=noise", "--set", "dc.iterations=1", "--set", "dc.lr_img=0",
+                 "--eval-nets", "3"]  # fmt: skip
+    result = run("--method", "dc", "--ipc", "1", *untrained, *json_option)
+    assert result.exit_code == 0, result.output
+    assert "No better than chance on digits" in " ".join(result.output.split())

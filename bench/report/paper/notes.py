@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.ledger.rows import Failure
 from bench.report.aggregate import Row
+from bench.report.chance import chance_notes
 from bench.report.number_formats import listing, plural
 from bench.report.paper.layout import Quantity
 from bench.report.paper.model import SYMBOLS, Entry, Note, State
@@ -80,6 +81,7 @@ def table_notes(rows: Sequence[Row], quantity: Quantity, *, published: bool) -> 
         )
         if any(row.error_over == "networks" for row in rows):
             notes.append(ONE_SEED)
+        notes += chance_notes(rows)
     if any(row.selection == "test-oracle" for row in rows):
         notes.append("The epoch was chosen on the test set: optimistic numbers.")
     notes += _data_notes(rows)
