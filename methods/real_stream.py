@@ -15,6 +15,7 @@ class RealStream(Method):
     """
 
     name = "real-stream"
+    artefact = "real-stream"
     label = "Real stream"
     colour = "#78180B"
     marker = "H"

@@ -39,6 +39,7 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    rows = _to_show(rows)
     from rich.console import Console
     from rich.text import Text
 
@@ -51,11 +52,30 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
     Console().print(ScreenTable(columns, texts))
 
 
+def _to_show(rows: list[Row]) -> list[Row]:
+    """Return rows without what a screen has no room for: links, and an origin that all share."""
+    left_out = {"link"} | ({"from"} if len({row.get("from") for row in rows}) == 1 else set())
+    return [{key: text for key, text in row.items() if key not in left_out} for row in rows]
+
+
 def _methods(_: Path | None) -> list[Row]:
     from bench.registry.registry import METHODS
 
-    return [{"name": e.name, "what": e.summary(), "from": e.origin}
-            for e in METHODS.entries().values()]  # fmt: skip
+    rows = []
+    for entry in METHODS.entries().values():
+        paper = entry.built("paper", ("title", "year", "link"))
+        rows.append({
+            "name": entry.name,
+            "what": entry.summary(),
+            # What a class leaves out is the base class's.
+            "artefact": str(entry.declared("artefact") or "image"),
+            "labels": str(entry.declared("label_kind") or "hard"),
+            "year": str(paper.get("year", "")),
+            "paper": str(paper.get("title", "")),
+            "link": str(paper.get("link", "")),
+            "from": entry.origin,
+        })  # fmt: skip
+    return rows
 
 
 def _architectures(_: Path | None) -> list[Row]:
@@ -84,5 +104,5 @@ def _datasets(folder: Path | None) -> list[Row]:
 def _protocols(_: Path | None) -> list[Row]:
     from bench.evaluation.protocols import PROTOCOLS
 
-    return [{"name": p.name, "version": str(p.version), "epochs": str(p.epochs),
+    return [{"name": p.name, "versioned": p.label, "epochs": str(p.epochs),
              "nets": str(p.nets), "what": p.summary} for p in PROTOCOLS.values()]  # fmt: skip

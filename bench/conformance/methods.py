@@ -164,6 +164,11 @@ def check_result(cls: type[Method]) -> None:
     trial.run()
     distilled, shown = trial.method.result(), cls.shown_per_stored(trial.task.params)
     assert distilled.modes == cls.modes, f"modes {cls.modes} declared, {distilled.modes} made"
+    kind, labels_are = distilled.kind, "hard" if distilled.label_kind == "hard" else "soft"
+    assert kind == cls.artefact, f"artefact '{cls.artefact}' declared, '{kind}' made"
+    assert labels_are == cls.label_kind, (
+        f"label_kind '{cls.label_kind}' declared, the labels are {labels_are}"
+    )
     assert distilled.storage_bytes > 0, "a distilled set stores something"
     ipc = None if cls.own_size else _IPC
     for mode in cls.modes:
@@ -173,7 +178,7 @@ def check_result(cls: type[Method]) -> None:
         assert images.dtype == torch.float32, f"{mode}: images are {images.dtype}"
         assert images.shape == (source.images_per_epoch, *real.spec.shape), f"{mode}: wrong shape"
         assert bool(images.isfinite().all()), f"{mode}: images are not finite"
-        if ipc is not None:
+        if ipc is not None and labels.ndim == 1:
             counts = torch.bincount(labels, minlength=real.spec.num_classes).tolist()
             expected = [ipc * shown] * real.spec.num_classes
             assert counts == expected, f"{mode}: {counts} images per class, not {expected}"

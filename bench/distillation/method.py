@@ -104,7 +104,11 @@ class Method(ABC, Generic[P]):
             factored sets, ``stream`` and ``frozen`` for generators.
         own_size: the artefact is one set, whose size does not depend on IPC.
 
-    Class attributes that reports read, from the source: write them as literals in the class.
+    Class attributes that reports and `bench list` read, from the source: write them as literals in
+    the class.
+        artefact: the kind of distilled set that it returns: ``image``, ``factored``, ``generator``
+            or ``real-stream``.
+        label_kind: ``hard``, or ``soft`` if each of its images has a probability for every class.
         label: the method's name as papers print it; ``name`` if empty.
         colour: of its points in plots, as ``#RRGGBB``; one of a spare set if empty.
         marker: of its points, one of matplotlib's; one of a spare set if empty.
@@ -135,6 +139,8 @@ class Method(ABC, Generic[P]):
     modes: ClassVar[tuple[str, ...]] = ("stored",)
     own_size: ClassVar[bool] = False
 
+    artefact: ClassVar[str] = "image"
+    label_kind: ClassVar[str] = "hard"
     label: ClassVar[str] = ""
     colour: ClassVar[str] = ""
     marker: ClassVar[str] = ""

@@ -7,12 +7,14 @@ Neither the module nor the packages around it are run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,13 @@ class ClassSource:
         docstring: its own, not that of a base class; ``None`` without one.
         literals: its class attributes with a literal value, by name; those of base classes in the
             same module are included.
+        calls: the positional and the named arguments of the attributes that a call with literal
+            arguments gives, by name; likewise.
     """
 
     docstring: str | None = None
     literals: Mapping[str, Any] = field(default_factory=dict)
+    calls: Mapping[str, Arguments] = field(default_factory=dict)
 
 
 def read_class(module: str, name: str) -> ClassSource:
@@ -42,25 +47,43 @@ def read_class(module: str, name: str) -> ClassSource:
         if origin is None or not origin.startswith(f"{module}."):
             return ClassSource()
         return read_class(origin, name)
-    return ClassSource(ast.get_docstring(classes[name]), _literals(name, classes, frozenset()))
+    return ClassSource(
+        ast.get_docstring(classes[name]),
+        _attributes(name, classes, ast.literal_eval),
+        _attributes(name, classes, _arguments),
+    )
 
 
-def _literals(
-    name: str, classes: Mapping[str, ast.ClassDef], derived: frozenset[str]
+def _arguments(node: ast.expr) -> Arguments:
+    """Return the literal arguments of a call; raise :class:`ValueError` if it is something else."""
+    if not isinstance(node, ast.Call):
+        raise ValueError("no call")
+    named = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg}
+    return tuple(map(ast.literal_eval, node.args)), named
+
+
+def _attributes(
+    name: str,
+    classes: Mapping[str, ast.ClassDef],
+    read: Callable[[ast.expr], Any],
+    derived: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return the literal attributes of a class over those of its bases, the first base first."""
+    """Return the attributes of a class that ``read`` can read, over those of its bases.
+
+    The first base comes first.
+    """
     values: dict[str, Any] = {}
     for base in reversed(classes[name].bases):
         # A class whose name shadows its own base would never end.
         if isinstance(base, ast.Name) and base.id in classes and base.id not in derived | {name}:
-            values |= _literals(base.id, classes, derived | {name})
+            values |= _attributes(base.id, classes, read, derived | {name})
     for node in classes[name].body:
         targets = node.targets if isinstance(node, ast.Assign) else ()
         target = node.target if isinstance(node, ast.AnnAssign) else targets[0] if targets else None
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and value is not None:
             try:
-                values[target.id] = ast.literal_eval(value)
+                values[target.id] = read(value)
             except (ValueError, TypeError, MemoryError, RecursionError):
                 values.pop(target.id, None)  # computed, so unknown without an import
     return values

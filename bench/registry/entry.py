@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +55,20 @@ class Entry:
         if module in sys.modules:
             return getattr(getattr(sys.modules[module], name, None), attribute, None)
         return read_class(module, name).literals.get(attribute)
+
+    def built(self, attribute: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return the fields of a class attribute that a call with literal arguments gives.
+
+        As :meth:`declared`, without an import: ``paper = Paper("Title", 2023, "arXiv:...")``.
+
+        Args:
+            attribute: of the plugin.
+            names: of the fields, in the order of the call's positional arguments.
+        """
+        module, _, name = self.target.partition(":")
+        if module in sys.modules:
+            value = getattr(getattr(sys.modules[module], name, None), attribute, None)
+            return {field: getattr(value, field) for field in names if hasattr(value, field)}
+        positional, named = read_class(module, name).calls.get(attribute, ((), {}))
+        given = {**dict(zip(names, positional, strict=False)), **named}
+        return {field: given[field] for field in names if field in given}

@@ -84,6 +84,7 @@ class DiM(Method["DiM.Params"]):
         )
 
     name = "dim"
+    artefact = "generator"
     label = "DiM"
     colour = "#E56605"
     marker = "*"

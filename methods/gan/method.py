@@ -99,6 +99,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         )
 
     name = "gan"
+    artefact = "generator"
     label = "GAN"
     colour = "#56B4E8"
     marker = "P"

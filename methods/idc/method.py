@@ -64,6 +64,7 @@ class IDC(Method[IDCParams]):
     state = ("grids", "network")
 
     name = "idc"
+    artefact = "factored"
     label = "IDC"
     colour = "#00A8A3"
     marker = "p"

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
+from bench.registry.registry import METHODS
 
 FAST = ["--dataset", "digits", "--profile", "smoke", "--arch", "convnet1(width=4)",
         "--eval-nets", "1"]  # fmt: skip
@@ -210,6 +211,36 @@ def test_list_says_where_things_come_from() -> None:
     by_name = {row["name"]: row for row in rows}
     assert by_name["dim"]["from"].startswith("distillation-bench")
     assert len(by_name["dim"]["what"]) > 10
+
+
+def test_list_says_what_a_method_makes_and_which_paper_it_is_from() -> None:
+    by_name = {row["name"]: row for row in json.loads(invoke("list", "methods", "--json").stdout)}
+    facts = {name: (row["artefact"], row["labels"], row["year"]) for name, row in by_name.items()}
+    assert facts["dm"] == ("image", "hard", "2023")
+    assert facts["cafe-dsa"] == ("image", "hard", "2022")
+    assert facts["idc"] == ("factored", "hard", "2022")
+    assert facts["gan"] == facts["dim"] == ("generator", "hard", "2023")
+    assert facts["real-stream"] == ("real-stream", "hard", "")
+    assert by_name["mtt"]["paper"] == "Dataset Distillation by Matching Training Trajectories"
+    assert by_name["mtt"]["link"] == "arXiv:2203.11932"
+    plain = invoke("list", "methods").output
+    for word in ("artefact", "labels", "year", "paper", "factored", "2022"):
+        assert word in plain
+
+
+def test_list_names_protocols_as_tables_do() -> None:
+    assert "quick-v1" in invoke("list", "protocols").output
+
+
+def test_the_list_says_of_loaded_methods_what_it_reads_from_source() -> None:
+    """What is read without an import must be what the classes declare."""
+    rows = json.loads(invoke("list", "methods", "--json").stdout)
+    for row in rows:
+        method = METHODS.get(row["name"])
+        assert (row["artefact"], row["labels"]) == (method.artefact, method.label_kind)
+        paper = method.paper
+        expected = ("", "") if paper is None else (paper.title, str(paper.year))
+        assert (row["paper"], row["year"]) == expected
 
 
 def test_show_method() -> None:

@@ -93,6 +93,14 @@ class MakesTooFew(ToyFirst):
         return super().select()[:-1]
 
 
+class SaysGenerator(ToyFirst):
+    artefact = "generator"
+
+
+class SaysSoft(ToyFirst):
+    label_kind = "soft"
+
+
 class KeepsGradients(ToyDrift):
     def step(self, i: int) -> Any:
         return {"loss": torch.ones((), requires_grad=True)}
@@ -126,6 +134,8 @@ class ChangesTheThreads(ToyFirst):
         (ChangesTheThreads, {"check_process_state"}),
         (ForgetsItsState, {"check_resume"}),
         (MakesTooFew, {"check_result"}),
+        (SaysGenerator, {"check_result"}),
+        (SaysSoft, {"check_result"}),
         (KeepsGradients, {"check_scalars"}),
         (SaysNothing, {"check_declaration"}),
     ],

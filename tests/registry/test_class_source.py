@@ -29,6 +29,8 @@ class Mine(Base, Absent):
     label: ClassVar[str] = "Mine"
     marker = compute()
     modes = ("stream", "frozen")
+    paper = Paper("A title", 2023, authors="A. Author")
+    other = Paper(title())
 
 class Other(Missing, Mine):
     colour = "#ffffff"
@@ -53,12 +55,17 @@ def test_literals_are_read_without_running_the_module_or_its_package(module: str
     assert mine.literals == {
         "label": "Mine", "colour": "#000000", "modes": ("stream", "frozen"),
     }  # fmt: skip
+    assert mine.calls == {
+        "paper": (("A title", 2023), {"authors": "A. Author"}),
+        "marker": ((), {}),
+    }
     assert not {module, module.partition(".")[0]} & set(sys.modules)
 
 
 def test_bases_of_the_module_are_followed_and_others_ignored(module: str) -> None:
     other = read_class(module, "Other")
     assert (other.literals["label"], other.literals["colour"]) == ("Mine", "#ffffff")
+    assert other.calls["paper"][0] == ("A title", 2023)
     assert other.docstring is None
     assert read_class(module, "Loop") == ClassSource()
 
