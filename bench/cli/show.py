@@ -65,7 +65,7 @@ def describe_plugin(name: str) -> list[dict[str, Any]]:
         descriptions.append(_protocol(protocol))
     if not descriptions:
         registries = (METHODS, ARCHITECTURES, DATASETS)
-        known = {n for registry in registries for n in registry.names()} | set(PROTOCOLS)
+        known = {n for registry in registries for n in registry.names()} | set(versioned)
         raise UnknownNameError("method, architecture, dataset or protocol", name, known)
     return descriptions
 
@@ -132,7 +132,9 @@ def _protocol(name: str) -> dict[str, Any]:
 
     from bench.evaluation.protocols import get_protocol
 
-    return {"kind": "protocol", "from": "distillation-bench", **asdict(get_protocol(name))}
+    protocol = get_protocol(name)
+    facts = {"kind": "protocol", "versioned": protocol.label, "from": "distillation-bench"}
+    return {**facts, **asdict(protocol)}
 
 
 def _parameters(params_type: type) -> list[dict[str, Any]]:
@@ -158,9 +160,12 @@ def _print(facts: dict[str, Any]) -> None:
     from bench.support.screen_table import ScreenTable, essential_columns
 
     console = Console(highlight=False)
-    console.print(Text.assemble((facts["name"], "bold"), f"  ({facts['kind']})"))
+    # A protocol is printed by the name that tables print, which every option takes, too.
+    name = facts.get("versioned", facts["name"])
+    console.print(Text.assemble((name, "bold"), f"  ({facts['kind']})"))
+    unlisted = ("kind", "name", "versioned", "parameters", "profiles")
     for key, value in facts.items():
-        if key not in ("kind", "name", "parameters", "profiles") and value not in ("", [], {}):
+        if key not in unlisted and value not in ("", [], {}):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             console.print(f"  {key}: {text}", markup=False, soft_wrap=True)
     if facts.get("parameters"):

@@ -211,7 +211,8 @@ class EvaluateCell:
         ipc = "" if self.ipc is None else f" ipc {self.ipc}"
         return (
             f"{self.distil.method} on {self.distil.dataset}{ipc} {self.mode}, {self.arch}, "
-            f"{self.protocol}, seed {self.distil.seed}{_clause(self.stored_mark)}"
+            f"{self.protocol}-v{self.protocol_version}, seed {self.distil.seed}"
+            f"{_clause(self.stored_mark)}"
         )
 
 

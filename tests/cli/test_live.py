@@ -90,7 +90,7 @@ def test_plain_lines(capsys) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "[1/2] dm on digits ipc 10 seed 0: ok 20 steps in 3 s",
-        "[2/2] dm on digits ipc 10 stored, convnet3, quick, seed 0: cached",
+        "[2/2] dm on digits ipc 10 stored, convnet3, quick-v1, seed 0: cached",
     ]
 
 

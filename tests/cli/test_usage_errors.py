@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
+from report_rows import evaluation, write_store
 
 from bench.cli import main
 from bench.cli.options import parse_seconds
@@ -50,6 +53,24 @@ def test_a_protocol_is_shown_by_the_name_that_tables_print() -> None:
     plain, versioned = (CliRunner().invoke(main, ["show", name]) for name in ("quick", "quick-v1"))
     assert versioned.exit_code == 0
     assert versioned.output == plain.output
+    assert versioned.output.startswith("quick-v1  (protocol)")
+
+
+def test_a_versioned_protocol_is_taken_wherever_one_is_named(tmp_path: Path) -> None:
+    write_store(tmp_path, [evaluation(protocol="quick-v1")])
+    store = ["--store", str(tmp_path)]
+    for words in (
+        ["table", "--format", "md"],
+        ["table", "--layout", "paper", "--format", "md"],
+        ["compare"],
+        ["report", "--output", str(tmp_path / "page")],
+        ["plot", "accuracy", "--output", str(tmp_path / "plots")],
+    ):
+        for name in ("quick", "quick-v1"):
+            result = CliRunner().invoke(main, [*words, *store, "--protocol", name])
+            assert result.exit_code == 0, (words, name, result.output)
+        wrong = CliRunner().invoke(main, [*words, *store, "--protocol", "quick-v7"])
+        assert (wrong.exit_code, wrong.output.count("quick-v7")) == (2, 1), wrong.output
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("8h", 28800), ("1h30m", 5400), ("1.5s", 1.5)])

@@ -47,7 +47,7 @@ def test_at_once(processes: BenchProcesses, tmp_path: Path) -> None:
     assert read_contents(store) == read_contents(alone)
     # Each evaluation was done by the run that came first to it.
     lines = [line for each in ended for line in each.err.splitlines()]
-    evaluated = [line for line in lines if " smoke, seed 0: ok " in line]
+    evaluated = [line for line in lines if " smoke-v1, seed 0: ok " in line]
     assert len(evaluated) == 2 * len(IPCS)
 
 

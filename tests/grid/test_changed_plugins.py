@@ -73,8 +73,8 @@ def test_an_edited_architecture_computes_again_what_uses_it(plugins: Plugins) ->
     plugins.write("net", ARCHITECTURE, "1")
     edited = plugins.run(["dm", "random"], **grid)
     assert set(edited.started) == {
-        "dm on digits ipc 1 seed 0", "dm on digits ipc 1 stored, mine-net, smoke, seed 0",
-        "random on digits ipc 1 stored, mine-net, smoke, seed 0",
+        "dm on digits ipc 1 seed 0", "dm on digits ipc 1 stored, mine-net, smoke-v1, seed 0",
+        "random on digits ipc 1 stored, mine-net, smoke-v1, seed 0",
     }  # fmt: skip
     assert any("architecture 'mine-net'" in note for note in edited.notes)
 

@@ -169,7 +169,7 @@ def test_more_networks_keep_the_first_ones() -> None:
 def test_titles_say_what_a_cell_is() -> None:
     assert DM.title == "dm on cifar10 ipc 10 seed 0"
     assert GAN.title == "gan on digits seed 0"
-    assert EVALUATION.title == "dm on cifar10 ipc 10 stored, convnet3, default, seed 0"
+    assert EVALUATION.title == "dm on cifar10 ipc 10 stored, convnet3, default-v1, seed 0"
     assert replace(EVALUATION, ipc=None).title.startswith("dm on cifar10 stored,")
 
 
