@@ -21,7 +21,7 @@ from bench.support.untrusted import Limit, read_named
 # A file that someone sent must not say which code runs, on which machines, or where files are.
 COMMAND_LINE_ONLY = ("plugin", "store", "data_dir", "address", "slurm")
 # What the command line has beside the options that fields declare.
-_OTHERS = {"time_budget": str, "dry_run": bool, "json": bool}
+_OTHERS = {"time_budget": str, "yes": bool, "dry_run": bool, "json": bool}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -14,7 +14,7 @@ _GROUPS = {
     "What to compute": {option.name for option in options_of(Request)},
     "Where": set(_WHERE),
     "How": {o.name for cls in (Site, Reuse) for o in options_of(cls) if o.name not in _WHERE}
-    | {"time_budget", "dry_run", "as_json"},
+    | {"time_budget", "yes", "dry_run", "as_json"},
     "Executors": {option.name for option in options_of(ExecutorOptions)},
 }
 _OTHERS = "Options"

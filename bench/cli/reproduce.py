@@ -11,6 +11,7 @@ import click
 
 from bench.cli.completion import completion
 from bench.cli.field_options import build, field_options, take_values
+from bench.cli.forecast import ask_before_days, forecast, yes_option
 from bench.cli.help_screen import GroupedCommand
 from bench.cli.options import examples, time_budget_option
 from bench.cli.output import writes_to_terminal
@@ -63,10 +64,11 @@ _HOW = ("profile", "seeds", "eval_nets", "precision")
 @field_options(Site)
 @field_options(Reuse)
 @time_budget_option
+@yes_option
 @field_options(ExecutorOptions)
 def reproduce(
     name: str | None, list_: bool, recipe: Path | None, dry_run: bool, format_: str | None,
-    output: Path | None, time_budget: float | None, **given: Any,
+    output: Path | None, time_budget: float | None, yes: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Compute what is missing for a paper's table, and print it in the paper's form.
 
@@ -85,7 +87,7 @@ def reproduce(
     sessions = _open(asked, choice, site, reuse, time_budget)
     code = 0
     if not dry_run:
-        code = max(_compute(session, executor) for session in sessions)
+        code = _compute(sessions, executor, yes=yes)
     rows = _rows(sessions)
     tables = _tables(asked, rows)
     _print(tables, format_)
@@ -166,12 +168,17 @@ def _warn(sessions: Sequence[Session], control: Control) -> None:
         control.reporter.note(f"warning: {text}")
 
 
-def _compute(session: Session, executor: Executor) -> int:
+def _compute(sessions: Sequence[Session], executor: Executor, *, yes: bool) -> int:
     from bench.cli.run import compute_missing, print_notes
 
-    code = compute_missing(session, executor.execution(), measure=executor.is_here)
-    print_notes([*session.kept, *session.warnings()], err=True)
-    return code
+    # All are estimated first: hours later the user may be away.
+    estimates = [forecast(session) if executor.is_here else {} for session in sessions]
+    ask_before_days(sessions, estimates, yes=yes)
+    codes = []
+    for session, each in zip(sessions, estimates, strict=True):
+        codes.append(compute_missing(session, executor.execution(), estimates=each))
+        print_notes([*session.kept, *session.warnings()], err=True)
+    return max(codes)
 
 
 def _rows(sessions: Sequence[Session]) -> Rows:

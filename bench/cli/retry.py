@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.field_options import build, field_options, take_values
+from bench.cli.forecast import ask_before_days, forecast, yes_option
 from bench.cli.help_screen import GroupedCommand
 from bench.cli.options import examples, plugin_option, store_option, time_budget_option
 from bench.executors.choose import ExecutorOptions
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
 @field_options(Site, "data_dir", "device", "threads", otherwise="the request's")
 @field_options(Reuse, "keep_cached", "no_wait")
 @time_budget_option
+@yes_option
 @field_options(ExecutorOptions)
 @store_option
 @plugin_option
 def retry(
-    beginnings: tuple[str, ...], failed: bool, time_budget: float | None, store: Path,
-    plugins: tuple[Path, ...], **given: Any,
+    beginnings: tuple[str, ...], failed: bool, time_budget: float | None, yes: bool,
+    store: Path, plugins: tuple[Path, ...], **given: Any,
 ) -> None:  # fmt: skip
     """Run again what earlier requests left: failed, interrupted or never reached.
 
@@ -65,12 +67,17 @@ def retry(
     from bench.support.stopping import Stop
 
     control = Control(make_reporter(quiet=False), Stop(time_budget))
+    sessions = [_open(saved, *_reopened(saved, changes), control, reuse) for saved, _ in left]
+    estimates = [forecast(session) if executor.is_here else {} for session in sessions]
+    ask_before_days(sessions, [
+        {cell: seconds for cell, seconds in each.items() if cell in ids}
+        for each, (_, ids) in zip(estimates, left, strict=True)
+    ], yes=yes)  # fmt: skip
     codes = []
-    for saved, ids in left:
-        session = _open(saved, *_reopened(saved, changes), control, reuse)
+    for session, each, (saved, ids) in zip(sessions, estimates, left, strict=True):
         _print(f"request {saved.id}: {saved.command}")
         execute = executor.execution()
-        codes.append(run_and_report(session, execute, only=ids, measure=executor.is_here))
+        codes.append(run_and_report(session, execute, estimates=each, only=ids))
     sys.exit(max(codes))
 
 

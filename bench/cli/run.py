@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 
 from bench.cli.config_file import COMMAND_LINE_ONLY, read_config, write_config
 from bench.cli.field_options import build, field_options, read_settings, take_values
+from bench.cli.forecast import ask_before_days, forecast, yes_option
 from bench.cli.help_screen import GroupedCommand
 from bench.cli.options import examples, time_budget_option
 from bench.executors.choose import ExecutorOptions
@@ -21,10 +21,6 @@ from bench.grid.site import Site
 if TYPE_CHECKING:
     from bench.grid.runner import Execute
     from bench.grid.session import Session
-
-_LONG = 24 * 3600.0
-# What networks are computed with where nothing is amiss, or where the user wants it so.
-_EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
 
 
 @click.command(
@@ -49,6 +45,7 @@ _EXPECTED_KERNELS = ("native", "torch (BENCH_NATIVE=0)")
 @field_options(Site)
 @field_options(Reuse)
 @time_budget_option
+@yes_option
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @field_options(ExecutorOptions)
@@ -56,6 +53,7 @@ def run(
     config: Path | None,
     save_config: Path | None,
     time_budget: float | None,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -66,14 +64,15 @@ def run(
     for. SIGINT (Ctrl-C) or SIGTERM ends a run after the current step; the same command then
     continues where it stopped.
     """
-    others = {"time_budget": time_budget, "dry_run": dry_run or None, "json": as_json or None}
+    flags = {"yes": yes, "dry_run": dry_run, "json": as_json}
+    others = {"time_budget": time_budget, **{name: flag or None for name, flag in flags.items()}}
     command = {k: v for k, v in {**given, **others}.items() if v is not None and v != ()}
     values = read_settings(command, read_config(config) if config else {})
     if save_config is not None:
         _save_config(values, save_config)
         return
     time_budget = values.pop("time_budget", None)
-    dry_run, as_json = values.pop("dry_run", False), values.pop("json", False)
+    yes, dry_run, as_json = (values.pop(name, False) for name in flags)
     executor = build(ExecutorOptions, take_values(ExecutorOptions, values))
     executor.check()
     site = build(Site, take_values(Site, values))
@@ -96,7 +95,9 @@ def run(
 
         print_plan(session, as_json=as_json)
         return
-    sys.exit(run_and_report(session, execute, measure=executor.is_here, as_json=as_json))
+    estimates = forecast(session) if executor.is_here else {}
+    ask_before_days([session], [estimates], yes=yes)
+    sys.exit(run_and_report(session, execute, estimates=estimates, as_json=as_json))
 
 
 def _save_config(values: dict[str, Any], path: Path) -> None:
@@ -119,8 +120,8 @@ def run_and_report(
     session: Session,
     execute: Execute,
     *,
+    estimates: Mapping[str, float],
     only: Container[str] | None = None,
-    measure: bool = True,
     as_json: bool = False,
 ) -> int:
     """Compute what a session lacks, print the results, and return the exit code.
@@ -131,11 +132,11 @@ def run_and_report(
     Args:
         session: the request.
         execute: what computes the cells.
+        estimates: seconds by cell id, where known, see :mod:`bench.cli.forecast`.
         only: ids; of the missing cells only those that are, or depend on, one of them.
-        measure: time a step of each kind of work first, to say how long it will take.
         as_json: print JSON instead of tables.
     """
-    code = compute_missing(session, execute, only=only, measure=measure)
+    code = compute_missing(session, execute, estimates=estimates, only=only)
     _report(session, as_json, Path(session.site.store))
     return code
 
@@ -144,8 +145,8 @@ def compute_missing(
     session: Session,
     execute: Execute,
     *,
+    estimates: Mapping[str, float],
     only: Container[str] | None = None,
-    measure: bool = True,
 ) -> int:
     """Compute what a session lacks and return the exit code; see :func:`run_and_report`.
 
@@ -153,11 +154,6 @@ def compute_missing(
     """
     from bench.support.stopping import Interrupted
 
-    missing = session.missing() if measure else []
-    if missing:
-        _report_slow_kernels(session)
-        _report_too_large(session)
-    estimates = _estimates(session, missing)
     try:
         outcome = session.run(estimates, execute, only)
     except Interrupted as ended:
@@ -166,51 +162,6 @@ def compute_missing(
     in_time = session.runner.control.stop.requested  # a spent budget is expected to stop cells
     stopped = 0 if in_time else outcome.counts.get("stopped", 0)
     return 1 if stopped or outcome.counts.get("failed") or outcome.counts.get("busy") else 0
-
-
-def _report_slow_kernels(session: Session) -> None:
-    """Say once, before the run, that networks train without the compiled kernels, and why.
-
-    Kernels that are missing or damaged are compiled here, so that workers find them.
-    """
-    from bench.grid.compute import report_kernels
-    from bench.networks.cpu_kernels import describe_kernels
-
-    if session.device.type != "cpu":
-        return
-    report_kernels(session.runner.site, session.runner.control)
-    computed_with = describe_kernels()
-    if computed_with not in _EXPECTED_KERNELS:
-        session.runner.reporter.note(
-            f"networks train slower here than with compiled kernels: {computed_with}"
-        )
-
-
-def _report_too_large(session: Session) -> None:
-    """Say once for each reason how many cells will fail because they do not fit into memory."""
-    note = session.runner.reporter.note
-    for reason, count in Counter(session.too_large.values()).items():
-        note(f"{count} of the cells to compute will fail: {reason}")
-
-
-def _estimates(session: Session, missing: Sequence[str]) -> dict[str, float]:
-    """Estimate the run and warn when it is long; the smoke profile is not worth it."""
-    request = session.request
-    if request.profile == "smoke" or not missing:
-        return {}
-    from bench.cli.live import format_seconds
-
-    note = session.runner.reporter.note
-    note("estimating the work of each kind of cell")
-    estimates = {cell_id: each.seconds for cell_id, each in session.estimate(missing).items()}
-    total = sum(estimates.values())
-    note(
-        f"about {format_seconds(total)} on {session.device.type} for {len(estimates)} cells; "
-        "--dry-run says more"
-    )
-    if total > _LONG and request.profile == "paper":
-        note("that is days: --profile lite gives a smaller run of the same algorithms, marked so")
-    return estimates
 
 
 def _report(session: Session, as_json: bool, store: Path) -> None:
