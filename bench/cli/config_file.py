@@ -18,28 +18,35 @@ from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
 
-# A file that someone sent must not say which code runs, on which machines, or where files are.
-COMMAND_LINE_ONLY = ("plugin", "store", "data_dir", "address", "slurm")
+# A file that someone sent must not say which code runs, on which machines, or where files are,
+# unless the user says that it may.
+NEED_TRUST = ("plugin", "store", "data_dir", "address", "slurm")
 # What the command line has beside the options that fields declare.
 _OTHERS = {"time_budget": str, "yes": bool, "dry_run": bool, "json": bool}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, *, trusted: bool = False) -> dict[str, Any]:
     """Read options of ``bench run`` from TOML; a list option may be a list or a single value.
+
+    Paths mean what they mean on the command line: relative ones begin in the working directory.
+
+    Args:
+        path: of the file.
+        trusted: whether the user vouches for the file, so that it may hold :data:`NEED_TRUST`.
 
     Raises:
         BenchError: if the file cannot be read or holds an unknown key, a wrong type, a number that
-            is not allowed, or one of :data:`COMMAND_LINE_ONLY`.
+            is not allowed, or without trust one of :data:`NEED_TRUST`.
     """
     options = _options()
     values: dict[str, Any] = {}
     for raw, value in _read_toml(path).items():
         key = raw.replace("-", "_")
-        if key in COMMAND_LINE_ONLY:
+        if key in NEED_TRUST and not trusted:
             raise BenchError(
-                f"config '{path}': '{raw}' is taken from the command line only, because a file "
-                "must not say which code runs, or where files are"
+                f"config '{path}': '{raw}' says which code runs, on which machines, or where files "
+                "are: add --trust-config if the file is yours or you have read it"
             )
         if key not in options and key not in _OTHERS:
             known = [*options, *_OTHERS]
@@ -56,13 +63,13 @@ def write_config(values: Mapping[str, Any]) -> str:
     """Return options as the TOML that :func:`read_config` reads.
 
     Args:
-        values: options by name; those of :data:`COMMAND_LINE_ONLY` are left out. ``set`` holds a
-            table for each method, ``time_budget`` is in seconds.
+        values: options by name; ``set`` holds a table for each method, ``time_budget`` is in
+            seconds.
     """
     lines = [
         f"{key} = {_to_toml(f'{value}s' if key == 'time_budget' else value)}"
         for key, value in values.items()
-        if key != "set" and key not in COMMAND_LINE_ONLY
+        if key != "set"
     ]
     for method, table in values.get("set", {}).items():
         lines += ["", f"[set.{_key(method)}]"]
@@ -72,8 +79,7 @@ def write_config(values: Mapping[str, Any]) -> str:
 
 def _options() -> dict[str, Option]:
     classes = (Request, Site, Reuse, ExecutorOptions)
-    declared = {option.name: option for cls in classes for option in options_of(cls)}
-    return {name: each for name, each in declared.items() if name not in COMMAND_LINE_ONLY}
+    return {option.name: option for cls in classes for option in options_of(cls)}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -98,7 +104,8 @@ def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
             raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
         return value
     if option.is_list:
-        if isinstance(value, str):
+        # A path, or an option of sbatch, may have commas.
+        if isinstance(value, str) and option.name not in NEED_TRUST:
             return split_commas(value)
         return [str(each) for each in (value if isinstance(value, list) else [value])]
     number = _checked(value, option.type, raw, path)

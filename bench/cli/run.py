@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.config_file import COMMAND_LINE_ONLY, read_config, write_config
+from bench.cli.config_file import NEED_TRUST, read_config, write_config
 from bench.cli.field_options import build, field_options, read_settings, take_values
 from bench.cli.forecast import ask_before_days, forecast, yes_option
 from bench.cli.help_screen import GroupedCommand
@@ -21,6 +21,9 @@ from bench.grid.site import Site
 if TYPE_CHECKING:
     from bench.grid.runner import Execute
     from bench.grid.session import Session
+
+# The parameters of the command that are not named like their key in a file.
+_PARAMETERS = {"json": "as_json"}
 
 
 @click.command(
@@ -38,6 +41,12 @@ if TYPE_CHECKING:
     help="TOML file with options, without dashes; those of the command line come first.",
 )
 @click.option(
+    "--trust-config",
+    is_flag=True,
+    help="The file may also say which code runs, on which machines, and where files are: plugin, "
+    "store, data_dir, address and slurm.",
+)
+@click.option(
     "--save-config",
     type=click.Path(path_type=Path),
     help="Write the options to a file for --config, and end.",
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
 @field_options(ExecutorOptions)
 def run(
     config: Path | None,
+    trust_config: bool,
     save_config: Path | None,
     time_budget: float | None,
     yes: bool,
@@ -67,9 +77,13 @@ def run(
     flags = {"yes": yes, "dry_run": dry_run, "json": as_json}
     others = {"time_budget": time_budget, **{name: flag or None for name, flag in flags.items()}}
     command = {k: v for k, v in {**given, **others}.items() if v is not None and v != ()}
-    values = read_settings(command, read_config(config) if config else {})
+    in_file = read_config(config, trusted=trust_config) if config else {}
+    # A variable of the environment is a default, which a file overrules.
+    by_default = [name for name in command if name in in_file and not _is_typed(name)]
+    values = read_settings({k: v for k, v in command.items() if k not in by_default}, in_file)
     if save_config is not None:
-        _save_config(values, save_config)
+        given_by_user = (k for k in values if k in in_file or _is_typed(k) or k == "set")
+        _save_config({k: values[k] for k in given_by_user}, save_config)
         return
     time_budget = values.pop("time_budget", None)
     yes, dry_run, as_json = (values.pop(name, False) for name in flags)
@@ -100,20 +114,22 @@ def run(
     sys.exit(run_and_report(session, execute, estimates=estimates, as_json=as_json))
 
 
-def _save_config(values: dict[str, Any], path: Path) -> None:
-    """Write options to a file, and say which of them a file cannot hold."""
+def _is_typed(name: str) -> bool:
+    """Return whether an option was given on the command line, not by the environment."""
     from click.core import ParameterSource
 
+    source = click.get_current_context().get_parameter_source(_PARAMETERS.get(name, name))
+    return source is ParameterSource.COMMANDLINE
+
+
+def _save_config(values: dict[str, Any], path: Path) -> None:
+    """Write the options that the user gave to a file, and say if reading it needs trust."""
     from bench.cli.paper_options import write_text
 
-    source = click.get_current_context().get_parameter_source
-    left = [
-        f"--{name.replace('_', '-')}" for name in COMMAND_LINE_ONLY
-        if name in values and source(name) is ParameterSource.COMMANDLINE
-    ]  # fmt: skip
     write_text(write_config(values), path)
-    if left:
-        click.echo(f"not in the file, to be given with --config: {', '.join(left)}", err=True)
+    trusting = [f"--{name.replace('_', '-')}" for name in NEED_TRUST if name in values]
+    if trusting:
+        click.echo(f"it names {', '.join(trusting)}: use it with --trust-config", err=True)
 
 
 def run_and_report(

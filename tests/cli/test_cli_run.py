@@ -137,19 +137,62 @@ def test_a_saved_configuration_gives_the_same_run(run, tmp_path: Path, data_dir:
     saved = run(*options, "--save-config", str(config))
     assert saved.exit_code == 0, saved.output
     assert f"written: {config}" in saved.stderr
-    assert "to be given with --config: --store, --data-dir" in saved.stderr
+    assert "it names --store, --data-dir: use it with --trust-config" in saved.stderr
     assert not (tmp_path / "store").exists()
-    where = ("--store", str(tmp_path / "store"), "--data-dir", str(data_dir))
-    planned = invoke("run", *where, "--config", str(config))
+    planned = invoke("run", "--config", str(config), "--trust-config")
     cells = [[row["id"] for row in json.loads(text)] for text in (planned.stdout,
              run(*options).stdout)]  # fmt: skip
     assert len(cells[0]) == 28
     assert cells[0] == cells[1]
-    invoke("run", "--config", str(config), "--save-config", str(again))
+    trusted = ("run", "--config", str(config), "--trust-config")
+    invoke(*trusted, "--save-config", str(again))
     assert again.read_text() == config.read_text()
-    changed = invoke("run", *where, "--config", str(config), "--seeds", "1", "--method", "random")
+    changed = invoke(*trusted, "--seeds", "1", "--method", "random")
     assert changed.exit_code == 2  # the file sets parameters of dm
     assert "unknown method in --set 'dm'" in changed.stderr
+
+
+def test_what_a_file_may_say_only_with_trust(tmp_path: Path, data_dir: Path) -> None:
+    """A plugin of one's own, with its store and data, is run from a file alone."""
+    plugin = tmp_path / "mine, or yours.py"
+    plugin.write_text(
+        "from pathlib import Path\nfrom bench.plugin import register\n"
+        "from methods.random import Random\n"
+        f"Path({str(tmp_path / 'loaded')!r}).touch()\n"
+        '@register("method")\nclass Mine(Random):\n    """Mine."""\n    name = "mine-of-a-file"\n'
+    )
+    config = tmp_path / "grid.toml"
+    config.write_text(
+        f'method = "mine-of-a-file"\ndataset = "digits"\nipc = 1\nprofile = "smoke"\n'
+        f'plugin = "{plugin}"\nstore = "{tmp_path / "runs"}"\ndata_dir = "{data_dir}"\n'
+        "dry_run = true\njson = true\n"
+    )
+    refused = invoke("run", "--config", str(config))
+    assert refused.exit_code == 2
+    assert "'plugin' says which code runs" in refused.stderr
+    assert "add --trust-config" in refused.stderr
+    assert not (tmp_path / "loaded").exists()
+    # The folder of the environment is a default; the file's comes first.
+    taken = CliRunner(env={"BENCH_DATA": str(tmp_path / "nothing")}).invoke(
+        main, ["run", "--config", str(config), "--trust-config"], catch_exceptions=False
+    )
+    assert taken.exit_code == 0, taken.output
+    assert (tmp_path / "loaded").exists()
+    assert (tmp_path / "runs").is_dir()
+    assert len(json.loads(taken.stdout)) == 2
+
+
+def test_a_saved_file_has_what_was_typed_and_not_the_environment(tmp_path: Path) -> None:
+    saved = tmp_path / "grid.toml"
+    CliRunner(env={"BENCH_DATA": str(tmp_path)}).invoke(
+        main, ["run", "-m", "dm", "--executor", "slurm", "--slurm", "time=8h", "--slurm",
+               "comment=a,b", "--detach", "--yes", "--save-config", str(saved)],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert saved.read_text().splitlines() == [
+        'method = ["dm"]', 'executor = "slurm"', 'slurm = ["time=8h", "comment=a,b"]',
+        "detach = true", "yes = true",
+    ]  # fmt: skip
 
 
 def test_every_option_is_taken_from_a_file_or_refused_by_name(tmp_path: Path) -> None:
@@ -158,12 +201,13 @@ def test_every_option_is_taken_from_a_file_or_refused_by_name(tmp_path: Path) ->
     assert command is not None
     for param in command.params:
         name = param.opts[0].removeprefix("--")
-        if name in ("config", "save-config"):
+        if name in ("config", "trust-config", "save-config"):
             continue
         (tmp_path / "grid.toml").write_text(f"{name} = [[]]\n")
-        result = invoke("run", "--config", str(tmp_path / "grid.toml"))
+        result = invoke("run", "--config", str(tmp_path / "grid.toml"), "--trust-config")
         assert result.exit_code == 2
         assert "unknown key" not in result.stderr, name
+        assert "says which code" not in result.stderr, name
 
 
 def test_parameters_of_a_group(run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bench.grid.site import Site
 
 # What only the call has, and what only the command line has.
 CALL_ONLY = {"reporter", "time_budget", "execute"}
-COMMAND_ONLY = {"config", "save_config", "time_budget", "yes", "dry_run", "as_json"}
+COMMAND_ONLY = {"config", "trust_config", "save_config", "time_budget", "yes", "dry_run", "as_json"}
 # Fields whose parameter in bench.run is not named like the flag.
 PARAMETERS = {"set": "overrides", "plugin": "plugins"}
 
