@@ -51,8 +51,8 @@ class PairGradients:
             "generator", self._of_generator, lambda: generator.buffers(), ctx
         )
         plain, penalised = (partial(self._of_discriminator, penalised=p) for p in (False, True))
-        self._judge = passes.replayed("discriminator", plain, tuple, ctx)
-        self._judge_penalised = passes.replayed("penalised discriminator", penalised, tuple, ctx)
+        self._without = passes.replayed("discriminator", plain, tuple, ctx)
+        self._with_penalty = passes.replayed("penalised discriminator", penalised, tuple, ctx)
 
     def of_generator(
         self, latent: Tensor, labels: Tensor, extra: Extra | None = None
@@ -116,8 +116,8 @@ class PairGradients:
             mix: see :meth:`penalised_images`, float32 ``(images, 1, 1, 1)``.
             penalised: whether the penalty counts.
         """
-        judge = self._judge_penalised if penalised else self._judge
-        return judge(real, labels, fake, fake_labels, mix)
+        discriminate = self._with_penalty if penalised else self._without
+        return discriminate(real, labels, fake, fake_labels, mix)
 
     def penalised_images(self, batch: int) -> int:
         """Return on how many images of a batch the penalty is measured."""
