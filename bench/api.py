@@ -145,7 +145,8 @@ def run(
         time_budget: seconds after which the run ends; what is left, the next call does.
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
-        threads: of each process that computes; default: the cores, divided among them.
+        threads: of each process that computes; default: the cores, divided among them, but one
+            to distil in the profile ``smoke``.
         keep_cached: keep results of plugins whose code has changed since.
         recompute: methods whose cells, and what depends on them, are computed again.
         no_wait: do not wait for cells that another run is computing; they are not in the result.

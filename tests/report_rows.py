@@ -36,7 +36,8 @@ _EVALUATION = Evaluation(
     diverged=(),
     distil_id="d0", cell_id="e0", distil_steps=1,
     distil_seconds=0.5, eval_seconds=60.0, stored_bytes=307200, distinct_images=100,
-    training_steps=300, device="cpu", artefact="cells/d0/artefact.safetensors",
+    training_steps=300, device="cpu", threads=2, distil_threads=1,
+    artefact="cells/d0/artefact.safetensors",
 )  # fmt: skip
 
 
@@ -141,5 +142,5 @@ def _record(one: Evaluation) -> Record:
         "seconds": one.eval_seconds, "distil_steps": one.distil_steps,
         "distil_seconds": one.distil_seconds,
     }  # fmt: skip
-    data["environment"] |= {"device": one.device}
+    data["environment"] |= {"device": one.device, "threads": one.threads}
     return record(data)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bench.distilled.storage_type import NotStorableError
 from bench.grid.cell_records import write_failure, write_record
+from bench.grid.cell_threads import cell_threads
 from bench.grid.outcome import checkpoint_of, compute_outcome
 from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
@@ -68,7 +69,8 @@ def compute(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Endi
             return BUSY
         if is_done(ledger, cell):  # by another process, just before it released the lock
             return CACHED
-        return _Computation(cell, ledger, site, control).run()
+        with cell_threads(cell, site):
+            return _Computation(cell, ledger, site, control).run()
 
 
 def is_done(ledger: Store, cell: Cell) -> bool:

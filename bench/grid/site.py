@@ -60,7 +60,7 @@ class Site:
     threads: int | None = option(
         "--threads", "Threads of each process that computes; results are bit-identical for the "
         "same number.", default=None, min=1, metavar="N",
-        otherwise="the cores, divided among the processes",
+        otherwise="the cores, divided among the processes; smoke distils with one",
     )  # fmt: skip
     deterministic: bool = option(
         "--deterministic", "The same bits every time on a GPU; slower.", default=False

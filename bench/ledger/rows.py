@@ -18,6 +18,7 @@ from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.store import Store
 from bench.registry.presentation import Presentation
 from bench.support.safe_text import printable
+from bench.support.untrusted import Limit
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Evaluation(Setting):
         distinct_images: different images shown to one network, before augmentation.
         training_steps: optimiser steps of one network.
         device: where the evaluation ran.
+        threads: of the process that evaluated; 0 where the record does not say.
+        distil_threads: of the process that made the distilled set; 0 where that is not known.
         artefact: the path of the distilled set, which need not exist here.
         presentation: what the method declared for reports when it ran; no column of a frame.
         num_classes: of the dataset; ``None`` in records that do not say it; no column of a frame.
@@ -114,6 +117,8 @@ class Evaluation(Setting):
     distinct_images: int
     training_steps: int
     device: str
+    threads: int
+    distil_threads: int
     artefact: str
     presentation: Presentation = field(default=Presentation(), compare=False)
     num_classes: int | None = field(default=None, compare=False)
@@ -172,6 +177,7 @@ def load_rows(
     # Digests only: whole records of a large store would take a hundred megabytes.
     evaluated, recorded = list[tuple[str, str, str]](), dict[str, str | None]()
     artefacts: dict[str, str] = {}
+    threads: dict[str, int] = {}
     for record in store.records() if ids is None else _records(store, list(ids)):
         outcome = record.outcome
         if outcome is None:
@@ -189,6 +195,10 @@ def load_rows(
                 evaluated.append((record.id, distil, sha256))
         else:
             recorded[record.id] = record.files.get(ARTEFACT)
+            threads[record.id] = _threads(record)
+    rows.evaluations[:] = [
+        replace(row, distil_threads=threads.get(row.distil_id, 0)) for row in rows.evaluations
+    ]
     store.damaged += [
         f"cell {cell_id}: {OTHER_SET}"
         for cell_id, distil, sha256 in evaluated
@@ -245,10 +255,20 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) ->
         distinct_images=budget.distinct_images,
         training_steps=budget.training_steps,
         device=printable(record.environment["device"]),
+        threads=_threads(record),
+        distil_threads=0,
         artefact=artefact,
         presentation=Presentation.from_labels(labels),
         num_classes=labels.get("num_classes"),
     )
+
+
+def _threads(record: Record) -> int:
+    """Return how many threads a cell was computed with; 0 where its record does not say."""
+    threads = dict(record.environment).get("threads")
+    if not isinstance(threads, int) or isinstance(threads, bool):
+        return 0
+    return threads if 0 < threads <= Limit.THREADS else 0
 
 
 def failure_row(record: Record) -> Failure:

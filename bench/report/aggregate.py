@@ -51,6 +51,8 @@ class Row(Setting):
             rows do not add up.
         eval_seconds: mean per evaluation.
         device: where the evaluations ran.
+        threads: the numbers that evaluating processes had; none where records do not say.
+        distil_threads: those that distilling processes had, likewise.
         accuracies: of every network that did not diverge, in percent, in the order of the seeds.
         seed_means: the mean accuracy of each seed.
         distil_ids: the cells of the distilled sets.
@@ -79,6 +81,8 @@ class Row(Setting):
     new_distil_seconds: float
     eval_seconds: float
     device: str
+    threads: tuple[int, ...]
+    distil_threads: tuple[int, ...]
     accuracies: tuple[float, ...]
     seed_means: tuple[float, ...]
     distil_ids: tuple[str, ...]
@@ -257,6 +261,8 @@ def _pool(
         new_distil_seconds=sum(one.distil_seconds for one in new) / len(sets),
         eval_seconds=fmean(one.eval_seconds for one in members),
         device=listing(one.device for one in members),
+        threads=tuple(sorted({one.threads for one in members} - {0})),
+        distil_threads=tuple(sorted({one.distil_threads for one in members} - {0})),
         accuracies=accuracies,
         seed_means=tuple(fmean(one.accuracies) for one in members),
         distil_ids=tuple(sets),

@@ -182,7 +182,7 @@ def block_notes(block: Conditions, rows: Sequence[Row], marks: Mapping[str, str]
     notes += chance_notes(rows)
     if block.dataset_note:
         notes.append(f"{block.dataset}: {block.dataset_note.rstrip('.')}.")
-    return [*notes, *_profile_notes(rows)]
+    return [*notes, *thread_notes(rows), *_profile_notes(rows)]
 
 
 def _profile_notes(rows: Sequence[Row]) -> list[str]:
@@ -209,6 +209,22 @@ def cost_notes(rows: Sequence[Row]) -> list[str]:
     if any(row.shared for row in rows):
         notes.append("0 (shared): an artefact that an earlier row has paid for serves this one.")
     return notes
+
+
+def thread_notes(rows: Sequence[Row]) -> list[str]:
+    """Return how many threads computed, where that is known: some sums are rounded by it."""
+    distilled = sorted({number for row in rows for number in row.distil_threads})
+    evaluated = sorted({number for row in rows for number in row.threads})
+    if distilled == evaluated:
+        parts = [_either(evaluated)] if evaluated else []
+    else:
+        known = ((distilled, "distil"), (evaluated, "evaluate"))
+        parts = [f"{_either(numbers)} to {what}" for numbers, what in known if numbers]
+    return [f"Threads of a process: {'; '.join(parts)}."] if parts else []
+
+
+def _either(numbers: Sequence[int]) -> str:
+    return " or ".join(map(str, numbers))
 
 
 def _uninformative(rows: Sequence[Row]) -> set[str]:

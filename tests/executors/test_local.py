@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from processes.wait_until import wait_until
 import bench.executors.local.executor
 import bench.executors.local.process
 from bench.executors.local import local_execution
-from bench.executors.local.process import Slot, divide
+from bench.executors.local.process import Slot, describe_division, divide
 from bench.grid.compute import Ending
 from bench.grid.order import plan
 from bench.grid.site import Site
@@ -215,5 +216,35 @@ def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, workers, expected in ((None, 3, 2), (None, 20, 1), (5, 3, 5)):
         site = Site("store", "data", threads=given)
         for slot in divide(site, torch.device("cpu"), workers):
-            assert Site.from_json(slot.site_text).threads == expected
+            assert Site.from_json(slot.site_text).threads == given, "as the user says"
             assert slot.environment["OMP_NUM_THREADS"] == str(expected)
+
+
+@pytest.mark.parametrize(
+    ("threads", "device", "workers", "remark"),
+    [
+        (None, "cpu", 3, r"3 processes compute with 2 threads each, not with 8: .*--threads"),
+        (None, "cpu", 8, "8 processes compute with 1 thread each, not with 8: "),
+        (None, "cpu", 1, None),
+        (2, "cpu", 3, None),
+        (None, "cuda", 3, None),
+    ],
+)
+def test_a_division_of_the_threads_is_said(
+    threads: int | None, device: str, workers: int, remark: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    site, place = Site("store", "data", threads=threads), torch.device(device)
+    said = describe_division(site, place, divide(site, place, workers))
+    assert said is None if remark is None else re.match(remark, said)
+
+
+def test_a_run_says_that_its_workers_divide_the_threads(
+    toys: ToyRuns, given: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    session, reporter = toys.open("store", "toy-drift", threads=None)
+    session.run(execute=local_execution(2))
+    assert given
+    assert [note for note in reporter.notes if "2 processes compute with 4 threads" in note]

@@ -24,6 +24,7 @@ NUMBERS = {
     "n_test": "int64", "ipc": "Int64", "seed": "int64", "nets": "int64", "distil_steps": "int64",
     "distil_seconds": "float64", "eval_seconds": "float64", "stored_bytes": "int64",
     "distinct_images": "int64", "training_steps": "int64", "method_version": "int64",
+    "threads": "int64", "distil_threads": "int64",
 }  # fmt: skip
 
 
@@ -57,8 +58,21 @@ def test_an_evaluation_is_a_row(store: Store) -> None:
         "distil_id": "d0",
         "cell_id": "e0", "distil_steps": 20, "distil_seconds": 3.5, "eval_seconds": 4.0,
         "stored_bytes": 640, "distinct_images": 100, "training_steps": 300, "device": "cpu",
+        "threads": 0, "distil_threads": 0,
         "artefact": str(store.artefact("d0")),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("recorded", "read"), [(3, 3), ("3", 0), (True, 0), (-1, 0), (10**9, 0), (None, 0)], ids=str
+)
+def test_threads_are_those_of_both_processes(store: Store, recorded: object, read: int) -> None:
+    made, evaluated = distil_json("d0"), evaluate_json("e0")
+    made["environment"] = {"threads": recorded}
+    evaluated["environment"] |= {"threads": 2}
+    put(store, evaluated, made)
+    row = load_frame(store.root).iloc[0]
+    assert (row["threads"], row["distil_threads"]) == (2, read)
 
 
 def test_a_failure_is_a_row_of_its_own(store: Store) -> None:

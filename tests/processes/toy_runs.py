@@ -39,14 +39,19 @@ class ToyRuns(EventLog):
         self._started: list[BenchProcess] = []
 
     def open(
-        self, store: str, *methods: str, stop: Stop | None = None, **more: Any
+        self,
+        store: str,
+        *methods: str,
+        stop: Stop | None = None,
+        threads: int | None = 1,
+        **more: Any,
     ) -> tuple[Session, RecordingReporter]:
         """Open a run, and return what it will report too."""
         settings = {"ipcs": [1], "archs": [ARCH], "eval_nets": 1, "profile": "smoke", **more}
         request = Request(methods=methods, datasets=["digits"], **settings)
         site = Site(
             str(self.folder / store), str(self._data_dir), "cpu", (str(TOYS),),
-            checkpoint_every=0, threads=1,
+            checkpoint_every=0, threads=threads,
         )  # fmt: skip
         reporter = RecordingReporter()
         return open_session(request, site, Control(reporter, stop or Stop(PATIENCE))), reporter

@@ -54,6 +54,22 @@ def test_grid_is_as_papers_print_it() -> None:
     assert grid[8][3:] == ["", "", "", "84.1 ± 0.3ᵃ"]
 
 
+def test_every_table_says_how_many_threads_computed() -> None:
+    some = [
+        evaluation(seed=seed, cell_id=f"e{seed}", distil_id=f"d{seed}", threads=2, distil_threads=n)
+        for seed, n in enumerate((4, 1, 4))
+    ]
+    said = "Threads of a process: 1 or 4 to distil; 2 to evaluate."
+    assert said in render(some, NO_FAILURES, format="md")
+    assert said in render(some, NO_FAILURES, format="latex")
+    same = [evaluation(threads=4, distil_threads=4)]
+    assert "Threads of a process: 4." in render(same, NO_FAILURES, format="md")
+    old = [evaluation(threads=0, distil_threads=0)]
+    assert "Threads" not in render(old, NO_FAILURES, format="md")
+    imported = [evaluation(threads=2, distil_threads=0)]
+    assert "Threads of a process: 2 to evaluate." in render(imported, NO_FAILURES, format="md")
+
+
 def test_second_ipc_of_a_generator_costs_nothing() -> None:
     budgets = sheet_rows(render(example_evaluations(), NO_FAILURES, format="md"), "Budgets")
     columns = [budgets[0].index(name) for name in ("IPC", "New distil steps", "New distil time")]

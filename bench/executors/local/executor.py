@@ -12,7 +12,12 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from bench.executors.base import RETRIES, Executor, describe_death
-from bench.executors.local.process import WorkerProcess, divide, visible_gpus
+from bench.executors.local.process import (
+    WorkerProcess,
+    describe_division,
+    divide,
+    visible_gpus,
+)
 from bench.executors.own_plugins import own_plugins
 from bench.grid.compute import Ending
 from bench.grid.order import next_cell
@@ -77,6 +82,8 @@ class LocalExecutor(Executor):
     def compute(self, cells: Sequence[Cell]) -> None:
         """Have the cells computed."""
         self._waiting, self._unfinished = list(cells), {cell.id for cell in cells}
+        if remark := describe_division(self.runner.site.site, self.runner.site.device, self._slots):
+            self.runner.reporter.note(remark)
         try:
             while self._is_busy() or (self._waiting and not self._stopping):
                 self._stop_or_assign()

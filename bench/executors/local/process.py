@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Pipe
@@ -47,9 +48,9 @@ def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
     import torch
 
     threads = site.threads or max(1, torch.get_num_threads() // workers)
-    # The variable also limits the threads of other libraries.
+    # torch starts with this number, and other libraries too. The site says what the user asks for.
     environment = {"OMP_NUM_THREADS": str(threads)}
-    shared = replace(site.with_paths(), threads=threads)
+    shared = site.with_paths()
     gpus = visible_gpus(device)
     if not gpus:
         return [Slot(shared.to_json(), environment)] * workers
@@ -58,6 +59,28 @@ def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
         Slot(text, {**environment, "CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
         for i in range(workers)
     ]
+
+
+def describe_division(site: Site, device: torch.device, slots: Sequence[Slot]) -> str | None:
+    """Say how many threads a process has where the number follows from that of the workers.
+
+    Args:
+        site: the site of the run.
+        device: the device that it names.
+        slots: what :func:`divide` returned.
+
+    Returns:
+        A sentence; ``None`` where the user named the number, or the workers do not change it.
+    """
+    import torch
+
+    threads, alone = slots[0].environment["OMP_NUM_THREADS"], torch.get_num_threads()
+    if site.threads is not None or device.type != "cpu" or int(threads) == alone:
+        return None
+    return (
+        f"{len(slots)} processes compute with {threads} thread{'s' * (threads != '1')} each, not "
+        f"with {alone}: sums may be rounded otherwise; --threads sets the number"
+    )
 
 
 def visible_gpus(device: torch.device) -> list[str]:

@@ -11,7 +11,7 @@ from bench.report.number_formats import listing, plural
 from bench.report.paper.layout import Quantity
 from bench.report.paper.model import SYMBOLS, Entry, Note, State
 from bench.report.paper.names import arch_label, dataset_facts
-from bench.report.result_tables import ONE_SEED, SPREAD_NOTES, cost_notes
+from bench.report.result_tables import ONE_SEED, SPREAD_NOTES, cost_notes, thread_notes
 
 # Unicode has no superscript q, so no mark does.
 _LETTERS = "abcdefghijklmnoprstuvwxyz"
@@ -84,7 +84,7 @@ def table_notes(rows: Sequence[Row], quantity: Quantity, *, published: bool) -> 
         notes += chance_notes(rows)
     if any(row.selection == "test-oracle" for row in rows):
         notes.append("The epoch was chosen on the test set: optimistic numbers.")
-    notes += _data_notes(rows)
+    notes += [*thread_notes(rows), *_data_notes(rows)]
     profiles = dict.fromkeys(row.profile for row in rows)
     other = [p for p in profiles if p not in ("paper", "any", "imported")]
     if other:
