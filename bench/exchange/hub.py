@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _IMAGE_NAMES = ("image", "img", "images", "pixels", "x")
 # Soft labels first: hard ones beside them say less.
 _LABEL_NAMES = ("soft_label", "label", "labels", "fine_label", "target", "y")
+# Types of text in Arrow.
+_WORDS = ("string", "large_string")
 # A name on the hub, with or without its owner.
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -83,17 +85,46 @@ def _read(opened: Any, place: str, image: str | None, label: str | None, root: P
     columns: list[str] = list(opened.column_names)
     image = _column(columns, image, _IMAGE_NAMES, "image", place)
     label = _column(columns, label, _LABEL_NAMES, "label", place)
+    _check_types(opened, image, label, place)
     try:
         images = _images(opened, image, place, root)
-        labels = torch.from_numpy(np.array(opened[label][:]))
+        labels, class_names = _labels(opened, label)
     except BenchError:
         raise
     except Exception as error:
         raise BenchError(f"'{place}' cannot be read: {_short(error)}") from error
-    class_names = getattr(opened.features[label], "names", None) or ()
-    return RawSet(
-        images, labels, "Hugging Face dataset", place, class_names=tuple(map(str, class_names))
-    )
+    return RawSet(images, labels, "Hugging Face dataset", place, class_names=class_names)
+
+
+def _check_types(opened: Dataset, image: str, label: str, place: str) -> None:
+    """Raise ``BenchError`` unless the columns hold images, or arrays of numbers, and classes."""
+    library = _library(place)
+    kind = opened.features[image]
+    if not isinstance(kind, library.Image) and (
+        isinstance(kind, library.Value | library.ClassLabel) or not _is_numeric(kind)
+    ):
+        raise BenchError(f"the column '{image}' of '{place}' holds no images, but {kind!s:.80}")
+    kind = opened.features[label]
+    words = isinstance(kind, library.Value) and kind.dtype in _WORDS
+    if not words and not _is_numeric(kind):
+        raise BenchError(f"the column '{label}' of '{place}' holds no classes, but {kind!s:.80}")
+
+
+def _is_numeric(kind: Any) -> bool:
+    """Return whether a column's type is a number, or a list or an array of numbers."""
+    while hasattr(kind, "feature"):  # of a list
+        kind = kind.feature
+    return str(getattr(kind, "dtype", "")).startswith(("int", "uint", "float", "bool"))
+
+
+def _labels(opened: Dataset, column: str) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Return labels, and the names of the classes if the column has names or words."""
+    kind = opened.features[column]
+    if getattr(kind, "dtype", None) in _WORDS:
+        names, labels = np.unique(np.array(opened[column][:]), return_inverse=True)
+        return torch.from_numpy(labels), tuple(map(str, names))
+    class_names = getattr(kind, "names", None) or ()
+    return torch.from_numpy(np.array(opened[column][:])), tuple(map(str, class_names))
 
 
 def _images(opened: Dataset, column: str, place: str, root: Path) -> torch.Tensor:

@@ -64,6 +64,7 @@ class ImportSession:
             BenchError: the store cannot be written, or another set has the name.
             Interrupted: a signal asked for it; the next call continues.
         """
+        self.runner.store.prepare()
         for cell, reading in zip(self.cells, self.readings, strict=True):
             self._keep(cell, reading)
         control = self.runner.control
@@ -142,7 +143,6 @@ def open_import(
     ]  # fmt: skip
     pairs = zip(cells, readings, strict=True)
     evaluate = [e for cell, r in pairs for e in _evaluations(cell, r.distilled, request, source)]
-    store.prepare()
     _check_name_is_free(store, name, cells)
     runner = Runner(store, opened, control or Control())
     return ImportSession(readings, cells, Grid(tuple(cells), tuple(evaluate), ()), runner)
@@ -200,6 +200,8 @@ def _contents(distilled: DistilledSet) -> dict[str, str | int]:
 
 def _check_name_is_free(store: Store, name: str, cells: Sequence[DistilCell]) -> None:
     """Raise an error if the store has another set of that name: tables would pool the two."""
+    if not store.root.exists():
+        return
     ours: dict[tuple[Any, ...], Any] = {(c.dataset, c.seed): c.params for c in cells}
     for record in store.records():
         labels = record.labels
