@@ -36,6 +36,7 @@ from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError
 from bench.support.machine import pick_device
 from bench.support.stopping import Stop
+from bench.tracking import Tracking, tracked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,7 @@ def run(
     keep_cached: bool = False,
     recompute: str | Sequence[str] = (),
     no_wait: bool = False,
+    track: str | Sequence[str] = (),
     execute: Execute | None = None,
 ) -> pd.DataFrame:
     """Distil and evaluate a grid; what the store already holds is not computed again.
@@ -150,6 +152,8 @@ def run(
         keep_cached: keep results of plugins whose code has changed since.
         recompute: methods whose cells, and what depends on them, are computed again.
         no_wait: do not wait for cells that another run is computing; they are not in the result.
+        track: trackers that follow the run: ``tensorboard``, ``trackio``, ``wandb``, or one of
+            another package.
         execute: what computes the cells: :func:`bench.executors.local.local_execution`, or
             ``ray_execution`` or ``slurm_execution`` beside it; default: this process, one cell
             after the other.
@@ -185,7 +189,8 @@ def run(
             str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
             deterministic,
         )  # fmt: skip
-        control = Control(reporter or Reporter(), Stop(time_budget))
+        told = tracked(reporter or Reporter(), _listed(track), Path(store))
+        control = Control(told, Stop(time_budget))
         session = open_run(
             request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
         )
@@ -245,7 +250,9 @@ def _python_terms() -> Iterator[None]:
     try:
         yield
     except BenchError as error:
-        names = {o.flag: o.name for cls in (Request, Site, Reuse) for o in options_of(cls)}
+        names = {
+            o.flag: o.name for cls in (Request, Site, Reuse, Tracking) for o in options_of(cls)
+        }
         names |= {"--set": "overrides", "--plugin": "plugins", "--time-budget": "time_budget"}
         text = re.sub(r"--[a-z][a-z-]*", lambda flag: names.get(flag[0], flag[0]), str(error))
         error.args = (text, *error.args[1:])

@@ -14,7 +14,7 @@ from bench.evaluation.protocols import PROTOCOLS
 from bench.executors.choose import EXECUTORS
 from bench.grid.request import MODES, STORED_AS
 from bench.networks.precision import PRECISIONS
-from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS
+from bench.registry.registry import ARCHITECTURES, DATASETS, METHODS, TRACKERS
 from bench.support.errors import BenchError
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -84,6 +84,7 @@ _NAMES: dict[str, Callable[[click.Context], Iterable[str]]] = {
     "protocol": lambda _: _PROTOCOL_NAMES,
     "mode": lambda _: MODES,
     "stored_as": lambda _: STORED_AS,
+    "track": lambda _: TRACKERS.names(),
     "precision": lambda _: PRECISIONS,
     "executor": lambda _: EXECUTORS,
     "device": lambda _: ("auto", "cpu", "cuda", "mps"),

@@ -17,6 +17,7 @@ from bench.grid.site import Site
 from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
+from bench.tracking import Tracking
 
 # A file that someone sent must not say which code runs, on which machines, or where files are,
 # unless the user says that it may.
@@ -78,7 +79,7 @@ def write_config(values: Mapping[str, Any]) -> str:
 
 
 def _options() -> dict[str, Option]:
-    classes = (Request, Site, Reuse, ExecutorOptions)
+    classes = (Request, Site, Reuse, Tracking, ExecutorOptions)
     return {option.name: option for cls in classes for option in options_of(cls)}
 
 

@@ -8,12 +8,15 @@ from bench.executors.choose import ExecutorOptions
 from bench.grid.option import options_of
 from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
+from bench.tracking import Tracking
 
 _WHERE = ("store", "data_dir", "device", "plugin")
 _GROUPS = {
     "What to compute": {option.name for option in options_of(Request)},
     "Where": set(_WHERE),
-    "How": {o.name for cls in (Site, Reuse) for o in options_of(cls) if o.name not in _WHERE}
+    "How": {
+        o.name for cls in (Site, Reuse, Tracking) for o in options_of(cls) if o.name not in _WHERE
+    }
     | {"time_budget", "yes", "dry_run", "as_json"},
     "Executors": {option.name for option in options_of(ExecutorOptions)},
 }

@@ -17,6 +17,7 @@ from bench.cli.options import examples, time_budget_option
 from bench.executors.choose import ExecutorOptions
 from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
+from bench.tracking import Tracking, tracked
 
 if TYPE_CHECKING:
     from bench.grid.runner import Execute
@@ -53,6 +54,7 @@ _PARAMETERS = {"json": "as_json"}
 )
 @field_options(Site)
 @field_options(Reuse)
+@field_options(Tracking)
 @time_budget_option
 @yes_option
 @click.option("--dry-run", is_flag=True, help="List the cells and an estimate; compute nothing.")
@@ -91,6 +93,7 @@ def run(
     executor.check()
     site = build(Site, take_values(Site, values))
     reuse = build(Reuse, take_values(Reuse, values))
+    tracking = build(Tracking, take_values(Tracking, values))
     request = build(Request, take_values(Request, values))
     execute = executor.execution()
     from bench.api import open_run
@@ -99,7 +102,8 @@ def run(
     from bench.grid.reporter import Control
     from bench.support.stopping import Stop
 
-    control = Control(make_reporter(quiet=as_json), Stop(time_budget))
+    reporter = tracked(make_reporter(quiet=as_json), tracking.track, Path(site.store))
+    control = Control(reporter, Stop(time_budget))
     with progress_bars() as progress:
         session = open_run(request, site, control, progress, reuse)
     for text in session.unpublished():

@@ -29,6 +29,7 @@ from bench.networks.architecture import Architecture
 from bench.registry.params import by_dataset, by_ipc, by_task, nested, param
 from bench.registry.plugin_files import register
 from bench.support.errors import BenchError
+from bench.support.tracker import Tracker
 
 __all__ = [
     "DSA",
@@ -49,6 +50,7 @@ __all__ = [
     "Scalars",
     "SelectionMethod",
     "Task",
+    "Tracker",
     "by_dataset",
     "by_ipc",
     "by_task",

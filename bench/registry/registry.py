@@ -195,6 +195,11 @@ DATASETS: Registry[type[Any]] = Registry(
     "dataset", "bench.datasets", "bench.datasets.source:DatasetSource"
 )
 
+# No plugin of a cell: a tracker changes no result, and a plugin file cannot register one.
+TRACKERS: Registry[type[Any]] = Registry(
+    "tracker", "bench.trackers", "bench.support.tracker:Tracker"
+)
+
 REGISTRIES: dict[str, Registry[type[Any]]] = {
     "method": METHODS,
     "architecture": ARCHITECTURES,

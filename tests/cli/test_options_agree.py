@@ -12,6 +12,7 @@ from bench.executors.choose import ExecutorOptions
 from bench.grid.option import options_of
 from bench.grid.request import Request, Reuse
 from bench.grid.site import Site
+from bench.tracking import Tracking
 
 # What only the call has, and what only the command line has.
 CALL_ONLY = {"reporter", "time_budget", "execute"}
@@ -21,14 +22,14 @@ PARAMETERS = {"set": "overrides", "plugin": "plugins"}
 
 
 def test_every_field_that_a_user_sets_is_an_option() -> None:
-    for cls in (Request, Site, Reuse, ExecutorOptions):
+    for cls in (Request, Site, Reuse, Tracking, ExecutorOptions):
         declared = {option.field for option in options_of(cls)}
         assert {f.name for f in fields(cls)} - declared <= {"command"}
 
 
 def test_the_call_has_every_option_with_the_same_default() -> None:
     parameters = inspect.signature(bench.run).parameters
-    options = [*options_of(Request), *options_of(Site), *options_of(Reuse)]
+    options = [*options_of(Request), *options_of(Site), *options_of(Reuse), *options_of(Tracking)]
     names = {PARAMETERS.get(option.name, option.name): option for option in options}
     assert set(parameters) == set(names) | CALL_ONLY
     for name, option in names.items():
@@ -39,7 +40,7 @@ def test_the_call_has_every_option_with_the_same_default() -> None:
 
 
 def test_the_command_has_every_option() -> None:
-    classes = (Request, Site, Reuse, ExecutorOptions)
+    classes = (Request, Site, Reuse, Tracking, ExecutorOptions)
     options = [option for each in classes for option in options_of(each)]
     names = [option.name for option in options]
     assert len(set(names)) == len(names)
