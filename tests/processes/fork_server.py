@@ -1,8 +1,9 @@
 """Forks ``bench`` processes from one that has imported everything and computed nothing.
 
 A fresh Python needs seconds of a busy core to import torch; a forked one needs none, and is a
-process like any other: own number, own signals, own exit status. Run as a script; requests are
-lines of JSON on standard input, answers lines on standard output.
+process like any other: own number, own signals, own exit status. Its runs write tables, but no
+plots, which would take longer than tiny cells. Run as a script; requests are lines of JSON on
+standard input, answers lines on standard output.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any
 
 _HEAVY = (
     "bench.api", "bench.cli.run", "bench.cli.live", "bench.cli.data", "bench.cli.table",
     "bench.grid.estimate", "bench.distillation.loop", "bench.distillation.distil",
     "bench.evaluation.evaluate", "bench.plugin",
-    "bench.report.tables", "bench.report.terminal", "bench.report.plots", "bench.ledger.frames",
+    "bench.report.tables", "bench.report.terminal", "bench.cli.report_files", "bench.ledger.frames",
     "torch._dynamo", "methods.dim", "methods.herding", "methods.random", "architectures.convnet",
     "architectures.resnet", "sklearn.datasets",
 )  # fmt: skip
@@ -27,6 +29,7 @@ _HEAVY = (
 def main() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
+    vars(sys.modules["bench.cli.report_files"]).update(plot_accuracy=_no_plots, plot_cost=_no_plots)
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -36,6 +39,10 @@ def main() -> None:
             if answer == 0:
                 os._exit(_run(**request))
         print(answer, flush=True)
+
+
+def _no_plots(*_: object) -> list[Path]:
+    return []
 
 
 def _run(arguments: list[str], out: str, err: str, env: dict[str, str], memory: int | None) -> int:
