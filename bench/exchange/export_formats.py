@@ -20,6 +20,7 @@ from bench.distilled.labels import hard_labels
 from bench.distilled.real_stream_set import RealStreamSet
 from bench.exchange.generator_pt import save_pt, write_generator
 from bench.support.errors import BenchError
+from bench.support.extras import import_extra
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,7 @@ def write_image_folder(distilled: DistilledSet, folder: Path, name: str) -> None
 def write_hub(distilled: DistilledSet, folder: Path, name: str) -> None:
     """Write a Hugging Face dataset: PNG images of 8 bits, and labels."""
     images = _images(distilled, "hf")
-    try:
-        import datasets
-    except ImportError:
-        raise BenchError(
-            "--format hf needs the package datasets: pip install 'distillation-bench[hub]'"
-        ) from None
+    datasets = import_extra("datasets", "hub", "--format hf")
     spec, labels = images.spec, hard_labels(images.labels)
     kind = datasets.ClassLabel(
         names=list(spec.class_names) or list(map(str, range(spec.num_classes)))

@@ -15,6 +15,7 @@ from bench.datasets.image_file import decode_image, read_image
 from bench.datasets.image_folder import stack_images
 from bench.exchange.raw_set import RawSet
 from bench.support.errors import BenchError
+from bench.support.extras import import_extra
 from bench.support.untrusted import Limit, refuse_outside
 
 if TYPE_CHECKING:
@@ -67,13 +68,7 @@ def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
 
 
 def _library(what: str) -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise BenchError(
-            f"'{what}' needs the package datasets: pip install 'distillation-bench[hub]'"
-        ) from None
-    return datasets
+    return import_extra("datasets", "hub", f"'{what}'")
 
 
 def _read(opened: Any, place: str, image: str | None, label: str | None, root: Path) -> RawSet:

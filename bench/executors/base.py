@@ -1,31 +1,23 @@
-"""The contract of an executor, and how the death of a process is described and recorded."""
+"""The contract of an executor, and how the end of a process is reported and recorded."""
 
 from __future__ import annotations
 
-import importlib
-import signal
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bench.executors.own_plugins import own_plugins
 from bench.grid.compute import BUSY, Ending
+from bench.grid.own_plugins import own_plugins
 from bench.ledger.cell import Cell
-from bench.ledger.holder import read_holder
+from bench.ledger.holder import await_holder_end
 from bench.ledger.lock import cell_lock
 from bench.support.errors import BenchError
-from bench.support.failure_reasons import LESS_MEMORY
 
 if TYPE_CHECKING:
     from bench.grid.runner import Runner
 
 # How often a cell is computed again after its process died without recording a result.
 RETRIES = 2
-# A killed process ends within this many seconds, however much memory it returns.
-_LONGEST_DYING, _POLL_SECONDS = 10.0, 0.05
 
 
 class Executor(ABC):
@@ -47,7 +39,7 @@ class Executor(ABC):
             Interrupted: a stop was requested. Every process has saved a checkpoint and ended; only
                 the jobs of SLURM go on.
         """
-        names = own_plugins(cells, self.runner.site.site)
+        names = own_plugins(cells, self.runner.site.site.plugins)
         if names:
             raise BenchError(
                 f"{', '.join(names)} is known to this process only, not to those that compute: "
@@ -87,51 +79,3 @@ class Executor(ABC):
                 return False
             self.runner.fail(cell, death, seconds)
             return True
-
-
-def describe_death(code: int, attempts: int = 1) -> str:
-    """Return in words how a process ended.
-
-    Args:
-        code: its exit code; the negative number of the signal that killed it, if one did.
-        attempts: how many processes in a row ended so.
-    """
-    often = f" on each of {attempts} attempts" if attempts > 1 else ""
-    if code >= 0:
-        return f"its process ended with exit code {code}{often}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # real-time signals have no name
-        name = f"signal {-code}"
-    hint = f", as the system does when memory runs out: {LESS_MEMORY}"
-    return f"its process was killed by {name}{often}{hint if -code == signal.SIGKILL else ''}"
-
-
-def await_holder_end(folder: Path) -> None:
-    """Wait until the local process that holds a cell's lock has ended, but only some seconds.
-
-    A dying process closes its connections first. Its lock is respected until it has ended.
-
-    Args:
-        folder: the cell's folder.
-    """
-    deadline = time.monotonic() + _LONGEST_DYING
-    while time.monotonic() < deadline:
-        holder = read_holder(folder)
-        if holder is None or not (holder.alive and holder.here):
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def load_library(name: str, executor: str) -> ModuleType:
-    """Import the library of an executor, which is installed by the extra of the executor's name.
-
-    Raises:
-        BenchError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise BenchError(
-            f"the {executor} executor needs {name}: pip install 'distillation-bench[{executor}]'"
-        ) from error

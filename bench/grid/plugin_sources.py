@@ -22,6 +22,8 @@ from bench.support.failure_reasons import CellFailedError
 
 # A name within a parameter, as in "convnet1(width=4),my-net".
 _NAME = re.compile(r"[\w:.-]+")
+# Ends the name of an architecture that evaluates.
+EVALUATES = " that evaluates"
 
 
 def distil_sources(method: str, arch: str | None, params: Mapping[str, Any]) -> dict[str, str]:
@@ -43,7 +45,7 @@ def distil_sources(method: str, arch: str | None, params: Mapping[str, Any]) -> 
 
 def evaluation_sources(arch: str, protocol: str) -> dict[str, str]:
     """Return the hashes of the plugins that compute an evaluation; a protocol is its values."""
-    sources = _hashes(ARCHITECTURES, {arch.partition("(")[0]}, " that evaluates")
+    sources = _hashes(ARCHITECTURES, {arch.partition("(")[0]}, EVALUATES)
     if not is_released(protocol):
         text = repr(get_protocol(protocol))
         sources[f"protocol '{protocol}'"] = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -20,6 +20,8 @@ LOCK = "lock"
 # Seconds between two touches of a lock, and those after which an untouched one is stale.
 BEAT = 30.0
 PATIENCE = 600.0
+# A killed process ends within this many seconds, however much memory it returns.
+_LONGEST_DYING, _POLL_SECONDS = 10.0, 0.05
 _Text = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
@@ -71,6 +73,22 @@ def read_holder_of(path: Path) -> Holder | None:
         return None
     here, alive = _same(lock.kernel, kernel_id()), not is_stale(path)
     return Holder(lock.host, here, lock.pid, lock.since, max(0.0, age), alive)
+
+
+def await_holder_end(folder: Path) -> None:
+    """Wait until the local process that holds a cell's lock has ended, but only some seconds.
+
+    A dying process closes its connections first. Its lock is respected until it has ended.
+
+    Args:
+        folder: the cell's folder.
+    """
+    deadline = time.monotonic() + _LONGEST_DYING
+    while time.monotonic() < deadline:
+        holder = read_holder(folder)
+        if holder is None or not (holder.alive and holder.here):
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def is_stale(path: Path) -> bool:

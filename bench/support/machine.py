@@ -53,6 +53,20 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def visible_gpus(device: torch.device) -> list[str]:
+    """Return the names that ``CUDA_VISIBLE_DEVICES`` has for the GPUs of a device.
+
+    ``cuda`` means all GPUs that this process sees, ``cuda:1`` one of them, other devices none.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = chosen.split(",") if chosen else list(map(str, range(torch.cuda.device_count())))
+    return names if device.index is None else [names[device.index]]
+
+
 def usable_cpus() -> int:
     """Return how many processors this process may use; in a container, often fewer than exist."""
     if hasattr(os, "sched_getaffinity"):

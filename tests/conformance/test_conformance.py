@@ -10,6 +10,7 @@ from processes.bench_processes import unregister_toys
 from toy_plugin import ToyDrift, ToyFirst
 
 from bench.conformance import architecture_checks, dataset_checks, method_checks
+from bench.conformance.architectures import check_training
 from bench.conformance.place import on_device
 from bench.plugin import Prerequisite, Profile, Task
 from bench.plugin.sets import GeneratorSet
@@ -24,14 +25,28 @@ unregister_toys()
 LISTED = [name for name in ARCHITECTURES.names() if ARCHITECTURES.get(name).members]
 
 
+# Trained at full width in the slow run only; test_kernel_agreement trains them with few channels.
+DEEP = ("densenet121", "resnet34", "resnet34_ap", "resnet50", "resnet50_ap")
+
+
+def _slow(name: str, check: Any) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if name in DEEP and check is check_training else []
+
+
 @pytest.mark.parametrize("check", method_checks(), ids=lambda c: c.__name__)
 @pytest.mark.parametrize("name", METHODS.names())
 def test_methods(name: str, check: Any) -> None:
     check(METHODS.get(name))
 
 
-@pytest.mark.parametrize("check", architecture_checks(), ids=lambda c: c.__name__)
-@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        pytest.param(name, check, id=f"{name}-{check.__name__}", marks=_slow(name, check))
+        for name in LISTED
+        for check in architecture_checks()
+    ],
+)
 def test_architectures(name: str, check: Any) -> None:
     check(name)
 

@@ -19,6 +19,7 @@ from processes.wait_until import wait_until
 
 import bench.executors.local.executor
 import bench.executors.local.process
+from bench.evaluation.protocols import PROTOCOLS
 from bench.executors.local import local_execution
 from bench.executors.local.process import Slot, describe_division, divide
 from bench.grid.compute import Ending
@@ -167,19 +168,30 @@ def test_workers_that_do_not_start_end_the_run(
         session.run(execute=local_execution(1))
 
 
-def test_the_smoke_protocol_is_computed_in_this_process(toys: ToyRuns, given: list[Cell]) -> None:
+@pytest.fixture
+def protocol(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Another protocol than ``smoke`` that is as quick."""
+    monkeypatch.setitem(PROTOCOLS, "as-quick", replace(PROTOCOLS["smoke"], name="as-quick"))
+    return "as-quick"
+
+
+def test_the_smoke_protocol_is_computed_in_this_process(
+    toys: ToyRuns, given: list[Cell], protocol: str
+) -> None:
     session, _ = toys.open("store", "toy-drift")
     session.run(execute=local_execution())
     assert not given
-    longer, _ = toys.open("store", "toy-drift", protocol="quick")
+    longer, _ = toys.open("store", "toy-drift", protocol=protocol)
     longer.run(execute=local_execution())
     assert given == [cell for cell in plan(longer.grid) if cell.kind == "evaluate"]
 
 
-def test_what_only_this_process_knows_is_computed_here(toys: ToyRuns, given: list[Cell]) -> None:
+def test_what_only_this_process_knows_is_computed_here(
+    toys: ToyRuns, given: list[Cell], protocol: str
+) -> None:
     by_hand = type("ByHand", (METHODS.get("toy-drift"),), {"name": "toy-by-hand"})
     METHODS.register("toy-by-hand", by_hand, "__main__")
-    here, seen = toys.open("store", "toy-by-hand", protocol="quick")
+    here, seen = toys.open("store", "toy-by-hand", protocol=protocol)
     with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
         here.run(execute=local_execution(2))
     here.run(execute=local_execution())

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from bench.support.errors import BenchError
-from bench.support.failure_reasons import CellFailedError, explain, is_out_of_memory
+from bench.support.failure_reasons import (
+    CellFailedError,
+    describe_death,
+    explain,
+    is_out_of_memory,
+)
 
 
 def test_our_own_errors_speak_for_themselves() -> None:
@@ -41,3 +46,19 @@ def test_a_gpu_says_what_was_asked_for() -> None:
 
 def test_memory_that_says_nothing() -> None:
     assert explain(MemoryError()).startswith("out of memory: a smaller batch")
+
+
+@pytest.mark.parametrize(
+    ("code", "times", "said"),
+    [
+        (3, 1, "its process ended with exit code 3"),
+        (3, 2, "its process ended with exit code 3 on each of 2 attempts"),
+        (-11, 1, "its process was killed by SIGSEGV"),
+        (-15, 1, "its process was killed by SIGTERM"),
+        (-9, 3, "its process was killed by SIGKILL on each of 3 attempts, as the system does"),
+        (-60, 1, "its process was killed by signal 60"),
+    ],
+)
+def test_deaths_in_words(code: int, times: int, said: str) -> None:
+    assert describe_death(code, times).startswith(said)
+    assert ("memory" in describe_death(code, times)) == (code == -9)

@@ -11,18 +11,15 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from bench.executors.base import RETRIES, Executor, describe_death
-from bench.executors.local.process import (
-    WorkerProcess,
-    describe_division,
-    divide,
-    visible_gpus,
-)
-from bench.executors.own_plugins import own_plugins
+from bench.executors.base import RETRIES, Executor
+from bench.executors.local.process import WorkerProcess, describe_division, divide
 from bench.grid.compute import Ending
 from bench.grid.order import next_cell
+from bench.grid.own_plugins import own_plugins
 from bench.ledger.cell import Cell, DistilCell
 from bench.support.errors import BenchError
+from bench.support.failure_reasons import describe_death
+from bench.support.machine import visible_gpus
 
 if TYPE_CHECKING:
     from bench.grid.runner import Execute, Runner
@@ -55,7 +52,7 @@ def local_execution(workers: int | None = None) -> Execute:
 def _default_workers(runner: Runner, cells: Sequence[Cell]) -> int:
     if all(isinstance(cell, DistilCell) or cell.protocol == "smoke" for cell in cells):
         return 0  # the cells take less time than starting a process
-    names = own_plugins(cells, runner.site.site)
+    names = own_plugins(cells, runner.site.site.plugins)
     if names:
         runner.reporter.note(f"{', '.join(names)} is known to this process only, which computes")
         return 0

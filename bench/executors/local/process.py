@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.grid.site import Site
 from bench.ledger.cell import Cell
 from bench.ledger.cell_json import cell_to_json
+from bench.support.machine import visible_gpus
 from bench.support.stopping import AT_ONCE
 from bench.support.untrusted import Limit
 
@@ -81,20 +82,6 @@ def describe_division(site: Site, device: torch.device, slots: Sequence[Slot]) -
         f"{len(slots)} processes compute with {threads} thread{'s' * (threads != '1')} each, not "
         f"with {alone}: sums may be rounded otherwise; --threads sets the number"
     )
-
-
-def visible_gpus(device: torch.device) -> list[str]:
-    """Return the names that ``CUDA_VISIBLE_DEVICES`` has for the GPUs of a device.
-
-    ``cuda`` means all GPUs that this process sees, ``cuda:1`` one of them, other devices none.
-    """
-    import torch
-
-    if device.type != "cuda":
-        return []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = chosen.split(",") if chosen else list(map(str, range(torch.cuda.device_count())))
-    return names if device.index is None else [names[device.index]]
 
 
 class WorkerProcess:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 
-from bench.executors.base import RETRIES, load_library
+from bench.executors.base import RETRIES
 from bench.support.errors import BenchError
+from bench.support.extras import import_extra
 from bench.support.machine import usable_cpus
 
 # Results go to the store; Ray's object store holds a few words for each cell.
@@ -29,7 +30,7 @@ def load_ray() -> ModuleType:
         BenchError: Ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    return load_library("ray", "ray")
+    return import_extra("ray", "ray", "the ray executor")
 
 
 @contextmanager

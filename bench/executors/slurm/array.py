@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import msgspec
 
-from bench.executors.base import load_library
 from bench.executors.slurm import commands
 from bench.executors.slurm.options import SlurmOptions
 from bench.executors.slurm.task import run_slurm_cell
@@ -26,6 +26,7 @@ from bench.ledger.cell_json import cell_to_json
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
+from bench.support.extras import import_extra
 from bench.support.strict_json import read_json
 from bench.support.untrusted import Limit
 
@@ -146,9 +147,18 @@ def _set_dependencies(
                      f"Dependency=afterany:{needed}")  # fmt: skip
 
 
+def load_submitit() -> ModuleType:
+    """Import submitit.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    return import_extra("submitit", "slurm", "the slurm executor")
+
+
 def sbatch(folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions) -> str:
     """Submit cells through submitit, held, and return SLURM's id of the array."""
-    submitit = load_library("submitit", "slurm")
+    submitit = load_submitit()
     try:
         with redirect_stderr(io.StringIO()):  # submitit prints what its exception says
             executor = submitit.SlurmExecutor(folder.resolve())

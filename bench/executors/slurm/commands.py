@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.executors.base import describe_death
 from bench.support.errors import BenchError
+from bench.support.failure_reasons import describe_death
 
 _ENDED = frozenset((
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "GONE", "NODE_FAIL",

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.executors.base import RETRIES, Executor, load_library
+from bench.executors.base import RETRIES, Executor
 from bench.executors.slurm import commands
+from bench.executors.slurm.array import load_submitit
 from bench.executors.slurm.commands import JobState
 from bench.executors.slurm.jobs import SlurmJobs
 from bench.executors.slurm.options import SlurmOptions
@@ -37,7 +38,7 @@ def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execu
     Raises:
         BenchError: a value is not allowed, or submitit is not installed.
     """
-    load_library("submitit", "slurm")
+    load_submitit()
     options = SlurmOptions.parse(texts)
     return lambda runner, cells: SlurmExecutor(runner, options, detach=detach)(cells)
 
