@@ -1,12 +1,14 @@
 """The losses of a critic that sees the class: hinge losses, with a penalty at real images.
 
 The critic scores an image for a class, so that a generator must match the images of each class.
-An auxiliary classifier rewards the typical image of a class instead, and at few steps the generator
-then draws little else. The score is that of T. Miyato and M. Koyama, "cGANs with Projection
-Discriminator", 2018, equation 5, on the features and heads of the discriminator that
+With an auxiliary classifier, the generator is rewarded for the typical image of a class instead,
+and after few steps it draws little else. The score is that of T. Miyato and M. Koyama, "cGANs with
+Projection Discriminator", 2018, equation 5, on the features and heads of the discriminator that
 :mod:`methods.gan.loss` has: the head that classifies there holds the vectors of the classes here.
-The losses are those of J. H. Lim and J. C. Ye, "Geometric GAN", 2017; the penalty is
-:math:`R_1` of L. Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018.
+It also learns to classify real images, and those alone, because otherwise a small critic needs
+thousands of steps until it tells classes apart. The losses are those of J. H. Lim and J. C. Ye,
+"Geometric GAN", 2017; the penalty is :math:`R_1` of L. Mescheder et al., "Which Training Methods
+for GANs do actually Converge?", 2018.
 
 Images are float ``(N, C, H, W)`` in [-1, 1] and labels int64 ``(N,)``.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.plugin.compute import passes
 from methods.gan.loss import Objective
@@ -23,7 +26,10 @@ from methods.gan.networks import Discriminator
 
 def class_score(discriminator: Discriminator, images: Tensor, labels: Tensor) -> Tensor:
     r"""Return :math:`D(x, y) = w^T \phi(x) + v_y^T \phi(x)`, biases included, float32 ``(N,)``."""
-    source, classes = discriminator(images)
+    return _score(*discriminator(images), labels)
+
+
+def _score(source: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
     score: Tensor = source.float() + classes.float().gather(1, labels[:, None]).squeeze(1)
     return score
 
@@ -42,7 +48,10 @@ def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -
 def discriminator_loss(
     discriminator: Discriminator, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
 ) -> Tensor:
-    r"""Return :math:`\overline{[1 + D(\tilde x, \tilde y)]_+} + \overline{[1 - D(x, y)]_+}`.
+    r"""Return the discriminator's loss but for the penalty, a 0-d float32.
+
+    .. math:: \overline{[1 + D(\tilde x, \tilde y)]_+} + \overline{[1 - D(x, y)]_+}
+              + \mathrm{CE}(C(x), y)
 
     Both batches pass together: the discriminator treats every sample alone.
 
@@ -53,9 +62,10 @@ def discriminator_loss(
         fake: generated images :math:`\tilde x`, detached.
         fake_labels: the classes :math:`\tilde y` that they were generated for.
     """
-    scores = class_score(discriminator, torch.cat([fake, real]), torch.cat([fake_labels, labels]))
-    false, true = scores[: len(fake)], scores[len(fake) :]
-    return (1 + false).relu().mean() + (1 - true).relu().mean()
+    source, classes = discriminator(torch.cat([fake, real]))
+    scores, n = _score(source, classes, torch.cat([fake_labels, labels])), len(fake)
+    wrong = F.cross_entropy(classes[n:].float(), labels)
+    return (1 + scores[:n]).relu().mean() + (1 - scores[n:]).relu().mean() + wrong
 
 
 def real_penalty(discriminator: Discriminator, real: Tensor, labels: Tensor) -> Tensor:

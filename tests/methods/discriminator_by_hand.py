@@ -47,6 +47,12 @@ def by_hand(network: Discriminator, images: Tensor) -> tuple[Tensor, Tensor]:
     return source[:, 0], features @ state["classes.weight"].T + state["classes.bias"]
 
 
+def crossed(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy."""
+    chosen = logits.exp()[torch.arange(len(labels)), labels]
+    return -(chosen / logits.exp().sum(1)).log().mean()
+
+
 def close(actual: Tensor, expected: Tensor, rtol: float = 1e-6) -> None:
     torch.testing.assert_close(actual.double(), expected.double(), rtol=rtol, atol=1e-7)
 

@@ -209,8 +209,13 @@ def test_byproducts_are_all_but_the_generator() -> None:
 
 @pytest.mark.parametrize("profile", ["lite", "smoke"])
 def test_profiles_change_known_parameters_only(profile: str) -> None:
-    task = tiny_task(
-        ConditionalGAN, tiny_real_set(), None, None, **ConditionalGAN.profiles[profile].overrides
-    )
-    assert task.params.penalty_weight == 10.0
-    assert task.params.noise_dim == 100
+    overrides = ConditionalGAN.profiles[profile].overrides
+    params = tiny_task(ConditionalGAN, tiny_real_set(), None, None, **overrides).params
+    paper = vars(ConditionalGAN.Params())
+    assert {name for name in paper if getattr(params, name) != paper[name]} == set(overrides)
+
+
+def test_smoke_has_the_papers_losses() -> None:
+    smoke = ConditionalGAN.profiles["smoke"].overrides
+    later = {"objective", "penalty_every", "penalty_weight", "discriminator_rate", "memory"}
+    assert not later & set(smoke)

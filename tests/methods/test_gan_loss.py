@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import torch
-from discriminator_by_hand import batch, by_hand, close, made_discriminator, slopes_by_hand
+from discriminator_by_hand import (
+    batch,
+    by_hand,
+    close,
+    crossed,
+    made_discriminator,
+    slopes_by_hand,
+)
 from torch import Tensor
 
 from bench.support.seeds import make_generator
 from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty
-
-
-def crossed(logits: Tensor, labels: Tensor) -> Tensor:
-    chosen = logits.exp()[torch.arange(len(labels)), labels]
-    return -(chosen / logits.exp().sum(1)).log().mean()
 
 
 def test_generator_loss() -> None:

@@ -129,6 +129,7 @@ def test_the_critic_that_sees_the_class_follows_its_whole_loss(penalised: bool, 
     penalty = slope.square().sum((1, 2, 3)).mean()
     false, true = (class_scores(critic, x.double(), labels) for x in (fake, real))
     loss = (1 + false).relu().mean() + (1 - true).relu().mean()
+    loss = loss + F.cross_entropy(critic(real.double())[1], labels)
     loss = loss + penalised * every * 0.5 * penalty
     expected = torch.autograd.grad(loss, list(critic.parameters()), materialize_grads=True)
     assert shown.item() == pytest.approx(loss.item(), rel=1e-4)

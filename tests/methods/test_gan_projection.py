@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import torch
-from discriminator_by_hand import batch, by_hand, close, made_discriminator, slopes_by_hand
+from discriminator_by_hand import (
+    batch,
+    by_hand,
+    close,
+    crossed,
+    made_discriminator,
+    slopes_by_hand,
+)
 from torch import Tensor
 
 from methods.gan.networks import Discriminator
@@ -46,7 +53,8 @@ def test_discriminator_loss() -> None:
     assert (true < 1).any()
     assert (false < -1).any()
     assert (false > -1).any()
-    expected = (1 + false).clamp(min=0).mean() + (1 - true).clamp(min=0).mean()
+    wrong = crossed(by_hand(network, real)[1], labels)
+    expected = (1 + false).clamp(min=0).mean() + (1 - true).clamp(min=0).mean() + wrong
     close(discriminator_loss(network, real, labels, fake, fake_labels), expected)
 
 
