@@ -84,6 +84,8 @@ class DiM(Method["DiM.Params"]):
         )
 
     name = "dim"
+    # At 1, lite started from another GAN; smoke and paper did not change.
+    version = 2
     artefact = "generator"
     label = "DiM"
     colour = "#E56605"

@@ -99,6 +99,8 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         )
 
     name = "gan"
+    # At 1, lite had 48 channels and the paper's losses; smoke and paper did not change.
+    version = 2
     artefact = "generator"
     label = "GAN"
     colour = "#56B4E8"

@@ -26,7 +26,8 @@ from methods.gan.networks import Discriminator
 
 def class_score(discriminator: Discriminator, images: Tensor, labels: Tensor) -> Tensor:
     r"""Return :math:`D(x, y) = w^T \phi(x) + v_y^T \phi(x)`, biases included, float32 ``(N,)``."""
-    return _score(*discriminator(images), labels)
+    source, classes = discriminator(images)
+    return _score(source, classes, labels)
 
 
 def _score(source: Tensor, classes: Tensor, labels: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from bench.ledger.rows import load_rows
+from bench.registry.registry import METHODS
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import duration, percent
 
@@ -33,6 +34,8 @@ def measured(rows: list[Row]) -> str:
     lines: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         changed = f"{row.profile}, {row.changed}" if row.changed else row.profile
+        if row.method_version < METHODS.get(row.method).version:
+            changed += f" (version {row.method_version})"
         method = (row.method,) if several else ()
         setting = (*method, row.dataset, row.eval_arch, row.protocol, row.mode, changed)
         lines.setdefault((*setting, row.precision), []).append(row)
