@@ -104,6 +104,7 @@ def run(
     seeds: int = 1,
     eval_nets: int | None = None,
     stored_as: str | Sequence[str] = AS_MADE,
+    evaluate_at: int | str | Sequence[int] = (),
     profile: str = "paper",
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     precision: str = "fp32",
@@ -136,6 +137,8 @@ def run(
         eval_nets: networks per distilled set; default: the protocol's.
         stored_as: store the images so before they are trained on: ``made``, ``float16``,
             ``uint8``, or several of them.
+        evaluate_at: also evaluate the sets as they are after these percentages of the steps of
+            their distillation; the column ``percent`` tells these rows from the final ones.
         profile: ``paper``, ``lite`` or ``smoke``.
         overrides: parameters by method, as ``{"dm": {"iterations": 200}}``.
         precision: ``fp32``, ``tf32`` or ``bf16``.
@@ -180,6 +183,7 @@ def run(
             seeds=_whole(seeds),
             eval_nets=_whole(eval_nets),
             stored_as=_listed(stored_as),
+            evaluate_at=_counts(evaluate_at),
             profile=profile,
             overrides=overrides or {},
             precision=precision,
@@ -195,7 +199,7 @@ def run(
             request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
         )
         session.run(execute=execute)
-    rows = session.rows()
+    rows = session.rows(unfinished=True)
     _check_any_result(rows, control.stop)
     return evaluation_frame(rows.evaluations)
 
@@ -237,11 +241,11 @@ def _listed(value: str | Sequence[str]) -> list[str]:
     return split_commas(value) if isinstance(value, str) else list(value)
 
 
-def _counts(ipc: int | str | Sequence[int]) -> list[Any]:
-    """Return a list of IPC; texts that are no whole numbers stay, and the checks refuse them."""
-    if isinstance(ipc, str):
-        return [int(part) if part.isdecimal() else part for part in split_commas(ipc)]
-    return [_whole(each) for each in (ipc if isinstance(ipc, Iterable) else [ipc])]
+def _counts(given: int | str | Sequence[int]) -> list[Any]:
+    """Return a list of numbers; texts that are no whole ones stay, and the checks refuse them."""
+    if isinstance(given, str):
+        return [int(part) if part.isdecimal() else part for part in split_commas(given)]
+    return [_whole(each) for each in (given if isinstance(given, Iterable) else [given])]
 
 
 @contextmanager

@@ -31,7 +31,7 @@ _EVALUATION = Evaluation(
     dataset="cifar10", dataset_note="", dataset_sha256="c" * 64, n_test=10000,
     eval_arch="convnet3", protocol="quick-v1", selection="last", precision="fp32",
     method="random", method_version=1, profile="any", changed="", ipc=10, mode="stored", arch="",
-    labels="hard", origin="bench", plugin_source="",
+    labels="hard", origin="bench", plugin_source="", percent=None,
     seed=0, accuracies=(26.0, 27.0), nets=2, stored_as="made",
     diverged=(),
     distil_id="d0", cell_id="e0", distil_steps=1,

@@ -59,9 +59,8 @@ def plot(
     accuracy: against images per class. cost: against the time to distil and the bytes to store.
     budget: against IPC, training steps, images and bytes. pareto: the results that no other beats
     in bytes or in time. rank: the average rank of each method. learning: against the steps of the
-    distillation, of methods that ran for several numbers of them. gallery: the distilled images
-    themselves. cross-arch: as heat maps over the architectures evaluated with (``bench run
-    --eval-arch``).
+    distillation (``bench run --evaluate-at``). gallery: the distilled images themselves.
+    cross-arch: as heat maps over the architectures evaluated with (``bench run --eval-arch``).
     """
     width, height = (None, None) if size is None else parse_size(size)
     numbers: list[Published] = []
@@ -73,7 +72,7 @@ def plot(
         printable(title), not no_notes, width, height, font_size, max_panels, spread,
         tuple(numbers), _say,
     )  # fmt: skip
-    evaluations = read_store(store, filters).evaluations
+    evaluations = read_store(store, filters, unfinished=kind == "learning").evaluations
     if kind == "gallery":
         evaluations, left_out = with_artefacts(evaluations)
         for line in left_out:

@@ -37,8 +37,15 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return store_option(command)
 
 
-def read_store(store: Path, filters: Mapping[str, Sequence[str] | None]) -> Rows:
+def read_store(
+    store: Path, filters: Mapping[str, Sequence[str] | None], *, unfinished: bool = False
+) -> Rows:
     """Return the evaluations and the failures that the filters select.
+
+    Args:
+        store: the store's folder.
+        filters: see :func:`bench.report.filters.select`.
+        unfinished: as of :func:`bench.ledger.rows.load_rows`.
 
     Raises:
         BenchError: if there is no store, it holds no result, or the filters select none.
@@ -47,7 +54,10 @@ def read_store(store: Path, filters: Mapping[str, Sequence[str] | None]) -> Rows
     from bench.report.filters import select
     from bench.report.tables import failure_notes
 
-    rows = load_rows(store, note=lambda line: click.echo(printable(line), err=True))
+    def note(line: str) -> None:
+        click.echo(printable(line), err=True)
+
+    rows = load_rows(store, note=note, unfinished=unfinished)
     if not rows.evaluations:
         missing = "".join(f"\n  {note}" for note in failure_notes(rows.failures))
         raise BenchError(f"no results in '{store}'; run `bench run` first{missing}")

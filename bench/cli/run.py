@@ -201,6 +201,8 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
     from bench.report.terminal import print_report
 
     print_report(*rows, Console())
+    if session.request.evaluate_at:
+        notes.append("sets before the last step are not in the tables: bench plot learning")
     print_notes(notes)
     written = write_outputs(rows, report_folder(store, session.request_id))
     click.echo("written: " + ", ".join(str(p) for p in written))

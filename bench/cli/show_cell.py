@@ -42,7 +42,7 @@ def _lines(record: Record) -> Iterator[str]:
         if labels.get(key) not in (None, ""):
             yield f"  {key}: {labels[key]}"
     identity: dict[str, Any] = dict(record.identity)
-    for key in ("ipc", "mode", "arch", "precision", "distil", "prerequisite", "params"):
+    for key in ("ipc", "mode", "arch", "precision", "distil", "prerequisite", "percent", "params"):
         if identity.get(key) is not None:
             yield f"  {key}: {_text(identity[key])}"
     data = record.to_json()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.datasets.real_set import RealSet
 from bench.distillation.context import Context, Start
-from bench.distillation.loop import Loop, NotFiniteError, count_steps
+from bench.distillation.loop import Loop, NotFiniteError
 from bench.distillation.method import Method, Task
 from bench.distillation.tasks import load_method, make_task, prerequisite_task
 from bench.distilled.base import DistilledSet
@@ -67,6 +67,7 @@ def distil(
     precision: str = "fp32",
     start: Start | None = None,
     attempt: Attempt | None = None,
+    percent: int | None = None,
 ) -> Distillation:
     """Distil a real training set.
 
@@ -83,6 +84,8 @@ def distil(
         start: the distilled set that the method starts from; distilled first if it needs one and
             none is given.
         attempt: checkpoint, stop, progress and shared results; empty by default.
+        percent: return the set as it is after this percentage of the steps, 1 to 99, rounded
+            down to a step; ``None`` after all of them. Schedules are those of all steps.
 
     Raises:
         BenchError: for an unknown name, a parameter that is not allowed, or a task that the method
@@ -106,7 +109,7 @@ def distil(
     if start is None:
         start = _prerequisite(cls, task, real, seed, precision, attempt)
     number = attempt.checkpoint.count_attempt()
-    job = _Job(cls, task, real, seed, precision, start, attempt, number)
+    job = _Job(cls, task, real, seed, precision, start, attempt, number, percent)
     with float32_mode(real.device, precision):
         try:
             return job.run(attempt.checkpoint.load(real.device) or {})
@@ -158,6 +161,7 @@ class _Job:
     start: Start | None
     attempt: Attempt
     number: int
+    percent: int | None
 
     def run(self, state: State) -> Distillation:
         """Run the method from a saved state, or from the beginning if it is empty.
@@ -175,11 +179,11 @@ class _Job:
         loop = Loop(method, ctx, self.attempt, meter)
         if state:
             loop.load_state_dict(state)
-        scalars = loop.run()
+        scalars = loop.run(self.percent)
         distilled = method.result()
         _check_result(distilled, self.cls)
         distilled.provenance = {**self._provenance(), "random_seed": random_seed}
-        steps, wrong = count_steps(method), describe_wrong_units(distilled, self.real)
+        steps, wrong = loop.done, describe_wrong_units(distilled, self.real)
         return Distillation(
             distilled,
             method.byproducts(),

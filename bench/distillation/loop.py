@@ -42,16 +42,21 @@ class Loop:
         self._unread: list[Mapping[str, Tensor]] = []
         self._last: dict[str, float] = {}
 
-    def run(self) -> dict[str, float]:
+    def run(self, percent: int | None = None) -> dict[str, float]:
         """Run every step that is left; return the last scalars.
+
+        Args:
+            percent: stop after this percentage of the steps, with the state saved, so that another
+                loop can go on from it.
 
         Raises:
             NotFiniteError: naming the scalar and the step.
             Interrupted: it was time to end; the state is saved.
         """
         total = count_steps(self._method)
+        until = total if percent is None else min(total, max(1, total * percent // 100))
         checkpoint, stop = self._attempt.checkpoint, self._attempt.stop
-        while self._done < total:
+        while self._done < until:
             self._unread.append(self._method.step(self._done))
             self._done += 1
             if stop.requested or checkpoint.due():
@@ -62,7 +67,14 @@ class Loop:
             elif time.perf_counter() - self._last_read > _READ_EVERY:
                 self._read()
         self._read()
+        if until < total:
+            checkpoint.save(self.state_dict())
         return self._last
+
+    @property
+    def done(self) -> int:
+        """How many steps are done."""
+        return self._done
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later steps and the record depend on; tensors may be live."""

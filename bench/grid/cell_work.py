@@ -116,7 +116,8 @@ class WorkCounter:
         """Return what cells have in common that do the same work: all but their seeds."""
         info = self.find(cell.dataset)
         distil = cell.distil if isinstance(cell, EvaluateCell) else cell
-        identity = {**distil.identity, "seed": 0, "prerequisite": None, "sha256": None}
+        whole = {"seed": 0, "prerequisite": None, "sha256": None, "percent": None}
+        identity = {**distil.identity, **whole}
         facts: list[object] = [
             str(torch.__version__),
             info.spec.shape,

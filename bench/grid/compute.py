@@ -15,7 +15,7 @@ from bench.grid.plugin_sources import check_sources
 from bench.grid.reporter import Control
 from bench.grid.site import OpenSite
 from bench.ledger.artefacts import set_aside_damaged_artefact
-from bench.ledger.cell import Cell
+from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.ledger.cell_state import read_cell, read_state
 from bench.ledger.lock import cell_lock
 from bench.ledger.record_tables import Outcome
@@ -86,6 +86,11 @@ def _can_start(ledger: Store, cell: Cell) -> bool:
     return read_state(ledger, needed.id).reason is not None
 
 
+def _has_next(cell: Cell) -> bool:
+    """Return whether a distillation goes on after this cell, from its checkpoint."""
+    return isinstance(cell, DistilCell) and cell.percent is not None
+
+
 class _DependencyBusyError(Exception):
     """Another process is working on what a cell depends on; nothing is recorded."""
 
@@ -136,7 +141,8 @@ class _Computation:
             ending = Ending("failed", explain(error), time.perf_counter() - started)
             write_failure(self.cell, ending.text, ending.seconds, self.ledger, self.site)
             return ending
-        checkpoint_of(self.cell, self.ledger, self.site, self.control).remove()
+        if not _has_next(self.cell):
+            checkpoint_of(self.cell, self.ledger, self.site, self.control).remove()
         return Ending("ok", outcome.summary, time.perf_counter() - started)
 
     def _ends_the_run(self, error: BaseException) -> bool:
@@ -154,7 +160,9 @@ class _Computation:
         Raises:
             CellFailedError: it failed.
         """
-        needed = self.cell.dependency
+        cell = self.cell
+        # Without an earlier set's state, a distillation begins anew.
+        needed = cell.distil if isinstance(cell, EvaluateCell) else cell.prerequisite
         if needed is None:
             return
         if set_aside_damaged_artefact(self.ledger, needed.id):

@@ -148,7 +148,10 @@ class _Estimator:
             return None
         except Exception:  # a plugin's, or code that needs real values
             return self._timed(cell)
-        seconds, gpu = self.rates.seconds(work.total), H100.seconds(work.total)
+        begun = cell.earlier.percent if isinstance(cell, DistilCell) and cell.earlier else None
+        share = _share(cell, begun or 0)
+        seconds = share * self.rates.seconds(work.total)
+        gpu = share * H100.seconds(work.total)
         if work.is_partial:
             return Estimate(seconds, "at least", gpu)
         factor = self._correction(_group(cell), done)
@@ -196,7 +199,7 @@ class _Estimator:
         if record is None or record.outcome is None or not self._is_from_here(record):
             return []
         work: CountedWork = self.counter.known(cell) or self.counter.count(cell)
-        expected = 0.0 if work.is_partial else self.rates.seconds(work.total)
+        expected = 0.0 if work.is_partial else _share(cell) * self.rates.seconds(work.total)
         return [record.outcome.cost.seconds / expected] if expected else []
 
     def _is_from_here(self, record: Record) -> bool:
@@ -204,6 +207,11 @@ class _Estimator:
         environment: Mapping[str, object] = record.environment
         here = {"device": self.runner.site.device.type, "threads": torch.get_num_threads()}
         return all(environment.get(name) == value for name, value in here.items())
+
+
+def _share(cell: Cell, begun: int = 0) -> float:
+    """Return the part of a distillation's steps up to a cell's, without a percentage of them."""
+    return ((cell.percent or 100) - begun) / 100 if isinstance(cell, DistilCell) else 1.0
 
 
 def _group(cell: Cell) -> Hashable:
@@ -224,5 +232,5 @@ def _kind(cell: Cell) -> Hashable:
         distil.precision,
     )  # fmt: skip
     if isinstance(cell, DistilCell):
-        return made
+        return *made, cell.percent
     return *made, cell.ipc, cell.mode, cell.arch, cell.protocol, cell.nets

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 from bench.datasets.library import DatasetInfo
-from bench.distillation.method import Method, Task
+from bench.distillation.method import Method, SelectionMethod, Task
 from bench.distillation.profiles import label_profile
 from bench.distillation.tasks import load_method, prerequisite_task
 from bench.grid.modes import check_modes
@@ -158,9 +158,11 @@ class _Builder:
         content, precision = info.content or info.sha256, self._request.precision
         distil = self._name_data(info, lambda name: recipe.cell(content, name, seed, precision))
         reason = recipe.why_skipped()
+        sets = self._with_earlier(recipe.method, distil)
         if reason is None:
-            self._add_distil(distil)
-        for cell in self._evaluations(recipe.method, distil, arch, ipc):
+            self._add_distil(sets[-1])
+        every = (self._evaluations(recipe.method, each, arch, ipc) for each in sets)
+        for cell in chain.from_iterable(every):
             if len(self._evaluate) + len(self._skipped) >= Limit.CELLS:
                 raise BenchError(f"the request asks for more than {Limit.CELLS:,} cells")
             if reason is None:
@@ -168,9 +170,22 @@ class _Builder:
             else:
                 self._skipped.setdefault(cell.id, Skip(cell, reason))
 
+    def _with_earlier(self, method: type[Method], distil: DistilCell) -> list[DistilCell]:
+        """Return a distillation after the percentages of the request, and as a whole at the end.
+
+        What selects real images does so in one step, and has nothing before.
+        """
+        selects = issubclass(method, SelectionMethod)
+        percents = [] if selects else sorted(set(self._request.evaluate_at))
+        sets: list[DistilCell] = []
+        for percent in (*percents, None):
+            earlier = sets[-1] if sets else None
+            sets.append(replace(distil, percent=percent, earlier=earlier))
+        return sets
+
     def _add_distil(self, cell: DistilCell) -> None:
-        if cell.prerequisite is not None:
-            self._add_distil(cell.prerequisite)
+        if cell.dependency is not None:
+            self._add_distil(cell.dependency)
         self._distil.setdefault(cell.id, cell)
 
     def _evaluation_sources(self, arch: str) -> Mapping[str, str]:

@@ -60,7 +60,9 @@ def compute_outcome(cell: Cell, ledger: Store, site: OpenSite, control: Control)
 def checkpoint_of(cell: Cell, ledger: Store, site: OpenSite, control: Control) -> Checkpoint:
     """Return a cell's checkpoint; what is wrong with it is reported as a note."""
     every, note = site.site.checkpoint_every, control.reporter.note
-    return ledger.checkpoint(cell.id, every, note, cell.sources)
+    earlier = cell.earlier if isinstance(cell, DistilCell) else None
+    before = None if earlier is None else checkpoint_of(earlier, ledger, site, control)
+    return ledger.checkpoint(cell.id, every, note, cell.sources, before)
 
 
 @dataclass
@@ -92,9 +94,12 @@ class _Work:
                 precision=cell.precision,
                 start=start,
                 attempt=self._attempt("steps"),
+                percent=cell.percent,
             )
             started = time.perf_counter()
-            diagnostics = diagnose(distillation.distilled, real, self.control.stop)
+            diagnostics = None
+            if cell.percent is None:
+                diagnostics = diagnose(distillation.distilled, real, self.control.stop)
             spent = time.perf_counter() - started
         distilled, facts = distillation.distilled, vars(distillation.result)
         distilled.provenance = {"cell": cell.identity, "id": cell.id}

@@ -59,6 +59,11 @@ class Request:
         "--stored-as", "Evaluate with the images stored so: made (as the method makes them), "
         "float16 or uint8; bytes count as stored.", default=(AS_MADE,), choices=STORED_AS,
     )  # fmt: skip
+    evaluate_at: Sequence[int] = option(
+        "--evaluate-at", "Evaluate the sets also as they are after these percentages of the "
+        "steps of their distillation, e.g. 25,50,75 (bench plot learning).", default=(),
+        min=1, max=99, label="percentage",
+    )  # fmt: skip
     precision: str = option(
         "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS
     )
@@ -75,6 +80,11 @@ class Request:
         check_profile(self.profile)
         self.chosen_protocol()
         check_options(self)
+        if len(set(self.evaluate_at)) > Limit.PERCENTAGES:
+            raise BenchError(
+                f"--evaluate-at names {len(set(self.evaluate_at))} percentages: "
+                f"at most {Limit.PERCENTAGES} are allowed"
+            )
         for name in self.overrides:
             if name not in self.methods:
                 raise BenchError(unknown_message("method in --set", name, self.methods))

@@ -39,9 +39,10 @@ def keep_results(grid: Grid, store: Store) -> Grid:
     def kept(cell: DistilCell) -> DistilCell:
         if cell.id not in sets:
             before = None if cell.prerequisite is None else kept(cell.prerequisite)
+            earlier = None if cell.earlier is None else kept(cell.earlier)
             record = _outdated(store, cell)
             sources = cell.sources if record is None else record.sources or {}
-            sets[cell.id] = replace(cell, prerequisite=before, sources=sources)
+            sets[cell.id] = replace(cell, prerequisite=before, earlier=earlier, sources=sources)
         return sets[cell.id]
 
     def kept_evaluation(cell: EvaluateCell) -> EvaluateCell:

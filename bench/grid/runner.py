@@ -13,7 +13,7 @@ from bench.grid.outcome import checkpoint_of
 from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite
 from bench.grid.waiting import Waiting
-from bench.ledger.cell import Cell
+from bench.ledger.cell import Cell, DistilCell
 from bench.ledger.cell_state import OUTDATED, CellState, read_cell, read_state, states_in_grid
 from bench.ledger.lock import cell_lock
 from bench.ledger.store import Store
@@ -82,6 +82,7 @@ class Runner:
                     self.finish(cell, CACHED)
             missing = [cell for cell in cells if cell.id in pending]
             self._compute(missing, execute or Runner.in_turn)
+            self._tidy_earlier(cells)
         except Interrupted as stopped:
             if stopped.exit_code:
                 raise
@@ -158,6 +159,16 @@ class Runner:
     def _tidy(self, cell: Cell) -> None:
         """Remove what a process left that was killed between a cell's record and its end."""
         self.store.read(cell.id)  # reports damage, though nothing may need the record any more
+        if not isinstance(cell, DistilCell) or cell.percent is None:
+            self._remove_checkpoint(cell)
+
+    def _tidy_earlier(self, cells: Sequence[Cell]) -> None:
+        """Remove the states that sets went on from which are done."""
+        for cell in cells:
+            if isinstance(cell, DistilCell) and cell.earlier is not None and self.is_done(cell):
+                self._remove_checkpoint(cell.earlier)
+
+    def _remove_checkpoint(self, cell: Cell) -> None:
         if self.store.left_behind(cell.id):
             with cell_lock(self.store.folder(cell.id)) as held:
                 if held:

@@ -152,11 +152,15 @@ class Session:
                     counts[f"{cell.method} on {cell.dataset}: {text}"] += 1
         return [f"{text} ({n} sets)" if n > 1 else text for text, n in counts.items()]
 
-    def rows(self) -> Rows:
-        """Return this request's results, failures, and what was left to other runs."""
+    def rows(self, *, unfinished: bool = False) -> Rows:
+        """Return this request's results, failures, and what was left to other runs.
+
+        Args:
+            unfinished: as of :func:`bench.ledger.rows.load_rows`.
+        """
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]
-        rows = load_rows(self.runner.store.root, ids)
+        rows = load_rows(self.runner.store.root, ids, unfinished=unfinished)
         busy = [cell_row(cell, "busy", BUSY.text) for cell in self.runner.busy]
         ids_left = {row.cell_id for row in busy}
         failures = [row for row in rows.failures if row.cell_id not in ids_left]

@@ -38,6 +38,11 @@ def hash_identity(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def percent_mark(percent: int | None) -> str:
+    """Return what tells a set after this percentage of the steps from the final one."""
+    return "" if percent is None else f"after {percent} % of the steps"
+
+
 @dataclass(frozen=True)
 class DistilCell:
     """One distillation: a method, with parameters, on a dataset, for an IPC, with a seed index.
@@ -58,6 +63,9 @@ class DistilCell:
         content: of the dataset, see :mod:`bench.datasets.content`; empty for ``sha256``.
         sources: hashes of the plugins that it and its prerequisites depend on, by what they are;
             not part of the identity: where they change, the cell is computed again in its place.
+        percent: the set as it is after this percentage of the steps; ``None`` after all of them.
+        earlier: the same distillation after fewer steps, from whose state this one goes on if it
+            is at hand; not part of the identity.
     """
 
     method: str
@@ -74,6 +82,8 @@ class DistilCell:
     prerequisite: DistilCell | None = None
     content: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    percent: int | None = None
+    earlier: DistilCell | None = None
 
     @property
     def kind(self) -> str:
@@ -83,6 +93,7 @@ class DistilCell:
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the distilled set, as plain JSON values."""
+        percent = {} if self.percent is None else {"percent": self.percent}
         return {
             "schema": SCHEMA_VERSION,
             "kind": "distil",
@@ -95,18 +106,24 @@ class DistilCell:
             "arch": self.arch,
             "seed": self.seed,
             "precision": self.precision,
-            "prerequisite": self.depends_on,
+            "prerequisite": self.prerequisite.id if self.prerequisite else None,
+            **percent,
         }
 
     @property
     def dependency(self) -> DistilCell | None:
-        """The cell that must be done before this one starts."""
-        return self.prerequisite
+        """The cell that must be done, or have failed, before this one starts."""
+        return self.earlier or self.prerequisite
 
     @property
     def depends_on(self) -> str | None:
         """The id of that cell."""
-        return self.prerequisite.id if self.prerequisite else None
+        return self.dependency.id if self.dependency else None
+
+    @property
+    def percent_mark(self) -> str:
+        """What tells its set from the final one; empty for that."""
+        return percent_mark(self.percent)
 
     @cached_property
     def id(self) -> str:
@@ -124,7 +141,7 @@ class DistilCell:
     def title(self) -> str:
         """One line for screens and logs."""
         ipc = "" if self.ipc is None else f" ipc {self.ipc}"
-        return f"{self.method} on {self.dataset}{ipc} seed {self.seed}"
+        return f"{self.method} on {self.dataset}{ipc} seed {self.seed}{_clause(self.percent_mark)}"
 
 
 @dataclass(frozen=True)
@@ -212,6 +229,7 @@ class EvaluateCell:
         return (
             f"{self.distil.method} on {self.distil.dataset}{ipc} {self.mode}, {self.arch}, "
             f"{self.protocol}-v{self.protocol_version}, seed {self.distil.seed}"
+            f"{_clause(self.distil.percent_mark)}"
             f"{_clause(self.stored_mark)}"
         )
 

@@ -76,7 +76,7 @@ class CellFolders:
 
     def checkpoint(
         self, cell_id: str, every: float, note: Callable[[str], None],
-        sources: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | None = None, earlier: Checkpoint | None = None,
     ) -> Checkpoint:  # fmt: skip
         """Return the checkpoint of a cell.
 
@@ -85,8 +85,10 @@ class CellFolders:
             every: seconds between two saved states.
             note: receives, in a line, what went wrong with it.
             sources: hashes of the plugins that the cell depends on.
+            earlier: that of the cell from whose state this one goes on at first.
         """
-        return Checkpoint(self.folder(cell_id) / CHECKPOINT, cell_id, every, note, sources)
+        path = self.folder(cell_id) / CHECKPOINT
+        return Checkpoint(path, cell_id, every, note, sources, earlier)
 
     def write_request(self, cell_id: str, identity: Mapping[str, Any]) -> None:
         """Write what the cell is, before it runs.

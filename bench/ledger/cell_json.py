@@ -39,9 +39,13 @@ def cell_from_json(data: Any) -> Cell:
 
 
 def _check_chain(data: Any) -> None:
-    """Raise ValueError for a chain of prerequisites that is too long to hash."""
+    """Raise ValueError for a chain of dependencies that is too long to hash."""
+    level = [data]
     for _ in range(Limit.CHAIN_CELLS):
-        data = data.get("distil") or data.get("prerequisite")
-        if not isinstance(data, dict):
+        below = [each.get(name) for each in level for name in ("distil", "earlier", "prerequisite")]
+        level = [each for each in below if isinstance(each, dict)]
+        if not level:
             return
+        if len(level) > Limit.CHAIN_CELLS:
+            break
     raise ValueError(f"it depends on a chain of more than {Limit.CHAIN_CELLS} cells")

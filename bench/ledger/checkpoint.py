@@ -58,14 +58,15 @@ class Checkpoint:
         note: receives a line about what went wrong.
         sources: hashes of the plugins that the state depends on; a state of other ones, or of
             unknown ones, is not resumed.
+        earlier: that of the same work after fewer steps, from which this one goes on at first.
     """
 
     def __init__(
         self, path: Path, cell_id: str, every: float, note: Callable[[str], None],
-        sources: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | None = None, earlier: Checkpoint | None = None,
     ) -> None:  # fmt: skip
         self.path, self._id, self._every, self._note = path, cell_id, every, note
-        self._sources = dict(sources or {})
+        self._sources, self._earlier = dict(sources or {}), earlier
         self.next_due = time.monotonic() + every
 
     def due(self) -> bool:
@@ -97,7 +98,7 @@ class Checkpoint:
         from bench.ledger.state_file import load_state
 
         if not os.path.exists(self.path):
-            return None
+            return None if self._earlier is None else _not_counted(self._earlier.load(device))
         try:
             saved = load_state(self.path, device)
             if not isinstance(saved, dict) or saved.get("cell") != self._id:
@@ -147,6 +148,14 @@ class Checkpoint:
         for path in (self.path, self.path.with_name(ATTEMPTS)):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def _not_counted(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a state to go on from, whose last attempt is the one that goes on."""
+    cost = (state or {}).get("cost")
+    if state is None or not isinstance(cost, dict) or type(cost.get("attempts")) is not int:
+        return state
+    return {**state, "cost": {**cost, "attempts": cost["attempts"] - 1}}
 
 
 def summarise_checkpoint(path: Path) -> CheckpointSummary | None:

@@ -21,7 +21,11 @@ _DTYPES = {"int": "int64", "float": "float64", "int | None": "Int64"}
 
 
 def load_frames(
-    root: Path, ids: Iterable[str] | None = None, note: Callable[[str], None] | None = None
+    root: Path,
+    ids: Iterable[str] | None = None,
+    note: Callable[[str], None] | None = None,
+    *,
+    unfinished: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a store as frames; the arguments are those of :func:`bench.ledger.rows.load_rows`.
 
@@ -32,7 +36,7 @@ def load_frames(
     Raises:
         BenchError: if there is no store at ``root`` or it is not readable.
     """
-    rows = load_rows(root, ids, note)
+    rows = load_rows(root, ids, note, unfinished=unfinished)
     return evaluation_frame(rows.evaluations), failure_frame(rows.failures)
 
 

@@ -49,7 +49,7 @@ def make_record(
         "n_test": n_test,
         "num_classes": num_classes,
         "profile": distil.profile,
-        "changed": distil.changed,
+        "changed": ", ".join(filter(None, (distil.changed, distil.percent_mark))),
         "distil_arch": distil.arch or "",
         "seed": distil.seed,
         **declared,
@@ -59,7 +59,9 @@ def make_record(
     if cell.sources:
         labels["sources"] = dict(cell.sources)
     if isinstance(cell, EvaluateCell):
-        labels["changed"] = ", ".join(filter(None, (distil.changed, cell.stored_mark)))
+        labels["changed"] = ", ".join(filter(None, (labels["changed"], cell.stored_mark)))
+        if distil.percent is not None:
+            labels["percent"] = distil.percent
         labels["protocol"] = f"{cell.protocol}-v{cell.protocol_version}"
     return Record(
         id=cell.id,

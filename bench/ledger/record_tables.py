@@ -27,6 +27,8 @@ Text = Annotated[str, msgspec.Meta(max_length=Limit.RECORD_TEXT_LETTERS)]
 CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
 Whole = Annotated[int, msgspec.Meta(ge=-Limit.AMOUNT, le=Limit.AMOUNT - 1)]
 
+Percent = Annotated[int, msgspec.Meta(ge=1, le=99)]
+
 
 class Identity(TypedDict):
     """What determines the result, see :mod:`bench.ledger.cell`; hashed, it is the cell's id."""
@@ -57,6 +59,7 @@ class Labels(TypedDict):
     changed: NotRequired[Text]  # parameters that differ from the profile's
     distil_arch: NotRequired[Text]  # empty where the method uses none
     protocol: NotRequired[Text]  # with its version; of an evaluation
+    percent: NotRequired[Percent]  # of the steps of its set's distillation, if not all; likewise
     sources: NotRequired[dict[str, Text]]  # hashes of plugins; where they are not part of bench
 
 

@@ -62,6 +62,8 @@ class Setting(Conditions):
         origin: ``bench``, or ``imported`` for a distilled set that was made elsewhere.
         plugin_source: the source of the plugins that computed it, hashed; empty for those of bench
             itself, and where it was not recorded.
+        percent: after how much of its distillation the set was taken, in percent of the steps;
+            ``None`` for the final set. ``changed`` says so too.
     """
 
     method: str
@@ -74,6 +76,7 @@ class Setting(Conditions):
     labels: str
     origin: str
     plugin_source: str
+    percent: int | None
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,11 @@ class Rows(NamedTuple):
 
 
 def load_rows(
-    root: Path, ids: Iterable[str] | None = None, note: Callable[[str], None] | None = None
+    root: Path,
+    ids: Iterable[str] | None = None,
+    note: Callable[[str], None] | None = None,
+    *,
+    unfinished: bool = False,
 ) -> Rows:
     """Read a store.
 
@@ -167,6 +174,8 @@ def load_rows(
         root: the store's folder.
         ids: the cells to read, in this order; ``None`` reads all.
         note: receives a line about each record that could not be used.
+        unfinished: also return evaluations of sets as they were before the last step of their
+            distillation (``bench run --evaluate-at``).
 
     Raises:
         BenchError: if there is no store at ``root`` or it is not readable.
@@ -190,7 +199,8 @@ def load_rows(
             distil = record.identity["distil"]
             if distil not in artefacts:
                 artefacts[distil] = str(store.artefact(distil))
-            rows.evaluations.append(evaluation_row(record, outcome, artefacts[distil]))
+            if unfinished or record.labels.get("percent") is None:
+                rows.evaluations.append(evaluation_row(record, outcome, artefacts[distil]))
             if sha256 := outcome.result.artefact_sha256:
                 evaluated.append((record.id, distil, sha256))
         else:
@@ -258,6 +268,7 @@ def evaluation_row(record: Record, outcome: EvaluationOutcome, artefact: str) ->
         threads=_threads(record),
         distil_threads=0,
         artefact=artefact,
+        percent=labels.get("percent"),
         presentation=Presentation.from_labels(labels),
         num_classes=labels.get("num_classes"),
     )

@@ -117,7 +117,8 @@ def _part(whole: Conditions, kind: type[ConditionsT]) -> ConditionsT:
     return kind(**{f.name: getattr(whole, f.name) for f in fields(kind)})
 
 
-_NO_COLUMNS = ("style", "num_classes")
+# Tables hold final sets only, so that none has a percentage.
+_NO_COLUMNS = ("style", "num_classes", "percent")
 RESULT_COLUMNS = (
     *(f.name for f in fields(Row) if f.name not in _NO_COLUMNS), "plus_minus", "shared",
 )  # fmt: skip

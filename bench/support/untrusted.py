@@ -60,7 +60,8 @@ class Limit:
     SEEDS: Final = 10_000
     NETS: Final = 10_000
     THREADS: Final = 1024
-    CHAIN_CELLS: Final = 32  # a cell and those that it depends on, each on the next; two today
+    CHAIN_CELLS: Final = 32  # a cell and those that it depends on, each on the next
+    PERCENTAGES: Final = 20  # of the steps of a distillation, after which its set is evaluated
 
     # Datasets. Networks are built from these numbers: more classes and larger images (2048x2048
     # grey, 1182x1182 RGB) than any dataset that is distilled.

@@ -67,6 +67,17 @@ def test_twice_the_steps_take_twice_the_time(tmp_path, data_dir) -> None:
     assert seconds(20) == pytest.approx(2 * seconds(10))
 
 
+def test_a_set_goes_on_from_the_one_before_it(tmp_path, data_dir) -> None:
+    overrides = {"dm": {"iterations": 20}}
+    more = {"methods": ["dm"], "ipcs": [1], "overrides": overrides}
+    (whole,) = session(tmp_path, data_dir, **more).grid.distil
+    all_steps = session(tmp_path, data_dir, **more).estimate()[whole.id].seconds
+    made = session(tmp_path, data_dir, **more, evaluate_at=[25, 75])
+    estimates = made.estimate()
+    shares = [estimates[cell.id].seconds / all_steps for cell in made.grid.distil]
+    assert shares == pytest.approx([0.25, 0.5, 0.25])
+
+
 def test_what_a_stored_image_decodes_to_counts(tmp_path, data_dir) -> None:
     made = session(tmp_path, data_dir, methods=["random", "idc"], ipcs=[1, 4])
     estimates = made.estimate()

@@ -31,14 +31,14 @@ EVALUATION = EvaluateCell(
 DISTIL_CHANGES: dict[str, Any] = {
     "method": "dim", "method_version": 2, "params": {"lr": 0.1, "iterations": 20000},
     "dataset": "svhn", "sha256": "ef" * 32, "ipc": 1, "arch": "resnet18", "seed": 1,
-    "precision": "bf16", "prerequisite": GAN,
+    "precision": "bf16", "prerequisite": GAN, "percent": 25,
 }  # fmt: skip
 EVALUATE_CHANGES: dict[str, Any] = {
     "distil": replace(DM, seed=1), "ipc": 50, "mode": "frozen", "arch": "resnet18",
     "protocol": "quick", "protocol_version": 2, "nets": 2, "precision": "bf16",
     "stored_as": "uint8",
 }  # fmt: skip
-LABELS = {"content", "sources", "profile", "changed"}
+LABELS = {"content", "sources", "profile", "changed", "earlier"}
 
 
 def net_seeds(cell: EvaluateCell) -> list[int]:

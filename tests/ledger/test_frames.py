@@ -24,7 +24,7 @@ NUMBERS = {
     "n_test": "int64", "ipc": "Int64", "seed": "int64", "nets": "int64", "distil_steps": "int64",
     "distil_seconds": "float64", "eval_seconds": "float64", "stored_bytes": "int64",
     "distinct_images": "int64", "training_steps": "int64", "method_version": "int64",
-    "threads": "int64", "distil_threads": "int64",
+    "threads": "int64", "distil_threads": "int64", "percent": "Int64",
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_an_evaluation_is_a_row(store: Store) -> None:
         "method": "dm", "method_version": 1,
         "profile": "lite", "changed": "", "ipc": 10, "mode": "stored",
         "arch": "convnet3", "labels": "hard", "origin": "bench",
-            "plugin_source": "", "eval_arch": "resnet18",
+        "plugin_source": "", "percent": None, "eval_arch": "resnet18",
         "protocol": "quick-v1", "selection": "last",
         "precision": "fp32", "seed": 0, "accuracies": (61.5, 63.25), "nets": 2,
         "stored_as": "made", "diverged": (),

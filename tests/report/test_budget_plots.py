@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from report_rows import evaluation, example_evaluations
 
+from bench.ledger.cell import percent_mark
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import collect
 from bench.report.comparison.contenders import find_contenders
@@ -108,21 +109,32 @@ def curves_of(figure: Figure) -> list[list[float]]:
     ]
 
 
-def test_a_learning_curve_joins_sets_that_differ_in_their_length_only() -> None:
-    other = [dm(n, changed=f"paper: iterations={n}, lr_img=0.5") for n in (7, 3)]
+def early(percent: int, changed: str = "", **changes: Any) -> Evaluation:
+    marked = ", ".join(filter(None, (changed, percent_mark(percent))))
+    return dm(percent, percent=percent, profile="paper", changed=marked, **changes)
+
+
+def test_a_learning_curve_joins_the_sets_of_one_distillation() -> None:
+    other = "paper: iterations=9, lr_img=0.5"
     cells = [
-        dm(40), dm(5), dm(20, profile="paper", changed=""), dm(9, profile="lite", changed=""),
-        dm(6, ipc=50), dm(60, ipc=50), *other,
+        early(75), early(25), dm(100, profile="paper", changed=""),
+        early(50, ipc=50), dm(100, profile="paper", changed="", ipc=50),
+        early(10, changed=other), early(20, changed=other),
+        dm(100, profile="lite", changed=""),  # another distillation, of which there is no more
     ]  # fmt: skip
     with plot_style():
         figure = learning_figure(collect(cells))
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert sorted(curves_of(figure)) == [[3, 7], [5, 20, 40], [6, 60]]
-    assert {label for label in labels if "DM" in label} == {
-        "DM (paper)", "DM (custom, paper: lr_img=0.5)",
-    }  # fmt: skip
-    with plot_style(), pytest.raises(BenchError, match=r"--set dm\.iterations=100"):
-        learning_figure(collect([dm(5), dm(9, profile="lite", changed=""), other[0]]))
+    assert sorted(curves_of(figure)) == [[10, 20], [25, 75, 100], [50, 100]]
+    assert {label for label in labels if "DM" in label} == {"DM", f"DM ({other})"}
+    with plot_style(), pytest.raises(BenchError, match="--evaluate-at 25,50,75"):
+        learning_figure(collect([dm(5), dm(9, profile="lite", changed=""), early(25)]))
+
+
+def test_seeds_are_pooled_at_each_point_of_a_curve() -> None:
+    cells = [early(25, seed=0), early(25, seed=1), early(50, seed=0), early(50, seed=1)]
+    rows = collect(cells)
+    assert [(row.percent, row.seeds) for row in rows] == [(25, 2), (50, 2)]
 
 
 def ranked(evaluations: list[Evaluation], options: PlotOptions = DEFAULT) -> Figure:

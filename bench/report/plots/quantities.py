@@ -32,12 +32,14 @@ class Quantity:
         value: of a result with an IPC; above 0.
         text: of a tick.
         exact: whether it is a count that users choose, so that ticks are at the values themselves.
+        limits: of a linear axis; ``None`` for a logarithmic one, which fits the results.
     """
 
     label: Callable[[Sequence[Row]], str]
     value: Callable[[Row], float]
     text: Callable[[float], str]
     exact: bool = True
+    limits: tuple[float, float] | None = None
 
 
 TIME = Quantity(
@@ -61,17 +63,29 @@ IMAGES = Quantity(
     lambda row: float(max(1, row.distinct_images)),
     count,
 )
-DISTILLATION_STEPS = Quantity(
-    lambda _: "Distillation steps", lambda row: max(1.0, row.distil_steps), count
+PROGRESS = Quantity(
+    lambda _: "Steps of the distillation (% of all)",
+    lambda row: float(row.percent or 100),
+    count,
+    limits=(0.0, 105.0),
 )
 
 
 def scale_axis(axes: Axes, quantity: Quantity, rows: Sequence[Row]) -> None:
-    """Make the x axis logarithmic, with a few plain labels however narrow its range."""
+    """Make the x axis logarithmic, with a few plain labels however narrow its range.
+
+    One of a quantity with limits is linear, and has these.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-    axes.set_xscale("log")
     axes.set_xlabel(quantity.label(rows))
+    if quantity.limits is not None:
+        axes.set_xlim(*quantity.limits)
+        values = sorted({quantity.value(row) for row in rows if row.ipc is not None})
+        if len(values) <= _FEW + 1:
+            axes.set_xticks(values)
+        return
+    axes.set_xscale("log")
     values = sorted({quantity.value(row) for row in rows if row.ipc is not None})
     if not values:
         return
