@@ -9,7 +9,7 @@ import click
 from bench.cli.options import FiniteRange, examples
 from bench.cli.report_options import read_store, report_options
 from bench.report.estimates import SPREADS, Spread
-from bench.report.plots import PLOTS, PlotOptions
+from bench.report.plots import PLOTS, PUBLISHED, PlotOptions
 from bench.report.plots.gallery import with_artefacts
 from bench.report.plots.options import parse_size
 from bench.report.published.read import Published, load_published
@@ -36,7 +36,11 @@ from bench.support.safe_text import printable
               show_default=True, help="With more panels, each dataset has one.")  # fmt: skip
 @click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
               help="What error bars are: as of `bench table`.")  # fmt: skip
-@click.option("--published", is_flag=True, help="accuracy: draw the papers' numbers beside ours.")
+@click.option(
+    "--published",
+    is_flag=True,
+    help=f"{', '.join(PUBLISHED)}: draw the papers' numbers beside ours.",
+)
 @click.option("--published-file", type=click.Path(path_type=Path), metavar="CSV",
               help="Published numbers of your own; implies --published.")  # fmt: skip
 @report_options
@@ -65,8 +69,8 @@ def plot(
     width, height = (None, None) if size is None else parse_size(size)
     numbers: list[Published] = []
     if published or published_file is not None:
-        if kind != "accuracy":
-            raise BenchError(f"--published goes with `bench plot accuracy`, not with {kind}")
+        if kind not in PUBLISHED:
+            raise BenchError(f"--published goes with {', '.join(PUBLISHED)}, not with {kind}")
         numbers = load_published(published_file)
     options = PlotOptions(
         printable(title), not no_notes, width, height, font_size, max_panels, spread,

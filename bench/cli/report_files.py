@@ -12,7 +12,7 @@ from bench.report.page.render import write_page
 from bench.report.paper.latex import document
 from bench.report.paper.render import RENDERERS, render_paper
 from bench.report.paper.texts import references
-from bench.report.plots import plot_accuracy, plot_cost
+from bench.report.plots import PLOTS
 from bench.report.published.sources import bibliography
 from bench.report.tables import render
 from bench.support.atomic_files import replacing, writing
@@ -47,8 +47,8 @@ def write_outputs(rows: Rows, folder: Path) -> list[Path]:
             _write(folder / f"table.{name}", render(*rows, format=name)) for name in ("md", "csv")
         ]
         if rows.evaluations:
-            written += plot_accuracy(rows.evaluations, folder)
-            written += plot_cost(rows.evaluations, folder)
+            written += PLOTS["accuracy"](rows.evaluations, folder)
+            written += PLOTS["cost"](rows.evaluations, folder)
     return written
 
 

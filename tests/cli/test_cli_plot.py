@@ -100,9 +100,9 @@ def test_options_of_a_plot(store: Path, tmp_path: Path) -> None:
 
 
 def test_published_goes_with_accuracy(store: Path, tmp_path: Path) -> None:
-    result = run("cost", "--store", store, "-o", tmp_path, "--published")
+    result = run("rank", "--store", store, "-o", tmp_path, "--published")
     assert result.exit_code == 2
-    assert "--published goes with `bench plot accuracy`, not with cost" in result.output
+    assert "goes with accuracy, cost, budget, pareto, learning, not with rank" in result.output
     options = ("--published", "--max-panels", "1", "--spread", "se")
     result = run("accuracy", "--store", store, "-o", tmp_path, *options)
     assert result.exit_code == 0, result.output

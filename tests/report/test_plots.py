@@ -5,32 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from gallery_rows import gallery_cell
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from PIL import Image
 from report_rows import evaluation, example_evaluations
 
-from bench.datasets.spec import DatasetSpec
-from bench.distilled.image_set import ImageSet
-from bench.distilled.io import save
+from bench.ledger.cell import percent_mark
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row, collect
-from bench.report.plots import PLOTS, plot_accuracy, plot_cost, plot_gallery
+from bench.report.plots import PLOTS
 from bench.report.plots.accuracy import accuracy_figure, tick_labels
 from bench.report.plots.cost import cost_figure
-from bench.report.plots.fonts import drawable, families
-from bench.report.plots.gallery import with_artefacts
-from bench.report.plots.gallery_figure import Pictures, gallery_figure, montage
 from bench.report.plots.options import PlotOptions, parse_size
 from bench.report.plots.series import find_series
 from bench.report.plots.style import plot_style
-from bench.report.published.read import load_published
 from bench.support.errors import BenchError
 
 METHODS = ("random", "herding", "k-center", "dm", "gan", "dim", "a-method-of-someone-elses")
@@ -91,8 +83,9 @@ def test_options_change_every_plot(kind: str, tmp_path: Path) -> None:
         replace(gallery_cell(tmp_path, m, ipc), eval_arch=arch, cell_id=f"{m}{ipc}{arch}")
         for m in ("random", "dm") for ipc in (1, 10) for arch in ("mlp", "vit")
     ]  # fmt: skip
-    longer = {"profile": "custom", "changed": "any: iterations=9", "distil_steps": 9}
-    cells.append(replace(cells[-1], **longer, cell_id="longer", distil_id="longer"))
+    if kind == "learning":
+        marked = {"changed": percent_mark(50), "percent": 50}
+        cells.append(replace(cells[-1], **marked, cell_id="half", distil_id="half"))
     options = PlotOptions("Title of my own", notes=False, width=3.3, font_size=7)
     note = "first seed" if kind == "gallery" else "quick-v1"
     default, *others = PLOTS[kind](cells, tmp_path / "default", PlotOptions())
@@ -184,7 +177,11 @@ def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(
 
 def test_only_whole_can_be_drawn(tmp_path: Path) -> None:
     evaluations = [evaluation(method="whole", ipc=None, distil_seconds=0.0)]
-    assert len(plot_accuracy(evaluations, tmp_path)) == len(plot_cost(evaluations, tmp_path)) == 3
+    assert (
+        len(PLOTS["accuracy"](evaluations, tmp_path))
+        == len(PLOTS["cost"](evaluations, tmp_path))
+        == 3
+    )
 
 
 def test_ticks_that_would_collide_lose_their_label() -> None:
@@ -212,121 +209,6 @@ def test_labels_name_the_architecture_distilled_with_if_it_varies() -> None:
     assert [s.label for s in find_series(rows, rows)] == [
         "DM (with convnet3)", "DM (with vgg11)",
     ]  # fmt: skip
-
-
-def test_montage_places_every_image() -> None:
-    images = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1, 1) / 10 * np.ones((1, 1, 1, 4, 4))
-    canvas = montage(images)
-    assert canvas.shape == (2 * 4 + 2, 3 * 4 + 2 * 2, 3)
-    assert canvas[0, 0, 0] == pytest.approx(0.0)
-    assert canvas[9, 13, 2] == pytest.approx(0.5)
-    assert canvas[4, 0, 0] == canvas[0, 4, 0] == 1.0
-
-
-def gallery_cell(root: Path, method: str, ipc: int, classes: int = 3, side: int = 8) -> Evaluation:
-    spec = DatasetSpec("toy", classes, 1, side, side, (0.5,), (0.5,), flip=False)
-    labels = torch.arange(classes).repeat_interleave(ipc)
-    stripes = torch.arange(side).remainder(2).mul(255).to(torch.uint8)
-    images = stripes.expand(len(labels), 1, side, side).contiguous()
-    path = root / f"{method}-{ipc}.safetensors"
-    save(ImageSet(spec, images, labels, {}), path)
-    name = f"{method}{ipc}"
-    return evaluation(dataset="toy", method=method, ipc=ipc, distil_id=name, cell_id=name,
-                artefact=str(path))  # fmt: skip
-
-
-def test_gallery_has_a_figure_per_ipc_the_same_twice(tmp_path: Path) -> None:
-    cells = [gallery_cell(tmp_path, m, i) for m in ("random", "dm") for i in (1, 12)]
-    shown = [*cells, evaluation(dataset="toy", method="whole", ipc=None, artefact="absent")]
-    first, second = (plot_gallery(shown, tmp_path / name) for name in "ab")
-    assert [path.name for path in first] == [
-        f"gallery-toy-ipc{ipc}.{suffix}" for ipc in (1, 12) for suffix in ("png", "svg", "pdf")
-    ]
-    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
-
-
-@pytest.mark.parametrize("ipc", [1, 3])
-@pytest.mark.parametrize("side", [8, 32, 128])
-def test_large_images_keep_their_pixels(tmp_path: Path, side: int, ipc: int) -> None:
-    """Images of stripes, each a pixel wide, have as many edges in the picture."""
-    png, *_ = plot_gallery([gallery_cell(tmp_path, "dm", ipc, side=side)], tmp_path)
-    picture = imread(png)[..., 0]
-    edges = (abs(picture[:, 1:] - picture[:, :-1]) > 0.5).sum(1).max()
-    across = 3 if ipc == 1 else ipc  # a column per class, or per image
-    assert edges >= across * (side - 2)
-
-
-@pytest.mark.parametrize("width", [None, 3.3])
-def test_labels_of_a_gallery_of_one_image_do_not_overlap(width: float | None) -> None:
-    images = np.zeros((3, 1, 1, 8, 8), dtype=np.float32)
-    pictures = [
-        Pictures(f"DM (custom, lite: a_long_parameter=0.{i}, bf16)", images, ("a", "b", "c"), 3)
-        for i in range(4)
-    ]  # fmt: skip
-    with plot_style():
-        figure = gallery_figure("toy", [], pictures, PlotOptions(width=width))
-        figure.draw_without_rendering()
-        boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
-    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
-    assert min(box.x0 for box in boxes) >= 0
-
-
-def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
-    gone = {"artefact": str(tmp_path / "gone"), "dataset": "toy", "method": "dm"}
-    cells = [
-        gallery_cell(tmp_path, "random", 1),
-        *(evaluation(**gone, ipc=i, distil_id="d1", cell_id=f"e{i}") for i in (1, 10)),
-        evaluation(dataset="toy", method="whole", ipc=None, artefact="absent"),
-    ]
-    kept, lines = with_artefacts(cells)
-    assert [row.method for row in kept] == ["random", "whole"]
-    assert lines == [f"not shown: dm on toy (d1): '{tmp_path / 'gone'}' is not here"]
-    assert len(plot_gallery(kept, tmp_path)) == 3
-    for rest in (cells[1:], cells[3:]):
-        with pytest.raises(BenchError, match="none of these results has an artefact to show"):
-            with_artefacts(rest)
-
-
-SCRIPTS = ("猫", "zebra 🦓", "собака", "كلب", "कुत्ता", "ё\u0301", "𝔘", "plain")
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("kind", ["accuracy", "cost", "gallery"])
-def test_texts_of_any_script_are_drawn_without_a_warning(tmp_path: Path, kind: str) -> None:
-    spec = DatasetSpec("toy", len(SCRIPTS), 1, 8, 8, (0.5,), (0.5,), False, SCRIPTS)
-    images = torch.zeros(len(SCRIPTS), 1, 8, 8)
-    save(ImageSet(spec, images, torch.arange(len(SCRIPTS)), {}), tmp_path / "a.safetensors")
-    names = {
-        "dataset": "犬と猫",
-        "dataset_note": "🦓 कुत्ता",
-        "method": "метод-法",
-        "profile": "lite",
-    }
-    row = evaluation(**names, ipc=1, artefact=str(tmp_path / "a.safetensors"))
-    files = PLOTS[kind]([row], tmp_path / "plots")
-    assert all(path.stat().st_size > 2000 for path in files)
-
-
-def test_what_no_font_has_is_escaped_and_all_else_stays() -> None:
-    lacking = next(c for c in ("\U0001f993", "\ue000", "\U0010fffd") if drawable(c) != c)
-    assert drawable(f"Größe ± {lacking}") == (
-        "Größe ± " + lacking.encode("unicode_escape").decode("ascii")
-    )
-    assert families(["Größe", "plain"]) == ["DejaVu Sans"]
-
-
-def test_a_font_that_has_the_glyph_is_used() -> None:
-    # A letter that DejaVu Sans lacks and that another font of matplotlib's own has.
-    letter = next(chr(i) for i in range(0xE000, 0xE300) if drawable(chr(i)) == chr(i)
-                  and len(families([chr(i)])) == 2)  # fmt: skip
-    main, other = families([letter])
-    assert main == "DejaVu Sans"
-    assert not other.startswith("Last Resort")
-
-
-def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"gone\.safetensors"):
-        plot_gallery([evaluation(artefact=str(tmp_path / "gone.safetensors"))], tmp_path)
 
 
 def panels_of(figure: Figure) -> list[str]:
@@ -377,37 +259,6 @@ def test_error_bars_are_what_was_chosen() -> None:
         assert heights[spread] == pytest.approx(2 * row.plus_minus)
     assert heights["se"] < heights["sd"]
     assert "standard\u00a0error" in axes.texts[0].get_text()
-
-
-def test_published_numbers_stand_beside_ours_in_the_methods_colour(tmp_path: Path) -> None:
-    (tmp_path / "numbers.csv").write_text(
-        "method,dataset,ipc,train_arch,eval_arch,accuracy,std,protocol_note,reported_in,source,"
-        "protocol\n"
-        "DM,CIFAR10,1,ConvNet,ConvNet,26.0,0.8,,T1,A,plain\n"
-        "DM,CIFAR10,1,ConvNet,ConvNet,25.0,0.8,,T1,B,quick\n"
-        "DM,CIFAR10,10,ConvNet,ConvNet,48.9,0.6,,T1,A,\n"
-        "DM,CIFAR10,50,ConvNet,ConvNet,63.0,0.4,,T1,A,\n"
-        "Whole Dataset,CIFAR10,full,-,ConvNet,84.8,,,T1,A,\n"
-        "MTT,CIFAR10,1,ConvNet,ConvNet,46.3,0.8,,T1,A,\n"
-    )
-    numbers = tuple(load_published(tmp_path / "numbers.csv"))
-    rows = collect([
-        *(evaluation(method="dm", ipc=ipc, cell_id=f"{ipc}") for ipc in (1, 10)),
-        evaluation(method="whole", ipc=None, cell_id="w"),
-    ])  # fmt: skip
-    with plot_style():
-        figure = accuracy_figure(rows, PlotOptions(published=numbers))
-        bars = [line for line in figure.axes[0].lines if line.get_markersize() == 9]
-        across = [line.get_ydata()[0] for line in figure.axes[0].lines if len(line.get_ydata()) == 2
-                  and line.get_marker() == "None"]  # fmt: skip
-        bare = accuracy_figure(rows)
-    (bar,) = bars
-    assert list(bar.get_xdata()) == [1, 10]  # the IPCs of the panel
-    assert list(bar.get_ydata()) == [25.0, 48.9]  # of two sources, that with our protocol
-    assert bar.get_color() == rows[0].style.colour
-    assert 84.8 in across
-    assert "published" in figure.legends[0].get_texts()[-1].get_text()
-    assert "published" not in bare.legends[0].get_texts()[-1].get_text()
 
 
 def test_the_legend_is_in_the_order_of_tables_whatever_the_panels_hold() -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row
 from bench.report.plots.layout import Grid, title_panel
 from bench.report.plots.lines import draw_published, draw_whole, published_handle
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
-from bench.report.plots.style import draw_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,25 +23,6 @@ _DODGE, _DODGE_ALL = 1.035, 1.3
 _MARGIN, _MARGIN_OF_ONE = 1.35, 1.6
 # A tick's label takes this share of the axis.
 _LABEL_SHARE = 0.06
-
-
-def plot_accuracy(
-    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
-) -> list[Path]:
-    """Draw accuracy against IPC.
-
-    Args:
-        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``accuracy.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
-        options: the user's.
-
-    Returns:
-        The files written.
-
-    Raises:
-        BenchError: if the size that the user chose leaves no room for the panels.
-    """
-    return draw_results("accuracy", evaluations, out_dir, options, accuracy_figure)
 
 
 def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:

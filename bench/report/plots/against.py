@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.report.aggregate import Row
 from bench.report.plots.layout import Grid, title_panel
-from bench.report.plots.lines import draw_whole
+from bench.report.plots.lines import draw_published_beside, draw_whole, published_handle
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.quantities import Quantity, scale_axis
@@ -47,13 +47,14 @@ def quantity_figure(
     blocks = choose_panels(rows, options, each)
     drawn = [row for members in blocks.values() for row in members]
     grid = Grid(each * len(blocks), options, together=each)
-    sizes = ipc_sizes(drawn)
+    sizes, published = ipc_sizes(drawn), False
     for i, (block, members) in enumerate(blocks.items()):
         panels = grid.panels[each * i : each * (i + 1)]
         series = find_series(members, drawn)
         for axes, quantity in zip(panels, quantities, strict=True):
             draw(axes, series, quantity, sizes)
             draw_whole(axes, members)
+            published |= draw_published_beside(axes, members, options, quantity.value)
             scale_axis(axes, quantity, members)
             if axes is not panels[0]:
                 axes.sharey(panels[0])
@@ -65,6 +66,8 @@ def quantity_figure(
                label=f"IPC {ipc}")
         for ipc, size in sizes.items()
     ]  # fmt: skip
+    if published:
+        shapes.append(published_handle(joined=False))
     return grid.finish(drawn, extra=[*shapes, *extra])
 
 
@@ -80,12 +83,17 @@ def draw_joined(
 ) -> None:
     """Draw the results of each series joined by a line in the order of their IPC."""
     for series in all_series:
-        xs, means = zip(*((quantity.value(row), row.mean) for row in series.rows), strict=True)
-        axes.plot(xs, means, color=series.style.colour, linestyle=series.dashes,
-                  linewidth=series.width, alpha=0.6)  # fmt: skip
+        draw_line(axes, series, quantity)
         for row in series.rows:
             draw_point(axes, series, row, quantity, sizes)
-        name_series(axes, series, series.dashes)
+        name_series(axes, series)
+
+
+def draw_line(axes: Axes, series: Series, quantity: Quantity, alpha: float = 0.6) -> None:
+    """Draw the line that joins the results of a series, without their points."""
+    xs, means = zip(*((quantity.value(row), row.mean) for row in series.rows), strict=True)
+    axes.plot(xs, means, color=series.style.colour, linestyle=series.dashes,
+              linewidth=series.width, alpha=alpha)  # fmt: skip
 
 
 def draw_point(
@@ -105,8 +113,9 @@ def draw_point(
     )  # fmt: skip
 
 
-def name_series(axes: Axes, series: Series, dashes: str) -> None:
+def name_series(axes: Axes, series: Series) -> None:
     """Give the legend a line and marker for a series."""
-    axes.plot([], [], color=series.style.colour, linestyle=dashes, marker=series.style.marker,
-              markersize=series.style.marker_size, markerfacecolor=series.face,
+    style = series.style
+    axes.plot([], [], color=style.colour, linestyle=series.dashes, marker=style.marker,
+              markersize=style.marker_size, markerfacecolor=series.face,
               label=series.label)  # fmt: skip

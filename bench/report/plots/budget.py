@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row
 from bench.report.plots.against import draw_joined, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import BYTES, IMAGES, IPC, TRAINING_STEPS
-from bench.report.plots.style import draw_results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def plot_budget(
-    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
-) -> list[Path]:
-    """Draw accuracy against each budget of an evaluation: IPC, training steps, images and bytes.
-
-    Args:
-        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``budget.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
-        options: the user's.
-
-    Returns:
-        The files written.
-
-    Raises:
-        BenchError: if the size that the user chose leaves no room for the panels.
-    """
-    return draw_results("budget", evaluations, out_dir, options, budget_figure)
 
 
 def budget_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:

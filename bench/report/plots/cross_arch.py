@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from bench.ledger.rows import Conditions, Evaluation
+from bench.ledger.rows import Conditions
 from bench.report.aggregate import Row, setting_order
 from bench.report.number_formats import percent
 from bench.report.paper.names import arch_label
 from bench.report.plots.layout import add_title, fit_height, title_panel
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.series import find_series
-from bench.report.plots.style import NOTE, TICK, draw_results
+from bench.report.plots.style import NOTE, TICK
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
@@ -51,31 +50,12 @@ class Line:
     rows: dict[str, Row]
 
 
-def plot_cross_arch(
-    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
-) -> list[Path]:
-    """Draw accuracy as heat maps: architectures across, methods and IPCs down.
-
-    There is one for each dataset and protocol with a result on two architectures. Results on only
-    one are left out, except those of whole datasets.
-
-    Args:
-        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``cross-arch.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
-        options: the user's.
-
-    Returns:
-        The files written.
-
-    Raises:
-        BenchError: if nothing was evaluated with two architectures, or the size that the user
-            chose leaves no room for the cells.
-    """
-    return draw_results("cross-arch", evaluations, out_dir, options, cross_arch_figure)
-
-
 def cross_arch_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`.
+
+    A heat map has architectures across, methods and IPCs down. There is one for each dataset and
+    protocol with a result on two architectures. Results on only one are left out, except those of
+    whole datasets.
 
     Raises:
         BenchError: if nothing was evaluated with two architectures.

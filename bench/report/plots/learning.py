@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.ledger.cell import percent_mark
-from bench.ledger.rows import Evaluation, Setting
+from bench.ledger.rows import Setting
 from bench.report.aggregate import Row
 from bench.report.plots.against import draw_joined, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import PROGRESS, Quantity
-from bench.report.plots.style import draw_results
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
@@ -21,27 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bench.report.plots.series import Series
-
-
-def plot_learning(
-    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
-) -> list[Path]:
-    """Draw accuracy against the steps of the distillation.
-
-    Args:
-        evaluations: at least one of a set before the last step of its distillation; see
-            ``unfinished`` of :func:`bench.ledger.rows.load_rows`.
-        out_dir: where ``learning.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
-        options: the user's.
-
-    Returns:
-        The files written.
-
-    Raises:
-        BenchError: if there is no such set, or the size that the user chose leaves no room for
-            the panels.
-    """
-    return draw_results("learning", evaluations, out_dir, options, learning_figure)
 
 
 def learning_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:

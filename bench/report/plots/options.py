@@ -32,7 +32,7 @@ class PlotOptions:
         font_size: of axis labels in points; titles, ticks and notes have sizes in proportion.
         max_panels: a plot with more panels shows one for each dataset.
         spread: what error bars are: standard deviation, standard error or 95 % interval.
-        published: numbers of papers to draw beside ours; the accuracy plot does.
+        published: numbers of papers to draw beside ours, in :data:`bench.report.plots.PUBLISHED`.
         say: receives a line about what is left out.
     """
 

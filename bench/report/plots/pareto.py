@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.ledger.rows import Evaluation
 from bench.report.aggregate import Row
-from bench.report.plots.against import draw_point, name_series, quantity_figure
+from bench.report.plots.against import draw_line, draw_point, name_series, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import BYTES, TIME, Quantity
 from bench.report.plots.series import Series
-from bench.report.plots.style import draw_results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,29 +19,11 @@ _FRONT: dict[str, Any] = {"color": "#444444", "linewidth": 1.0}
 _PALE = 0.35
 
 
-def plot_pareto(
-    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
-) -> list[Path]:
-    """Draw accuracy against stored bytes and against distillation time, with the Pareto fronts.
-
-    Args:
-        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
-        out_dir: where ``pareto.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
-        options: the user's.
-
-    Returns:
-        The files written.
-
-    Raises:
-        BenchError: if the size that the user chose leaves no room for the panels.
-    """
-    return draw_results("pareto", evaluations, out_dir, options, pareto_figure)
-
-
 def pareto_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`.
 
-    Results that another one beats in both are pale; a line joins the others. The whole dataset is
+    Results that another one beats in both are pale; steps join the others. Pale lines join the
+    results of each series. The whole dataset is
     a line across the panel, and takes no part.
     """
     from matplotlib.lines import Line2D
@@ -80,7 +59,8 @@ def _draw(
         alpha = 1.0 if i in front else _PALE
         draw_point(axes, *results[i], quantity, sizes, alpha)
     for series in all_series:
-        name_series(axes, series, "none")
+        draw_line(axes, series, quantity, _PALE)
+        name_series(axes, series)
     if front:
         xs, means = zip(*(points[i] for i in front), strict=True)
         axes.plot(xs, means, drawstyle="steps-post", zorder=1.5, **_FRONT)

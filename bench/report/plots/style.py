@@ -37,6 +37,8 @@ _NO_METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
+MakeFigure = Callable[[Sequence[Row], PlotOptions], "Figure"]
+
 
 @contextmanager
 def plot_style(texts: Iterable[str] = (), options: PlotOptions = DEFAULT) -> Iterator[None]:
@@ -72,10 +74,10 @@ def save(figure: Figure, out_dir: Path, stem: str) -> list[Path]:
 
 def draw_results(
     stem: str,
+    make_figure: MakeFigure,
     evaluations: Sequence[Evaluation],
     out_dir: Path,
-    options: PlotOptions,
-    make_figure: Callable[[Sequence[Row], PlotOptions], Figure],
+    options: PlotOptions = DEFAULT,
 ) -> list[Path]:
     """Write the figure that ``make_figure`` makes of the results of some evaluations."""
     rows = drawable_rows(collect(evaluations, options.spread))
