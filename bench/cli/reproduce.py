@@ -22,10 +22,11 @@ from bench.grid.site import Site
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
+    from bench.datasets.source import Progress
     from bench.executors.choose import ExecutorOptions as Executor
     from bench.grid.reporter import Control
     from bench.grid.session import Session
-    from bench.ledger.rows import Rows
+    from bench.ledger.rows import Failure, Rows
     from bench.report.paper.model import PaperTable
     from bench.report.recipes.recipe import TableRecipe
     from bench.report.recipes.requests import Choice
@@ -84,11 +85,11 @@ def reproduce(
     site = build(Site, take_values(Site, given))
     reuse = build(Reuse, take_values(Reuse, given))
     asked, choice = _read(name, recipe, take_values(Request, given), site)
-    sessions = _open(asked, choice, site, reuse, time_budget)
+    sessions, absent = _open(asked, choice, site, reuse, time_budget)
     code = 0
     if not dry_run:
         code = _compute(sessions, executor, yes=yes)
-    rows = _rows(sessions)
+    rows = _rows(sessions, absent)
     tables = _tables(asked, rows)
     _print(tables, format_)
     from bench.cli.report_files import report_folder, write_outputs, write_paper, write_report_page
@@ -145,22 +146,57 @@ def _read(
 
 def _open(
     recipe: TableRecipe, choice: Choice, site: Site, reuse: Reuse, time_budget: float | None
-) -> list[Session]:
+) -> tuple[list[Session], list[Failure]]:
+    """Return what is to be computed, and the cells whose datasets are not on this machine.
+
+    Raises:
+        BenchError: for anything wrong with the request, the data or the store; a dataset that the
+            user named, or every one of the recipe, is not here.
+    """
     from bench.api import open_run
     from bench.cli.data import progress_bars
     from bench.cli.live import make_reporter
     from bench.grid.reporter import Control
     from bench.report.recipes.requests import make_requests
+    from bench.report.recipes.unavailable import (
+        import_command,
+        unavailable_rows,
+        without_datasets,
+    )
     from bench.support.stopping import Stop
 
     control = Control(make_reporter(quiet=False), Stop(time_budget))
     with progress_bars() as progress:
+        absent = {} if choice.datasets else _absent(recipe.datasets, site, progress)
+        requests = make_requests(recipe, choice)
+        for name, why in absent.items():
+            note = f"{name} is left out: {why}"
+            control.reporter.note(note if "bench data import" in note else
+                                  f"{note}; {import_command(name)}")  # fmt: skip
         sessions = [
             open_run(request, site, control, progress, reuse)
-            for request in make_requests(recipe, choice)
+            for request in without_datasets(requests, absent)
         ]
+    if not sessions:
+        raise BenchError(f"no dataset of '{recipe.name}' is here: {'; '.join(absent.values())}")
     _warn(sessions, control)
-    return sessions
+    return sessions, unavailable_rows(requests, absent)
+
+
+def _absent(datasets: Sequence[str], site: Site, progress: Progress) -> dict[str, str]:
+    """Return why datasets cannot be had, by name; a damaged file is no reason, but an error."""
+    from bench.datasets.data_folder import packed_path
+    from bench.datasets.library import data_dir, ensure
+
+    folder, absent = data_dir(Path(site.data_dir)), dict[str, str]()
+    for name in datasets:
+        try:
+            ensure(name, folder, progress)
+        except BenchError as error:
+            if packed_path(name, folder).exists():
+                raise
+            absent[name] = str(error)
+    return absent
 
 
 def _warn(sessions: Sequence[Session], control: Control) -> None:
@@ -181,11 +217,11 @@ def _compute(sessions: Sequence[Session], executor: Executor, *, yes: bool) -> i
     return max(codes)
 
 
-def _rows(sessions: Sequence[Session]) -> Rows:
+def _rows(sessions: Sequence[Session], absent: Sequence[Failure]) -> Rows:
     """Return the results of all requests, and every cell without one: missing ones too."""
     from bench.ledger.rows import Rows, cell_row
 
-    rows = Rows([], [])
+    rows = Rows([], list(absent))
     for session in sessions:
         own = session.rows()
         rows.evaluations.extend(own.evaluations)

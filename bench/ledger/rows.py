@@ -134,8 +134,9 @@ class Failure:
     Attributes:
         dataset, method, profile, ipc, mode, eval_arch, seed: as in :class:`Evaluation`; mode and
             eval_arch are empty for a distillation.
-        status: ``failed``, ``skipped``, ``busy`` if it was left to another run, or ``missing`` if a
-            request asks for it and the store does not hold it.
+        status: ``failed``, ``skipped``, ``busy`` if it was left to another run, ``missing`` if a
+            request asks for it and the store does not hold it, or ``not available`` if its dataset
+            is not on this machine.
         reason: why, in words; may be empty.
         cell_id: the cell.
         protocol: with its version; empty for a distillation, and where a record does not name it.

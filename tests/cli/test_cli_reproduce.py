@@ -156,3 +156,65 @@ def test_what_is_wrong_is_one_message(arguments: list[str], message: str, data_d
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+TWO_DATASETS = """
+title = "Digits and Tiny ImageNet"
+dataset = ["digits", "tinyimagenet"]
+ipc = [1, 10]
+
+[[row]]
+method = ["random", "gan"]
+dataset = "digits"
+
+[[row]]
+method = ["random", "gan", "whole"]
+dataset = "tinyimagenet"
+arch = "convnet4"
+"""
+
+
+def test_cells_of_a_dataset_that_is_not_here_are_named_with_the_import_command(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text(TWO_DATASETS)
+    where = ("--recipe", path, "--profile", "smoke", "--store", tmp_path / "store",
+             "--data-dir", data_dir, "--eval-nets", "1", "--workers", "0")  # fmt: skip
+    result = reproduce(*where, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "tinyimagenet is left out: unknown dataset" in result.stderr
+    assert "bench data import tinyimagenet FILE" in result.stderr
+    lines = [line.split("|") for line in result.stdout.splitlines() if line.startswith("| ")]
+    entries = {line[1].strip(): [text.strip() for text in line[2:-1]] for line in lines}
+    assert entries["Random"] == ["–", "–", "∅ᵃ", "∅ᵃ"]
+    assert entries["GAN (stream)"][2:] == entries["GAN (frozen)"][2:] == ["∅ᵃ", "∅ᵃ"]
+    assert entries["Whole dataset"][2] == "∅ᵃ"
+    assert "∅ not available here: the dataset is to be imported" in result.stdout
+    assert "tinyimagenet is not on this machine: bench data import tinyimagenet" in result.stdout
+    assert "random: 0 of 2 results are stored" in result.stdout
+    named = reproduce(*where, "--dry-run", "--dataset", "tinyimagenet")
+    assert named.exit_code == 2
+    assert "unknown dataset 'tinyimagenet'" in named.stderr
+
+
+def test_it_has_a_table_of_its_own_for_its_architecture(data_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text(TWO_DATASETS)
+    where = ("--recipe", path, "--profile", "smoke", "--store", tmp_path / "store", "--format",
+             "json", "--data-dir", data_dir, "--eval-nets", "1", "--workers", "0")  # fmt: skip
+    result = reproduce(*where, "--method", "random")
+    assert result.exit_code == 0, result.output
+    tables = json.loads(result.stdout)["tables"]
+    assert [table["columns"]["headings"][0]["levels"][0] for table in tables] == [
+        "Digits", "Tiny ImageNet",
+    ]  # fmt: skip
+
+
+def test_no_dataset_of_a_recipe_is_here(data_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    path.write_text(TWO_DATASETS.replace('["digits", "tinyimagenet"]', '["tinyimagenet"]'))
+    result = reproduce("--recipe", path, "--method", "whole", "--data-dir", data_dir,
+                       "--store", tmp_path / "store")  # fmt: skip
+    assert result.exit_code == 2
+    assert "no dataset of 'one-whole' is here: unknown dataset 'tinyimagenet'" in result.stderr

@@ -96,9 +96,9 @@ def test_against_other_quantities_they_stand_where_ours_is(
         for axes in figure.axes
     ]
     assert [sorted(each) for each in shown] == places
-    assert [t for t in legend(figure) if "published" in t] == [
+    assert {text for text in legend(figure) if "published" in text} == {
         "Whole dataset, published", "published, in the method's colour, where ours is",
-    ]  # fmt: skip
+    }  # fmt: skip
     for axes in figure.axes:  # the whole dataset, which we have no result of
         assert 84.8 in [y for line in axes.lines for y in line.get_ydata()]
     assert not [text for text in legend(bare) if "published" in text]
@@ -112,5 +112,5 @@ def test_a_pareto_plot_tells_profiles_apart_by_lines() -> None:
         looks = {label: line.get_linestyle() for line, label in named}
     assert (looks["DM (paper)"], looks["DM (lite)"]) == ("-", "--")
     for axes in figure.axes:
-        joined = [line.get_linestyle() for line in axes.lines if line.get_alpha() == 0.35]
-        assert joined == ["-", "--"]
+        joined = [line for line in axes.lines if len(line.get_xdata()) > 1]
+        assert [line.get_linestyle() for line in joined if line.get_alpha()] == ["-", "--"]

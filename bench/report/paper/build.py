@@ -39,7 +39,7 @@ from bench.report.result_tables import new_time
 
 _LEVEL_NAMES = {"dataset": "Dataset", "ipc": "IPC", "eval_arch": "Evaluated with"}
 # Of several cells without a number in one place, the first of these is shown.
-_GRAVEST = ("failed", "busy", "missing", "skipped")
+_GRAVEST = ("failed", "busy", "missing", "skipped", "not available")
 
 
 def paper_tables(
@@ -66,6 +66,10 @@ def paper_tables(
         groups.setdefault(_table_key(row, layout), []).append(row)
     if not groups and failures:
         groups[("",) * 4] = []
+    if layout.complete and not layout.joins_archs:  # an architecture of which nothing is stored yet
+        archs = {key[0] for key in groups}
+        others = dict.fromkeys(one.eval_arch for one in failures if one.eval_arch not in archs)
+        groups |= {(arch, "", "", ""): [] for arch in others if arch and "" not in archs}
     tables = []
     for key, members in groups.items():
         own = [one for one in failures if _fits(one, key)]

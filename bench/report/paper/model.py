@@ -21,6 +21,8 @@ class State(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     BUSY = "busy"
+    # The dataset is not on this machine and cannot be fetched.
+    NOT_AVAILABLE = "not available"
     # There is nothing to compute: the line has no number here by construction.
     NOT_APPLICABLE = "not applicable"
     # No source that is known here prints a number.
@@ -35,6 +37,7 @@ SYMBOLS = {
     State.FAILED: "×",
     State.SKIPPED: "⊘",
     State.BUSY: "…",
+    State.NOT_AVAILABLE: "∅",
     State.NOT_APPLICABLE: "n/a",
     State.NOT_PUBLISHED: "",
     State.COVERED: "",

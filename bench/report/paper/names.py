@@ -12,6 +12,8 @@ from bench.support.errors import BenchError
 # Families of architectures whose names say a depth: "resnet10_ap" is written "ResNet-10-AP".
 _FAMILIES = {"convnet": "ConvNet", "resnet": "ResNet", "vgg": "VGG", "densenet": "DenseNet",
              "wrn": "WRN"}  # fmt: skip
+# Datasets that papers use, which users import under these names.
+_IMPORTED = {"tinyimagenet": ("Tiny ImageNet", 500.0)}
 _SINGLE = {"alexnet": "AlexNet", "lenet": "LeNet", "mlp": "MLP", "vit": "ViT"}
 
 
@@ -30,13 +32,13 @@ class DatasetFacts:
 
 @cache
 def dataset_facts(name: str) -> DatasetFacts:
-    """Return what the registered dataset of that name declares; of another one, only its name."""
+    """Return what the registered dataset of that name declares; of others, what is known here."""
     try:
         source = DATASETS.get(name) if name in DATASETS.names() else None
     except BenchError:  # two distributions claim it, or a plugin does not import any more
         source = None
     if source is None:
-        return DatasetFacts(name, None)
+        return DatasetFacts(*_IMPORTED.get(name, (name, None)))
     counts = source.counts
     per_class = counts[0] / source.spec.num_classes if counts else None
     return DatasetFacts(source.label or name, per_class)

@@ -20,6 +20,7 @@ _STATES = {
     State.FAILED: "failed",
     State.SKIPPED: "skipped: the method does not apply",
     State.BUSY: "being computed by another run",
+    State.NOT_AVAILABLE: "not available here: the dataset is to be imported",
     State.NOT_APPLICABLE: "nothing to compute here",
 }
 

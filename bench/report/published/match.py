@@ -16,6 +16,8 @@ Key = tuple[str, str, int | None, str]
 _SAME_ARCH = {"convnet": "convnet3", "convnetd3": "convnet3", "convnetw128": "convnet3",
               "convnet3layerinstnorm": "convnet3", "convnet3instnorm": "convnet3",
               "convnettm": "convnet3", "convnettmobjective": "convnet3"}  # fmt: skip
+# At 64x64 pixels papers add a block (DM, appendix; MTT, section 4).
+_LARGER = {"tinyimagenet": "convnet4"}
 
 
 def match_ours(row: Row) -> Key:
@@ -30,7 +32,8 @@ def match_names(dataset: str, label: str, ipc: int | None, eval_arch: str) -> Ke
 
 def match_theirs(paper: Published) -> Key:
     """Return dataset, method, IPC and architecture of a published number in plain letters."""
-    return _plain(paper.dataset), _plain(paper.method), paper.ipc, _arch(paper.eval_arch)
+    arch = _their_arch(paper.eval_arch, paper.dataset)
+    return _plain(paper.dataset), _plain(paper.method), paper.ipc, arch
 
 
 def differs(row: Row, paper: Published) -> tuple[str, ...]:
@@ -41,7 +44,7 @@ def differs(row: Row, paper: Published) -> tuple[str, ...]:
     """
     expected = paper.protocol or row.style.published_protocol
     named = row.protocol.rsplit("-v", 1)[0]
-    theirs = _arch(paper.train_arch)
+    theirs = _their_arch(paper.train_arch, paper.dataset)
     differences = (
         (row.profile not in ("paper", "any"), f"profile {row.profile}"),
         (bool(row.changed), row.changed),
@@ -74,6 +77,13 @@ def _plain(name: str) -> str:
 def _arch(name: str) -> str:
     plain = _plain(name)
     return _SAME_ARCH.get(plain, plain)
+
+
+def _their_arch(name: str, dataset: str) -> str:
+    """Return an architecture of a source; a ConvNet without a depth has that of the image size."""
+    if _plain(name) == "convnet" and _plain(dataset) in _LARGER:
+        return _LARGER[_plain(dataset)]
+    return _arch(name)
 
 
 def _our_arch(ours: str) -> str:
