@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
 from bench.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +29,18 @@ def test_one_command_installs_and_runs_the_main_job() -> None:
 def test_one_command_installs_and_tests() -> None:
     ending = "pip install -e '.[test]' && pytest -n auto --dist worksteal"
     assert command("test").endswith(ending)
+
+
+def test_the_table_is_what_its_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _, after = README.partition("<!-- ci:table -->\n```bash\n")
+    words = after.partition("\n```")[0].replace("\\\n", " ").split()
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(main, words[1:])
+    assert result.exit_code == 0, result.output
+    printed = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert printed == before.rstrip().splitlines()[-len(printed) :]
+    for name in ("MNIST IPC 1", "FashionMNIST", "SVHN", "CIFAR-10 IPC 50"):
+        assert name in printed[0]
 
 
 def test_every_command_and_option_shown_exists() -> None:

@@ -170,9 +170,8 @@ def _open(
         absent = {} if choice.datasets else _absent(recipe.datasets, site, progress)
         requests = make_requests(recipe, choice)
         for name, why in absent.items():
-            note = f"{name} is left out: {why}"
-            control.reporter.note(note if "bench data import" in note else
-                                  f"{note}; {import_command(name)}")  # fmt: skip
+            how = "" if f"data import {name}" in why else f" Here: {import_command(name)}"
+            control.reporter.note(f"{name} is left out: {why}{how}")
         sessions = [
             open_run(request, site, control, progress, reuse)
             for request in without_datasets(requests, absent)

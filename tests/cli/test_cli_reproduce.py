@@ -213,7 +213,9 @@ def test_it_has_a_table_of_its_own_for_its_architecture(data_dir: Path, tmp_path
 
 def test_no_dataset_of_a_recipe_is_here(data_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
-    path.write_text(TWO_DATASETS.replace('["digits", "tinyimagenet"]', '["tinyimagenet"]'))
+    path.write_text(
+        'title = "One"\ndataset = "tinyimagenet"\nipc = 1\n[[row]]\nmethod = ["random", "whole"]\n'
+    )
     result = reproduce("--recipe", path, "--method", "whole", "--data-dir", data_dir,
                        "--store", tmp_path / "store")  # fmt: skip
     assert result.exit_code == 2
