@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from processes.bench_processes import TOYS, BenchProcesses, unregister_toys
 
 from bench.registry.plugin_files import load_plugin_file
+from bench.report.plots import PLOTS
 
 # Tests are made of tiny operations: threads would wait for each other longer than they work.
 torch.set_num_threads(1)
@@ -64,8 +65,8 @@ def toys() -> Iterator[None]:
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has runs in this process draw no plots, which takes longer than computing tiny cells."""
-    for name in ("plot_accuracy", "plot_cost"):
-        monkeypatch.setattr(f"bench.cli.report_files.{name}", lambda *_: [])
+    for kind in ("accuracy", "cost"):
+        monkeypatch.setitem(PLOTS, kind, lambda *_: [])
 
 
 @pytest.fixture(scope="session")
