@@ -60,7 +60,7 @@ class Tracker(ABC):
         """
 
     def close(self) -> None:  # noqa: B027
-        """End the run, also one that was interrupted; some cells may not have ended."""
+        """End the run, also one that was interrupted; cells may still be running."""
 
 
 def load_tracking_library(module: str, extra: str) -> ModuleType:

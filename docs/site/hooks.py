@@ -26,6 +26,7 @@ OUTSIDE = {
     "results/reproduced/gpu/README.md": "results/reproduced/gpu.md",
     "results/published/README.md": "results/published.md",
     "results/verdicts/README.md": "results/verdicts.md",
+    "examples/first_steps.py": "first-steps.md",
 }
 PICTURES = (".png", ".svg")
 _FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
@@ -40,12 +41,26 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, target in OUTSIDE.items():
         path = ROOT / source
         if path.exists():
-            files.append(File.generated(config, target, content=path.read_text(encoding="utf-8")))
+            text = path.read_text(encoding="utf-8")
+            content = _from_script(text) if path.suffix == ".py" else text
+            files.append(File.generated(config, target, content=content))
     for picture in ROOT.glob("results/**/*"):
         if picture.suffix in PICTURES:
             name = picture.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(picture)))
     return files
+
+
+def _from_script(text: str) -> str:
+    """Return a script in the percent format of jupytext as Markdown: its texts, and its code."""
+    parts = []
+    for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+        kind, _, body = cell.partition("\n")
+        if "[markdown]" in kind:
+            parts.append(re.sub(r"^# ?", "", body.strip(), flags=re.MULTILINE))
+        else:
+            parts.append(f"```python\n{body.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
