@@ -24,11 +24,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.plugin import ImageSet, SelectionMethod, register
 
 BEHAVIOURS: dict[str, Callable[[Any], object]] = {}
 RESULTS: dict[str, Callable[[Any, ImageSet], object]] = {}
+
+
+class Doubled(TorchDispatchMode):
+    """A mode under which every mean is twice what it is."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        return 2 * result if func.__name__.startswith("mean") else result
 
 
 def first_images(method: SelectionMethod) -> Tensor:
@@ -126,6 +135,16 @@ def threads_of_torch(method: Any) -> None:
 @behaviour
 def grad_mode(method: Any) -> None:
     torch.set_grad_enabled(False)
+
+
+@behaviour
+def autocast_mode(method: Any) -> None:
+    torch.autocast("cpu", torch.bfloat16).__enter__()
+
+
+@behaviour
+def dispatch_mode(method: Any) -> None:
+    Doubled().__enter__()
 
 
 @behaviour

@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 from bench.networks.cpu_kernels import idle_kernels
+from bench.support.time_limit import check_time
 
 # Elements from which a tensor is a stand-in; integers decide what code does, and are real longer.
 _LARGE = 1 << 13
@@ -137,6 +138,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        check_time()
         kwargs = kwargs or {}
         kind = self._kinds.get(func)
         if kind is None:

@@ -68,6 +68,8 @@ def _torch_settings() -> list[Setting]:
         Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
         Setting("torch's default device", torch.get_default_device, set_device),
         Setting("torch's grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
+        Setting("torch's autocast", _autocast, _set_autocast),
+        Setting("torch's dispatch modes", _dispatch_modes, _set_dispatch_modes),
         Setting(
             "torch's anomaly detection", torch.is_anomaly_enabled,
             lambda value: torch.autograd.set_detect_anomaly(value),
@@ -92,6 +94,39 @@ def _torch_settings() -> list[Setting]:
         Setting("torch's random state", _torch_state, _set_torch_state),
         Setting("NumPy's random state", _numpy_state, _set_numpy_state),
     ]  # fmt: skip
+
+
+def _autocast() -> tuple[bool, Any, int]:
+    import torch
+
+    torch.autocast_increment_nesting()
+    depth: int = torch.autocast_decrement_nesting()
+    return torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), depth
+
+
+def _set_autocast(before: tuple[bool, Any, int]) -> None:
+    import torch
+
+    enabled, dtype, depth = before
+    torch.set_autocast_enabled("cpu", enabled)
+    torch.set_autocast_dtype("cpu", dtype)
+    while _autocast()[2] > depth:  # else weights that were cast would stay when they change
+        torch.autocast_decrement_nesting()
+    torch.clear_autocast_cache()
+
+
+def _dispatch_modes() -> list[Any]:
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    return list(_get_current_dispatch_mode_stack())
+
+
+def _set_dispatch_modes(before: list[Any]) -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    while len(modes := _dispatch_modes()) > len(before):
+        # Not what a plugin made of it.
+        TorchDispatchMode.__exit__(modes[-1], None, None, None)  # type: ignore[no-untyped-call]
 
 
 def _torch_state() -> bytes:

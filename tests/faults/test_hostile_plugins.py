@@ -21,6 +21,8 @@ RESTORED = {
     "default-device": "torch's default device",
     "threads-of-torch": "torch's threads",
     "grad-mode": "torch's grad mode",
+    "autocast-mode": "torch's autocast",
+    "dispatch-mode": "torch's dispatch modes",
     "deterministic": "torch's deterministic mode",
     "working-directory": "the working directory",
     "path-of-python": "sys.path",

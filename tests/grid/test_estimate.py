@@ -176,6 +176,46 @@ def test_a_step_that_takes_too_long_is_ended(tmp_path, data_dir, monkeypatch) ->
     assert each.low == each.seconds
 
 
+def test_a_step_that_makes_another_error_of_the_limit_is_not_timed(
+    tmp_path, data_dir, monkeypatch
+) -> None:
+    timed: list[object] = []
+
+    def step(self, i: int) -> dict[str, Tensor]:
+        try:
+            while True:
+                torch.ones(2).sum()
+        except Exception:
+            raise RuntimeError("the step failed") from None
+
+    monkeypatch.setattr("methods.dm.DM.step", step)
+    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
+    monkeypatch.setattr("bench.grid.estimate.step_seconds", lambda *cell: timed.append(cell))
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    estimates = made.estimate()
+    assert not timed
+    assert {each.basis for each in estimates.values()} == {"counted"}, "the others are unharmed"
+    assert set(estimates) == {cell.id for cell in made.grid.evaluate}
+
+
+def test_an_interrupted_step_does_not_harm_the_next_kind(tmp_path, data_dir, monkeypatch) -> None:
+    """A signal can come within the end of ``with torch.no_grad()``, which then stays in force."""
+
+    def step(self, i: int) -> dict[str, Tensor]:
+        torch.set_grad_enabled(False)
+        for _ in range(600):
+            time.sleep(0.1)
+        return {}
+
+    monkeypatch.setattr("methods.dm.DM.step", step)
+    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
+    made = session(tmp_path, data_dir, methods=["dm", "dc"], ipcs=[1])
+    estimates = made.estimate()
+    bases = {cell.method: estimates[cell.id].basis for cell in made.grid.distil}
+    assert bases["dm"] == "at least"
+    assert bases["dc"] in ("counted", "at least"), "its code failed in place of being counted"
+
+
 def test_without_time_similar_cells_say_how_long(tmp_path, data_dir) -> None:
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     first = estimate(made.grid, made.runner, made.missing())
