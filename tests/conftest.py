@@ -38,6 +38,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_kept_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan every dry run anew: a test replaces code, which a kept plan would not notice."""
+    monkeypatch.setattr("bench.grid.kept_run.read_plan", lambda _key: None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return what ``-n auto`` means: each worker takes about a gigabyte, and starts processes."""

@@ -95,6 +95,9 @@ def run(
     reuse = build(Reuse, take_values(Reuse, values))
     tracking = build(Tracking, take_values(Tracking, values))
     request = build(Request, take_values(Request, values))
+    keeps = dry_run and executor.is_here and reuse in (Reuse(), Reuse(no_wait=True))
+    if keeps and _print_kept(request, site, as_json=as_json):
+        return
     execute = executor.execution()
     from bench.api import open_run
     from bench.cli.data import progress_bars
@@ -106,12 +109,13 @@ def run(
     control = Control(reporter, Stop(time_budget))
     with progress_bars() as progress:
         session = open_run(request, site, control, progress, reuse)
-    for text in session.unpublished():
-        session.runner.reporter.note(f"warning: {text}")
+    warnings = [f"warning: {text}" for text in session.unpublished()]
+    for text in warnings:
+        session.runner.reporter.note(text)
     if dry_run:
         from bench.cli.dry_run import print_plan
 
-        print_plan(session, as_json=as_json)
+        print_plan(session, [*session.notes, *warnings], as_json=as_json, keeps=keeps)
         return
     estimates = forecast(session) if executor.is_here else {}
     ask_before_days([session], [estimates], yes=yes)
@@ -124,6 +128,19 @@ def _is_typed(name: str) -> bool:
 
     source = click.get_current_context().get_parameter_source(_PARAMETERS.get(name, name))
     return source is ParameterSource.COMMANDLINE
+
+
+def _print_kept(request: Request, site: Site, *, as_json: bool) -> bool:
+    """Print the plan of a request that was planned before, and return whether there is one."""
+    from bench.grid.kept_run import find_kept_run
+
+    kept = find_kept_run(request, site)
+    if kept is None:
+        return False
+    from bench.cli.dry_run import print_kept
+
+    print_kept(kept, as_json=as_json)
+    return True
 
 
 def _save_config(values: dict[str, Any], path: Path) -> None:

@@ -23,6 +23,7 @@ from bench.report.at_budget import Budget
 from bench.report.estimates import SPREADS, Spread
 from bench.report.tables import FORMATS, render, report_sections
 from bench.support.errors import BenchError
+from bench.support.garbage import without_garbage_collection
 
 if TYPE_CHECKING:
     from bench.ledger.rows import Rows
@@ -99,6 +100,7 @@ def _refuse_paper_options(paper: dict[str, Any], format_: str | None) -> None:
         raise BenchError(f"--format {format_} goes with --layout paper or paper-transposed")
 
 
+@without_garbage_collection()
 def _full(
     rows: Rows,
     format_: str | None,

@@ -28,8 +28,9 @@ from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import images_per_pass, score
 from bench.evaluation.training import OneNetwork, Training
 from bench.grid.rehearsal import begin_method
-from bench.grid.step_work import Work, counted
+from bench.grid.step_work import counted
 from bench.grid.user_cache import read_cached, write_cached
+from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.networks.architecture import is_per_sample
 from bench.support.seeds import make_generator
@@ -40,27 +41,6 @@ _CPU = torch.device("cpu")
 # may prepare what later ones use.
 _QUICK = 1.0
 _FILE, _MOST_KEPT = "counted-work", 5000
-
-
-class CountedWork(msgspec.Struct):
-    """The work of cells that differ in their seeds only.
-
-    Attributes:
-        unit: the work of one unit: a step of a method, or the evaluation of one network.
-        units: how many there are.
-        is_partial: whether counting ended early, so that a unit is more than that.
-    """
-
-    unit: Work
-    units: float
-    is_partial: bool = False
-
-    @property
-    def total(self) -> Work:
-        """The work of all units."""
-        total = Work()
-        total.add(self.unit, self.units)
-        return total
 
 
 class _Kept(msgspec.Struct):

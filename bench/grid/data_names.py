@@ -42,7 +42,7 @@ class DataNames:
         cell = make(content)
         if data.spec.name not in self._names and self._has(cell):
             return cell  # the store need not be searched
-        names = self._all_names(data, content)
+        names = self.of(data)
         cells = [cell if name == content else make(name) for name in names]
         return next(filter(self._has, cells), cells[0]) if len(cells) > 1 else cells[0]
 
@@ -54,9 +54,13 @@ class DataNames:
             cell = cell.prerequisite
         return False
 
-    def _all_names(self, data: DatasetInfo, content: str) -> tuple[str, ...]:
-        """Return the names of a dataset's content, that of new cells first."""
-        name = data.spec.name
+    def of(self, data: DatasetInfo) -> tuple[str, ...]:
+        """Return the names of a dataset's content, that of new cells first.
+
+        Raises:
+            BenchError: the dataset's file cannot be read.
+        """
+        name, content = data.spec.name, data.content or data.sha256
         if name not in self._names:
             recorded = self._recorded.get(name, {})
             former = sorted(

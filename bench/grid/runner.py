@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bench.grid.cell_records import write_failure, write_record
 from bench.grid.compute import BUSY, CACHED, Ending, compute, is_done
@@ -14,8 +14,9 @@ from bench.grid.reporter import Control, Reporter
 from bench.grid.site import OpenSite
 from bench.grid.waiting import Waiting
 from bench.ledger.cell import Cell, DistilCell
-from bench.ledger.cell_state import OUTDATED, CellState, read_cell, read_state, states_in_grid
+from bench.ledger.cell_state import read_state
 from bench.ledger.lock import cell_lock
+from bench.ledger.pending import pending_ids
 from bench.ledger.store import Store
 from bench.support.glibc_memory import keep_freed_memory
 from bench.support.stopping import Interrupted
@@ -189,18 +190,7 @@ class Runner:
 
     def pending(self, grid: Grid) -> set[str]:
         """Return the ids of the cells that are not done."""
-        cells = {cell.id: cell for cell in plan(grid)}
-        here = self.store.listed_ids()
-
-        def read(cell_id: str) -> CellState | None:
-            if cell_id not in here:
-                return None
-            state = read_cell(self.store, cells[cell_id])
-            return replace(state, state=OUTDATED) if cell_id in self.forced else state
-
-        with self.store.indexed(len(here & cells.keys())):
-            states = states_in_grid(cells.values(), read)
-        return {cell_id for cell_id, state in states.items() if state != "done"}
+        return pending_ids(self.store, {cell.id: cell for cell in plan(grid)}, self.forced)
 
     def is_done(self, cell: Cell) -> bool:
         """Return whether the store holds a cell's result and the files that belong to it."""

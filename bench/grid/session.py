@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -16,7 +16,8 @@ from bench.datasets.source import Progress, no_progress
 from bench.distillation.tasks import load_method
 from bench.grid.compute import BUSY
 from bench.grid.data_names import DataNames
-from bench.grid.estimate import Estimate, estimate
+from bench.grid.estimate import Estimate
+from bench.grid.estimator import estimate
 from bench.grid.expand import Grid, build_grid
 from bench.grid.modes import describe_modes
 from bench.grid.order import Outcome, narrowed, plan
@@ -49,6 +50,7 @@ class Session:
         grid: its cells.
         runner: computes them.
         kept: a line about each plugin of other code whose results are kept.
+        notes: what the user was told of the request when it was opened.
     """
 
     request: Request
@@ -56,6 +58,7 @@ class Session:
     grid: Grid
     runner: Runner
     kept: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def device(self) -> torch.device:
@@ -77,7 +80,7 @@ class Session:
     def estimate(self, missing: Collection[str] | None = None) -> dict[str, Estimate]:
         """Return how long each missing cell that fits will take, where that is known.
 
-        It takes a few seconds; see :mod:`bench.grid.estimate`.
+        It takes a few seconds; see :mod:`bench.grid.estimator`.
 
         Args:
             missing: what :meth:`missing` returned, if the caller has asked already.
@@ -199,8 +202,8 @@ def open_session(
 
     store = Store(Path(site.store))
     grid = build_grid(request, find, DataNames(store).make)
-    _note_former_names(request, note)
-    for line in describe_modes(request):
+    notes = [*_former_names(request), *describe_modes(request)]
+    for line in notes:
         note(line)
     runner = Runner(store, opened, control)
     runner.store.prepare()
@@ -210,11 +213,13 @@ def open_session(
         note(line)
     if reuse.keep_cached:
         grid = keep_results(grid, store)
-    return Session(request, site, grid, runner, changes if reuse.keep_cached else [])
+    return Session(request, site, grid, runner, changes if reuse.keep_cached else [], notes)
 
 
-def _note_former_names(request: Request, note: Callable[[str], None]) -> None:
-    """Say how parameters are called now that the user sets by a former name."""
-    for method, settings in request.overrides.items():
-        for former, name in former_names(load_method(method).Params, settings).items():
-            note(f"{method}.{former} is called {method}.{name} now; both are accepted")
+def _former_names(request: Request) -> list[str]:
+    """Return how parameters are called now that the user sets by a former name."""
+    return [
+        f"{method}.{former} is called {method}.{name} now; both are accepted"
+        for method, settings in request.overrides.items()
+        for former, name in former_names(load_method(method).Params, settings).items()
+    ]

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import msgspec
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
+from bench.grid.work import Work
 from bench.networks.cpu_kernels import idle_kernels
 from bench.support.time_limit import check_time
 
@@ -37,30 +37,6 @@ _LOOKUPS = ("index", "index_select", "gather", "embedding")
 _TRUE = ("eq", "ne", "ge", "le", "mul", "logical_and", "bitwise_and", "all")
 _MEMORY_BYTES = 1 << 28
 _MAP_NORESERVE = 0x4000  # of Linux; Python's mmap has it from 3.13 on
-
-
-class Work(msgspec.Struct):
-    """What a piece of code does.
-
-    Attributes:
-        flops: floating-point operations of products by kind and dtype, such as ``matmul float32``
-            or ``conv bfloat16``; a multiply-add is two.
-        bytes: bytes that operations read and write, by dtype: ``bfloat16``, and ``float32`` for all
-            others and for what products read and write.
-        calls: operations of any kind.
-    """
-
-    flops: dict[str, float] = {}
-    bytes: dict[str, float] = {}
-    calls: float = 0.0
-
-    def add(self, other: Work, times: float = 1.0) -> None:
-        """Add so many repetitions of other work."""
-        for kind, flops in other.flops.items():
-            self.flops[kind] = self.flops.get(kind, 0.0) + times * flops
-        for dtype, size in other.bytes.items():
-            self.bytes[dtype] = self.bytes.get(dtype, 0.0) + times * size
-        self.calls += times * other.calls
 
 
 @contextmanager

@@ -15,10 +15,10 @@ import torch
 from bench.datasets.library import DatasetInfo, info
 from bench.distillation.tasks import load_method, make_task
 from bench.evaluation.score import images_per_pass
+from bench.grid.memory_bound import describe_lack
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.networks.footprint import count_weights, largest_output
-from bench.support.failure_reasons import readable_bytes
 from bench.support.memory import memory_for
 
 _FLOAT = 4
@@ -39,26 +39,21 @@ def cells_too_large(cells: Iterable[Cell], site: OpenSite) -> dict[str, str]:
 
 def why_too_large(cell: Cell, site: OpenSite) -> str | None:
     """Return why a cell cannot be computed in this process's memory; ``None`` if it may fit."""
+    return describe_lack(least_bytes(cell, site), memory_for(site.device))
+
+
+def least_bytes(cell: Cell, site: OpenSite) -> Mapping[str, int]:
+    """Return the least bytes that a cell needs, by what they are for; nothing where unknown."""
     distil = cell.distil if isinstance(cell, EvaluateCell) else cell
     try:
         data = info(distil.dataset, site.data_dir)
         if data is None:
-            return None
-        parts = (
-            _evaluation(cell, data, site.device)
-            if isinstance(cell, EvaluateCell)
-            else _making(distil, data)
-        )
+            return {}
+        if isinstance(cell, EvaluateCell):
+            return _evaluation(cell, data, site.device)
+        return _making(distil, data)
     except Exception:  # a plugin's, or damaged data: the cell itself fails, and says why
-        return None
-    needed, limit = sum(parts.values()), memory_for(site.device)
-    if needed <= limit:
-        return None
-    shares = ", ".join(f"{name} {readable_bytes(size)}" for name, size in parts.items() if size)
-    return (
-        f"it needs at least {readable_bytes(needed)} of memory ({shares}), and this process can "
-        f"have {readable_bytes(limit)}"
-    )
+        return {}
 
 
 def _kind(cell: Cell) -> object:

@@ -32,5 +32,19 @@ def write_cached(name: str, value: object) -> None:
             temporary.write_bytes(msgspec.json.encode(value))
 
 
+def remove_cached(prefix: str, keep: int) -> None:
+    """Remove the oldest values whose names begin so.
+
+    Args:
+        prefix: the beginning of their names.
+        keep: how many of the latest stay.
+    """
+    with suppress(OSError, RuntimeError):
+        paths = _path(prefix).parent.glob(f"{prefix}*.json")
+        latest = sorted(paths, key=lambda path: path.lstat().st_mtime_ns, reverse=True)
+        for path in latest[keep:]:
+            path.unlink(missing_ok=True)
+
+
 def _path(name: str) -> Path:
     return user_cache_path("distillation-bench") / f"{name}.json"

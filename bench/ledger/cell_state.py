@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bench.ledger.cell import Cell, is_cell_id
+from bench.ledger.cell import is_cell_id
 from bench.ledger.holder import Holder, read_holder
 from bench.ledger.record import Record
 from bench.ledger.store import Store
@@ -33,6 +33,14 @@ class Dependent(Protocol):
     @property
     def depends_on(self) -> str | None:
         """The id of the cell that must be done before this one starts."""
+
+
+class AskedCell(Dependent, Protocol):
+    """A cell that a run asks for, with the source of the plugins that compute it."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Hashes of the plugins that it depends on."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def read_state(store: Store, cell_id: str) -> CellState:
     return CellState(cell_id, _state(record, holder, files), record, identity, holder, files)
 
 
-def read_cell(store: Store, cell: Cell) -> CellState:
+def read_cell(store: Store, cell: AskedCell) -> CellState:
     """Return what a store holds of a cell; a result of plugins with other source is ``outdated``.
 
     A result whose source was not recorded, by an earlier version of bench, counts.
@@ -99,7 +107,7 @@ def read_cell(store: Store, cell: Cell) -> CellState:
     return state
 
 
-def is_outdated(record: Record | None, cell: Cell) -> bool:
+def is_outdated(record: Record | None, cell: AskedCell) -> bool:
     """Return whether a record is known to be of plugins with other source than the cell's."""
     return record is not None and record.sources not in (None, cell.sources)
 

@@ -143,7 +143,7 @@ class Record:
         if version != SCHEMA_VERSION:
             raise OtherSchemaError(_what_to_do(version, data.get("environment")))
         disk = convert(data, _Disk)
-        unknown = data.keys() - set(_Disk.__struct_fields__)
+        unknown = data.keys() - _FIELDS
         if unknown:
             raise ValueError(f"unknown fields {sorted(unknown)}")
         if (disk.reason is None) != (disk.status == "ok"):
@@ -179,17 +179,21 @@ class _Disk(msgspec.Struct):
     finished: str
 
 
+_FIELDS = frozenset(_Disk.__struct_fields__)
+
+
 class _FailureCost(msgspec.Struct):
     seconds: Seconds | None = None
 
 
 def _check_needed(data: Mapping[str, Any], kind: str) -> None:
     """Raise ValueError where a cell that succeeded lacks what its readers rely on."""
+    # Where a distillation has no architecture, its identity says null.
+    nothing = None if kind == "evaluate" else ...
     for table, names in _NEEDED[kind].items():
+        values = data[table]
         for name in names:
-            # Where a distillation has no architecture, its identity says null.
-            nothing = None if kind == "evaluate" else ...
-            if data[table].get(name, nothing) is nothing:
+            if values.get(name, nothing) is nothing:
                 raise ValueError(f"field '{table}.{name}' is missing or of the wrong type")
 
 

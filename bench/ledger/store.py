@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from bench.ledger.record import OtherSchemaError, Record
 from bench.ledger.record_file import check_record, record_text
 from bench.support.atomic_files import write_text, writing
 from bench.support.errors import BenchError
+from bench.support.garbage import without_garbage_collection
 from bench.support.strict_json import read_json
 from bench.support.untrusted import Limit
 
@@ -50,14 +50,11 @@ class Store(CellFolders):
             yield
             return
         self._index = index = Index(self.root)
-        collecting = gc.isenabled()
-        gc.disable()  # what is read stays: to look for garbage in it takes a third of the time
         try:
-            yield
+            with without_garbage_collection():
+                yield
         finally:
             self._index = None
-            if collecting:
-                gc.enable()
         index.save()
 
     def write(self, record: Record) -> None:

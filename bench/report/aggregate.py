@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 from bench.ledger.rows import Conditions, Evaluation, Setting
 from bench.registry.presentation import WHOLE
 from bench.report.estimates import Spread, estimate
 from bench.report.method_styles import MethodStyle, method_styles, mode_rank, profile_rank
 from bench.report.number_formats import ipc_order, listing, plural
-
-ConditionsT = TypeVar("ConditionsT", bound=Conditions)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Row(Setting):
     @property
     def conditions(self) -> Conditions:
         """Return how it was measured, which says what table it belongs to."""
-        return _part(self, Conditions)
+        return Conditions(*_CONDITIONS(self))
 
     @property
     def plus_minus(self) -> float | None:
@@ -112,11 +111,9 @@ class Row(Setting):
         return self.distil_steps > 0 and self.new_distil_steps == 0
 
 
-def _part(whole: Conditions, kind: type[ConditionsT]) -> ConditionsT:
-    """Return the fields of ``whole`` that a base class of its own declares."""
-    return kind(**{f.name: getattr(whole, f.name) for f in fields(kind)})
-
-
+# The values of the fields that each class declares, in their order.
+_CONDITIONS = attrgetter(*(each.name for each in fields(Conditions)))
+_SETTING = attrgetter(*(each.name for each in fields(Setting)))
 # Tables hold final sets only, so that none has a percentage.
 _NO_COLUMNS = ("style", "num_classes", "percent")
 RESULT_COLUMNS = (
@@ -132,9 +129,10 @@ def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Ro
         spread: what the results print after the ±.
     """
     styles = method_styles(evaluations)
-    groups: dict[Setting, list[Evaluation]] = {}
+    by_values: dict[tuple[Any, ...], list[Evaluation]] = {}
     for one in _with_all_notes(evaluations):
-        groups.setdefault(_part(one, Setting), []).append(one)
+        by_values.setdefault(_SETTING(one), []).append(one)
+    groups = {Setting(*values): members for values, members in by_values.items()}
     newest: dict[str, int] = {}
     sources: dict[tuple[str, ...], set[str]] = {}
     for setting in groups:
@@ -256,11 +254,11 @@ def _pool(
         stored_bytes=max(one.stored_bytes for one in members),
         distinct_images=max(one.distinct_images for one in members),
         training_steps=max(one.training_steps for one in members),
-        distil_steps=fmean(float(one.distil_steps) for one in sets.values()),
-        distil_seconds=fmean(one.distil_seconds for one in sets.values()),
+        distil_steps=fmean([float(one.distil_steps) for one in sets.values()]),
+        distil_seconds=fmean([one.distil_seconds for one in sets.values()]),
         new_distil_steps=sum(float(one.distil_steps) for one in new) / len(sets),
         new_distil_seconds=sum(one.distil_seconds for one in new) / len(sets),
-        eval_seconds=fmean(one.eval_seconds for one in members),
+        eval_seconds=fmean([one.eval_seconds for one in members]),
         device=listing(one.device for one in members),
         threads=tuple(sorted({one.threads for one in members} - {0})),
         distil_threads=tuple(sorted({one.distil_threads for one in members} - {0})),

@@ -76,6 +76,6 @@ def _standard_deviation(sets: Sequence[Sequence[float]], mean: float) -> float:
     It is unbiased for reliability weights: 1 - sum of squared weights takes the place of (n - 1) /
     n. Of sets of the same size it is the sample standard deviation over all networks pooled.
     """
-    squares = fsum(fmean((value - mean) ** 2 for value in values) for values in sets) / len(sets)
+    squares = fsum(fmean([(value - mean) ** 2 for value in values]) for values in sets) / len(sets)
     lost = fsum(1 / len(values) for values in sets) / len(sets) ** 2
     return sqrt(squares / (1 - lost))

@@ -65,10 +65,11 @@ def method_styles(evaluations: Iterable[Evaluation]) -> dict[str, MethodStyle]:
     declared when it ran.
     """
     recorded: dict[str, Presentation] = {}
-    for one in evaluations:
-        if recorded.get(one.method, Presentation()) == Presentation():
-            recorded[one.method] = one.presentation
     nothing = Presentation()
+    methods = {(one.method, one.presentation): None for one in evaluations}
+    for method, presentation in methods:
+        if recorded.get(method, nothing) == nothing:
+            recorded[method] = presentation
     declared = {
         method: installed if (installed := declared_by(method)) != nothing else recorded[method]
         for method in sorted(recorded)

@@ -31,6 +31,11 @@ def memory_for(device: torch.device, root: Path = Path("/")) -> int:
 
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device)
+    return memory_of_process(root)
+
+
+def memory_of_process(root: Path = Path("/")) -> int:
+    """Return how many bytes this process can have on a CPU, see :func:`memory_for`."""
     limits = [host_memory(), *_of_system(root), *_of_container(root)]
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY:

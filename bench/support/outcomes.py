@@ -179,6 +179,8 @@ class EvaluationResult:
     @property
     def diverged_nets(self) -> tuple[int, ...]:
         """The networks that diverged; old records say only which have no loss."""
+        if not self.diverged and None not in self.final_losses:
+            return ()
         named = {*(self.diverged or ())}
         named |= {i for i, loss in enumerate(self.final_losses) if loss is None}
         return tuple(i for i in range(len(self.accuracies)) if i in named)
@@ -187,6 +189,8 @@ class EvaluationResult:
     def counted(self) -> tuple[float, ...]:
         """The accuracies of the networks that did not diverge, over which means are taken."""
         left_out = set(self.diverged_nets)
+        if not left_out:
+            return self.accuracies
         return tuple(a for i, a in enumerate(self.accuracies) if i not in left_out)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Control characters except tab and newline, with which a text can recolour, retitle or rewrite a
 # terminal. Marks of writing direction, which make a text look like another. Surrogates, which
@@ -12,6 +13,7 @@ _HARMFUL = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)  # the texts of a store's records are few, each many times
 def printable(text: str) -> str:
     r"""Return the text with every harmful character escaped, as ``\x1b`` or ``\u202e``."""
     if text.isprintable():

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from bench.cli import main
 from bench.cli.live import format_seconds
-from bench.grid.estimate import Estimate, estimate
+from bench.grid.estimate import Estimate
+from bench.grid.estimator import estimate
 from bench.grid.order import plan
 from bench.grid.rates import Rates
 from bench.grid.request import Request
@@ -36,7 +37,7 @@ def unit_rates(tmp_path, monkeypatch) -> None:
     """Let every operation take a second and everything else no time; keep nothing elsewhere."""
     monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
     rates = Rates({"matmul float32": 1.0}, {"float32": float("inf")}, float("inf"))
-    monkeypatch.setattr("bench.grid.estimate.device_rates", lambda _device: rates)
+    monkeypatch.setattr("bench.grid.estimator.device_rates", lambda _device: rates)
 
 
 def test_every_missing_cell_is_estimated_and_nothing_is_computed(tmp_path, data_dir) -> None:
@@ -167,7 +168,7 @@ def test_a_step_that_takes_too_long_is_ended(tmp_path, data_dir, monkeypatch) ->
         return {}
 
     monkeypatch.setattr("methods.dm.DM.step", slow)
-    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
+    monkeypatch.setattr("bench.grid.estimator.SECONDS_EACH", 0.3)
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     (distil,) = made.grid.distil
     made.runner.site.split("digits", "train")
@@ -189,8 +190,8 @@ def test_a_step_that_makes_another_error_of_the_limit_is_not_timed(
             raise RuntimeError("the step failed") from None
 
     monkeypatch.setattr("methods.dm.DM.step", step)
-    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
-    monkeypatch.setattr("bench.grid.estimate.step_seconds", lambda *cell: timed.append(cell))
+    monkeypatch.setattr("bench.grid.estimator.SECONDS_EACH", 0.3)
+    monkeypatch.setattr("bench.grid.estimator.step_seconds", lambda *cell: timed.append(cell))
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     estimates = made.estimate()
     assert not timed
@@ -208,7 +209,7 @@ def test_an_interrupted_step_does_not_harm_the_next_kind(tmp_path, data_dir, mon
         return {}
 
     monkeypatch.setattr("methods.dm.DM.step", step)
-    monkeypatch.setattr("bench.grid.estimate.SECONDS_EACH", 0.3)
+    monkeypatch.setattr("bench.grid.estimator.SECONDS_EACH", 0.3)
     made = session(tmp_path, data_dir, methods=["dm", "dc"], ipcs=[1])
     estimates = made.estimate()
     bases = {cell.method: estimates[cell.id].basis for cell in made.grid.distil}

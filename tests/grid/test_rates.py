@@ -7,9 +7,10 @@ import time
 import pytest
 import torch
 
-from bench.grid import rates
-from bench.grid.rates import Rates, device_rates
-from bench.grid.step_work import Work
+from bench.grid import measured_rates
+from bench.grid.measured_rates import device_rates
+from bench.grid.rates import Rates
+from bench.grid.work import Work
 
 CPU = torch.device("cpu")
 
@@ -24,7 +25,7 @@ def measured(tmp_path, monkeypatch) -> list[Rates]:
         made.append(Rates({"conv float32": 1e9}, {"float32": 1e9}, 1e6))
         return made[-1]
 
-    monkeypatch.setattr(rates, "measure_rates", measure)
+    monkeypatch.setattr(measured_rates, "measure_rates", measure)
     return made
 
 
@@ -59,7 +60,7 @@ def test_rates_of_another_setting_are_measured_again(measured, monkeypatch, what
 
 def test_another_processor_is_measured_again(measured, monkeypatch) -> None:
     device_rates(CPU)
-    monkeypatch.setattr(rates, "device_model", lambda _device: "another")
+    monkeypatch.setattr(measured_rates, "device_model", lambda _device: "another")
     device_rates(CPU)
     assert len(measured) == 2
 
@@ -74,7 +75,7 @@ def test_a_damaged_cache_is_measured_again(measured, tmp_path, content: bytes) -
 
 
 def test_a_measurement_has_every_kind() -> None:
-    made = rates.measure_rates(CPU)
+    made = measured_rates.measure_rates(CPU)
     kinds = {f"{kind} {dtype}" for kind in ("conv", "matmul") for dtype in ("float32", "bfloat16")}
     assert set(made.flops) == kinds
     assert set(made.bytes) == {"float32", "bfloat16"}

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.grid.step_work import Work, counted
+from bench.grid.step_work import counted
+from bench.grid.work import Work
 from bench.networks.cpu_kernels import computing, without_kernels
 
 

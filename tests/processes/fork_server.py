@@ -18,7 +18,7 @@ from typing import Any
 
 _HEAVY = (
     "bench.api", "bench.cli.run", "bench.cli.live", "bench.cli.data", "bench.cli.table",
-    "bench.grid.estimate", "bench.distillation.loop", "bench.distillation.distil",
+    "bench.grid.estimator", "bench.distillation.loop", "bench.distillation.distil",
     "bench.evaluation.evaluate", "bench.plugin",
     "bench.report.tables", "bench.report.terminal", "bench.cli.report_files", "bench.ledger.frames",
     "torch._dynamo", "methods.dim", "methods.herding", "methods.random", "architectures.convnet",
