@@ -8,6 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.distilled.base import DistilledSet
+from bench.exchange.contents import (
+    PICTURES,
+    evaluation_command,
+    exported_bytes,
+    form_in_words,
+    usage,
+    values_in_words,
+    what_is_lost,
+)
 from bench.ledger.cell import AS_MADE
 from bench.ledger.record import Record
 from bench.ledger.record_tables import EvaluationOutcome
@@ -37,8 +46,6 @@ def card(
     licence: str,
     form: str,
     files: Mapping[str, str],
-    usage: str,
-    lost: Sequence[str] = (),
 ) -> str:
     """Return the text of the card.
 
@@ -47,33 +54,35 @@ def card(
         distilled: the set as it was exported.
         provenance: what the ledger knows of it.
         licence: of the images, as the user says.
-        form: the format, in words.
+        form: the format, by name.
         files: the sha256 of each exported file, by name.
-        usage: Python code that loads the files.
-        lost: what the format does not hold of the set.
     """
-    facts = _facts(name, distilled, provenance, licence)
+    facts = _facts(name, distilled, provenance, licence, form)
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in facts.items())
     spec = distilled.spec
     lines = [
         "---", header, "---", "",
         f"# {name}", "",
         f"A distilled set of **{spec.name}** ({spec.num_classes} classes, "
-        f"{spec.channels}x{spec.height}x{spec.width}), as {form}.", "",
+        f"{spec.channels}x{spec.height}x{spec.width}), as {form_in_words(distilled, form)}. "
+        f"{values_in_words(distilled, form)}.", "",
     ]  # fmt: skip
+    lost = what_is_lost(distilled, form)
     if spec.note:
         lines += [f"Of the data: {spec.note}.", ""]
     if lost:
         lines += ["**Not in these files:**", "", *(f"- {each}" for each in lost), ""]
-    lines += ["## How to load it", "", "```python", usage.strip(), "```", ""]
-    lines += _parameters(provenance) + _accuracies(provenance)
+    lines += ["## How to load it", "", "```python", usage(distilled, form, name), "```", ""]
+    lines += ["As bench evaluates it, in this folder:", "", "```bash"]
+    lines += [evaluation_command(distilled, form), "```", ""]
+    lines += _parameters(provenance) + _accuracies(provenance, form)
     lines += ["## Files", "", "| file | sha256 |", "|---|---|"]
     lines += [f"| {escape(file)} | `{sha256}` |" for file, sha256 in sorted(files.items())]
     return "\n".join(lines) + "\n"
 
 
 def _facts(
-    name: str, distilled: DistilledSet, provenance: Provenance, licence: str
+    name: str, distilled: DistilledSet, provenance: Provenance, licence: str, form: str
 ) -> dict[str, Any]:
     spec, facts = distilled.spec, dict[str, Any]()
     facts["license"] = licence
@@ -83,7 +92,7 @@ def _facts(
     facts["normalisation"] = {"mean": list(spec.mean), "std": list(spec.std)}
     facts["whitened"] = distilled.zca is not None
     facts["labels"] = distilled.label_kind
-    facts["stored_bytes"] = distilled.storage_bytes
+    facts["stored_bytes"] = exported_bytes(distilled, form)
     if distilled.learning_rate is not None:
         facts["learning_rate"] = distilled.learning_rate
     record = provenance.record
@@ -116,7 +125,7 @@ def _parameters(provenance: Provenance) -> list[str]:
     ]
 
 
-def _accuracies(provenance: Provenance) -> list[str]:
+def _accuracies(provenance: Provenance, form: str) -> list[str]:
     rows = []
     for record in provenance.evaluations:
         if not isinstance(record.outcome, EvaluationOutcome):
@@ -135,4 +144,6 @@ def _accuracies(provenance: Provenance) -> list[str]:
     titles = "network | protocol | mode | IPC | precision | stored as | accuracies (%) | steps"
     head = f"| {titles} | distinct images |"
     ruler = "|---|---|---|--:|---|---|---|--:|--:|"
-    return ["## Measured with bench", "", head, ruler, *rows, ""]
+    lossy = "The set as it was made; these files hold its images in 8 bits per channel."
+    note = [lossy, ""] if form in PICTURES else []
+    return ["## Measured with bench", "", *note, head, ruler, *rows, ""]

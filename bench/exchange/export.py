@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.distilled.base import DistilledSet
-from bench.distilled.generator_set import GeneratorSet
 from bench.distilled.storage_type import stored_as
 from bench.exchange.card import UNKNOWN_LICENCE, Provenance, card
-from bench.exchange.export_formats import FORMATS, GENERATOR_USAGE, what_is_lost
+from bench.exchange.contents import what_is_lost
+from bench.exchange.export_formats import FORMATS
 from bench.exchange.layouts import within
 from bench.exchange.opened import artefact_of, load_own
 from bench.ledger.cell import is_cell_id
@@ -75,15 +75,11 @@ def _write(
     provenance: Provenance,
     licence: str,
 ) -> None:
-    form = FORMATS[format]
-    form.write(distilled, folder, name)
+    FORMATS[format](distilled, folder, name)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    generator = isinstance(distilled, GeneratorSet) and format == "pt"
     text = card(
-        name, distilled, provenance, licence=licence, form=form.what,
+        name, distilled, provenance, licence=licence, form=format,
         files={str(p.relative_to(folder)): file_sha256(p) for p in files},
-        usage=(GENERATOR_USAGE if generator else form.usage).format(name=name),
-        lost=what_is_lost(distilled, format),
     )  # fmt: skip
     (folder / "README.md").write_text(text, encoding="utf-8")
 

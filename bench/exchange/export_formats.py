@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,6 @@ from bench.distilled.real_stream_set import RealStreamSet
 from bench.exchange.generator_pt import save_pt, write_generator
 from bench.support.errors import BenchError
 from bench.support.extras import import_extra
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format.
-
-    Attributes:
-        what: the format, in words for the card.
-        write: writes a set into a folder under a name.
-        usage: Python code that loads it, with ``{name}`` for the name.
-        pictures: whether it holds pictures and classes alone.
-    """
-
-    what: str
-    write: Callable[[DistilledSet, Path, str], None]
-    usage: str
-    pictures: bool = False
 
 
 def write_safetensors(distilled: DistilledSet, folder: Path, name: str) -> None:
@@ -102,58 +84,15 @@ def write_hub(distilled: DistilledSet, folder: Path, name: str) -> None:
     made.save_to_disk(str(folder / name))
 
 
-_SETUP = "import torch\n"
-FORMATS: Mapping[str, Format] = {
-    "safetensors": Format(
-        "a file of bench", write_safetensors,
-        'import bench\n\ndistilled = bench.load("{name}.safetensors")\n'
-        "dataset = distilled.dataset()  # pairs of image and label",
-    ),
-    "pt": Format(
-        "a file of tensors in the layout of VICO-UoE/DatasetCondensation", write_pt,
-        f'{_SETUP}\nimages, labels = torch.load("{{name}}.pt", weights_only=True)["data"][0]\n'
-        "dataset = torch.utils.data.TensorDataset(images, labels)",
-    ),
-    "npz": Format(
-        "NumPy arrays", write_npz,
-        'import numpy as np\n\narrays = np.load("{name}.npz")\n'
-        'images, labels = arrays["images"], arrays["labels"]',
-    ),
-    "imagefolder": Format(
-        "PNG images by class, 8 bits per channel", write_image_folder,
-        'from torchvision.datasets import ImageFolder\n\ndataset = ImageFolder(".")',
-        pictures=True,
-    ),
-    "hf": Format(
-        "a Hugging Face dataset of PNG images, 8 bits per channel", write_hub,
-        'from datasets import load_from_disk\n\ndataset = load_from_disk("{name}")',
-        pictures=True,
-    ),
-}  # fmt: skip
-GENERATOR_USAGE = (
-    "import torch\nfrom generator import load\n\n"
-    'network, normalise = load("{name}.pt")\nimages = normalise(network.sample(torch.arange(10)))'
-)
-
-
-def what_is_lost(distilled: DistilledSet, form: str) -> list[str]:
-    """Return what a format does not hold of a set, and without which its number is another."""
-    if isinstance(distilled, FactoredSet) and form == "pt":
-        return [f"the factor: evaluate with --factor {distilled.factor}"]
-    if not FORMATS[form].pictures or not isinstance(distilled, ImageSet):
-        return []
-    lost = []
-    if distilled.learning_rate is not None:
-        lost.append(f"the learned rate: evaluate with --lr {distilled.learning_rate:g}")
-    if distilled.epochs is not None:
-        lost.append(f"the number of epochs: evaluate with --epochs {distilled.epochs}")
-    if distilled.zca is not None:
-        lost.append("the whitening: the pictures are not whitened")
-    if distilled.label_kind != "hard" and form == "imagefolder":
-        lost.append("the soft labels: the folders are the likeliest classes")
-    if distilled.temperature is not None and form == "hf":
-        lost.append(f"the temperature: evaluate with --temperature {distilled.temperature:g}")
-    return lost
+Writer = Callable[[DistilledSet, Path, str], None]
+# Each writes a set into a folder under a name.
+FORMATS: Mapping[str, Writer] = {
+    "safetensors": write_safetensors,
+    "pt": write_pt,
+    "npz": write_npz,
+    "imagefolder": write_image_folder,
+    "hf": write_hub,
+}
 
 
 def _images(distilled: DistilledSet, form: str) -> ImageSet:
@@ -202,4 +141,7 @@ def _folder_names(spec: DatasetSpec) -> list[str]:
     names = list(spec.class_names)
     plain = all(n and n.strip(".") and not set(n) & set('/\\:*?"<>|\0') for n in names)
     ordered = names == sorted(names)  # what reads a folder has only the order of the names
-    return names if names and plain and ordered else list(map(str, range(spec.num_classes)))
+    if names and plain and ordered:
+        return names
+    width = len(str(spec.num_classes - 1))  # 002 before 010, or other programs renumber them
+    return [f"{label:0{width}}" for label in range(spec.num_classes)]

@@ -200,7 +200,7 @@ def _contents(distilled: DistilledSet) -> dict[str, str | int]:
 
 def _check_name_is_free(store: Store, name: str, cells: Sequence[DistilCell]) -> None:
     """Raise an error if the store has another set of that name: tables would pool the two."""
-    if not store.root.exists():
+    if not (store.root / "cells").is_dir():  # nothing was computed yet
         return
     ours: dict[tuple[Any, ...], Any] = {(c.dataset, c.seed): c.params for c in cells}
     for record in store.records():

@@ -18,6 +18,9 @@ from bench.ledger.cell import is_cell_id
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.support.errors import BenchError
 
+# Sets that a message lists.
+_LISTED = 10
+
 
 def open_sets(
     source: str,
@@ -135,8 +138,19 @@ def artefact_of(cell_id: str, store: Store) -> Path:
     if record is None:
         raise BenchError(
             f"'{cell_id}' is neither a file nor a cell with a result in '{store.root}'"
+            f"{_candidates(cell_id, store)}"
         )
     return store.artefact(record.identity.get("distil", cell_id))
+
+
+def _candidates(source: str, store: Store) -> str:
+    """Return, in lines, the sets of a method that is called so, or all: what may be meant."""
+    sets = [r for r in store.records() if r.kind == "distil" and r.status == "ok"]
+    meant = [r for r in sets if str(r.labels["method"]).casefold() == source.casefold()] or sets
+    lines = [f"{record.id}  {record.labels['title']}" for record in meant[:_LISTED]]
+    if len(meant) > _LISTED:
+        lines.append(f"and {len(meant) - _LISTED:,} more, in `bench table --format csv`")
+    return "".join(["; it has the sets", *(f"\n  {line}" for line in lines)]) if lines else ""
 
 
 def _own(distilled: DistilledSet, path: Path, real: RealSet, given: Given) -> Reading:

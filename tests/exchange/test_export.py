@@ -17,6 +17,7 @@ from small_disk import fill, small_disk
 import bench
 from bench.cli import main
 from bench.datasets.real_set import normalise
+from bench.datasets.spec import DatasetSpec
 from bench.datasets.zca import ZCA
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
@@ -151,6 +152,94 @@ def test_the_folder_of_an_export_is_a_source(form: str, sample: Sample, tmp_path
         assert (tmp_path / "again" / "set.pt").is_file()
 
 
+def usage(folder: Path) -> str:
+    """Return the Python code in a card."""
+    return (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+
+
+CODE = {
+    "safetensors": "images, labels = zip(*dataset)",
+    "pt": "",
+    "npz": "",
+    "imagefolder": "images, labels = zip(*dataset)",
+    "hf": "images, labels = dataset['image'], dataset['label']",
+}
+
+
+@pytest.mark.parametrize("kind", ["learned", "real", "factored"])
+@pytest.mark.parametrize("form", FORMAT_NAMES)
+def test_the_code_in_the_card_loads_it(
+    form: str, kind: str, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In five lines, in the folder of the export."""
+    pytest.importorskip({"hf": "datasets", "imagefolder": "torchvision"}.get(form, "torch"))
+    spec = sample.real.spec
+    made = {
+        "learned": learned(sample),
+        "real": ImageSet(spec, sample.bytes, sample.labels, {}),
+        "factored": FactoredSet(spec, sample.pixels, sample.labels, 2, {}),
+    }[kind]
+    if kind == "factored" and form not in ("safetensors", "pt"):
+        pytest.skip("factored sets are exported as safetensors and pt")
+    folder = exported(made, tmp_path, "--format", form)
+    code = usage(folder)
+    assert 0 < len([line for line in code.splitlines() if line]) <= 5
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    exec(f"{code}\n{CODE[form]}", names)
+    expected = 30 * (4 if kind == "factored" and form == "safetensors" else 1)
+    assert len(names["images"]) == len(names["labels"]) == expected
+    order = sorted(int(label) for label in names["labels"])
+    assert order == sorted(sample.labels.tolist() * (expected // 30))
+    card = (folder / "README.md").read_text()
+    command = card.split("```bash\n")[1].split("```")[0].split()
+    assert command[:3] == ["bench", "evaluate", "."]
+    call(*command[1:], "--dry-run", "--store", tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "words", "size"),
+    [
+        ("safetensors", "learned", "float32, in normalised units: (pixel - mean) / std", 4),
+        ("pt", "learned", "float32, in normalised units: (pixel - mean) / std", 4),
+        ("npz", "learned", "float32, in normalised units", 4),
+        ("imagefolder", "learned", "pixels of 8 bits, 0..255", 1),
+        ("safetensors", "real", "pixels of 8 bits, 0..255", 1),
+        ("pt", "real", "float32, in normalised units", 4),
+        ("pt", "white", "float32, ZCA-whitened with the statistics in the file", 4),
+        ("pt", "factored", "Each image holds 2x2 smaller ones, as pixels in [0, 1]", 4),
+    ],
+)
+def test_the_card_says_what_the_values_are(
+    form: str, kind: str, words: str, size: int, sample: Sample, tmp_path: Path
+) -> None:
+    """Units, which are what readers of a set forget, and bytes as the files hold them."""
+    spec, labels = sample.real.spec, sample.labels
+    zca = ZCA.fit(sample.real.images, 0.1)
+    made = {
+        "learned": learned(sample),
+        "real": ImageSet(spec, sample.bytes, labels, {}),
+        "white": ImageSet(spec, sample.white, labels, {}, zca=zca),
+        "factored": FactoredSet(spec, sample.pixels, labels, 2, {}),
+    }[kind]
+    text = (exported(made, tmp_path, "--format", form) / "README.md").read_text()
+    assert words in text
+    layout = "snu-mllab/Efficient-Dataset-Condensation" if kind == "factored" else "VICO-UoE"
+    assert (layout in text) == (form == "pt")
+    more = zca.storage_bytes if kind == "white" else 0
+    assert f"stored_bytes: {sample.bytes.numel() * size + more}\n" in text
+
+
+def test_folders_of_many_classes_are_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    """Programs that read folders number them in the order of their names."""
+    spec = DatasetSpec("many", 12, 1, 4, 4, (0.5,), (0.25,), flip=False)
+    images = torch.arange(12, dtype=torch.uint8).view(12, 1, 1, 1).expand(12, 1, 4, 4)
+    made = ImageSet(spec, images.contiguous(), torch.arange(12), {})
+    folder = exported(made, tmp_path, "--format", "imagefolder")
+    names = sorted(each.name for each in folder.iterdir() if each.is_dir())
+    assert names == [f"{label:02}" for label in range(12)]
+
+
 def test_a_factored_set_says_that_its_factor_is_lost(sample: Sample, tmp_path: Path) -> None:
     made = FactoredSet(sample.real.spec, sample.pixels, sample.labels, 2, {})
     folder = exported(made, tmp_path, "--format", "pt")
@@ -219,6 +308,10 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
             assert line in header
         assert f"{row['accuracies'][0]:.2f}, {row['accuracies'][1]:.2f}" in text
         assert 'bench.load("random-digits-ipc2-seed0.safetensors")' in text
+    for source in ("random", "Random"):  # the name of a method: its cells are listed
+        result = call("export", source, "-o", tmp_path / "x", "--store", store, code=2)
+        assert f"{row['distil_ids'][0]}  random on digits ipc 2 seed 0" in result.stderr
+        assert not (tmp_path / "x").exists()
     loaded = bench.load(row["cell_ids"][0], store)
     assert torch.equal(
         loaded.tensors()["images"],

@@ -129,7 +129,9 @@ def test_the_file_is_enough_for_load_and_export(made: Exported, tmp_path: Path) 
 def test_a_generator_needs_torch_alone(made: Exported, tmp_path: Path) -> None:
     """The code in the card, in a process that has neither bench nor NumPy."""
     folder = made.folders["pt"]
-    usage = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    card = (folder / "README.md").read_text()
+    assert "as the weights of a generator, and a module" in card
+    usage = card.split("```python\n")[1].split("```")[0]
     code = (
         "import sys, torch\n"
         "sys.modules['bench'] = sys.modules['methods'] = sys.modules['numpy'] = None\n"
