@@ -64,4 +64,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     reference = (tmp_path / "site/cli.html").read_text(encoding="utf-8")
     assert "--time-budget" in reference
     assert "<math" in (tmp_path / "site/methods/dim.html").read_text(encoding="utf-8")
+    for page in (tmp_path / "site").rglob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.DOTALL):
+            assert "\\" not in re.sub(r"<[^>]+>", "", formula), "LaTeX that the converter left"
     assert "bench.load" in (tmp_path / "site/api.html").read_text(encoding="utf-8")

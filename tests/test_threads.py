@@ -17,7 +17,7 @@ from bench.plugin import Profile
 from bench.registry.registry import METHODS
 from bench.support.machine import use_threads
 
-RUNNING = (Path(__file__).parents[1] / "docs" / "running.md").read_text(encoding="utf-8")
+CLUSTERS = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text(encoding="utf-8")
 # Methods whose sums this machine rounds alike with one thread and with two; slow ones apart.
 QUICK = ("random", "whole", "real-stream", "dm")
 SLOW = ("herding", "k-center", "k-means", "forgetting")
@@ -55,7 +55,7 @@ def test_what_is_said_not_to_depend_on_threads_does_not(method: str, data_dir: P
 
 
 def test_the_documentation_names_every_method_that_may_depend_on_threads() -> None:
-    named = re.search(r"rounded\s+differently \(seen for (.*?); not for", RUNNING, re.DOTALL)
+    named = re.search(r"rounded\s+differently \(seen for (.*?); not for", CLUSTERS, re.DOTALL)
     assert named is not None
     builtin = {n for n in METHODS.names() if METHODS.entry(n).target.startswith("methods.")}
     assert set(re.findall(r"`([a-z-]+)`", named[1])) == builtin - {*QUICK, *SLOW}

@@ -25,6 +25,7 @@ OUTSIDE = {
     "results/reproduced/README.md": "results/reproduced.md",
     "results/reproduced/gpu/README.md": "results/reproduced/gpu.md",
     "results/published/README.md": "results/published.md",
+    "results/first-table/README.md": "results/first-table.md",
     "results/verdicts/README.md": "results/verdicts.md",
     "examples/first_steps.py": "first-steps.md",
 }
@@ -98,5 +99,13 @@ def _outside(code: re.Pattern[str], text: str, change: Callable[[str], str]) -> 
 
 
 def _formulas(text: str) -> str:
-    text = _BLOCK.sub(lambda match: convert(match[1].strip(), display="block"), text)
-    return _INLINE.sub(lambda match: convert(match[1]), text)
+    text = _BLOCK.sub(lambda match: _mathml(match[1].strip(), display="block"), text)
+    return _INLINE.sub(lambda match: _mathml(match[1]), text)
+
+
+def _mathml(formula: str, display: str = "inline") -> str:
+    """Return a formula as MathML; what the converter would print as it stands is replaced first."""
+    formula = re.sub(r"\\[bB]igg?[lr]?\s*\\\|", r"\\|", formula)
+    formula = re.sub(r"\\arg\s*\\(min|max)", r"\\mathrm{arg\\,\1}", formula)
+    mathml: str = convert(formula, display=display)
+    return mathml
