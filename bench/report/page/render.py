@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from bench.report.page import chart
 from bench.report.page.content import Page
+from bench.report.paper.html import table_style
 
 _ASSETS = files("bench.report.page") / "assets"
 _FRAME = {
@@ -28,7 +29,7 @@ def render_page(page: Page) -> str:
     return environment.get_template("page.html").render(
         page=page,
         frame=_FRAME,
-        style=Markup(_asset("page.css")),
+        style=Markup(table_style() + _asset("page.css")),
         script=Markup(_asset("page.js")),
         papers=[Markup(table) for table in page.papers],
         references=Markup(page.references),

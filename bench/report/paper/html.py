@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from importlib.resources import files
 
 from bench.report.paper.model import Entry, Heading, PaperTable, State, span
 from bench.report.paper.texts import citation, references, replace_citations
 from bench.report.published.sources import Source
 
-_STYLE = """
+_PAGE_STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; }
-.paper-scroll { overflow-x: auto; }
-table.paper { border-collapse: collapse; border-block: 2px solid; white-space: nowrap; }
-table.paper caption { text-align: left; padding-block: .5rem; white-space: normal; }
-table.paper :is(th, td) { padding: .2rem .6rem; font-weight: normal; text-align: center; }
-table.paper th[scope=row] { text-align: left; }
-table.paper thead tr:last-child :is(th, td) { border-bottom: 1px solid; }
-table.paper .best { font-weight: bold; }
-table.paper .second { text-decoration: underline; }
-table.paper tr.published { opacity: .8; }
-table.paper tr:is(.ratio, .whole) > * { border-block: 1px solid; }
-ul.paper-notes { list-style: none; padding: 0; font-size: .85em; max-width: 60rem; }
+table.paper { border-block: 2px solid; }
 """
 _PLACES = {1: "best", 2: "second"}
 
@@ -35,10 +26,15 @@ def to_html(tables: Sequence[PaperTable]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{title}</title>\n<style>{_PAGE_STYLE}{table_style()}</style>\n</head>\n<body>\n"
         + "\n".join(filter(None, parts))
         + "\n</body>\n</html>\n"
     )
+
+
+def table_style() -> str:
+    """Return the style sheet of the tables and notes that :func:`html_table` makes."""
+    return (files("bench.report.paper") / "table.css").read_text(encoding="utf-8")
 
 
 def html_table(table: PaperTable) -> str:

@@ -28,6 +28,8 @@ from bench.report.page.chart import BOTTOM, HEIGHT, TOP, WIDTH, charts_of
 from bench.report.page.content import Page, make_page
 from bench.report.page.markers import marker_path
 from bench.report.page.render import in_script, render_page
+from bench.report.paper.build import paper_tables
+from bench.report.paper.html import table_style, to_html
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "link", "input", "img", "br"}
@@ -101,6 +103,14 @@ def test_every_result_is_a_line_of_the_full_table(text: str) -> None:
         keys = re.findall(r'data-key="([^"]*)"', line)
         assert str(result["mean"]) in keys
         assert result["dataset"] in keys
+
+
+def test_papers_tables_look_as_on_a_page_of_their_own(text: str) -> None:
+    style = table_style()
+    assert style in text
+    assert style in to_html(paper_tables(collect(example_evaluations())))
+    for rule in ("table.paper .best", "table.paper .second", "table.paper th[scope=row]"):
+        assert (style.count(rule), text.count(rule)) == (1, 1)  # no second rule beside it
 
 
 def test_elements_are_closed(text: str) -> None:
