@@ -30,6 +30,25 @@ def test_statistics_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> 
     assert pixel_statistics(images) == whole
 
 
+@pytest.mark.parametrize(
+    ("channel", "name"), [(0, "channel 0 (red)"), (1, "channel 1 (green)"), (2, "channel 2 (blue)")]
+)
+def test_a_constant_channel_is_refused_by_name(channel: int, name: str) -> None:
+    arrays = make_arrays((4, 5, 3), classes=3)
+    arrays.x_train[..., channel] = 7
+    with pytest.raises(BenchError) as raised:
+        derive_spec("mine", arrays, (), False, "")
+    assert f"dataset 'mine': all training pixels of {name} are 7" in str(raised.value)
+    assert "import the images as grey, or without it" in str(raised.value)
+
+
+def test_constant_grey_images_are_refused() -> None:
+    arrays = make_arrays((4, 5, 1), classes=3)
+    arrays.x_train[:] = 0
+    with pytest.raises(BenchError, match="all training pixels of channel 0 are 0"):
+        derive_spec("mine", arrays, (), False, "")
+
+
 def test_a_new_name_gets_everything_from_its_arrays() -> None:
     arrays = make_arrays((4, 5, 3), classes=3)
     spec = derive_spec("mine", arrays, ("a", "b", "c"), True, " seen twice ")

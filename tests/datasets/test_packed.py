@@ -43,6 +43,16 @@ def test_every_small_dataset_comes_back(
             assert np.array_equal(labels, arrays.labels(part))
 
 
+def test_what_a_killed_import_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    left = tmp_path / ".tiny.safetensors.0123abcd.tmp"
+    left.write_bytes(b"half of it")
+    other = tmp_path / "notes.tmp"  # a user's own
+    other.write_text("mine")
+    write_packed(tmp_path / "tiny.safetensors", make_spec((4, 5), 2), make_arrays((4, 5), 2))
+    assert not left.exists()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["notes.tmp", "tiny.safetensors"]
+
+
 def test_the_safetensors_library_reads_it(packed: Path) -> None:
     tensors = load_file(packed)
     arrays = make_arrays()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from gallery_rows import gallery_cell
 from matplotlib.image import imread
+from record_builders import distil_json, hashed
 from report_rows import evaluation
 
 from bench.datasets.spec import DatasetSpec
@@ -22,6 +25,7 @@ from bench.report.plots.gallery_figure import Pictures, gallery_figure, montage
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.style import plot_style
 from bench.support.errors import BenchError
+from bench.support.untrusted import file_sha256
 
 
 def test_montage_places_every_image() -> None:
@@ -83,6 +87,29 @@ def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
     for rest in (cells[1:], cells[3:]):
         with pytest.raises(BenchError, match="none of these results has an artefact to show"):
             with_artefacts(rest)
+
+
+def test_a_damaged_artefact_is_left_out_by_name(tmp_path: Path) -> None:
+    cell = gallery_cell(tmp_path, "dm", 1)
+    artefact = tmp_path / "store" / "artefact.safetensors"
+    artefact.parent.mkdir()
+    artefact.write_bytes(Path(cell.artefact).read_bytes())
+    data = distil_json()
+    result = {**data["result"], "artefact_sha256": file_sha256(artefact)}
+    record = hashed({**data, "result": result}, method="dm")
+    artefact.with_name("record.json").write_text(json.dumps(record.to_json()))
+    row = replace(cell, artefact=str(artefact), distil_id=record.id)
+    assert with_artefacts([row]) == ([row], [])
+    content = bytearray(artefact.read_bytes())
+    content[-1] ^= 1
+    artefact.write_bytes(content)
+    other = gallery_cell(tmp_path, "random", 1)
+    shown, (line,) = with_artefacts([row, other])
+    assert shown == [other]
+    assert f"not shown: dm on toy ({record.id}): '{artefact}' is damaged: its sha256 is" in line
+    artefact.with_name("record.json").write_text("{")
+    _, (line,) = with_artefacts([row, other])
+    assert "cannot be checked" in line
 
 
 def test_gallery_names_a_missing_artefact(tmp_path: Path) -> None:
