@@ -1,8 +1,9 @@
 """Train a network on a distilled set, in plain PyTorch.
 
-    python examples/train_on_distilled.py SET.safetensors --dataset digits
+    python examples/train_on_distilled.py SET --dataset digits
 
-SET is a file that bench wrote, or the id of a cell (with ``--store``).
+SET is the id of a cell (with ``--store``), or a file or folder of anyone's that ``bench evaluate``
+reads.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import bench
 def main() -> None:
     """Train a small network and print its accuracy on the real test set."""
     parser = argparse.ArgumentParser(description="Train a network on a distilled set.")
-    parser.add_argument("source", help="a .safetensors file of bench, or a cell's id")
+    parser.add_argument("source", help="a file, a folder, or a cell's id")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--store", default="results/runs")
     parser.add_argument("--ipc", type=int, help="images per class; a generator needs it")
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args()
 
-    distilled = bench.load(options.source, options.store)
+    real = bench.load_dataset(options.dataset)
+    distilled = bench.load(options.source, options.store, real=real.train)
     loader = DataLoader(distilled.dataset(ipc=options.ipc), batch_size=64)
     spec = distilled.spec
 
@@ -42,7 +44,7 @@ def main() -> None:
             F.cross_entropy(network(images), labels).backward()
             optimiser.step()
 
-    test = bench.load_dataset(options.dataset).test.whitened(distilled.zca)
+    test = real.test.whitened(distilled.zca)
     with torch.no_grad():
         predicted = network(test.gather(torch.arange(len(test)))).argmax(1)
     accuracy = (predicted == test.labels).float().mean()

@@ -8,17 +8,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 import bench
 from bench.distilled.io import save
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_training_on_a_distilled_set(tmp_path: Path, data_dir: Path) -> None:
+@pytest.mark.parametrize("name", ["set.safetensors", "foreign.pt"])
+def test_training_on_a_distilled_set(name: str, tmp_path: Path, data_dir: Path) -> None:
+    """One that bench wrote, and one in another layout."""
     real = bench.load_dataset("digits", data_dir=data_dir).train
-    save(bench.distil("random", real, ipc=10).distilled, tmp_path / "set.safetensors")
+    made = bench.distil("random", real, ipc=10).distilled
+    save(made, tmp_path / "set.safetensors")
+    images, labels = made.source("stored", 10, torch.Generator()).epoch(torch.Generator())
+    torch.save({"images": images[:], "labels": labels}, tmp_path / "foreign.pt")
     result = subprocess.run(
-        [sys.executable, ROOT / "examples" / "train_on_distilled.py", tmp_path / "set.safetensors",
+        [sys.executable, ROOT / "examples" / "train_on_distilled.py", tmp_path / name,
          "--dataset", "digits", "--epochs", "60"],
         capture_output=True, text=True, check=True, env={**os.environ, "BENCH_DATA": str(data_dir)},
     )  # fmt: skip

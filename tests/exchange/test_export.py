@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -23,6 +24,7 @@ from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.io import save
 from bench.distilled.real_stream_set import RealStreamSet
+from bench.distilled.storage_type import stored_as
 from bench.exchange.export_formats import FORMATS
 from bench.exchange.given import FORMAT_NAMES, Given
 from bench.exchange.opened import open_sets
@@ -301,8 +303,16 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
         call("export", cell, "-o", folder, "--store", store, "--licence", "CC-BY-4.0")
         text = (folder / "README.md").read_text()
         header = text.split("---")[1]
+        path = folder / "random-digits-ipc2-seed0.safetensors"
+        assert f"| {path.name} | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |" in text
+        assert f'"torch": "{torch.__version__.split("+")[0]}"' in header
+        assert f'dataset_sha256: "{row["dataset_sha256"]}"' in header
+        assert "Of the data: scikit-learn's 8x8 digits" in text
+        assert "| mlp | smoke-v1 | stored | 2 | fp32 | made | " in text
+        assert f"| {row['training_steps']:,} | {row['distinct_images']:,} |" in text
         for line in (
-            'license: "CC-BY-4.0"', 'method: "random"', 'dataset: "digits"', "seed: 0", "ipc: 2",
+            'license: "CC-BY-4.0"', f"stored_bytes: {row['stored_bytes']}",
+                'method: "random"', 'dataset: "digits"', "seed: 0", "ipc: 2",
             'labels: "hard"',
         ):  # fmt: skip
             assert line in header
@@ -317,6 +327,40 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
         loaded.tensors()["images"],
         bench.load(folder / "random-digits-ipc2-seed0.safetensors").tensors()["images"],
     )
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """A store with a learned set and one of real images, evaluated."""
+    store = tmp_path_factory.mktemp("cells") / "store"
+    call(
+        "run", "--method", "random,dm", "--dataset", "digits", "--ipc", 2, "--profile", "smoke",
+        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir,
+    )  # fmt: skip
+    return store
+
+
+@pytest.mark.parametrize("form", FORMAT_NAMES)
+@pytest.mark.parametrize("method", ["random", "dm"])
+def test_the_number_of_the_cell_comes_back(
+    method: str, form: str, cells: Path, tmp_path: Path
+) -> None:
+    """Bit for bit; of a learned set, pictures are what `--stored-as uint8` evaluates."""
+    if form == "hf":
+        pytest.importorskip("datasets")
+    table = json.loads(call("table", "--store", cells, "--format", "json").stdout)["results"]
+    (row,) = (each for each in table if each["method"] == method)
+    call("export", row["distil_ids"][0], "-o", tmp_path / "x", "--store", cells, "--format", form)
+    options = ("--dataset", "digits", "--protocol", "smoke", "--eval-arch", "mlp", "--json")
+    result = call("evaluate", tmp_path / "x", *options, "--store", tmp_path / "store")
+    (back,) = json.loads(result.stdout)["results"]
+    if method == "dm" and form in ("imagefolder", "hf"):
+        made = bench.load(row["distil_ids"][0], cells)
+        test = bench.load_dataset("digits").test
+        expected = bench.evaluate(stored_as(made, "uint8"), test, arch="mlp", protocol="smoke")
+        assert back["accuracies"] == list(expected.accuracies)
+    else:
+        assert back["accuracies"] == row["accuracies"]
 
 
 def test_what_cannot_be_written(sample: Sample, tmp_path: Path) -> None:

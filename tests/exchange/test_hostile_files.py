@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,60 @@ def bomb_among_labels(folder: Path) -> Path:
     torch.save(torch.zeros(10, 1, 16, 16), folder / "images.pt")
     torch.save([Bomb()], folder / "labels.pt")
     return folder
+
+
+def bomb_among_experiments(folder: Path) -> Path:
+    """VICO's layout: images and labels are sound, the accuracies beside them are not."""
+    path = LAYOUTS["vico"](digits_sample(1), folder)
+    value = torch.load(path, weights_only=False)
+    torch.save({**value, "accs_all_exps": Bomb()}, path)
+    return path
+
+
+def bomb_for_a_rate(folder: Path) -> Path:
+    LAYOUTS["dd_ranking"](digits_sample(1), folder)
+    torch.save(Bomb(), folder / "lr.pt")
+    return folder
+
+
+def bomb_in_a_list(folder: Path) -> Path:
+    """IDC's layout."""
+    sample = digits_sample(1)
+    torch.save([sample.pixels, sample.labels, Bomb()], folder / "data.pt")
+    return folder / "data.pt"
+
+
+def bomb_in_a_step(folder: Path) -> Path:
+    """DD's layout."""
+    sample = digits_sample(1)
+    step = (sample.normalised, sample.labels, Bomb())
+    torch.save([step, step], folder / "results.pth")
+    return folder / "results.pth"
+
+
+def bomb_in_a_part(folder: Path) -> Path:
+    LAYOUTS["in_parts"](digits_sample(10), folder)
+    torch.save(Bomb(), folder / "labels_best_3.pt")
+    return folder
+
+
+def parts_of_other_sizes(folder: Path) -> Path:
+    LAYOUTS["in_parts"](digits_sample(10), folder)
+    torch.save(torch.zeros(20, 1, 8, 8), folder / "images_best_3.pt")
+    return folder
+
+
+def bomb_in_kip(folder: Path) -> Path:
+    path = LAYOUTS["kip"](digits_sample(1), folder)
+    with np.load(path) as arrays:
+        images = arrays["images"]
+    np.savez(path, images=images, labels=np.array([Bomb()] * len(images), dtype=object))
+    return path
+
+
+def bomb_in_a_generator(folder: Path) -> Path:
+    torch.save({"bench": "{}", "weights": {"weight": Bomb()}}, folder / "set.pt")
+    return folder / "set.pt"
 
 
 def objects_in_npz(folder: Path) -> Path:
@@ -88,6 +143,25 @@ def many_views(folder: Path) -> Path:
 def link_out(folder: Path) -> Path:
     LAYOUTS["images"](digits_sample(1), folder)
     (folder / "0" / "secret.png").symlink_to("/etc/passwd")
+    return folder
+
+
+def linked_class(folder: Path) -> Path:
+    LAYOUTS["images"](digits_sample(1), folder)
+    elsewhere = folder.with_name("elsewhere")
+    (folder / "0").rename(elsewhere)
+    (folder / "0").symlink_to(elsewhere)
+    return folder
+
+
+def endless_picture(folder: Path) -> Path:
+    """A PNG whose header claims 10 GB of pixels."""
+    LAYOUTS["images"](digits_sample(1), folder)
+    path = folder / "0" / "000.png"
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 100_000, 100_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
     return folder
 
 
@@ -213,7 +287,9 @@ def damaged_dataset(folder: Path) -> Path:
 HOSTILE: dict[str, Callable[[Path], Path]] = {
     each.__name__: each
     for each in (
-        reduce_bomb, plain_pickle, bomb_among_labels, objects_in_npz, zip_bomb, huge_header,
+        reduce_bomb, plain_pickle, bomb_among_labels, bomb_among_experiments, bomb_for_a_rate,
+        bomb_in_a_list, bomb_in_a_step, bomb_in_a_part, parts_of_other_sizes, bomb_in_kip,
+        bomb_in_a_generator, linked_class, endless_picture, objects_in_npz, zip_bomb, huge_header,
         claimed_shape, many_views, link_out, pipe, truncated, wrong_labels, wrong_shape, no_images,
         sparse_tensor, tensor_without_values, nested_tensor, complex_images, list_within_itself,
         endless_epochs, damaged_dataset, picture_that_runs_a_program, picture_elsewhere,
