@@ -97,8 +97,11 @@ class KnownUnits:
             # Statistics of the sample will do, and take a tenth of the time.
             sample = (self.pixels * 255).round().to(torch.uint8)
             return self.whitened(ZCA.fit(sample, ZCA_EPSILON))
+        return self.normalised(*affine(unit, self.spec))
+
+    def normalised(self, mean: Tensor, std: Tensor) -> Moments:
+        """Return the moments that real images have, normalised by these values of each channel."""
         pixels = Moments.of(self.pixels)
-        mean, std = affine(unit, self.spec)
         return Moments((pixels.mean - mean) / std, pixels.std / std)
 
     def whitened(self, zca: ZCA) -> Moments:

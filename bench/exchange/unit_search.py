@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.datasets.zca import ZCA
 from bench.distilled.units import (
     BYTES,
+    IMAGENET,
     PIXELS,
     UNITS,
     WHITENED,
@@ -82,10 +83,16 @@ class _Search:
             except ValueError as error:
                 raise BenchError(f"normalisation '{asked}' cannot be read: {error}") from None
             self.findings.state("values", f"normalised with {asked}", given=True)
+            self._compare(self.known.normalised(mean, std), f"normalised with {asked}")
             return FoundUnit("custom", mean, std)
         if asked is not None and asked not in UNITS:
             raise BenchError(
                 f"{unknown_message('normalisation', asked, UNITS)} MEAN/STD is allowed too."
+            )
+        if asked == IMAGENET and spec.channels != 3:
+            raise BenchError(
+                f"--normalisation imagenet is for images of 3 channels, those of {spec.name} have "
+                f"{spec.channels}: give its numbers as MEAN/STD"
             )
         low, high = (float(value) for value in torch.aminmax(self.images))
         unit = asked or self._detected(low, high)
@@ -158,12 +165,16 @@ class _Search:
         known = self.known
         own = zca is not None and zca is self.raw.zca and unit == WHITENED
         expected = known.whitened(zca) if own and zca is not None else known.moments(unit)
+        cause = "wrong ZCA statistics" if unit == WHITENED else "another normalisation"
+        self._compare(expected, UNITS[unit], cause)
+
+    def _compare(self, expected: Moments, unit: str, cause: str = "another normalisation") -> None:
+        """Warn if the images' mean and std are far from the expected ones."""
         distance = expected.distance(Moments.of(self.images))
         if distance <= _FAR:
             return
-        cause = "wrong ZCA statistics" if unit == WHITENED else "another normalisation"
         self.findings.warn(
-            f"read as {UNITS[unit]}, the images' mean and std are far from those of the "
+            f"read as {unit}, the images' mean and std are far from those of the "
             f"dataset (distance {distance:.2f}): wrong dataset, or {cause}? See --normalisation "
             "and --zca"
         )

@@ -94,6 +94,32 @@ def test_a_wrong_option_is_named(given: Given, words: str, sample: Sample) -> No
 
 # The known ways to a wrong number: each is warned of, or refused.
 
+# A name or MEAN/STD for each unit in which the images of a file can be.
+UNITS = {
+    "bytes": "bytes", "pixels": "pixels", "normalised": "dataset", "half": "half",
+    "white": "zca", "imagenet": "0.449/0.226",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", UNITS)
+@pytest.mark.parametrize("stored", UNITS)
+def test_every_wrong_unit_is_warned_of(stored: str, said: str, sample: Sample) -> None:
+    """Also where the user names it: uint8 read as floats, pixels as normalised, and so on."""
+    images = {
+        "bytes": sample.bytes.float(),
+        "half": sample.in_unit(0.5, 0.5),
+        "imagenet": sample.in_unit(0.449, 0.226),
+    }.get(stored)
+    images = getattr(sample, stored) if images is None else images
+    result = reading(sample, images, Given(normalisation=UNITS[said]))
+    far = any("mean and std are far from those of the dataset" in w for w in result.warnings)
+    assert far == (stored != said)
+
+
+def test_a_unit_of_other_channels_is_refused(sample: Sample) -> None:
+    with pytest.raises(BenchError, match="imagenet is for images of 3 channels, those of digits"):
+        reading(sample, sample.normalised, Given(normalisation="imagenet"))
+
 
 def test_bytes_stored_as_floats(sample: Sample) -> None:
     result = reading(sample, sample.bytes.float())
