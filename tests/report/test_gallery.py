@@ -73,6 +73,18 @@ def test_labels_of_a_gallery_of_one_image_do_not_overlap(width: float | None) ->
     assert min(box.x0 for box in boxes) >= 0
 
 
+@pytest.mark.parametrize(("width", "across"), [(3.3, 1), (5.0, 2), (12.0, 4)])
+def test_panels_fill_the_width_that_was_asked_for(width: float, across: int) -> None:
+    images = np.zeros((10, 10, 1, 16, 16), dtype=np.float32)
+    pictures = [Pictures(f"DM {i}", images, tuple("0123456789"), 10) for i in range(4)]
+    with plot_style():
+        figure = gallery_figure("toy", [], pictures, PlotOptions(width=width))
+        figure.draw_without_rendering()
+        boxes = [axes.get_window_extent() for axes in figure.axes[:4]]
+    assert sum(abs(box.y0 - boxes[0].y0) < 1 for box in boxes) == across
+    assert max(box.x1 for box in boxes) > 0.8 * figure.bbox.width
+
+
 def test_what_has_no_artefact_is_left_out_by_name(tmp_path: Path) -> None:
     gone = {"artefact": str(tmp_path / "gone"), "dataset": "toy", "method": "dm"}
     cells = [

@@ -130,9 +130,12 @@ def _panel_per_method(
     side = _natural_inches(pictures)
     beside = min(20, max(map(len, pictures[0].class_names))) / options.letters(1.0) + 0.2
     room = (options.width or _WIDEST) - beside
-    side = min(side, (room - 0.1) / columns) if options.width is not None else side
     wide = max(_NARROWEST, columns * side + 0.15)
     across = max(1, min(len(pictures), int(room / wide)))
+    if options.width is not None:  # images may be smaller, so that less of it stays empty
+        across = max(1, min(len(pictures), round(room / wide)))
+        side = min(side, (room / across - 0.15) / columns)
+        wide = max(_NARROWEST, columns * side + 0.15)
     down = -(-len(pictures) // across)
     width = options.width or max(_LEAST_WIDTH, across * wide + beside + 0.1)
     height = len(pictures[0].class_names) * side
