@@ -292,3 +292,18 @@ def test_an_installed_file_is_found_where_the_package_is_no_checkout(
     monkeypatch.setattr(published, "distributions", lambda name: found)
     assert find_published() == tmp_path / "paper_numbers.csv"
     assert load_published() == []
+
+
+@pytest.mark.parametrize(("arch", "found"), [("convnet4", [3.9]), ("convnet3", [])])
+def test_a_convnet_without_a_depth_has_four_blocks_on_tiny_imagenet(
+    arch: str, found: list[float]
+) -> None:
+    """At 64x64 pixels papers add a block; a source that says only ConvNet means that network."""
+    one = evaluation(dataset="tinyimagenet", method="dm", ipc=1, eval_arch=arch, arch=arch)
+    number = Published(
+        method="DM", dataset="TinyImageNet", ipc=1, train_arch="ConvNet", eval_arch="ConvNet",
+        accuracy=3.9, std=0.2, protocol_note="", reported_in="", source="",
+    )  # fmt: skip
+    compared = compare(collect([one]), [number])
+    assert [each.paper.accuracy for each in compared] == found
+    assert all("distilled with" not in text for each in compared for text in each.differs)
