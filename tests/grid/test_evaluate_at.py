@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from run_digits import run_digits
+from processes.bench_processes import TOYS
+from run_digits import accuracies, run_digits
 
 import bench
 from bench.cli import main
+from bench.executors.local import local_execution
+from bench.grid.saved_request import reopen_request
 from bench.ledger.cell import percent_mark
 from bench.ledger.frames import load_failures, load_frame, load_frames
+from bench.ledger.requests import SavedRequest, load_requests
 from bench.ledger.store import Store
 from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
@@ -100,6 +104,27 @@ def test_a_curve_that_was_interrupted_goes_on(toys, tmp_path, data_dir, monkeypa
     whole, _ = run_digits(tmp_path / "b", data_dir, "toy-drift", 2, evaluate_at=AT)
     assert list(frame["accuracies"]) == list(whole["accuracies"])
     assert not list((tmp_path / "a").rglob("checkpoint*"))
+
+
+def test_workers_give_the_same_curve(toys, tmp_path, data_dir) -> None:
+    here, _ = run_digits(tmp_path / "here", data_dir, "toy-drift", 2, evaluate_at=AT)
+    there, view = run_digits(
+        tmp_path / "there", data_dir, "toy-drift", 2, evaluate_at=AT, plugins=[TOYS], threads=1,
+        execute=local_execution(2),
+    )  # fmt: skip
+    assert view.count("ok") == 8
+    assert accuracies(there) == accuracies(here)
+    assert not list((tmp_path / "there").rglob("checkpoint*"))
+
+
+def test_a_saved_request_asks_for_its_curve_again(toys, tmp_path, data_dir) -> None:
+    run_digits(tmp_path, data_dir, "toy-drift", 2, evaluate_at=AT)
+    ((saved,),) = [load_requests(tmp_path, lambda _: None)]
+    assert list(reopen_request(saved)[0].evaluate_at) == AT
+    # One that an earlier bench saved does not know of it.
+    request = {k: v for k, v in saved.spec["request"].items() if k != "evaluate_at"}
+    older = SavedRequest({**saved.spec, "request": request}, saved.cells, "2026-01-01")
+    assert not reopen_request(older)[0].evaluate_at
 
 
 def test_a_set_that_cannot_be_taken_early_costs_its_point_only(
