@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.live import format_seconds, make_reporter
+from bench.cli.live import make_reporter
+from bench.grid.clock import format_seconds
 from bench.grid.estimate import Estimate
 from bench.grid.kept_plan import Plan
 from bench.grid.kept_run import KeptRun

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.live import format_seconds
+from bench.grid.clock import format_seconds
 
 if TYPE_CHECKING:
     from bench.grid.session import Session

@@ -5,26 +5,30 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
+from bench.grid.clock import Clock, Running, format_seconds
 from bench.grid.reporter import Reporter
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.support.safe_text import printable
 from bench.support.screen_table import ScreenColumn, ScreenTable
 
 _PLAIN_EVERY = 30.0
-# The share of a loop after which its own pace says more than the estimate.
-_TOO_EARLY = 0.02
-# The columns of the live grid before those of the IPCs, and its text where the grid has no cell.
+# The columns of the live grid before those of the IPCs, and its texts where the grid has no
+# cell, and where a cell has not ended.
 _LABELS = ("dataset", "method", "mode", "network", "seed")
 _NO_CELL = Text("")
-# Running cells that the live view shows at most.
-_SHOWN = 8
+_OPEN = "·"
+# Running cells that the live view shows at most, and how wide their bars are.
+_SHOWN, _BAR = 8, 24
+# Lines of a terminal that the live view leaves to its edges: the header, and what is left out.
+_EDGES = 3
 _MARKS = {"ok": "green", "cached": "cyan", "failed": "red", "skipped": "yellow",
           "busy": "magenta", "stopped": "magenta"}  # fmt: skip
 
@@ -37,85 +41,6 @@ def make_reporter(*, quiet: bool) -> Reporter:
     return LiveReporter(console) if console.is_terminal else PlainReporter()
 
 
-def format_seconds(seconds: float) -> str:
-    """Write a duration: ``42 s``, ``3 min 10 s``, ``5 h 20 min``, ``3.2 days``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
-    return f"{seconds / 86400:.1f} days"
-
-
-@dataclass
-class _Running:
-    """A cell that is being computed."""
-
-    cell: Cell
-    started: float
-    printed: float
-    fraction: float = 0.0
-    text: str = ""
-
-    def seconds_left(self, estimate: float) -> float:
-        """Return what is left by the cell's own pace, or by the estimate before it has one."""
-        if self.fraction <= _TOO_EARLY:
-            return estimate
-        return (time.perf_counter() - self.started) / self.fraction * (1 - self.fraction)
-
-
-class _Clock(Reporter):
-    """Keeps count of cells and of the time that is left."""
-
-    def begin(self, cells: Sequence[Cell], estimates: Mapping[str, float]) -> None:
-        """See :meth:`Reporter.begin`."""
-        self.cells = list(cells)
-        self._to_do = {cell.id for cell in cells}
-        self.left = dict(estimates)
-        self.running: dict[str, _Running] = {}
-
-    @property
-    def done(self) -> int:
-        """How many cells of the plan have ended."""
-        return len(self.cells) - len(self._to_do)
-
-    def start(self, cell: Cell) -> None:
-        """See :meth:`Reporter.start`."""
-        now = time.perf_counter()
-        self.running[cell.id] = _Running(cell, now, now)
-
-    def progress(
-        self, cell: Cell, done: int, total: int, unit: str, scalars: Mapping[str, float]
-    ) -> None:
-        """See :meth:`Reporter.progress`."""
-        if cell.id not in self.running:
-            self.start(cell)
-        now = self.running[cell.id]
-        now.fraction = done / total if total else 1.0
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in scalars.items())
-        now.text = f"{done}/{total} {unit}  {shown}".rstrip()
-
-    def finish(self, cell: Cell, status: str, text: str, seconds: float) -> None:  # noqa: ARG002
-        """See :meth:`Reporter.finish`."""
-        # Not a count: a cell that was there may be made again, when its file turns out damaged.
-        self._to_do.discard(cell.id)
-        self.left.pop(cell.id, None)
-        self.running.pop(cell.id, None)
-
-    def time_left(self) -> str:
-        """Return the time left, from estimates and from the running loops' own pace."""
-        left = 0.0
-        # The screen is drawn by a thread of its own while cells begin and end.
-        waiting, running = self.left.copy(), self.running.copy()
-        for id_, seconds in waiting.items():
-            now = running.get(id_)
-            left += seconds if now is None else now.seconds_left(seconds)
-        left += sum(r.seconds_left(0.0) for i, r in running.items() if i not in waiting)
-        # Cells that run side by side share the work among them.
-        return format_seconds(left / max(1, len(running))) if left > 0 else "unknown"
-
-
 class NoteReporter(Reporter):
     """One line for each note, such as that a damaged file was set aside, and nothing else."""
 
@@ -124,7 +49,7 @@ class NoteReporter(Reporter):
         print(printable(text), file=sys.stderr, flush=True)
 
 
-class PlainReporter(_Clock, NoteReporter):
+class PlainReporter(Clock, NoteReporter):
     """One line when a cell ends, and one every half minute of a long loop."""
 
     def progress(
@@ -144,7 +69,7 @@ class PlainReporter(_Clock, NoteReporter):
         self.note(f"[{self.done}/{len(self.cells)}] {cell.title}: {status} {text}".rstrip() + took)
 
 
-class LiveReporter(_Clock):
+class LiveReporter(Clock):
     """A grid of results that fills as cells end, above the loop that runs now."""
 
     def __init__(self, console: Console) -> None:
@@ -157,7 +82,7 @@ class LiveReporter(_Clock):
         super().begin(cells, estimates)
         for cell in cells:
             if isinstance(cell, EvaluateCell):
-                self.results.setdefault(_row(cell), {}).setdefault(_column(cell), Text("·"))
+                self.results.setdefault(_row(cell), {}).setdefault(_column(cell), Text(_OPEN))
         self.live = Live(self, console=self.console, refresh_per_second=4, transient=True)
         self.live.start()
 
@@ -182,6 +107,8 @@ class LiveReporter(_Clock):
 
     def __rich__(self) -> RenderableType:
         """Draw the grid and the running cells; rich calls this at every refresh."""
+        running = list(self.running.copy().values())
+        below = self._below(running)
         shown = {row: results.copy() for row, results in self.results.copy().items()}
         columns = list(dict.fromkeys(c for results in shown.values() for c in results))
         labels = [ScreenColumn(name, essential=name == "method") for name in _LABELS]
@@ -190,19 +117,42 @@ class LiveReporter(_Clock):
             [*map(Text, row), *(results.get(c, _NO_CELL) for c in columns)]
             for row, results in shown.items()
         ]
-        return Group(ScreenTable(labels, rows), self._status())
+        table = ScreenTable(labels, rows)
+        # rich would cut what does not fit at the bottom, where the running cells are.
+        lines = self.console.height - len(below) - _EDGES
+        room = max(1, lines if table.fits(self.console, self.console.width) else lines // 3)
+        first = _first_shown(shown, room)
+        parts: list[RenderableType] = [replace(table, rows=rows[first : first + room])]
+        if room < len(rows):
+            parts.append(Text(f"and {len(rows) - room} more rows", style="dim"))
+        return Group(*parts, *below)
 
-    def _status(self) -> RenderableType:
-        head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"
+    def _below(self, running: Sequence[Running]) -> list[RenderableType]:
+        """Return a line for each title and each bar of running cells, and one for the whole."""
         lines: list[RenderableType] = []
-        for now in list(self.running.copy().values())[:_SHOWN]:
-            lines += [
-                Text(f"{now.cell.title}  {now.text}", overflow="ellipsis", no_wrap=True),
-                ProgressBar(total=1.0, completed=now.fraction, width=60),
-            ]
-        if len(self.running) > _SHOWN:
-            lines.append(Text(f"and {len(self.running) - _SHOWN} more", style="dim"))
-        return Group(*lines, Text(head, style="dim"))
+        for now in running[:_SHOWN]:
+            lines += [Text(now.cell.title, overflow="ellipsis", no_wrap=True), _bar(now)]
+        if len(running) > _SHOWN:
+            lines.append(Text(f"and {len(running) - _SHOWN} more", style="dim"))
+        head = f"{self.done}/{len(self.cells)} cells, time left {self.time_left()}"
+        return [*lines, Text(head, style="dim", overflow="ellipsis", no_wrap=True)]
+
+
+def _bar(now: Running) -> RenderableType:
+    """Return a cell's bar with its numbers beside it, in a line; a bar alone ends no line."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=_BAR)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    bar = ProgressBar(total=1.0, completed=now.fraction, width=_BAR)
+    grid.add_row(bar, Text(now.text or "starts"))
+    return grid
+
+
+def _first_shown(rows: Mapping[tuple[str, ...], Mapping[str, Text]], room: int) -> int:
+    """Return which row of the grid to begin with, so that those with open cells are seen."""
+    is_open = [any(text.plain == _OPEN for text in results.values()) for results in rows.values()]
+    first = is_open.index(True) if True in is_open else len(is_open)
+    return max(0, min(first - 1, len(is_open) - room))
 
 
 def _row(cell: EvaluateCell) -> tuple[str, ...]:

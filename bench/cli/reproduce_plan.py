@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from bench.cli.dry_run import GPU, describe_sum
-from bench.cli.live import format_seconds
+from bench.grid.clock import format_seconds
 from bench.grid.estimate import Estimate
 from bench.grid.session import Session, open_session
 from bench.networks.precision import PRECISIONS

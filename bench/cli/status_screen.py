@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from bench.cli.live import format_seconds
+from bench.grid.clock import format_seconds
 from bench.ledger.cell_state import STATES
 from bench.ledger.remaining import Remaining, seconds_since
 from bench.ledger.status import CellStatus, Status

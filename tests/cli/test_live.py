@@ -59,14 +59,41 @@ def test_live_grid_keeps_methods_and_accuracies(width: int) -> None:
     assert "imagenette128" in console.file.getvalue()
 
 
-def test_cells_that_run_side_by_side_share_the_time_left() -> None:
-    view = PlainReporter()
-    other = EvaluateCell(MADE, 1, "stored", "convnet3", "quick", 1, 2, "fp32")
-    view.begin([MADE, EVALUATION, other], {EVALUATION.id: 40.0, other.id: 50.0})
-    view.start(EVALUATION)
-    assert view.time_left() == "90 s"
+@pytest.mark.parametrize("width", [80, 120])
+def test_titles_and_bars_of_several_workers_have_lines_of_their_own(width: int) -> None:
+    view = LiveReporter(Console(file=io.StringIO(), width=width, height=30, force_terminal=True))
+    other = replace(EVALUATION, ipc=1)
+    view.begin([MADE, EVALUATION, other], {})
+    view.progress(EVALUATION, 30, 600, "epochs", {"loss": 1.25})
     view.start(other)
-    assert view.time_left() == "45 s"
+    view.end()
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(view)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert lines[-5] == EVALUATION.title
+    assert re.fullmatch(r"━+\S* +30/600 epochs  loss 1.25", lines[-4])
+    assert lines[-3] == other.title
+    assert re.fullmatch(r"━*\S* +starts", lines[-2])
+    assert lines[-1].startswith("0/3 cells, time left")
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_grid_higher_than_the_screen_keeps_what_runs_in_sight(width: int) -> None:
+    view = LiveReporter(Console(file=io.StringIO(), width=width, height=20, force_terminal=True))
+    cells = [replace(EVALUATION, distil=replace(MADE, seed=seed)) for seed in range(60)]
+    view.begin(cells, {})
+    for cell in cells[:40]:
+        view.finish(cell, "ok", f"{cell.distil.seed}.5 %", 1.0)
+    view.start(cells[40])
+    view.end()
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(view)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= 20
+    assert re.search(r"and \d+ more rows", lines[-4])
+    assert "40/60 cells" in lines[-1]
+    assert any("39.5 %" in line for line in lines)
+    assert not any("38.5 %" in line for line in lines)
 
 
 def test_live_view_says_why_a_distillation_failed() -> None:

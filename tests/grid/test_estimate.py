@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from torch import Tensor
 
 from bench.cli import main
-from bench.cli.live import format_seconds
+from bench.grid.clock import format_seconds
 from bench.grid.estimate import Estimate
 from bench.grid.estimator import estimate
 from bench.grid.order import plan
