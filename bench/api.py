@@ -6,22 +6,23 @@ through the ledger and returns the frame that the command line tabulates.
 
 from __future__ import annotations
 
-import re
+import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.datasets.library import data_dir as data_folder
 from bench.datasets.library import ensure, open_split
 from bench.datasets.source import Progress, no_progress
-from bench.distillation.distil import distil
-from bench.evaluation.evaluate import evaluate
-from bench.exchange.opened import load_set as load
-from bench.grid.option import options_of
+from bench.distillation.distil import distil as distil_set
+from bench.evaluation.evaluate import evaluate as evaluate_set
+from bench.exchange.opened import load_set
+from bench.grid.notebook import reporter_here
+from bench.grid.option import check_options
+from bench.grid.python_terms import in_python_terms, python_terms
 from bench.grid.reporter import Control, Reporter
 from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
@@ -32,6 +33,7 @@ from bench.ledger.frames import evaluation_frame
 from bench.ledger.rows import Rows
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.registry import METHODS
+from bench.support.arguments import check_argument
 from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError
 from bench.support.machine import pick_device
@@ -46,8 +48,13 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "distil", "evaluate", "load", "load_dataset", "open_run", "run"]
 
 
+distil = python_terms()(distil_set)
+evaluate = python_terms()(evaluate_set)
+load = python_terms()(load_set)
+
+
 class EveryCellFailedError(BenchError):
-    """No cell of a grid has a result, and at least one failed."""
+    """No cell of a grid has a result: all that ended failed, or were skipped."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Dataset:
     test: RealSet
 
 
+@python_terms()
 def load_dataset(
     name: str,
     *,
@@ -82,16 +90,16 @@ def load_dataset(
         >>> len(real.train), real.train.images.dtype, real.test.spec.num_classes
         (1437, torch.uint8, 10)
     """
-    folder, place = (
-        data_folder(Path(data_dir) if data_dir is not None else None),
-        pick_device(device),
-    )
-    ensure(name, folder, progress, report=warnings.warn)
+    check_argument("name", name, str, "a text")
+    folder = data_folder(None if data_dir is None else Path(_path("data_dir", data_dir)))
+    place = pick_device(device)
+    ensure(name, folder, progress, report=_warn)
     return Dataset(
         open_split(name, "train", folder, place), open_split(name, "test", folder, place)
     )
 
 
+@python_terms()
 def run(
     method: str | Sequence[str],
     dataset: str | Sequence[str],
@@ -111,7 +119,7 @@ def run(
     store: str | Path = DEFAULT_STORE,
     data_dir: str | Path | None = None,
     device: str = "auto",
-    plugins: Sequence[str | Path] = (),
+    plugins: str | Path | Sequence[str | Path] = (),
     reporter: Reporter | None = None,
     time_budget: float | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
@@ -145,8 +153,9 @@ def run(
         store: the folder of cells.
         data_dir: the folder of packed datasets.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        plugins: Python files to load first.
-        reporter: receives the events of the run.
+        plugins: Python files to load first; one or several.
+        reporter: receives the events of the run; default: a notebook shows its progress, and
+            elsewhere nothing is shown.
         time_budget: seconds after which the run ends; what is left, the next call does.
         checkpoint_every: seconds between two checkpoints of a running cell.
         deterministic: let a GPU use only operations that give the same bits every time.
@@ -168,37 +177,43 @@ def run(
     Raises:
         BenchError: for anything wrong with the arguments, before any work; in its course, if the
             store can no longer be written.
-        EveryCellFailedError: there is no result at all, because cells failed; with the reasons.
+        EveryCellFailedError: there is no result at all, because cells failed or were skipped; with
+            the reasons.
         Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
-    with _python_terms():
-        request = Request(
-            methods=_listed(method),
-            datasets=_listed(dataset),
-            ipcs=_counts(ipc),
-            archs=_listed(arch),
-            eval_archs=_listed(eval_arch),
-            protocol=protocol,
-            modes=_listed(mode),
-            seeds=_whole(seeds),
-            eval_nets=_whole(eval_nets),
-            stored_as=_listed(stored_as),
-            evaluate_at=_counts(evaluate_at),
-            profile=profile,
-            overrides=overrides or {},
-            precision=precision,
-        )
-        folder = data_folder(Path(data_dir) if data_dir is not None else None)
-        site = Site(
-            str(store), str(folder), device, tuple(map(str, plugins)), checkpoint_every, threads,
-            deterministic,
-        )  # fmt: skip
-        told = tracked(reporter or Reporter(), _listed(track), Path(store))
-        control = Control(told, Stop(time_budget))
-        session = open_run(
-            request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
-        )
-        session.run(execute=execute)
+    request = Request(
+        methods=_listed(method),
+        datasets=_listed(dataset),
+        ipcs=_counts(ipc),
+        archs=_listed(arch),
+        eval_archs=_listed(eval_arch),
+        protocol=protocol,
+        modes=_listed(mode),
+        seeds=_whole(seeds),
+        eval_nets=_whole(eval_nets),
+        stored_as=_listed(stored_as),
+        evaluate_at=_counts(evaluate_at),
+        profile=profile,
+        overrides=overrides or {},
+        precision=precision,
+    )
+    folder = data_folder(None if data_dir is None else Path(_path("data_dir", data_dir)))
+    site = Site(
+        _path("store", store), str(folder), device, _paths(plugins), checkpoint_every, threads,
+        deterministic,
+    )  # fmt: skip
+    if reporter is not None:
+        check_argument("reporter", reporter, Reporter, "a Reporter, see bench.grid.reporter")
+    if execute is not None and not callable(execute):
+        raise BenchError(f"execute {execute!r:.80} is not allowed: see local_execution()")
+    tracking = Tracking(_listed(track))
+    check_options(tracking)
+    told = tracked(reporter or reporter_here(), tracking.track, Path(store))
+    control = Control(told, Stop(_seconds(time_budget)))
+    session = open_run(
+        request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
+    )
+    session.run(execute=execute)
     rows = session.rows(unfinished=True)
     _check_any_result(rows, control.stop)
     return evaluation_frame(rows.evaluations)
@@ -225,7 +240,9 @@ def open_run(
     Raises:
         BenchError: for anything wrong with the plugins, the request, the data or the store.
     """
-    site = site.with_paths()  # first: a plugin can change the working directory
+    for options in (request, site, reuse or Reuse()):
+        check_options(options)
+    site = site.with_paths()  # before plugins: a plugin can change the working directory
     site.load_plugins()
     if list(request.methods) == ["all"]:
         request = replace(request, methods=METHODS.names())
@@ -237,8 +254,43 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) and value is not True else value
 
 
-def _listed(value: str | Sequence[str]) -> list[str]:
-    return split_commas(value) if isinstance(value, str) else list(value)
+def _warn(text: str) -> None:
+    warnings.warn(in_python_terms(text), stacklevel=4)
+
+
+def _listed(value: Any) -> Any:
+    """Return a list; what is none stays, and the checks refuse it."""
+    if isinstance(value, str):
+        return split_commas(value)
+    return list(value) if isinstance(value, Iterable) else value
+
+
+def _path(name: str, value: str | Path) -> str:
+    """Return a path as a text.
+
+    Raises:
+        BenchError: it is no path.
+    """
+    check_argument(name, value, (str, os.PathLike), "a path")
+    return str(value)
+
+
+def _paths(plugins: Any) -> tuple[str, ...]:
+    several = [plugins] if isinstance(plugins, str | Path) else _listed(plugins)
+    check_argument("plugins", several, list, "a path or several")
+    return tuple(_path("plugins", one) for one in several)
+
+
+def _seconds(budget: Any) -> float | None:
+    """Return a time budget.
+
+    Raises:
+        BenchError: it is no number of seconds.
+    """
+    is_number = isinstance(budget, Real) and not isinstance(budget, bool)
+    if budget is None or (is_number and budget >= 0):
+        return None if budget is None else float(budget)
+    raise BenchError(f"time_budget {budget!r} is not allowed: it must be a number of seconds")
 
 
 def _counts(given: int | str | Sequence[int]) -> list[Any]:
@@ -248,32 +300,18 @@ def _counts(given: int | str | Sequence[int]) -> list[Any]:
     return [_whole(each) for each in (given if isinstance(given, Iterable) else [given])]
 
 
-@contextmanager
-def _python_terms() -> Iterator[None]:
-    """Name the parameters of a call in messages: ``seeds`` in place of ``--seeds``."""
-    try:
-        yield
-    except BenchError as error:
-        names = {
-            o.flag: o.name for cls in (Request, Site, Reuse, Tracking) for o in options_of(cls)
-        }
-        names |= {"--set": "overrides", "--plugin": "plugins", "--time-budget": "time_budget"}
-        text = re.sub(r"--[a-z][a-z-]*", lambda flag: names.get(flag[0], flag[0]), str(error))
-        error.args = (text, *error.args[1:])
-        raise
-
-
 def _check_any_result(rows: Rows, stop: Stop) -> None:
-    """Refuse an empty frame where it would hide that every cell failed.
+    """Refuse an empty frame where it would hide that every cell failed, or was skipped.
 
     Raises:
         EveryCellFailedError: saying why.
     """
-    failed = [row for row in rows.failures if row.status == "failed"]
-    if failed and not rows.evaluations and not stop.requested:
+    without = [row for row in rows.failures if row.status in ("failed", "skipped")]
+    if without and not rows.evaluations and not stop.requested:
         # What failed because another cell did says nothing of its own.
-        causes = [row for row in failed if not row.reason.startswith("it needs '")] or failed
+        causes = [row for row in without if not row.reason.startswith("it needs '")] or without
         named = (f"{row.method} on {row.dataset}: {row.reason}" for row in causes)
         reasons = list(dict.fromkeys(named))
         more = f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""
-        raise EveryCellFailedError(f"every cell failed: {'; '.join(reasons[:5])}{more}")
+        ended = "was skipped" if all(row.status == "skipped" for row in without) else "failed"
+        raise EveryCellFailedError(f"every cell {ended}: {'; '.join(reasons[:5])}{more}")

@@ -94,7 +94,8 @@ def check_recorded(path: Path, sha256: str) -> None:
     if recorded is not None and recorded.sha256 != sha256:
         raise BenchError(
             f"dataset file '{path}' is damaged: its sha256 is {sha256}, it was written with "
-            f"{recorded.sha256}. Fetch or import it again with --replace."
+            f"{recorded.sha256}. `bench data fetch {path.stem} --replace` fetches it again, "
+            "`bench data import` with `--replace` imports it again."
         )
 
 

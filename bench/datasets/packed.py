@@ -89,7 +89,8 @@ def read_header(path: Path) -> PackedHeader:
         raise BenchError(f"dataset file '{path}' cannot be read: {error.strerror}") from error
     except _UNREADABLE as error:
         raise BenchError(
-            f"dataset file '{path}' is damaged: {error}. Fetch or import it again with --replace."
+            f"dataset file '{path}' is damaged: {error}. `bench data fetch {path.stem} --replace` "
+            "fetches it again, `bench data import` with `--replace` imports it again."
         ) from error
 
 

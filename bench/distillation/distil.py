@@ -22,6 +22,7 @@ from bench.distilled.unit_check import describe_wrong_units
 from bench.networks.architecture import canonical_name
 from bench.networks.precision import float32_mode
 from bench.registry.params import as_dict
+from bench.support.arguments import check_argument, check_count
 from bench.support.attempt import Attempt, State
 from bench.support.cost_meter import Meter
 from bench.support.errors import BenchError
@@ -101,6 +102,9 @@ def distil(
         >>> tuple(made.distilled.images.shape), made.budget.stored_bytes
         ((20, 1, 16, 16), 5120)
     """
+    check_argument("real", real, RealSet, "a real set: bench.load_dataset(NAME).train")
+    check_argument("arch", arch, str, "a text")
+    check_count("seed", seed, least=0)
     cls = load_method(method)
     task = make_task(cls, real, ipc, canonical_name(arch), params or {}, profile)
     if reason := cls.skip(task):

@@ -9,6 +9,7 @@ from bench.datasets.spec import DatasetSpec
 from bench.distillation.method import Method, Prerequisite, Task
 from bench.distillation.profiles import check_profile, resolve_profile
 from bench.registry.registry import METHODS
+from bench.support.arguments import check_argument, check_count
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import explain
 from bench.support.untrusted import Limit
@@ -35,7 +36,11 @@ def load_method(method: str | type[Method]) -> type[Method]:
     Raises:
         BenchError: no such method is registered, or its version is no whole number from 1 up.
     """
-    cls: type[Method] = method if isinstance(method, type) else METHODS.get(method)
+    if not isinstance(method, str) and not (
+        isinstance(method, type) and issubclass(method, Method)
+    ):
+        raise BenchError(f"method {method!r:.80} is not allowed: it must be a name or a Method")
+    cls: type[Method] = METHODS.get(method) if isinstance(method, str) else method
     version: Any = cls.version
     if type(version) is not int or not 1 <= version < Limit.AMOUNT:
         raise BenchError(
@@ -71,6 +76,9 @@ def make_task(
     ipc = None if method.ipc_agnostic else ipc
     if ipc is None and not method.ipc_agnostic:
         raise BenchError(f"{method.name} needs an IPC: how many images per class to distil")
+    if ipc is not None:
+        check_count("ipc", ipc)
+    check_argument("params", overrides, Mapping, "a table of parameters")
     name = dataset.spec.name
     params = resolve(method, check_profile(profile), overrides, ipc, name)
     used = arch if method.uses_arch else None

@@ -19,10 +19,11 @@ from bench.distilled.labels import are_probabilities
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.evaluation import DivergedError, Evaluation
 from bench.evaluation.net_outcome import TrainedNets
-from bench.evaluation.protocols import Protocol, get_protocol
+from bench.evaluation.protocols import get_protocol
 from bench.evaluation.recipe import Recipe
 from bench.networks.architecture import canonical_name
 from bench.networks.precision import float32_mode
+from bench.support.arguments import check_argument, check_count
 from bench.support.attempt import Attempt, StateKeeper
 from bench.support.cost_meter import Meter
 from bench.support.errors import BenchError, unknown_message
@@ -80,6 +81,14 @@ def evaluate(
         >>> len(result.accuracies), result.budget.distinct_images
         (1, 10)
     """
+    check_argument("test", test, RealSet, "a real set: bench.load_dataset(NAME).test")
+    check_argument("distilled", distilled, (DistilledSet, Tensor), "a distilled set or images")
+    check_argument("arch", arch, str, "a text")
+    check_count("seed", seed, least=0)
+    if ipc is not None:
+        check_count("ipc", ipc)
+    if seeds is not None:
+        check_count("seeds", seeds)
     if isinstance(distilled, Tensor):
         distilled = _image_set(distilled, labels, test)
     elif labels is not None:
@@ -103,7 +112,7 @@ def evaluate(
             precision=precision,
             temperature=distilled.temperature,
         ),
-        seeds=network_seeds(test.spec.name, arch, seed, _count(seeds, named)),
+        seeds=network_seeds(test.spec.name, arch, seed, named.nets if seeds is None else seeds),
         attempt=attempt,
         number=attempt.checkpoint.count_attempt(),
     )
@@ -136,16 +145,10 @@ def _checked_mode(distilled: DistilledSet, mode: str | None) -> str:
     if mode is None:
         return distilled.modes[0]
     if mode not in distilled.modes:
-        raise BenchError(unknown_message(f"mode of a {distilled.kind} set", mode, distilled.modes))
+        raise BenchError(
+            unknown_message(f"mode of the {distilled.kind} set", mode, distilled.modes)
+        )
     return mode
-
-
-def _count(seeds: int | None, protocol: Protocol) -> int:
-    if seeds is None:
-        return protocol.nets
-    if type(seeds) is not int or seeds < 1:
-        raise BenchError(f"seeds = {seeds!r} is not allowed: it must be a whole number from 1 up")
-    return seeds
 
 
 def _source(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from bench.exchange.given import HUB, Given
 from bench.exchange.layouts import read_source, within
 from bench.exchange.reading import Reading, read
 from bench.exchange.tensor_files import read_pt
+from bench.grid.python_terms import in_python_terms
 from bench.ledger.cell import is_cell_id
 from bench.ledger.store import DEFAULT_STORE, Store
+from bench.support.arguments import check_argument
 from bench.support.errors import BenchError
 
 # Sets that a message lists.
@@ -94,6 +97,7 @@ def load_set(
         (torch.Size([1, 16, 16]), tensor(0))
         >>> theirs = bench.load("res_DM.pt", real=digits.train)  # doctest: +SKIP
     """
+    check_argument("source", source, (str, os.PathLike), "a path, or the id of a cell")
     path = within(Path(source))
     if not path.exists() and is_cell_id(str(source)):
         return load(artefact_of(str(source), Store(Path(store))))
@@ -104,7 +108,7 @@ def load_set(
     if not 0 <= experiment < len(readings):
         raise BenchError(f"'{source}' holds {len(readings)} sets: there is no {experiment}")
     for text in readings[experiment].warnings:
-        warnings.warn(f"'{source}': {text}", stacklevel=2)
+        warnings.warn(f"'{source}': {in_python_terms(text)}", stacklevel=4)
     return readings[experiment].distilled
 
 

@@ -11,7 +11,11 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from bench.support.arguments import check_argument
 from bench.support.errors import BenchError, unknown_message
+
+# What a value of another type than a number must be; numbers are checked by their bounds.
+_KINDS: dict[type, str] = {str: "a text", bool: "True or False"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +50,22 @@ class Option:
         Raises:
             BenchError: naming the option, the value and what is allowed.
         """
-        if value is None or self.is_mapping:
+        if value is None and self.default is None:
             return
+        name = self.label or self.flag
+        if self.is_mapping:
+            tables = value.values() if isinstance(value, Mapping) else [value]
+            for table in tables:
+                check_argument(name, table, Mapping, "a table of parameters for each method")
+            return
+        if self.is_list:
+            check_argument(name, value, (list, tuple), "a name or several")
         for each in value if self.is_list else (value,):
             self._check_one(each)
 
     def _check_one(self, value: Any) -> None:
+        if self.type in _KINDS:
+            check_argument(self.label or self.flag, value, self.type, _KINDS[self.type])
         if self.choices is not None and value not in self.choices:
             raise BenchError(unknown_message(self.name, value, self.choices))
         if self.min is None:

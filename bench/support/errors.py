@@ -31,10 +31,10 @@ class UnknownNameError(BenchError):
         super().__init__(unknown_message(kind, name, self.known))
 
 
-def unknown_message(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown_message(kind: str, name: object, known: Iterable[str]) -> str:
     """Return ``unknown KIND 'NAME'.``, the most similar known name if any, and all known names."""
     names = sorted(known)
-    close = get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    close = get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
     near = [n for n in names if n.lower() in close]
     hint = f" Did you mean '{near[0]}'?" if near else ""
     listing = ", ".join(names) if names else "none"

@@ -34,7 +34,7 @@ def pick_device(name: str) -> torch.device:
     """
     import torch
 
-    kind = name.split(":")[0]
+    kind = str(name).split(":")[0]
     counts = {
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
