@@ -116,12 +116,10 @@ class _LazyGroup(click.Group):
 
 def _print_usage_error(error: click.UsageError) -> int:
     """Print what is wrong with a command line, in one line; return the exit code."""
-    text = " ".join(error.format_message().split()).rstrip(".")
-    command = error.ctx.command_path if error.ctx is not None else "bench"
-    click.secho(
-        f"error: {printable(text)[: Limit.ERROR_LETTERS]}; `{command} --help` says what is allowed",
-        fg="red", err=True,
-    )  # fmt: skip
+    from bench.cli.usage_errors import describe_usage_error
+
+    text = printable(describe_usage_error(error))[: Limit.ERROR_LETTERS]
+    click.secho(f"error: {text}", fg="red", err=True)
     return 2
 
 

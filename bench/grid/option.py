@@ -7,6 +7,7 @@ or a call gives are generated from these declarations. A new option is one new f
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -65,7 +66,10 @@ class Option:
 
     def _check_one(self, value: Any) -> None:
         if self.type in _KINDS:
-            check_argument(self.label or self.flag, value, self.type, _KINDS[self.type])
+            is_path = self.metavar == "PATH"
+            kinds = (str, os.PathLike) if is_path else self.type
+            what = "a path" if is_path else _KINDS[self.type]
+            check_argument(self.label or self.flag, value, kinds, what)
         if self.choices is not None and value not in self.choices:
             raise BenchError(unknown_message(self.name, value, self.choices))
         if self.min is None:
