@@ -126,9 +126,13 @@ def _print_usage_error(error: click.UsageError) -> int:
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bench")
 def main() -> None:
-    """Compare dataset distillation methods, fairly.
+    r"""Compare dataset distillation methods, fairly.
 
     A first run, on data that comes with the package:
 
-        bench run --method random,dm,gan,dim --dataset digits --ipc 1,10,50 --profile smoke
+    \b
+        bench run -m random,dm,gan,dim -d digits --ipc 1,10,50 --profile smoke
+
+    `bench COMMAND --help` ends with examples. docs/running.md has a line for each shell that lets
+    TAB complete names.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command(
     cls=GroupedCommand,
     epilog=examples(
-        "bench evaluate res_DM_CIFAR10_ConvNet_10ipc.pt --dataset cifar10 --name dm-released",
+        "bench evaluate res_DM_CIFAR10_ConvNet_10ipc.pt -d cifar10 --name dm-theirs",
         "bench evaluate hf:OWNER/NAME --dataset cifar10 --dry-run",
     ),
 )

@@ -76,12 +76,13 @@ def _shape(option: Option) -> dict[str, Any]:
         return {"multiple": True, "metavar": option.metavar}
     kind: click.ParamType | type = option.type  # type: ignore[type-arg,unused-ignore]
     if option.is_list:
-        kind = CommaList()
-    elif option.min is not None and option.type is int:
+        return {"type": CommaList(), "metavar": option.metavar}
+    if option.min is not None and option.type is int:
         kind = click.IntRange(min=int(option.min))
     elif option.min is not None:
         kind = FiniteRange(min=option.min, min_open=option.above_min)
-    return {"type": kind, "metavar": option.metavar}
+    names = {int: "N", float: "NUMBER", str: "NAME"}
+    return {"type": kind, "metavar": option.metavar or names.get(option.type)}
 
 
 def _help(option: Option, otherwise: str | None) -> str:

@@ -30,6 +30,8 @@ class GroupedCommand(click.Command):
         """Write what belongs to no group, then each group under its title."""
         groups: dict[str, list[tuple[str, str]]] = {title: [] for title in (_OTHERS, *_GROUPS)}
         for param in self.get_params(ctx):
+            if isinstance(param, click.Argument):  # the usage line and the text name it
+                continue
             record = param.get_help_record(ctx)
             if record is not None:
                 groups[_group_of(param.name)].append(record)

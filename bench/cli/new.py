@@ -18,7 +18,7 @@ from bench.cli.options import examples
 @click.argument("kind", metavar="method|architecture|dataset")
 @click.argument("name")
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path(),
-              help="Where the package's folder is made; default: here.")  # fmt: skip
+              help="Where the package's folder is made.  [default: here]")  # fmt: skip
 def new(kind: str, name: str, output: Path) -> None:
     """Write an installable package with a working plugin of that kind, named NAME.
 

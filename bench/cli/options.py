@@ -102,7 +102,7 @@ def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--data-dir``."""
     return click.option(
         "--data-dir", type=click.Path(path_type=Path), default=None, envvar="BENCH_DATA",
-        help="Folder of packed datasets (default: BENCH_DATA, else the user's data folder).",
+        help="Folder of packed datasets.  [default: BENCH_DATA, else the user's data folder]",
     )(command)  # fmt: skip
 
 
@@ -117,6 +117,7 @@ def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def time_budget_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--time-budget``; the command gets seconds, or ``None``."""
     return click.option(
-        "--time-budget", help="End after 8h, 90m or 30s; the next call does the rest.",
+        "--time-budget", metavar="TIME",
+        help="End after 8h, 90m or 30s; the next call does the rest.",
         callback=lambda _context, _option, text: None if text is None else parse_seconds(text),
     )(command)  # fmt: skip

@@ -24,16 +24,17 @@ from bench.support.safe_text import printable
         "bench plot gallery --method dm --ipc 10",
     )
 )
-@click.argument("kind", type=click.Choice(list(PLOTS)))
+@click.argument("kind", type=click.Choice(list(PLOTS)), metavar="KIND")
 @click.option("--output", "-o", type=click.Path(path_type=Path), default=Path("plots"),
               show_default=True, help="Folder for the files.")  # fmt: skip
 @click.option("--title", default="", help="A title above the plot.")
 @click.option("--no-notes", is_flag=True, help="Leave out how the results were measured.")
 @click.option("--size", help="Width and height in inches, 7x4; or the width only, 3.3.")
-@click.option("--font-size", type=FiniteRange(), default=PlotOptions.font_size, show_default=True,
-              help="Size of the letters in points.")  # fmt: skip
+@click.option("--font-size", type=FiniteRange(min=1), default=PlotOptions.font_size,
+              metavar="POINTS", show_default=True, help="Size of the letters.")  # fmt: skip
 @click.option("--max-panels", type=click.IntRange(min=1), default=PlotOptions.max_panels,
-              show_default=True, help="With more panels, each dataset has one.")  # fmt: skip
+              metavar="N", show_default=True,
+              help="With more panels, each dataset has one.")  # fmt: skip
 @click.option("--spread", type=click.Choice(SPREADS), default="sd", show_default=True,
               help="What error bars are: as of `bench table`.")  # fmt: skip
 @click.option(
@@ -63,8 +64,8 @@ def plot(
     accuracy: against images per class. cost: against the time to distil and the bytes to store.
     budget: against IPC, training steps, images and bytes. pareto: the results that no other beats
     in bytes or in time. rank: the average rank of each method. learning: against the steps of the
-    distillation (``bench run --evaluate-at``). gallery: the distilled images themselves.
-    cross-arch: as heat maps over the architectures evaluated with (``bench run --eval-arch``).
+    distillation (`bench run --evaluate-at`). gallery: the distilled images themselves.
+    cross-arch: as heat maps over the architectures evaluated with (`bench run --eval-arch`).
     """
     width, height = (None, None) if size is None else parse_size(size)
     numbers: list[Published] = []

@@ -12,7 +12,7 @@ from bench.cli.report_options import read_store, report_options
 
 @click.command(
     epilog=examples(
-        "bench report -o report.html",
+        "bench report -o page",
         'bench report --dataset cifar10 --title "CIFAR-10"',
     )
 )

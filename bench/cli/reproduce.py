@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from bench.report.recipes.recipe import TableRecipe
     from bench.report.recipes.requests import Choice
 
-_CHOSEN = ("methods", "datasets", "ipcs", "protocol")
-_HOW = ("profile", "seeds", "eval_nets", "precision")
+_CHOSEN = ("methods", "datasets", "ipcs", "protocol", "seeds", "eval_nets")
+_HOW = ("profile", "precision")
 
 
 @click.command(

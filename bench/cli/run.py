@@ -72,9 +72,11 @@ def run(
 ) -> None:
     """Distil, evaluate and tabulate a grid of datasets x methods x IPC x architectures.
 
-    What the store already holds is not computed again, and what another run is computing is waited
-    for. SIGINT (Ctrl-C) or SIGTERM ends a run after the current step; the same command then
-    continues where it stopped.
+    Each distillation and each evaluation is a cell. What the store already holds is not computed
+    again, and what another run is computing is waited for. SIGINT (Ctrl-C) or SIGTERM ends a run
+    after the current step; the same command then continues where it stopped. Exit code 1: a cell
+    failed, or was left to another run; 2: wrong
+    input.
     """
     flags = {"yes": yes, "dry_run": dry_run, "json": as_json}
     others = {"time_budget": time_budget, **{name: flag or None for name, flag in flags.items()}}

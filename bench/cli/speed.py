@@ -23,8 +23,10 @@ from bench.cli.options import CommaList, examples, load_plugins, plugin_option
 @click.option("--precision", type=CommaList(), default="fp32,bf16", show_default=True,
               help="How networks compute.")  # fmt: skip
 @click.option("--stage", type=CommaList(), help="Some stages only, by name.  [default: all]")
-@click.option("--repeats", type=int, default=5, show_default=True, help="Timed runs, 5 or more.")
-@click.option("--seconds", type=float, default=3.0, show_default=True,
+@click.option(
+    "--repeats", type=int, metavar="N", default=5, show_default=True, help="Timed runs, 5 or more."
+)
+@click.option("--seconds", type=float, metavar="NUMBER", default=3.0, show_default=True,
               help="About how long each run takes; one unit of work at least.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False),

@@ -34,6 +34,8 @@ def _of_value(error: click.UsageError) -> str | None:
     if isinstance(param.type, click.Choice):
         kind = f"value of {name}" if is_option else str(param.name).rstrip("_")
         return unknown_message(kind, value[1].strip("'"), map(str, param.type.choices))
+    if "is not a finite number" in error.message:
+        return f"{name} {value[1]} is not a finite number"
     if isinstance(param.type, click.types.IntParamType | click.types.FloatParamType):
         whole = isinstance(param.type, click.types.IntParamType)
         low = getattr(param.type, "min", None)

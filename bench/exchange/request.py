@@ -31,8 +31,14 @@ class ImportRequest:
         "--ipc", "Images per class; a generator needs it, a stored set has its own.",
         default=None, min=1, label="IPC",
     )  # fmt: skip
-    eval_archs: Sequence[str] = option("--eval-arch", "Evaluate with.", default=("convnet3",))
-    protocol: str = option("--protocol", "How to evaluate.", default="default")
+    eval_archs: Sequence[str] = option(
+        "--eval-arch", "Networks to evaluate with.", default=("convnet3",)
+    )
+    protocol: str = option(
+        "--protocol",
+        "How networks are trained and tested: `bench list protocols`.",
+        default="default",
+    )
     modes: Sequence[str] = option(
         "--mode", "For generators: stream,frozen.", default=(), otherwise="both", choices=MODES
     )
@@ -41,15 +47,18 @@ class ImportRequest:
         otherwise="all", min=1,
     )  # fmt: skip
     eval_nets: int | None = option(
-        "--eval-nets", "Networks per set.", default=None, otherwise="the protocol's", min=1,
-        max=10_000,
+        "--eval-nets", "Networks to train on each set.", default=None,
+        otherwise="the protocol's", min=1, max=10_000,
     )  # fmt: skip
     stored_as: Sequence[str] = option(
         "--stored-as", "Evaluate with the images stored so: made (as they are), float16 or uint8; "
         "bytes count as stored.", default=(AS_MADE,), choices=STORED_AS,
     )  # fmt: skip
     precision: str = option(
-        "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS
+        "--precision",
+        "How networks compute: fp32 or bf16; on a GPU also tf32.",
+        default="fp32",
+        choices=PRECISIONS,
     )
     normalisation: str | None = option(
         "--normalisation",
@@ -76,10 +85,16 @@ class ImportRequest:
         min=1, otherwise="1",
     )  # fmt: skip
     image_column: str | None = option(
-        "--image-column", "Of a Hugging Face dataset.", default=None, otherwise="found by name"
+        "--image-column",
+        "Where a Hugging Face dataset has images.",
+        default=None,
+        otherwise="found by name",
     )
     label_column: str | None = option(
-        "--label-column", "Of a Hugging Face dataset.", default=None, otherwise="found by name"
+        "--label-column",
+        "Where a Hugging Face dataset has labels.",
+        default=None,
+        otherwise="found by name",
     )
 
     def check(self) -> None:

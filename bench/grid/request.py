@@ -35,22 +35,39 @@ class Request:
     ipcs: Sequence[int] = option(
         "--ipc", "Images per class.", default=(1, 10, 50), min=1, label="IPC"
     )
-    archs: Sequence[str] = option("--arch", "Distil with.", default=("convnet3",))
+    archs: Sequence[str] = option("--arch", "Networks to distil with.", default=("convnet3",))
     eval_archs: Sequence[str] = option(
-        "--eval-arch", "Evaluate with.", default=(), otherwise="as --arch"
+        "--eval-arch", "Networks to evaluate with.", default=(), otherwise="as --arch"
     )
     protocol: str | None = option(
-        "--protocol", "How to evaluate.", default=None, otherwise="the profile's"
+        "--protocol",
+        "How networks are trained and tested: `bench list protocols`.",
+        default=None,
+        otherwise="the profile's",
     )
     modes: Sequence[str] = option(
-        "--mode", "For generators: stream,frozen.", default=(), otherwise="both", choices=MODES
+        "--mode",
+        "For generators: stream (other images in every epoch), frozen (IPC per class).",
+        default=(),
+        otherwise="both",
+        choices=MODES,
     )
-    seeds: int = option("--seeds", "Distillations per cell.", default=1, min=1, max=Limit.SEEDS)
+    seeds: int = option(
+        "--seeds",
+        "Distilled sets of each kind, with other random numbers.",
+        default=1,
+        min=1,
+        max=Limit.SEEDS,
+    )
     eval_nets: int | None = option(
-        "--eval-nets", "Networks per distilled set.", default=None, otherwise="the protocol's",
-        min=1, max=Limit.NETS,
+        "--eval-nets", "Networks to train on each distilled set.", default=None,
+        otherwise="the protocol's", min=1, max=Limit.NETS,
     )  # fmt: skip
-    profile: str = option("--profile", "paper, lite or smoke.", default="paper")
+    profile: str = option(
+        "--profile",
+        "Parameters: paper (as published), lite (minutes) or smoke (seconds).",
+        default="paper",
+    )
     overrides: Mapping[str, Mapping[str, Any]] = option(
         "--set", "Set a method's parameter; repeatable.", default_factory=dict,
         metavar="METHOD.KEY=VALUE",
@@ -65,7 +82,10 @@ class Request:
         min=1, max=99, label="percentage",
     )  # fmt: skip
     precision: str = option(
-        "--precision", "fp32 or bf16; on a GPU also tf32.", default="fp32", choices=PRECISIONS
+        "--precision",
+        "How networks compute: fp32 or bf16; on a GPU also tf32.",
+        default="fp32",
+        choices=PRECISIONS,
     )
 
     def check(self) -> None:

@@ -48,7 +48,7 @@ class Site:
         "--data-dir", "Folder of packed datasets.", default_factory=lambda: str(data_folder()),
         metavar="PATH", otherwise="BENCH_DATA, else the user's data folder", envvar="BENCH_DATA",
     )  # fmt: skip
-    device: str = option("--device", "auto, cpu, cuda or mps.", default="auto")
+    device: str = option("--device", "Where to compute: auto, cpu, cuda or mps.", default="auto")
     plugins: tuple[str, ...] = option(
         "--plugin", "A Python file with a method, architecture or dataset of your own; repeatable.",
         default=(), metavar="PATH",

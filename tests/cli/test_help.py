@@ -73,3 +73,18 @@ def test_run_has_its_groups_in_order() -> None:
         ("--workers", "Executors:", "Examples:"),
     ):
         assert text.index(title) < text.index(f"  {option} ") < text.index(after)
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_a_screen_of_80_columns(name: str) -> None:
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(main, [*name.split(), "--help"])
+    assert [line for line in result.output.splitlines() if len(line) > 80] == []
+    # What click calls types says nothing to a newcomer.
+    for word in (" RANGE", "x<=None", "``", "\n  SOURCE\n", "\n  [NAME]\n"):
+        assert word not in result.output, word
+
+
+def test_a_recipe_has_its_own_numbers_of_seeds_and_networks() -> None:
+    text = " ".join(help_of("reproduce").split())
+    for option in ("--seeds N", "--eval-nets N", "--protocol NAME"):
+        assert "[default: the recipe's]" in text[text.index(option) :][:140], option

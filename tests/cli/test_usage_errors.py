@@ -25,7 +25,7 @@ from bench.support.errors import BenchError
         (["run", "--seeds", "x"], ["--seeds 'x' is not allowed: it must be a whole number from 1"]),
         (["run", "--seeds", "0"], ["--seeds 0 is not allowed: it must be a whole number from 1"]),
         (["run", "--workers", "-1"], ["--workers -1 is not allowed: it must be a whole number"]),
-        (["run", "--checkpoint-every", "nan"], ["it must be a number from 0 up"]),
+        (["run", "--checkpoint-every", "nan"], ["--checkpoint-every 'nan' is not a finite number"]),
         (["run", "--cpus-per-cell", "0"],
          ["--cpus-per-cell 0.0 is not allowed: it must be a number above 0"]),
         (["run", "-m", "random", "-d", "digits", "--profile", "lit"], ["Did you mean 'lite'?"]),
