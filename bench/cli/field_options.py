@@ -72,8 +72,12 @@ def _shape(option: Option) -> dict[str, Any]:
     """Return how click reads the option's value."""
     if option.type is bool:
         return {"is_flag": True, "default": None}
+    is_path = option.metavar == "PATH"  # of files and folders, which shells complete
     if option.metavar and (option.is_mapping or option.is_list):
-        return {"multiple": True, "metavar": option.metavar}
+        type_ = click.Path() if is_path else None
+        return {"multiple": True, "metavar": option.metavar, "type": type_}
+    if is_path:
+        return {"type": click.Path(), "metavar": option.metavar}
     kind: click.ParamType | type = option.type  # type: ignore[type-arg,unused-ignore]
     if option.is_list:
         return {"type": CommaList(), "metavar": option.metavar}

@@ -158,4 +158,4 @@ def test_no_network_says_how_to_import(
 def test_config_with_unknown_key(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text('methd = "random"\n')
     result = bench(*run_arguments(config="grid.toml"))
-    assert_clean_error(result, "methd", "Did you mean 'method'?", "seeds, set, stored_as,")
+    assert_clean_error(result, "methd", "Did you mean 'method'?", "seeds, set, slurm, store,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from bench.cli import main
 from bench.registry.registry import ARCHITECTURES, METHODS
 from bench.report.recipes.read import built_in_recipes
+
+ROOT = Path(__file__).parents[2]
 
 
 def complete(line: str, **environment: str) -> list[str]:
@@ -79,3 +82,31 @@ def test_completion_never_imports_torch() -> None:
             text=True, check=False, timeout=60,
         )  # fmt: skip
         assert result.stdout.startswith("plain,"), result.stderr
+
+
+@pytest.mark.parametrize("option", ["--plugin", "--store", "--data-dir", "--config"])
+def test_the_shell_completes_paths(option: str) -> None:
+    (offered,) = complete(f"bench run {option} gri")
+    assert offered in ("file,gri", "dir,gri")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_a_real_bash_takes_the_line_that_the_docs_give(tmp_path: Path) -> None:
+    line = 'eval "$(_BENCH_COMPLETE=bash_source bench)"'
+    assert line in (ROOT / "docs/running.md").read_text()
+    command = tmp_path / "bench"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bench "$@"\n')
+    command.chmod(0o755)
+    script = (
+        f"{line}\nCOMP_WORDS=(bench run -m dm,ra)\nCOMP_CWORD=3\n"
+        '$(complete -p bench | sed "s/.*-F \\([^ ]*\\) .*/\\1/") bench\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    # The command that completes runs in this shell, or its answer would be lost.
+    script = script.replace("$(complete", "eval $(complete")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], env={**os.environ, "PATH": path},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.split() == ["dm,random"], done.stderr
