@@ -42,6 +42,22 @@ def test_the_tutorials_method_conforms_and_runs(
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "mean-match" in result.output
+    _change(plugin)
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 0, again.output
+    assert "the method 'mean-match' has other code" in again.stderr
+    assert "are computed again; --keep-cached keeps them" in again.stderr
+    endings = re.findall(r"\] (\S+) on .*?: (ok|cached)", again.stderr)
+    assert sorted(endings) == [("mean-match", "ok")] * 2 + [("random", "cached")] * 2
+
+
+def _change(plugin: Path) -> None:
+    """Make the change that the tutorial suggests."""
+    assert "say `square()` to `abs()`" in TUTORIAL
+    text = plugin.read_text(encoding="utf-8")
+    changed = text.replace(".square()", ".abs()")
+    assert changed != text
+    plugin.write_text(changed, encoding="utf-8")
 
 
 def test_the_commands_of_the_tutorial_exist() -> None:

@@ -110,3 +110,16 @@ def test_a_real_bash_takes_the_line_that_the_docs_give(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.stdout.split() == ["dm,random"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "begins"),
+    [("bash", "_bench_completion() {"), ("zsh", "#compdef bench"), ("fish", "function _bench_")],
+)
+def test_each_shell_of_the_docs_gets_its_script(shell: str, begins: str) -> None:
+    assert f"_BENCH_COMPLETE={shell}_source bench" in (ROOT / "docs/running.md").read_text()
+    result = CliRunner().invoke(
+        main, [], prog_name="bench", env={"_BENCH_COMPLETE": f"{shell}_source"}
+    )
+    assert result.exit_code == 0, result.output
+    assert begins in result.output

@@ -206,7 +206,7 @@ def test_the_api_loads_what_the_command_reads(sample: Sample, tmp_path: Path) ->
     with pytest.raises(BenchError, match="does not say which dataset it distils"):
         bench.load(source)
     (tmp_path / "mtt").mkdir()
-    with pytest.warns(UserWarning, match="give the learned one with --lr"):
+    with pytest.warns(UserWarning, match="give the learned one with learning_rate"):
         bench.load(LAYOUTS["mtt"](sample, tmp_path / "mtt"), real=sample.real)
     with warnings.catch_warnings(action="error"):
         given = bench.load(tmp_path / "mtt", real=sample.real, learning_rate=0.5)
