@@ -32,10 +32,13 @@ def noise_limit(num_classes: int, n_test: int) -> float:
 def is_at_chance(row: Row) -> bool:
     """Return whether a result is within the noise of chance, or below it.
 
-    Where networks diverged, the table says so, which explains the number; where a record does not
-    say how many classes there are, nothing is known.
+    Where networks diverged, the table says so, which explains the number; a set that was taken
+    before the end of its distillation may well be at chance; where a record does not say how many
+    classes there are, nothing is known.
     """
-    if row.num_classes is None or row.num_classes < 2 or row.n_test < 1 or row.diverged:
+    if row.num_classes is None or row.num_classes < 2 or row.n_test < 1:
+        return False
+    if row.diverged or row.percent is not None:
         return False
     return row.mean <= noise_limit(row.num_classes, row.n_test)
 

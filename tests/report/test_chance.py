@@ -31,6 +31,7 @@ def test_noise_is_two_standard_deviations_of_guesses() -> None:
         ({"accuracies": (0.5, 0.5), "num_classes": 200}, True),
         ({"accuracies": (1.4, 1.4), "num_classes": 200}, False),
         ({"accuracies": (10.0,), "diverged": (1,)}, False),
+        ({"accuracies": (10.0, 10.0), "percent": 25}, False),
         ({"accuracies": (10.0, 10.0), "num_classes": None}, False),
         ({"accuracies": (10.0, 10.0), "n_test": 0}, False),
         ({"accuracies": (100.0, 100.0), "num_classes": 1}, False),
