@@ -103,6 +103,8 @@ def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
     if option.is_mapping:
         if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
             raise BenchError(f"config '{path}': set must hold a table per method, as [set.dm]")
+        for method, table in value.items():
+            _check_plain(table, f"set.{method}", path)
         return value
     if option.is_list:
         # A path, or an option of sbatch, may have commas.
@@ -114,6 +116,18 @@ def _read_value(option: Option, raw: str, value: Any, path: Path) -> Any:
     if option.above_min and number == option.min:
         raise BenchError(f"config '{path}': {raw} = {value!r} must be more than {option.min}")
     return number
+
+
+def _check_plain(value: Any, name: str, path: Path) -> None:
+    """Refuse a date or a time, which no parameter takes and JSON does not know."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_plain(each, f"{name}.{key}", path)
+    elif isinstance(value, list):
+        for each in value:
+            _check_plain(each, name, path)
+    elif not isinstance(value, str | int | float):
+        raise BenchError(f"config '{path}': {name} = {value} is neither a text nor a number")
 
 
 def _checked(value: Any, kind: type, raw: str, path: Path) -> Any:
