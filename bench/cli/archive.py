@@ -28,7 +28,7 @@ def archive(output: Path, store: Path, **filters: list[str] | None) -> None:
     from bench.ledger.store import Store
     from bench.report.number_formats import plural
 
-    rows = read_store(store, filters)
+    rows = read_store(store, filters, unfinished=True)
     ids = [row.cell_id for row in rows.evaluations] + [row.cell_id for row in rows.failures]
     count = write_archive(Store(store), ids, output)
     click.echo(f"written: {output} ({plural(count, 'cell')}, {output.stat().st_size:,} bytes)")

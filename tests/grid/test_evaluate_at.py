@@ -220,3 +220,16 @@ def test_the_plot_and_the_cell_show_it(
     (early,) = frame[frame["percent"] == 25].to_dict("records")
     assert "changed: after 25 % of the steps" in invoke("show", early["cell_id"])
     assert "percent: 25" in invoke("show", early["distil_id"])
+
+
+def test_an_archive_has_all_of_it(
+    curve_store: Path, invoke: Callable[..., str], tmp_path: Path
+) -> None:
+    invoke("archive", "-o", str(tmp_path / "all.zip"))
+    merged = CliRunner().invoke(
+        main, ["merge", str(tmp_path / "all.zip"), "--store", str(tmp_path / "other")]
+    )
+    assert merged.exit_code == 0, merged.output
+    frames = [load_frames(root, unfinished=True)[0] for root in (curve_store, tmp_path / "other")]
+    assert accuracies(frames[0]) == accuracies(frames[1])
+    assert len(frames[1]) == 2
