@@ -63,11 +63,10 @@ print(frame.pivot(index="method", columns="ipc", values="accuracy").round(1))
 
 # %%
 from bench.ledger.rows import load_rows
-from bench.report.plots.accuracy import plot_accuracy
-from bench.report.plots.gallery import plot_gallery
+from bench.report.plots import PLOTS
 from bench.report.tables import render
 
 rows = load_rows(store)
 print(render(rows.evaluations, rows.failures, format="md"))
-written = plot_accuracy(rows.evaluations, store) + plot_gallery(rows.evaluations, store)
+written = PLOTS["accuracy"](rows.evaluations, store) + PLOTS["gallery"](rows.evaluations, store)
 print(*[path for path in written if path.suffix == ".png"], sep="\n")

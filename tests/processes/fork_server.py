@@ -29,7 +29,7 @@ _HEAVY = (
 def main() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
-    vars(sys.modules["bench.cli.report_files"]).update(plot_accuracy=_no_plots, plot_cost=_no_plots)
+    sys.modules["bench.report.plots"].PLOTS.update(accuracy=_no_plots, cost=_no_plots)
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:

@@ -12,7 +12,7 @@ from report_rows import evaluation
 
 from bench.ledger.rows import Evaluation
 from bench.report.aggregate import collect
-from bench.report.plots import PLOTS, plot_cross_arch
+from bench.report.plots import PLOTS
 from bench.report.plots.cross_arch import cross_arch_figure
 from bench.report.plots.style import plot_style
 from bench.support.errors import BenchError
@@ -136,8 +136,7 @@ def test_one_architecture_is_no_transfer() -> None:
 
 
 def test_files_are_there_and_the_same_twice(grid: list[Evaluation], tmp_path: Path) -> None:
-    first, second = (plot_cross_arch(grid, tmp_path / name) for name in "ab")
-    assert PLOTS["cross-arch"] is plot_cross_arch
+    first, second = (PLOTS["cross-arch"](grid, tmp_path / name) for name in "ab")
     assert [path.name for path in first] == [
         "cross-arch.png", "cross-arch.svg", "cross-arch.pdf",
     ]  # fmt: skip
