@@ -34,8 +34,9 @@ def measured(rows: list[Row]) -> str:
     lines: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         changed = f"{row.profile}, {row.changed}" if row.changed else row.profile
-        if row.method_version < METHODS.get(row.method).version:
-            changed += f" (version {row.method_version})"
+        version = f"version {row.method_version}"
+        if row.method_version < METHODS.get(row.method).version and version not in changed:
+            changed += f", {version}"
         method = (row.method,) if several else ()
         setting = (*method, row.dataset, row.eval_arch, row.protocol, row.mode, changed)
         lines.setdefault((*setting, row.precision), []).append(row)
