@@ -322,3 +322,24 @@ def test_the_bomb_would_go_off(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv(WITNESS, str(witness))
     torch.load(reduce_bomb(tmp_path), weights_only=False)
     assert witness.exists()
+
+
+class Settings:
+    """What a script may save beside its images; harmless, but an object."""
+
+    ipc = 1
+
+
+def test_the_refusal_says_how_to_convert(tmp_path: Path, data_dir: Path) -> None:
+    sample = digits_sample(1)
+    torch.save([sample.pixels, sample.labels, Settings()], tmp_path / "data.pt")
+    words = ["--dataset", "digits", "--data-dir", str(data_dir), "--dry-run"]
+    refused = CliRunner().invoke(main, ["evaluate", str(tmp_path / "data.pt"), *words])
+    assert refused.exit_code == 2
+    assert "it names test_hostile_files.Settings" in refused.stderr
+    recipe = "torch.save({'images': images, 'labels': labels}, 'set.pt')"
+    assert recipe in refused.stderr
+    images, labels, _ = torch.load(tmp_path / "data.pt", weights_only=False)
+    torch.save({"images": images, "labels": labels}, tmp_path / "set.pt")
+    read = CliRunner().invoke(main, ["evaluate", str(tmp_path / "set.pt"), *words])
+    assert read.exit_code == 0, read.output
