@@ -53,8 +53,10 @@ def list_(what: str, as_json: bool, data_dir: Path | None, plugins: tuple[Path, 
 
 
 def _to_show(rows: list[Row]) -> list[Row]:
-    """Return rows without what a screen has no room for: links, and an origin that all share."""
-    left_out = {"link"} | ({"from"} if len({row.get("from") for row in rows}) == 1 else set())
+    """Return rows without what a screen has no room for: links, and what all share or say twice."""
+    left_out = {"link", "version"} | (
+        {"from"} if len({row.get("from") for row in rows}) == 1 else set()
+    )
     return [{key: text for key, text in row.items() if key not in left_out} for row in rows]
 
 
@@ -104,5 +106,10 @@ def _datasets(folder: Path | None) -> list[Row]:
 def _protocols(_: Path | None) -> list[Row]:
     from bench.evaluation.protocols import PROTOCOLS
 
-    return [{"name": p.name, "versioned": p.label, "epochs": str(p.epochs),
-             "nets": str(p.nets), "what": p.summary} for p in PROTOCOLS.values()]  # fmt: skip
+    return [
+        {
+            "name": p.name, "versioned": p.label, "version": str(p.version),
+            "epochs": str(p.epochs), "nets": str(p.nets), "what": p.summary,
+        }
+        for p in PROTOCOLS.values()
+    ]  # fmt: skip

@@ -274,6 +274,8 @@ def test_list_says_what_a_method_makes_and_which_paper_it_is_from() -> None:
 
 def test_list_names_protocols_as_tables_do() -> None:
     assert "quick-v1" in invoke("list", "protocols").output
+    rows = json.loads(invoke("list", "protocols", "--json").stdout)
+    assert {"quick-v1"} == {f"{r['name']}-v{r['version']}" for r in rows if r["name"] == "quick"}
 
 
 def test_the_list_says_of_loaded_methods_what_it_reads_from_source() -> None:
