@@ -75,6 +75,15 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(PLOTS, kind, lambda *_: [])
 
 
+@pytest.fixture
+def no_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has generators made in this process by a run recorded without diagnostics.
+
+    They train a network for seconds.
+    """
+    monkeypatch.setattr("bench.grid.outcome.diagnose", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def processes(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Iterator[BenchProcesses]:
     """Starts ``bench`` in other processes; none may be left in the end."""

@@ -63,7 +63,7 @@ def test_a_set_brings_its_own_rate_and_epochs(toys, tmp_path, data_dir, monkeypa
 
 
 def test_every_network_of_a_frozen_set_sees_the_same_images(
-    toys, tmp_path, data_dir, monkeypatch
+    toys, tmp_path, data_dir, monkeypatch, no_diagnostics
 ) -> None:
     trainings = Trainings(monkeypatch)
     few = {"gan": {"max_steps": 1}}

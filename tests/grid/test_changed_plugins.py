@@ -79,7 +79,9 @@ def test_an_edited_architecture_computes_again_what_uses_it(plugins: Plugins) ->
     assert any("architecture 'mine-net'" in note for note in edited.notes)
 
 
-def test_an_architecture_that_a_parameter_names_counts(plugins: Plugins) -> None:
+def test_an_architecture_that_a_parameter_names_counts(
+    plugins: Plugins, no_diagnostics: None
+) -> None:
     plugins.write("net", ARCHITECTURE)
     small = {"gan_width": 4, "gan_max_steps": 2, "gan_batch": 8, "max_steps": 1, "net_steps": 1}
     grid = {"overrides": {"dim": {**small, "batch": 8, "pool": "mine-net"}}, "mode": "frozen"}

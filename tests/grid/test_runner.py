@@ -187,7 +187,7 @@ def test_the_record_says_how_steps_ran_on_a_gpu(toys, tmp_path, data_dir, monkey
     assert json.loads(path.read_text())["environment"]["steps"] == reasons
 
 
-def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> None:
+def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir, no_diagnostics) -> None:
     frame, view = run_digits(tmp_path, data_dir, "gan", [1, 2], overrides={"gan": {"max_steps": 2}})
     assert sorted(zip(frame["ipc"], frame["mode"], strict=True)) == [
         (1, "frozen"), (1, "stream"), (2, "frozen"), (2, "stream"),
@@ -201,7 +201,7 @@ def test_generator_serves_every_ipc_from_one_artefact(tmp_path, data_dir) -> Non
     assert by_mode.loc[(2, "stream"), "distinct_images"] > 20
 
 
-def test_dim_starts_from_the_same_gan(tmp_path, data_dir) -> None:
+def test_dim_starts_from_the_same_gan(tmp_path, data_dir, no_diagnostics) -> None:
     few = {"gan": {"max_steps": 2}, "dim": {"gan_max_steps": 2, "max_steps": 1}}
     frame, view = run_digits(
         tmp_path, data_dir, ["gan", "dim"], 1, mode="stream", eval_nets=1, overrides=few

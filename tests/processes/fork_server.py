@@ -1,9 +1,9 @@
 """Forks ``bench`` processes from one that has imported everything and computed nothing.
 
 A fresh Python needs seconds of a busy core to import torch; a forked one needs none, and is a
-process like any other: own number, own signals, own exit status. Its runs write tables, but no
-plots, which would take longer than tiny cells. Run as a script; requests are lines of JSON on
-standard input, answers lines on standard output.
+process like any other: own number, own signals, own exit status. Its runs draw no plots and compute
+no diagnostics of generators, which would take longer than tiny cells. Run as a script; requests are
+lines of JSON on standard input, answers lines on standard output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 _HEAVY = (
     "bench.api", "bench.cli.run", "bench.cli.live", "bench.cli.data", "bench.cli.table",
     "bench.grid.estimator", "bench.distillation.loop", "bench.distillation.distil",
-    "bench.evaluation.evaluate", "bench.plugin",
+    "bench.evaluation.evaluate", "bench.plugin", "bench.grid.outcome",
     "bench.report.tables", "bench.report.terminal", "bench.cli.report_files", "bench.ledger.frames",
     "torch._dynamo", "methods.dim", "methods.herding", "methods.random", "architectures.convnet",
     "architectures.resnet", "sklearn.datasets",
@@ -30,6 +30,7 @@ def main() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
     sys.modules["bench.report.plots"].PLOTS.update(accuracy=_no_plots, cost=_no_plots)
+    vars(sys.modules["bench.grid.outcome"]).update(diagnose=_no_diagnostics)
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -43,6 +44,10 @@ def main() -> None:
 
 def _no_plots(*_: object) -> list[Path]:
     return []
+
+
+def _no_diagnostics(*_: object) -> None:
+    return None
 
 
 def _run(arguments: list[str], out: str, err: str, env: dict[str, str], memory: int | None) -> int:
