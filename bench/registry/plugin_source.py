@@ -11,6 +11,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
@@ -100,11 +101,7 @@ class _Walk:
         self.contents[self._name(path)] = content
         if path.suffix != ".py":
             return
-        try:
-            tree = ast.parse(content)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return  # Python will not run it either
-        for node in ast.walk(tree):
+        for node in _naming_nodes(content):
             for imported in self._imports(node, path):
                 self.add(imported)
             if path == self._start and isinstance(node, ast.Constant):
@@ -158,6 +155,16 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
             modules = (folder / f"{part}{suffix}" for suffix in all_suffixes())
             yield from (module.resolve() for module in modules if module.is_file())
         folder = folder / part
+
+
+@lru_cache(maxsize=64)  # of a file that registers many plugins, the source is read for each
+def _naming_nodes(content: bytes) -> tuple[ast.AST, ...]:
+    """Return the parts of a file's code that can name modules: import statements and constants."""
+    try:
+        nodes = ast.walk(ast.parse(content))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ()  # Python will not run it either
+    return tuple(n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom | ast.Constant))
 
 
 def _content(path: Path) -> bytes:
