@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.grid.session import Session
 
 # Seconds for the estimate of the same grid in the profile ``lite``.
-_LITE_SECONDS = 3.0
+LITE_SECONDS = 3.0
 GPU = "an H100 (a guess from its datasheet, not measured)"
 
 
@@ -74,7 +74,7 @@ def print_plan(session: Session, notes: Collection[str], *, as_json: bool, keeps
     smaller: Collection[Estimate] = ()
     if lite is not None and any(each.seconds for each in estimates.values()):
         ids = [cell.id for cell in plan(lite)]
-        by_id = estimate(lite, session.runner, ids, _LITE_SECONDS)
+        by_id = estimate(lite, session.runner, ids, LITE_SECONDS)
         smaller = by_id.values() if len(by_id) == len(ids) else ()
     made = make_plan(session, notes, lite)
     _print(_Listing(made, missing, estimates, session.too_large, smaller), as_json=as_json)

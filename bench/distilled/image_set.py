@@ -92,7 +92,7 @@ class ImageSet(DistilledSet):
             raise ValueError(
                 f"images {tuple(self.images.shape)} and labels {tuple(self.labels.shape)} do not "
                 f"fit {self.spec.name}: expected (N, {self.spec.shape}) and "
-                + (f"(N, {self.spec.num_classes})" if soft else "(N,)")
+                + (f"(N, {self.spec.num_classes})" if soft else f"(N,){self._on_soft_labels()}")
             )
         if self.images.dtype not in (torch.uint8, torch.float32, torch.float16):
             raise ValueError(f"images must be uint8 or float32, not {self.images.dtype}")
@@ -105,6 +105,12 @@ class ImageSet(DistilledSet):
                 f"ZCA statistics of {self.zca.mean.numel()} values do not fit {self.spec.name}, "
                 f"whose images have {self.spec.pixels}"
             )
+
+    def _on_soft_labels(self) -> str:
+        """Return how labels are given that are as soft ones would be, if these are."""
+        if tuple(self.labels.shape) != (len(self.images), self.spec.num_classes):
+            return ""
+        return "; soft labels need label_kind='probabilities' or 'logits'"
 
     def _check_training(self) -> None:
         """Check the learning rate and the epochs, which may come from a file."""
@@ -133,7 +139,10 @@ class ImageSet(DistilledSet):
         counts = torch.bincount(hard_labels(self.labels), minlength=self.spec.num_classes)
         if ipc is not None and not bool((counts == ipc).all()):
             actual = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
-            raise ValueError(f"the set holds {actual} images per class, not IPC {ipc}")
+            raise ValueError(
+                f"the set holds {actual} images per class, not IPC {ipc}; that of a method with "
+                "own_size = True is evaluated as a whole, as `bench evaluate` does"
+            )
         labels = training_labels(self.labels, self.label_kind, self.temperature)
         return FixedSource(self._shown(), labels, self.storage_bytes)
 

@@ -35,7 +35,7 @@ _LEAST_SECONDS = 0.3
 
 
 def estimate(
-    grid: Grid, runner: Runner, missing: Collection[str], seconds: float = SECONDS
+    grid: Grid, runner: Runner, missing: Collection[str], seconds: float | None = None
 ) -> dict[str, Estimate]:
     """Return estimates by cell id.
 
@@ -45,7 +45,7 @@ def estimate(
         grid: the cells.
         runner: would compute them.
         missing: the ids of the cells to estimate.
-        seconds: how long this may take, about.
+        seconds: how long this may take, about; by default :data:`SECONDS`.
     """
     ids = frozenset(missing)
     kinds: dict[Hashable, list[Cell]] = defaultdict(list)
@@ -55,7 +55,8 @@ def estimate(
             kinds[kind_of(cell)].append(cell)
         else:
             done[group_of(cell)].append(cell)
-    estimator = _Estimator(runner, time.perf_counter() + seconds)
+    limit = SECONDS if seconds is None else seconds
+    estimator = _Estimator(runner, time.perf_counter() + limit)
     estimates: dict[str, Estimate] = {}
     similar: dict[Hashable, list[Estimate]] = defaultdict(list)
     skipped: list[list[Cell]] = []

@@ -45,6 +45,8 @@ def find_kept_run(request: Request, site: Site) -> KeptRun | None:
     site = site.with_paths()
     if list(request.methods) == ["all"]:
         request = replace(request, methods=METHODS.names())
+    if site.plugins:  # they can bring datasets that are not known yet
+        return None
     data = data_of(request, site)
     key = None if data is None else plan_key(request, site, data)
     plan = None if key is None else read_plan(key)

@@ -22,6 +22,7 @@ from bench.datasets.data_folder import DatasetInfo, info
 from bench.grid.request import Request
 from bench.grid.site import Site
 from bench.registry.registry import REGISTRIES
+from bench.support.errors import BenchError
 from bench.support.machine import EXTRAS, PACKAGES, cpu_model, usable_cpus
 
 _CODE = ("bench", "methods", "architectures")
@@ -62,25 +63,35 @@ def plan_key(request: Request, site: Site, data: Sequence[DatasetInfo]) -> str |
         return None
     if site.device == "auto" and sys.platform == "darwin":
         return None
+    try:
+        plugins = _plugins()
+    except BenchError:  # two packages claim a name, which the run says if it uses that
+        return None
     facts = {
         "request": asdict(request),
         "site": [site.device, site.threads, site.deterministic],
         "data": list(map(_facts, data)),
-        "plugins": [
-            [kind, name, entry.origin, entry.target]
-            for kind, registry in REGISTRIES.items()
-            for name, entry in registry.entries().items()
-        ],
+        "plugins": plugins,
         "code": list(_code()),
         "packages": [_version(name) for name in (*PACKAGES, *EXTRAS)],
         "machine": [sys.version, cpu_model(), usable_cpus(), *_device_files(), *_variables()],
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+    # A request that was not checked yet can hold values that JSON does not have, such as dates.
+    text = json.dumps(facts, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _facts(packed: DatasetInfo) -> list[object]:
     counts = packed.n_train, packed.n_test, packed.class_counts
     return [packed.spec.to_json(), packed.sha256, packed.content, counts]
+
+
+def _plugins() -> list[list[str]]:
+    return [
+        [kind, name, entry.origin, entry.target]
+        for kind, registry in REGISTRIES.items()
+        for name, entry in registry.entries().items()
+    ]
 
 
 def _code() -> Iterator[tuple[str, int, int, int]]:
@@ -92,7 +103,7 @@ def _code() -> Iterator[tuple[str, int, int, int]]:
                 folders[:] = sorted(each for each in folders if each != "__pycache__")
                 for name in sorted(names):
                     path = os.path.join(folder, name)
-                    stat = os.stat(path)
+                    stat = os.lstat(path)
                     # A program can set mtime, but not ctime.
                     yield path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 

@@ -18,6 +18,7 @@ from bench.grid.kept_run import find_kept_run
 from bench.grid.rates import Rates
 from bench.grid.request import Request
 from bench.grid.site import Site
+from bench.support.errors import BenchError
 
 FAST = ["--dataset", "digits", "--profile", "smoke", "--arch", "convnet1(width=4)",
         "--eval-nets", "1", "--device", "cpu"]  # fmt: skip
@@ -43,6 +44,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "bench.grid.measured_rates.measure_rates",
         lambda _device: Rates({"conv float32": 1e9}, {"float32": 1e9}, 1e6),
     )
+    # However busy this machine is, all work is counted.
+    for limit in (
+        "grid.estimator.SECONDS",
+        "grid.estimator.SECONDS_EACH",
+        "cli.dry_run.LITE_SECONDS",
+    ):
+        monkeypatch.setattr(f"bench.{limit}", 600.0)
     return tmp_path / "cache"
 
 
@@ -88,11 +96,12 @@ def test_a_kept_plan_needs_no_torch(tmp_path: Path, data_dir: Path) -> None:
     command = [sys.executable, "-c", CALL, "run", *FAST, *GRID, *where, "--dry-run"]
     # Without kernels: they would be compiled anew for an empty cache.
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "BENCH_NATIVE": "0"}
-    first, again = (
-        subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        for _ in range(2)
-    )
-    assert first.stderr.split()[-1] == "True"
+    outputs: list[subprocess.CompletedProcess[str]] = []
+    # On a busy machine the time for estimates ends before all is counted; the next run goes on.
+    while not outputs or (outputs[-1].stderr.split()[-1] == "True" and len(outputs) < 9):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        outputs.append(done)
+    *_, first, again = outputs
     assert again.stderr.split()[-1] == "False"
     assert again.stdout == first.stdout
     assert "11 cells, 11 missing" in again.stdout
@@ -274,6 +283,31 @@ def test_few_plans_are_kept(run, cache: Path) -> None:
     names = {each.stem for each in cache.glob("plan-*.json")}
     assert 1 < len(names) < 40
     assert f"plan-{39:032x}" in names
+
+
+@pytest.mark.parametrize("value", ["2020-01-01", "nan", "[[1], {a = 2}]", '"\\ud800"'])
+def test_what_cannot_be_asked_is_refused_as_without_kept_plans(
+    run, tmp_path: Path, value: str
+) -> None:
+    config = tmp_path / "grid.toml"
+    config.write_text(f"[set.dm]\niterations = {value}\n")
+    run("--method", "dm", "--ipc", "1", "--dry-run")
+    result = run("--method", "dm", "--ipc", "1", "--config", str(config), "--dry-run")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+
+
+def test_packages_that_claim_one_name_are_left_to_the_run(
+    run, opened: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Twice:
+        def entries(self) -> None:
+            raise BenchError("generator 'x' is registered twice")
+
+    run(*GRID, "--dry-run")
+    monkeypatch.setattr("bench.grid.plan_key.REGISTRIES", {"generator": Twice()})
+    assert run(*GRID, "--dry-run").exit_code == 0
+    assert len(opened) == 2
 
 
 def test_data_that_must_be_fetched_are_planned(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ def test_logits_become_probabilities(temperature: float | None, divisor: float) 
     assert torch.equal(labels, (LOGITS / divisor).softmax(1))
 
 
+def test_soft_labels_without_their_kind_are_refused_with_the_remedy() -> None:
+    with pytest.raises(ValueError, match="soft labels need label_kind='probabilities' or 'logits'"):
+        replace(image_set(), labels=SOFT)
+
+
 def test_soft_labels_count_as_stored_bytes() -> None:
     assert soft_set().storage_bytes == image_set().storage_bytes + 6 * 3 * 4
 
