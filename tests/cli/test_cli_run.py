@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -152,7 +153,16 @@ def test_a_saved_configuration_gives_the_same_run(run, tmp_path: Path, data_dir:
     assert "unknown method in --set 'dm'" in changed.stderr
 
 
-def test_what_a_file_may_say_only_with_trust(tmp_path: Path, data_dir: Path) -> None:
+@pytest.fixture
+def unregisters_mine() -> Iterator[None]:
+    """Removes the plugin that a test loads into this process."""
+    yield
+    METHODS.unregister("mine-of-a-file")
+
+
+def test_what_a_file_may_say_only_with_trust(
+    tmp_path: Path, data_dir: Path, unregisters_mine: None
+) -> None:
     """A plugin of one's own, with its store and data, is run from a file alone."""
     plugin = tmp_path / "mine, or yours.py"
     plugin.write_text(
@@ -225,9 +235,9 @@ def test_parameters_of_a_group(run, tmp_path: Path) -> None:
     assert "is called" not in run(*plan[:-1], "--set", "dim.gan.width=4").stderr
 
 
-def test_a_failed_cell_gives_exit_code_one(run) -> None:
-    toys = Path(__file__).parents[1] / "toy_plugin.py"
-    result = run("--plugin", str(toys), "--method", "toy-fails,random", "--ipc", "1")
+def test_a_failed_cell_gives_exit_code_one(toys, run) -> None:
+    plugin = Path(__file__).parents[1] / "toy_plugin.py"
+    result = run("--plugin", str(plugin), "--method", "toy-fails,random", "--ipc", "1")
     assert result.exit_code == 1
     assert "the toy broke" in result.output
     assert "random" in result.output
