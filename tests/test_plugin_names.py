@@ -8,7 +8,7 @@ import pytest
 
 import bench.plugin
 
-DOORS = ("compute", "datasets", "sets")
+DOORS = ("compute", "datasets", "sets", "tracking")
 MOVED = {
     name: f"bench.plugin.{door}"
     for door in DOORS

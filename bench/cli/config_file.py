@@ -19,9 +19,9 @@ from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit, read_named
 from bench.tracking import Tracking
 
-# A file that someone sent must not say which code runs, on which machines, or where files are,
-# unless the user says that it may.
-NEED_TRUST = ("plugin", "store", "data_dir", "address", "slurm")
+# A file that someone sent must not say which code runs, on which machines, where files are, or to
+# whose account results are sent, unless the user says that it may.
+NEED_TRUST = ("plugin", "store", "data_dir", "address", "slurm", "track")
 # What the command line has beside the options that fields declare.
 _OTHERS = {"time_budget": str, "yes": bool, "dry_run": bool, "json": bool}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -47,7 +47,7 @@ def read_config(path: Path, *, trusted: bool = False) -> dict[str, Any]:
         if key in NEED_TRUST and not trusted:
             raise BenchError(
                 f"config '{path}': '{raw}' says which code runs, on which machines, or where files "
-                "are: add --trust-config if the file is yours or you have read it"
+                "or results go: add --trust-config if the file is yours or you have read it"
             )
         if key not in options and key not in _OTHERS:
             known = [*options, *_OTHERS]

@@ -2,7 +2,7 @@
 
 What fewer plugins need lies in modules beside this one: :mod:`bench.plugin.compute` for methods and
 networks that compute more than a loss, :mod:`bench.plugin.sets` for distilled sets that are no
-plain images, :mod:`bench.plugin.datasets` for real data.
+plain images, :mod:`bench.plugin.datasets` for real data, :mod:`bench.plugin.tracking` for trackers.
 """
 
 from typing import Any
@@ -29,7 +29,6 @@ from bench.networks.architecture import Architecture
 from bench.registry.params import by_dataset, by_ipc, by_task, nested, param
 from bench.registry.plugin_files import register
 from bench.support.errors import BenchError
-from bench.support.tracker import Tracker
 
 __all__ = [
     "DSA",
@@ -50,7 +49,6 @@ __all__ = [
     "Scalars",
     "SelectionMethod",
     "Task",
-    "Tracker",
     "by_dataset",
     "by_ipc",
     "by_task",
@@ -63,9 +61,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Say where a name is that this module had earlier."""
-    from bench.plugin import compute, datasets, sets
+    from bench.plugin import compute, datasets, sets, tracking
 
-    for module in (compute, datasets, sets):
+    for module in (compute, datasets, sets, tracking):
         if name in module.__all__:
             raise ImportError(f"'{name}' is in {module.__name__}: from {module.__name__} import it")
     raise AttributeError(f"module 'bench.plugin' has no attribute '{name}'")

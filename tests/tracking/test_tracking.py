@@ -19,7 +19,7 @@ from recording_reporter import RecordingReporter
 import bench
 from bench.cli import main
 from bench.ledger.cell import DistilCell
-from bench.plugin import Tracker
+from bench.plugin.tracking import Tracker
 from bench.registry.registry import TRACKERS
 from bench.support.errors import BenchError
 from bench.tracking import tracked

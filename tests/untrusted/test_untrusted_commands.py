@@ -223,6 +223,7 @@ CONFIGS: dict[str, tuple[bytes, str]] = {
     "a folder": (b'data-dir = "/etc"', "'data-dir' says which code runs"),
     "a cluster": (b'address = "x:1"', "'address' says which code runs"),
     "options of sbatch": (b'slurm = "wrap=x"', "'slurm' says which code runs"),
+    "a tracker": (b'track = "wandb"', "'track' says which code runs"),
     "a checkpoint never": (GOOD.encode() + b"checkpoint-every = inf", "is not float"),
     "no cores": (GOOD.encode() + b'executor = "ray"\ncpus-per-cell = 0', "must be more than 0"),
     "threads below zero": (GOOD.encode() + b"threads = -1", "--threads -1 is not allowed"),
