@@ -39,6 +39,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Give the next test one thread again, whatever this one computed with."""
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def no_kept_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plan every dry run anew: a test replaces code, which a kept plan would not notice."""
     monkeypatch.setattr("bench.grid.kept_run.read_plan", lambda _key: None)

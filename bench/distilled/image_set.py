@@ -108,7 +108,7 @@ class ImageSet(DistilledSet):
 
     def _on_soft_labels(self) -> str:
         """Return how labels are given that are as soft ones would be, if these are."""
-        if tuple(self.labels.shape) != (len(self.images), self.spec.num_classes):
+        if tuple(self.labels.shape) != (*self.images.shape[:1], self.spec.num_classes):
             return ""
         return "; soft labels need label_kind='probabilities' or 'logits'"
 

@@ -179,7 +179,7 @@ def test_a_source_that_breaks_is_told(
 def test_replace_fetches_again(folder: Path, registered: type[DatasetSource]) -> None:
     first = library.fetch("toy", folder)
     first.path.write_bytes(b"damaged")
-    with pytest.raises(BenchError, match="with --replace"):
+    with pytest.raises(BenchError, match="toy --replace"):
         library.fetch("toy", folder)
     assert library.fetch("toy", folder, replace=True).sha256 == first.sha256
 

@@ -109,7 +109,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(packed: Path) -> No
 @pytest.mark.parametrize("kept", [0, 7, 8, 100, -1])
 def test_a_cut_file_is_refused(packed: Path, kept: int) -> None:
     packed.write_bytes(packed.read_bytes()[:kept])
-    with pytest.raises(BenchError, match=r"is damaged.*import it again"):
+    with pytest.raises(BenchError, match=r"is damaged.*imports it again"):
         read_header(packed)
 
 

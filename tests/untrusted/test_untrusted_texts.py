@@ -15,6 +15,7 @@ from record_builders import evaluate_json, failed_json, record
 from rich.console import Console
 
 from bench.cli.live import LiveReporter, PlainReporter
+from bench.ledger.cell import percent_mark
 from bench.ledger.rows import load_rows
 from bench.ledger.store import Store
 from bench.report.plots import PLOTS
@@ -97,17 +98,21 @@ def test_the_terminal_shows_no_effect(store: Store) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_plots_are_drawn_where_they_should_be(kind: str, tmp_path: Path) -> None:
     store = _filled(tmp_path / "store", [ESCAPES + MARKUP])
-    # Architectures to compare, methods to rank, and numbers of steps to join.
+    # Architectures to compare, methods to rank, and sets before the last step to join with it.
     settings = product(("convnet3", "resnet18"), ("dm", MARKUP), (5, 10))
     for i, (arch, method, steps) in enumerate(settings):
         data = evaluate_json(f"j{i}", arch=arch, distil=f"d{steps}")
         data["labels"] |= {
             "method": method, "profile": "custom", "dataset_note": MARKUP,
-            "changed": f"lite: iterations={steps}, {MARKUP}",
+            "changed": f"lite: {MARKUP}",
         }  # fmt: skip
         data["cost"]["distil_steps"] = steps
+        if steps == 5:
+            data["labels"] |= {
+                "changed": f"{data['labels']['changed']}, {percent_mark(50)}", "percent": 50,
+            }  # fmt: skip
         store.write(record(data))
-    rows = load_rows(store.root)
+    rows = load_rows(store.root, unfinished=kind == "learning")
     out = tmp_path / "out"
     for path in PLOTS[kind](rows.evaluations, out):
         assert path.parent == out
