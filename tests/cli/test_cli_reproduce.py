@@ -61,6 +61,20 @@ def test_a_dry_run_says_what_is_missing(done: tuple[Path, Result, Result]) -> No
     assert "on an H100 (a guess from its datasheet, not measured): about" in before.stdout
 
 
+@pytest.mark.ray
+def test_ray_computes_what_is_missing(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="needs the ray extra")
+    try:
+        result = reproduce(
+            "--recipe", recipe, "--profile", "smoke", "--store", tmp_path / "store", "--data-dir",
+            data_dir, "--eval-nets", "1", "--executor", "ray", "--format", "json",
+        )  # fmt: skip
+    finally:
+        ray.shutdown()
+    assert result.exit_code == 0, result.output
+    assert set(states(result.stdout)) == {"ok"}
+
+
 def test_the_table_is_printed_and_written_with_plots(done: tuple[Path, Result, Result]) -> None:
     store, _, run = done
     assert run.exit_code == 0, run.output
