@@ -28,7 +28,7 @@ ARCH = "convnet1(width=4)"
 
 
 class RecordingTracker(Tracker):
-    """Records what it is told, and draws from every global random state meanwhile."""
+    """Records its calls, and draws from every global random state in each of them."""
 
     last: RecordingTracker
     breaks_at = ""
