@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from executors.slurm_cluster import running_cluster
 
 from bench.cli import main
 
@@ -61,18 +62,33 @@ def test_a_dry_run_says_what_is_missing(done: tuple[Path, Result, Result]) -> No
     assert "on an H100 (a guess from its datasheet, not measured): about" in before.stdout
 
 
+def assert_computes(executor: list[str], recipe: Path, data_dir: Path, store: Path) -> None:
+    """Assert that an executor fills a table from an empty store, and finds nothing left to do."""
+    where = (
+        "--recipe", recipe, "--profile", "smoke", "--store", store, "--data-dir", data_dir,
+        "--eval-nets", "1", *executor,
+    )  # fmt: skip
+    result = reproduce(*where, "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert set(states(result.stdout)) == {"ok"}
+    assert "nothing is missing" in reproduce(*where, "--dry-run").stdout
+
+
 @pytest.mark.ray
 def test_ray_computes_what_is_missing(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="needs the ray extra")
     try:
-        result = reproduce(
-            "--recipe", recipe, "--profile", "smoke", "--store", tmp_path / "store", "--data-dir",
-            data_dir, "--eval-nets", "1", "--executor", "ray", "--format", "json",
-        )  # fmt: skip
+        assert_computes(["--executor", "ray"], recipe, data_dir, tmp_path / "store")
     finally:
         ray.shutdown()
-    assert result.exit_code == 0, result.output
-    assert set(states(result.stdout)) == {"ok"}
+
+
+@pytest.mark.slurm
+def test_slurm_computes_what_is_missing(recipe: Path, data_dir: Path, tmp_path: Path) -> None:
+    with running_cluster() as cluster:
+        executor = ["--executor", "slurm", "--slurm", "poll=0.3"]
+        assert_computes(executor, recipe, data_dir, tmp_path / "store")
+        assert not cluster.run("squeue", "--noheader")
 
 
 def test_the_table_is_printed_and_written_with_plots(done: tuple[Path, Result, Result]) -> None:
