@@ -20,6 +20,7 @@ from bench.report.number_formats import (
     percent,
     size,
 )
+from bench.report.threads import thread_notes
 from bench.support.document import Section, Sheet, make_sheet
 
 ORACLE_MARK = "†"
@@ -209,22 +210,6 @@ def cost_notes(rows: Sequence[Row]) -> list[str]:
     if any(row.shared for row in rows):
         notes.append("0 (shared): an artefact that an earlier row has paid for serves this one.")
     return notes
-
-
-def thread_notes(rows: Sequence[Row]) -> list[str]:
-    """Return how many threads computed, where that is known: some sums are rounded by it."""
-    distilled = sorted({number for row in rows for number in row.distil_threads})
-    evaluated = sorted({number for row in rows for number in row.threads})
-    if distilled == evaluated:
-        parts = [_either(evaluated)] if evaluated else []
-    else:
-        known = ((distilled, "distil"), (evaluated, "evaluate"))
-        parts = [f"{_either(numbers)} to {what}" for numbers, what in known if numbers]
-    return [f"Threads of a process: {'; '.join(parts)}."] if parts else []
-
-
-def _either(numbers: Sequence[int]) -> str:
-    return " or ".join(map(str, numbers))
 
 
 def _uninformative(rows: Sequence[Row]) -> set[str]:

@@ -14,10 +14,12 @@ from math import e, exp
 from statistics import fmean
 
 from bench.registry.presentation import WHOLE
+from bench.report.aggregate import Row
 from bench.report.comparison.contenders import Contender, Place
 from bench.report.comparison.difference import Difference, Means, difference, paired
 from bench.report.comparison.grid import BASELINE
 from bench.report.comparison.pairs import Measured, measured
+from bench.report.threads import pool_threads
 
 WITH_AUGMENTATION, WITHOUT_AUGMENTATION = "default", "plain"
 
@@ -38,6 +40,8 @@ class ScoreLine:
         lrs: the label-robust score, in [0, 1]; its p is of no use and absent.
         ars: the augmentation-robust score, in [0, 1].
         no_lrs, no_ars: why there is none; empty if there is one.
+        threads, distil_threads: what this and the results that it is compared with were computed
+            with, see :class:`bench.report.threads.Computed`.
     """
 
     label: str
@@ -51,6 +55,8 @@ class ScoreLine:
     ars: Difference | None
     no_lrs: str
     no_ars: str
+    threads: tuple[int, ...]
+    distil_threads: tuple[int, ...]
 
 
 def label_robust_score(
@@ -118,7 +124,16 @@ def _line(one: Contender, place: Place, every: Sequence[Contender]) -> ScoreLine
         hlr=real - row.mean if real is not None and row.labels == "hard" else None,
         ior=fmean(each.first - each.second for each in pairs.values()) if pairs else None,
         seeds=len(pairs), lrs=lrs, ars=ars, no_lrs=no_lrs, no_ars=no_ars,
+        **pool_threads(_used(one, place, every))._asdict(),
     )  # fmt: skip
+
+
+def _used(one: Contender, place: Place, every: Sequence[Contender]) -> list[Row]:
+    """Return the results that a line is made of: its own, of random images, of the whole set."""
+    twin = None if _protocol(place) != WITH_AUGMENTATION else _plain_twin(one, place)
+    places = [place] if twin is None else [place, twin]
+    others = [each for each in every if each.method == BASELINE or each.family == WHOLE]
+    return [each.rows[at] for each in (one, *others) for at in places if at in each.rows]
 
 
 def _missing_for_lrs(labels: str, whole: bool, random: bool) -> str:
@@ -135,7 +150,7 @@ def _ars(
     """Return the score and why there is none; it stands where the augmented result does."""
     if _protocol(place) != WITH_AUGMENTATION:
         return None, f"a result under {WITH_AUGMENTATION}, which this is not"
-    twin = next((other for other in one.rows if _is_plain_twin(other, place)), None)
+    twin = _plain_twin(one, place)
     if twin is None:
         return None, f"its result under {WITHOUT_AUGMENTATION}"
     plain = _pairs(one, twin, _random(twin, every))
@@ -152,6 +167,10 @@ _BOTH = f"{WITH_AUGMENTATION} and {WITHOUT_AUGMENTATION}"
 
 def _fractions(means: Means) -> tuple[float, float]:
     return means.first / 100, means.second / 100
+
+
+def _plain_twin(one: Contender, place: Place) -> Place | None:
+    return next((other for other in one.rows if _is_plain_twin(other, place)), None)
 
 
 def _is_plain_twin(other: Place, place: Place) -> bool:

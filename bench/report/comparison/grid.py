@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -20,6 +20,7 @@ from bench.report.comparison.difference import (
     paired,
 )
 from bench.report.comparison.pairs import Measured, measured
+from bench.report.threads import pool_threads
 
 BASELINE = "random"
 _RESAMPLES = 2000
@@ -53,6 +54,8 @@ class GridLine:
             without any.
         to_coreset: the same to the coreset that is best in each cell; ``None`` for a coreset.
         rank: its average rank; ``None`` where there is none.
+        threads, distil_threads: what it was computed with, see
+            :class:`bench.report.threads.Computed`.
     """
 
     label: str
@@ -61,6 +64,8 @@ class GridLine:
     to_random: Difference | None
     to_coreset: Difference | None
     rank: Rank | None
+    threads: tuple[int, ...]
+    distil_threads: tuple[int, ...]
 
 
 def grid_lines(contenders: Sequence[Contender]) -> list[GridLine]:
@@ -70,7 +75,7 @@ def grid_lines(contenders: Sequence[Contender]) -> list[GridLine]:
     to_random = _adjusted([line.to_random for line in lines])
     to_coreset = _adjusted([line.to_coreset for line in lines])
     return [
-        GridLine(line.label, line.measured, line.cells, random, coreset, line.rank)
+        replace(line, to_random=random, to_coreset=coreset)
         for line, random, coreset in zip(lines, to_random, to_coreset, strict=True)
     ]
 
@@ -88,7 +93,7 @@ def _lines(kind: Measured, contenders: Sequence[Contender]) -> list[GridLine]:
             one.label, kind, len(places[one.label]),
             None if one.method == BASELINE else _against(one, random, places[one.label]),
             None if one.family == CORESET else _against(one, coreset, places[one.label]),
-            ranks.get(one.label),
+            ranks.get(one.label), *pool_threads(one.rows[place] for place in places[one.label]),
         )
         for one in present
     ]  # fmt: skip

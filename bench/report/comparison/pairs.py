@@ -19,6 +19,7 @@ from bench.report.comparison.difference import (
     paired,
 )
 from bench.report.number_formats import ipc_name, listing
+from bench.report.threads import pool_threads
 from bench.support.errors import BenchError
 
 
@@ -44,6 +45,8 @@ class Pair:
         first_mean, second_mean: accuracies in percent, over the seeds and networks of both.
         difference: first less second; its p is adjusted for all pairs beside it, those of cells
             and those over cells apart.
+        threads, distil_threads: what both were computed with, see
+            :class:`bench.report.threads.Computed`.
     """
 
     first: str
@@ -55,6 +58,8 @@ class Pair:
     first_mean: float
     second_mean: float
     difference: Difference
+    threads: tuple[int, ...]
+    distil_threads: tuple[int, ...]
 
 
 def measured(place: Place) -> Measured:
@@ -119,6 +124,7 @@ def _pair(
         first_mean=fmean(means.first for means in seeds),
         second_mean=fmean(means.second for means in seeds),
         difference=difference(seeds),
+        **pool_threads(one.rows[place] for one in (first, second) for place in places)._asdict(),
     )  # fmt: skip
 
 

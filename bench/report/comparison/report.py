@@ -16,6 +16,7 @@ from bench.report.comparison.pairs import Measured, Pair
 from bench.report.latex import latex
 from bench.report.number_formats import ipc_name, listing, plural, probability, signed
 from bench.report.tables import FORMATS
+from bench.report.threads import thread_notes
 from bench.support.document import Section, Sheet, make_sheet
 from bench.support.errors import UnknownNameError
 from bench.support.markdown import markdown
@@ -116,6 +117,8 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     for name, value in record.items():
         if isinstance(value, dict):
             flat |= {f"{name}_{part}": inner for part, inner in value.items()}
+        elif isinstance(value, list | tuple):
+            flat[name] = "; ".join(map(str, value))
         elif value is not None:
             flat[name] = value
     return flat
@@ -132,7 +135,7 @@ def _pair_section(kind: Measured, pairs: Sequence[Pair]) -> Section:
     single = [pair for pair in pairs if pair.cells == 1]
     over_all = [pair for pair in pairs if pair.cells > 1]
     sheets = [_pair_sheet("Each cell", single)] if single else []
-    notes = [_INTERVALS, _P]
+    notes = [_INTERVALS, _P, *thread_notes(pairs)]
     if over_all:
         sheets.append(_pair_sheet("Mean over cells", over_all))
         notes.insert(0, _OVER_CELLS)
@@ -172,7 +175,7 @@ def _grid_section(kind: Measured, lines: Sequence[GridLine]) -> Section:
     return Section(
         _title("Over the grid", kind), _PAIRED,
         (make_sheet("Against baselines, and ranks (with 95 % intervals)", _GRID_COLUMNS, rows),),
-        [_OVER_CELLS, _BEST, _INTERVALS, _P, rank],
+        [_OVER_CELLS, _BEST, _INTERVALS, _P, rank, *thread_notes(lines)],
     )  # fmt: skip
 
 
@@ -186,7 +189,8 @@ def _score_section(kind: Measured, lines: Sequence[ScoreLine]) -> Section:
     ]  # fmt: skip
     sheet = make_sheet("Scores", _SCORE_COLUMNS, rows)
     absent = {name for name in ("LRS", "ARS") if all(not row[_index(name)] for row in rows)}
-    notes = [_INTERVALS, *([] if "ARS" in absent else [_ARS]), *_why_no_scores(lines)]
+    ars = [] if "ARS" in absent else [_ARS]
+    notes = [_INTERVALS, *ars, *thread_notes(lines), *_why_no_scores(lines)]
     return Section(_title("Scores", kind), _SCORES, (sheet.without(absent),), notes)
 
 

@@ -10,6 +10,7 @@ from bench.report.number_formats import as_printed, ipc_name, percent, probabili
 from bench.report.published.match import Key, differs, match_ours, match_theirs
 from bench.report.published.read import Published
 from bench.report.published.verdicts import LEVEL, Candidate, Verdict, verdicts
+from bench.report.threads import thread_notes
 from bench.support.document import Section, make_sheet
 
 _COLUMNS = (
@@ -100,6 +101,7 @@ def _section(dataset: str, eval_arch: str, pairs: Sequence[Comparison]) -> Secti
         [
             *(f"({i}) {source}." for i, source in enumerate(sources, start=1)),
             _NOTE,
+            *thread_notes(pair.row for pair in pairs),
             *_defects(pairs),
         ],
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
+from grid_of_rows import measured
 from test_grid import grid
 
+from bench.ledger.rows import Evaluation
 from bench.report.comparison.contenders import find_contenders, select_contenders
+from bench.report.comparison.dd_ranking import score_lines
 from bench.report.comparison.grid import grid_lines
 from bench.report.comparison.pairs import compare_pairs
-from bench.report.comparison.report import render
+from bench.report.comparison.report import Items, render
 from bench.support.errors import UnknownNameError
 
 FORMATS = ("md", "csv", "latex", "json")
@@ -60,13 +64,62 @@ def test_csv_and_json_hold_the_same(text: object) -> None:
         for name, value in record.items():
             for part, inner in value.items() if isinstance(value, dict) else ((None, value),):
                 column = f"{name}_{part}" if part else name
-                assert line.get(column, "") == ("" if inner is None else str(inner))
+                text = "; ".join(map(str, inner)) if isinstance(inner, list) else inner
+                assert line.get(column, "") == ("" if text is None else str(text))
 
 
 def test_json_has_the_measured_conditions() -> None:
     first = json.loads(pairs_text("json"))["pairs"][0]
     assert (first["protocol"], first["eval_arch"], first["cells"]) == ("quick-v1", "convnet3", 1)
     assert first["difference"]["interval"] == "t"
+
+
+def lines_of(evaluations: list[Evaluation]) -> dict[str, Items]:
+    """Return what each kind of comparison prints of evaluations."""
+    every = find_contenders(evaluations)
+    return {
+        "pairs": compare_pairs(select_contenders(evaluations, ["dm", "random"])),
+        "grid": grid_lines(every),
+        "scores": score_lines([one for one in every if one.method == "dm"], every),
+    }
+
+
+@pytest.mark.parametrize("kind", ["pairs", "grid", "scores"])
+def test_the_threads_stand_under_every_table(kind: str) -> None:
+    mixed = [replace(one, threads=8 if one.method == "random" else 2) for one in grid()]
+    items = lines_of(mixed)[kind]
+    said = "Threads of a process: 1 to distil; 2 or 8 to evaluate."
+    assert f"- {said}\n" in render(kind, items, format="md")
+    assert said in render(kind, items, format="latex")
+    (record, *_) = json.loads(render(kind, items, format="json"))[kind]
+    assert record["distil_threads"] == [1]
+    unknown = [replace(one, threads=0, distil_threads=0) for one in mixed]
+    assert "Threads" not in render(kind, lines_of(unknown)[kind], format="md")
+
+
+def test_a_comparison_has_the_threads_of_its_own_results_only() -> None:
+    mixed = [replace(one, threads=8 if one.method == "herding" else 2) for one in grid()]
+    lines = {line.label: line.threads for line in grid_lines(find_contenders(mixed))}
+    assert (lines["Herding"], lines["DM"]) == ((8,), (2,))
+    pairs = compare_pairs(select_contenders(mixed, ["dm", "random"]))
+    assert {pair.threads for pair in pairs} == {(2,)}
+
+
+def test_a_score_has_the_threads_of_what_it_is_compared_with() -> None:
+    plain = {"random": 4, "dm": 2}
+    augmented = {"random": 8, "dm": 16, "whole": 32}
+    evaluations = [
+        replace(one, threads=threads)
+        for protocol, counts in (("plain-v1", plain), ("default-v1", augmented))
+        for method, threads in counts.items()
+        for one in measured(
+            method, {0: [50.0]}, protocol=protocol, ipc=None if method == "whole" else 1
+        )
+    ]
+    every = find_contenders(evaluations)
+    lines = {line.measured.protocol: line for line in score_lines(every, every)}
+    assert lines["default-v1"].threads == (2, 4, 8, 16, 32)
+    assert lines["plain-v1"].threads == (2, 4)
 
 
 @pytest.mark.parametrize("text", [pairs_text, grid_text])
