@@ -132,6 +132,7 @@ def _record(one: Evaluation) -> Record:
         "distil_arch": one.arch,
         **one.presentation.to_labels(),
         **({} if one.num_classes is None else {"num_classes": one.num_classes}),
+        **({} if one.percent is None else {"percent": one.percent}),
     }
     data["result"] |= {"selection": one.selection, "accuracies": list(one.accuracies)}
     data["budget"] |= {

@@ -30,6 +30,6 @@ def report(output: Path, title: str, store: Path, **filters: list[str] | None) -
     from bench.report.page.content import make_page
     from bench.report.page.render import write_page
 
-    rows = read_store(store, filters)
+    rows = read_store(store, filters, unfinished=True)
     path = write_page(make_page(rows, Store(store), title), output)
     click.echo(f"{path} ({path.stat().st_size:,} bytes)")

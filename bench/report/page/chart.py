@@ -1,48 +1,31 @@
-"""Charts of a page: accuracy against a budget, as geometry that the template draws as SVG."""
+"""Charts of a page: accuracy against a budget or progress, as geometry to be drawn as SVG."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bench.ledger.rows import Conditions
 from bench.report.aggregate import Row, blocks
-from bench.report.number_formats import count, duration, ipc_name, percent, size
+from bench.report.number_formats import ipc_name, percent
+from bench.report.page.axis import (
+    AXES,
+    BOTTOM,
+    HEIGHT,
+    PROGRESS,
+    TOP,
+    Axis,
+    limits_of,
+    scale_of,
+    ticks_of,
+)
 from bench.report.page.markers import marker_path
 from bench.report.paper.names import arch_label, dataset_facts
+from bench.report.plots.against import ipc_sizes
+from bench.report.plots.learning import learning_curves, learning_rows
 from bench.report.plots.series import Series, find_series
 
-WIDTH, HEIGHT = 440, 280
-LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 42
 _DASHES = {"-": "", "--": "7 4", ":": "2 4", "-.": "8 3 2 3"}
-_TICKS = 5
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What a chart can have from left to right.
-
-    Attributes:
-        name: for scripts.
-        label: under the axis.
-        value: of a result; above 0.
-        text: of a tick.
-    """
-
-    name: str
-    label: str
-    value: Callable[[Row], float]
-    text: Callable[[float], str]
-
-
-AXES = (
-    Axis("ipc", "Images per class", lambda row: float(row.ipc or 0), lambda v: ipc_name(round(v))),
-    Axis("steps", "Training steps", lambda row: float(row.training_steps), count),
-    Axis("images", "Distinct images", lambda row: float(row.distinct_images), count),
-    Axis("bytes", "Stored bytes", lambda row: float(row.stored_bytes), lambda v: size(round(v))),
-    Axis("time", "Time to distil", lambda row: row.distil_seconds, duration),
-)
 
 
 @dataclass(frozen=True)
@@ -66,6 +49,7 @@ class Line:
         hollow: whether the markers are hollow.
         dash: an SVG dash pattern; empty for a solid line.
         marker: an SVG path around the origin.
+        size: of the markers, relative to others.
         path: an SVG path through the points.
         points: the results.
     """
@@ -75,6 +59,7 @@ class Line:
     hollow: bool
     dash: str
     marker: str
+    size: float
     path: str
     points: tuple[Point, ...]
 
@@ -125,6 +110,27 @@ def charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
+def learning_charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
+    """Return a chart of learning curves for each set of conditions that has any.
+
+    A curve is of one method, setting and IPC; the markers are larger for a higher IPC.
+
+    Args:
+        rows: results, among them those of sets before the last step of their distillation.
+    """
+    drawn = learning_rows(rows)
+    groups, sizes = blocks(drawn), ipc_sizes(drawn)
+    charts = []
+    for block, members in groups.items():
+        curves = [
+            replace(curve, label=f"{curve.label}, IPC {ipc_name(curve.rows[0].ipc)}")
+            for curve in learning_curves(find_series(members, drawn))
+        ]
+        if (view := _view(PROGRESS, curves, sizes)) is not None:
+            charts.append(Chart(_title(block, list(groups)), (view,)))
+    return tuple(charts)
+
+
 def _title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
     twins = {other.dataset_sha256 for other in all_blocks if other.dataset == block.dataset}
     data = f" [{block.dataset_sha256[:8]}]" if len(twins) > 1 else ""
@@ -133,39 +139,51 @@ def _title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
     return f"{name}{data}, {network}, {block.protocol}{precision}"
 
 
-def _view(axis: Axis, all_series: Sequence[Series]) -> View | None:
-    """Return a chart, or ``None`` if no result has a value above 0 on the axis."""
+def _view(
+    axis: Axis, all_series: Sequence[Series], sizes: Mapping[int, float] | None = None
+) -> View | None:
+    """Return a chart, or ``None`` if no result has a value above 0 on the axis.
+
+    Args:
+        axis: what it is drawn against.
+        all_series: what it shows.
+        sizes: of markers, by the IPC that all results of a series have; ``None`` for equal ones.
+    """
     points = [(axis.value(row), row) for series in all_series for row in series.rows]
     values = [x for x, _ in points if x > 0]
     if not values:
         return None
-    across = _logarithmic(min(values), max(values))
+    across = scale_of(axis, values)
     spreads = [(row.mean, row.plus_minus or 0.0) for x, row in points if x > 0]
-    low, high, step = _nice(min(m - s for m, s in spreads), max(m + s for m, s in spreads))
+    low, high, step = limits_of(min(m - s for m, s in spreads), max(m + s for m, s in spreads))
 
     def up(accuracy: float) -> float:
         within = min(max(accuracy, low), high)
         return round(TOP + (high - within) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
-    lines = [_line(series, axis, across, up) for series in all_series]
+    lines = [
+        _line(series, axis, across, up, 1.0 if sizes is None else sizes[series.rows[0].ipc or 1])
+        for series in all_series
+    ]
     marks = [low + i * step for i in range(round((high - low) / step) + 1)]
     return View(
         axis,
         tuple(lines),
-        _ticks(sorted(set(values)), across, axis),
+        ticks_of(sorted(set(values)), across, axis),
         tuple((up(mark), f"{mark:g}") for mark in marks),
     )
 
 
 def _line(
-    series: Series, axis: Axis, across: Callable[[float], float], up: Callable[[float], float]
-) -> Line:
+    series: Series, axis: Axis, across: Callable[[float], float], up: Callable[[float], float],
+    size: float,
+) -> Line:  # fmt: skip
     points = []
     for row in sorted(series.rows, key=axis.value):
         value, spread = axis.value(row), row.plus_minus or 0.0
         if value <= 0:
             continue
-        ipc = "" if axis.name == "ipc" else f"IPC {ipc_name(row.ipc)}, "
+        ipc = "" if axis.tells_ipc else f"IPC {ipc_name(row.ipc)}, "
         text = (
             f"{series.label}: {percent(row.mean, row.plus_minus)} % "
             f"({ipc}{axis.label.lower()} {axis.text(value)}, n = {row.n})"
@@ -177,38 +195,5 @@ def _line(
     style = series.style
     return Line(
         series.label, style.colour, series.hollow, _DASHES.get(series.dashes, ""),
-        marker_path(style.marker), path, tuple(points),
+        marker_path(style.marker), size, path, tuple(points),
     )  # fmt: skip
-
-
-def _logarithmic(least: float, most: float) -> Callable[[float], float]:
-    """Return a function from values to places, with a margin at both ends."""
-    span = math.log(most / least) or 1.0
-    start, whole = (math.log(least) - 0.06 * span, 1.12 * span)
-    if most == least:
-        start = math.log(least) - whole / 2
-
-    def across(value: float) -> float:
-        return round(LEFT + (math.log(value) - start) / whole * (WIDTH - LEFT - RIGHT), 1)
-
-    return across
-
-
-def _ticks(
-    values: Sequence[float], across: Callable[[float], float], axis: Axis
-) -> tuple[tuple[float, str], ...]:
-    """Return ticks at values that occur, apart enough for their texts."""
-    ticks: list[tuple[float, str]] = []
-    for value in values:
-        text, place = axis.text(value), across(value)
-        if not ticks or place - ticks[-1][0] > 5 * (len(text) + len(ticks[-1][1])) / 2 + 12:
-            ticks.append((place, text))
-    return tuple(ticks)
-
-
-def _nice(low: float, high: float) -> tuple[float, float, float]:
-    """Return limits and step of an axis from 0 to 100 that holds ``low`` to ``high``."""
-    span = max(high - low, 2.0)
-    step = next((s for s in (1, 2, 5, 10, 20) if span / s <= _TICKS), 25)
-    bottom = max(0.0, math.floor(low / step) * step)
-    return bottom, max(bottom + step, min(100.0, math.ceil(high / step) * step)), float(step)

@@ -10,7 +10,8 @@ from bench.ledger.store import Store
 from bench.report.aggregate import Row, blocks, collect
 from bench.report.csv_json import to_csv, to_json
 from bench.report.number_formats import listing, plural
-from bench.report.page.chart import AXES, Axis, Chart, charts_of
+from bench.report.page.axis import AXES, Axis
+from bench.report.page.chart import Chart, charts_of, learning_charts_of
 from bench.report.page.columns import COLUMNS, FILTERED, Column
 from bench.report.page.images import Gallery, galleries_of
 from bench.report.page.origin import Machine, machines_of, requests_of
@@ -19,6 +20,7 @@ from bench.report.paper.build import paper_tables
 from bench.report.paper.html import html_references, html_table
 from bench.report.paper.names import dataset_facts
 from bench.report.paper.texts import references
+from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 
 
@@ -69,6 +71,8 @@ class Page:
         rows: the results of the full table.
         axes: what any of the charts can be drawn against.
         charts: one per set of conditions.
+        learning: charts of learning curves, likewise; none without results of sets before the last
+            step of their distillation.
         galleries: images of distilled sets; empty if the store holds none.
         left_out: what could not be shown in the galleries, in words.
         failures: the cells that have no result.
@@ -89,6 +93,7 @@ class Page:
     rows: tuple[Row, ...]
     axes: tuple[Axis, ...]
     charts: tuple[Chart, ...]
+    learning: tuple[Chart, ...]
     galleries: tuple[Gallery, ...]
     left_out: tuple[str, ...]
     failures: tuple[Failure, ...]
@@ -102,15 +107,25 @@ def make_page(rows: Rows, store: Store, title: str = "") -> Page:
     """Return the page of a selection of a store.
 
     Args:
-        rows: the selected evaluations, and the cells that have no result.
+        rows: the selected evaluations, and the cells that have no result. Those of sets before the
+            last step of their distillation are in learning curves only.
         store: they are from; its artefacts are drawn and its records say what computed them.
         title: over the page; by default it names the methods and the datasets.
+
+    Raises:
+        BenchError: no evaluation is of a finished set.
     """
-    results = public_rows(collect(rows.evaluations), store.root)
+    evaluations = [one for one in rows.evaluations if one.percent is None]
+    if not evaluations:
+        raise BenchError("no distillation is finished: there is no result that a page could show")
+    results = public_rows(collect(evaluations), store.root)
+    every = results
+    if len(evaluations) < len(rows.evaluations):
+        every = public_rows(collect(rows.evaluations), store.root)
     failures = public_failures(rows.failures)
     tables = paper_tables(results, failures)
     charts = charts_of(results)
-    galleries, left_out = galleries_of(rows.evaluations)
+    galleries, left_out = galleries_of(evaluations)
     columns = tuple(column for column in COLUMNS if column.is_needed(results))
     return Page(
         title=printable(title) or _title(results),
@@ -123,10 +138,11 @@ def make_page(rows: Rows, store: Store, title: str = "") -> Page:
         rows=tuple(results),
         axes=tuple(axis for axis in AXES if any(chart.view(axis) for chart in charts)),
         charts=charts,
+        learning=learning_charts_of(every),
         galleries=galleries,
         left_out=left_out,
         failures=tuple(failures),
-        machines=machines_of(rows.evaluations, store),
+        machines=machines_of(evaluations, store),
         data=_data(results),
         json=to_json(results, failures),
         csv=to_csv(results, failures),

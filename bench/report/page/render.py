@@ -9,14 +9,14 @@ from pathlib import Path
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.report.page import chart
+from bench.report.page import axis
 from bench.report.page.content import Page
 from bench.report.paper.html import table_style
 
 _ASSETS = files("bench.report.page") / "assets"
 _FRAME = {
-    "width": chart.WIDTH, "height": chart.HEIGHT, "left": chart.LEFT, "top": chart.TOP,
-    "right": chart.WIDTH - chart.RIGHT, "bottom": chart.HEIGHT - chart.BOTTOM,
+    "width": axis.WIDTH, "height": axis.HEIGHT, "left": axis.LEFT, "top": axis.TOP,
+    "right": axis.WIDTH - axis.RIGHT, "bottom": axis.HEIGHT - axis.BOTTOM,
 }  # fmt: skip
 
 

@@ -27,12 +27,7 @@ def learning_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
     Raises:
         BenchError: if no set was evaluated before the last step of its distillation.
     """
-    curves: dict[Setting, list[Row]] = {}
-    for row in rows:
-        point = replace(row, changed=_without_mark(row))
-        values = {f.name: getattr(point, f.name) for f in fields(Setting)}
-        curves.setdefault(Setting(**{**values, "percent": None}), []).append(point)
-    drawn = [row for members in curves.values() if len(members) > 1 for row in members]
+    drawn = learning_rows(rows)
     if not drawn:
         raise BenchError(
             "no set was evaluated before the last step of its distillation, so there is no "
@@ -40,6 +35,31 @@ def learning_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
         )
     whole = [row for row in rows if row.ipc is None]
     return quantity_figure([*drawn, *whole], options, (PROGRESS,), _draw)
+
+
+def learning_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return the results that are part of a learning curve: two or more of one distillation.
+
+    What is changed in them is said without the percentage of the steps, so that those of one
+    distillation are one series.
+    """
+    curves: dict[Setting, list[Row]] = {}
+    for row in rows:
+        point = replace(row, changed=_without_mark(row))
+        values = {f.name: getattr(point, f.name) for f in fields(Setting)}
+        curves.setdefault(Setting(**{**values, "percent": None}), []).append(point)
+    return [row for members in curves.values() if len(members) > 1 for row in members]
+
+
+def learning_curves(all_series: Sequence[Series]) -> list[Series]:
+    """Return a series for each IPC of each series, in the order of the steps."""
+    curves = []
+    for series in all_series:
+        for ipc in dict.fromkeys(row.ipc for row in series.rows):
+            members = [row for row in series.rows if row.ipc == ipc]
+            curve = tuple(sorted(members, key=PROGRESS.value))
+            curves.append(replace(series, rows=curve))
+    return curves
 
 
 def _without_mark(row: Row) -> str:
@@ -52,8 +72,4 @@ def _draw(
     axes: Axes, all_series: Sequence[Series], quantity: Quantity, sizes: Mapping[int, float]
 ) -> None:
     """Draw a curve for each series and IPC."""
-    for series in all_series:
-        for ipc in dict.fromkeys(row.ipc for row in series.rows):
-            members = [row for row in series.rows if row.ipc == ipc]
-            curve = tuple(sorted(members, key=quantity.value))
-            draw_joined(axes, [replace(series, rows=curve)], quantity, sizes)
+    draw_joined(axes, learning_curves(all_series), quantity, sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from report_rows import (
 from striped_sets import save_stripes
 
 from bench.cli import main
+from bench.ledger.cell import percent_mark
 from bench.ledger.store import Store
 
 pytestmark = pytest.mark.browser
@@ -46,7 +48,19 @@ def driver() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("report")
-    store = write_store(root / "store", example_evaluations(), example_failures())
+    evaluations = example_evaluations()
+    early = [
+        replace(
+            one, percent=percent, changed=percent_mark(percent), cell_id=f"{one.cell_id}-{percent}",
+            accuracies=tuple(value * percent / 100 for value in one.accuracies),
+            distil_id=f"{one.distil_id}-{percent}",
+        )
+        for one in evaluations
+        if (one.method, one.dataset) == ("dm", "svhn") and one.ipc != 50
+        for percent in (25, 50)
+    ]  # fmt: skip
+    evaluations += early
+    store = write_store(root / "store", evaluations, example_failures())
     save_stripes(Store(store).artefact("dm-svhn-0-1"))
     result = CliRunner().invoke(main, ["report", "--store", str(store), "-o", str(root)])
     assert result.exit_code == 0, result.output
@@ -240,15 +254,40 @@ def test_a_point_says_its_value(page: Any) -> None:
     assert "%" in tip.text
 
 
+def test_a_learning_curve_says_its_values_whatever_the_budget(page: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    click(page, find(page, "[name=axis][value=bytes]"))
+    curve = find(page, "#part-learning .chart > svg")
+    assert curve.is_displayed()
+    points = curve.find_elements("css selector", ".line[data-line='0'] .point")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", curve)
+    tip, said = find(page, "#tip"), []
+    for point in points:
+        ActionChains(page).move_to_element(point).perform()
+        assert tip.is_displayed()
+        said.append(tip.text)
+    shares = ["25 %", "50 %", "100 %"]
+    assert [text.partition("distillation ")[2].partition(",")[0] for text in said] == shares
+    assert all(text.startswith("DM, IPC 1: ") for text in said)
+    page.execute_script("arguments[0].focus()", points[0])
+    points[0].send_keys(Keys.ARROW_RIGHT)
+    assert tip.text == said[1]
+    button = find(page, "#part-learning .legend button")
+    click(page, button)
+    assert not points[0].is_displayed()
+    assert find(page, "#part-learning .line[data-line='1']").is_displayed()
+
+
 def test_another_budget_and_a_line_switched_off(page: Any) -> None:
     click(page, find(page, "[name=axis][value=bytes]"))
     shown = [
         svg.get_attribute("data-axis")
-        for svg in page.find_elements("css selector", ".chart > svg")
+        for svg in page.find_elements("css selector", "#part-charts .chart > svg")
         if svg.is_displayed()
     ]
     assert set(shown) == {"bytes"}
-    button = find(page, ".legend button")
+    button = find(page, "#part-charts .legend button")
     click(page, button)
     assert button.get_attribute("aria-pressed") == "false"
     assert not find(page, ".chart > svg[data-axis=bytes] .line[data-line='0']").is_displayed()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,10 +22,12 @@ from report_rows import (
 from striped_sets import save_stripes
 
 from bench.cli import main
-from bench.ledger.rows import Rows, load_rows
+from bench.ledger.cell import percent_mark
+from bench.ledger.rows import Evaluation, Rows, load_rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
-from bench.report.page.chart import BOTTOM, HEIGHT, TOP, WIDTH, charts_of
+from bench.report.page.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
+from bench.report.page.chart import charts_of, learning_charts_of
 from bench.report.page.content import Page, make_page
 from bench.report.page.markers import marker_path
 from bench.report.page.render import in_script, render_page
@@ -197,6 +200,69 @@ def test_points_are_inside_their_chart() -> None:
                     assert 0 < point.high <= point.y <= point.low < HEIGHT
             places = [place for place, _ in view.x_ticks]
             assert places == sorted(places)
+
+
+def learned(percent: int | None, mean: float, **changes: Any) -> Evaluation:
+    """Return what DM reaches after some of its steps."""
+    name = "-".join(map(str, (percent, *changes.values())))
+    changed = {"method": "dm", "profile": "lite", "changed": percent_mark(percent), **changes}
+    return evaluation(
+        percent=percent, accuracies=(mean, mean), cell_id=name, distil_id=name, **changed
+    )
+
+
+def test_a_learning_curve_has_a_point_for_each_share_of_the_steps() -> None:
+    points = [learned(25, 30.0), learned(None, 50.0), learned(75, 45.0)]
+    other = [learned(25, 60.0, ipc=50), learned(None, 70.0, ipc=50)]
+    alone = learned(None, 20.0, profile="paper")
+    (chart,) = learning_charts_of(collect([*points, *other, alone]))
+    (view,) = chart.views
+    assert [line.label for line in view.lines] == ["DM, IPC 10", "DM, IPC 50"]
+    small, large = view.lines
+    assert [point.text for point in small.points] == [
+        "DM, IPC 10: 30.0 ± 0.0 % (steps of the distillation 25 %, n = 2)",
+        "DM, IPC 10: 45.0 ± 0.0 % (steps of the distillation 75 %, n = 2)",
+        "DM, IPC 10: 50.0 ± 0.0 % (steps of the distillation 100 %, n = 2)",
+    ]
+    places = [point.x - LEFT for point in small.points]
+    assert places == pytest.approx([places[0], 3 * places[0], 4 * places[0]], abs=0.2)
+    assert small.points[0].y > small.points[1].y > small.points[2].y
+    assert small.size < large.size
+    assert [text for _, text in view.x_ticks] == ["25 %", "75 %", "100 %"]
+    assert learning_charts_of(collect([points[1], alone])) == ()
+
+
+def test_sets_before_the_last_step_are_in_learning_curves_only(tmp_path: Path) -> None:
+    evaluations = [learned(25, 30.0), learned(50, 40.0), learned(None, 50.0)]
+    page = page_of(*evaluations, root=tmp_path)
+    assert [row.percent for row in page.rows] == [None]
+    assert page.json == page_of(evaluations[-1], root=tmp_path).json
+    assert dict(page.facts)["result"] == "1"
+    assert [len(line.points) for chart in page.charts for line in chart.views[0].lines] == [1]
+    text = render_page(page)
+    assert Elements(text).open == []
+    (section,) = re.findall(r'<section id="part-learning".*?</section>', text, re.S)
+    assert re.findall(r'aria-label="(DM.*?%) ', section) == [
+        f"DM, IPC 10: {mean} ± 0.0 %" for mean in (30.0, 40.0, 50.0)
+    ]
+    assert 'href="#part-learning"' in text
+    assert "part-learning" not in render_page(page_of(evaluations[-1], root=tmp_path))
+
+
+def test_a_page_of_unfinished_distillations_only_is_refused(tmp_path: Path) -> None:
+    root = write_store(tmp_path / "store", [learned(25, 30.0), learned(50, 40.0)])
+    result = run("--store", root, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "no distillation is finished" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_command_shows_learning_curves(tmp_path: Path) -> None:
+    root = write_store(tmp_path / "store", [learned(25, 30.0), learned(None, 50.0)])
+    assert run("--store", root, "-o", tmp_path).exit_code == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "DM, IPC 10: 30.0 ± 0.0 % (steps of the distillation 25 %, n = 2)" in text
+    assert len(json.loads(embedded(text)["json"])["results"]) == 1
 
 
 def test_one_result_has_a_chart() -> None:

@@ -156,10 +156,8 @@
   });
 
   all("[name=axis]").forEach((choice) => choice.addEventListener("change", () => {
-    for (const figure of all(".chart")) {
-      for (const view of all(".plot", figure)) {
-        view.toggleAttribute("hidden", view.dataset.axis !== choice.value);
-      }
+    for (const view of all("#part-charts .plot")) {
+      view.toggleAttribute("hidden", view.dataset.axis !== choice.value);
     }
   }));
 
