@@ -126,6 +126,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     from bench.datasets import library
 
     folder = library.data_dir(data_dir)
+    library.check_packed(names, folder)
     problems = []
     for name in names or library.packed_names(folder):
         try:

@@ -12,7 +12,7 @@ from bench.exchange.given import FORMAT_NAMES, IMAGE_TYPES
 
 @click.command(
     epilog=examples(
-        "bench export 4f1c... -o dm-cifar10 --format pt --licence MIT",
+        "bench export 4f1c -o dm-cifar10 --format pt --licence MIT",
     )
 )
 @click.argument("source", metavar="CELL|FILE")
@@ -28,9 +28,9 @@ def export(
 ) -> None:
     """Write a distilled set and a card that says what it is and how to load it.
 
-    CELL is an id of `bench table --format csv` (distil_ids or cell_ids), FILE an
-    artefact.safetensors. A generator is exported as weights (safetensors), or as weights and a
-    module that needs torch alone (pt).
+    CELL is an id of `bench table --format csv` (distil_ids or cell_ids), or its beginning if no
+    other cell's id starts so; FILE an artefact.safetensors. A generator is exported as weights
+    (safetensors), or as weights and a module that needs torch alone (pt).
     """
     from bench.exchange.export import export as write
     from bench.ledger.store import Store

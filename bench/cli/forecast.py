@@ -12,6 +12,7 @@ import click
 from bench.grid.clock import format_seconds
 
 if TYPE_CHECKING:
+    from bench.executors.choose import ExecutorOptions
     from bench.grid.session import Session
 
 _LONG = 24 * 3600.0
@@ -27,13 +28,17 @@ def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
-def forecast(session: Session) -> dict[str, float]:
+def forecast(session: Session, executor: ExecutorOptions) -> dict[str, float]:
     """Return the estimated seconds of missing cells by id, and say what is to be known of them.
 
     That is how long they take together, which of them do not fit into memory, and whether networks
-    train slower here than they could.
+    train slower here than they could. Of other machines nothing is known: it is said that nothing
+    is estimated, and by what it can be.
     """
     missing = session.missing()
+    if not executor.is_here:
+        _report_elsewhere(session, executor, len(missing))
+        return {}
     if missing:
         _report_slow_kernels(session)
         _report_too_large(session)
@@ -73,6 +78,15 @@ def ask_before_days(
 
 def _is_terminal(stream: Any) -> bool:
     return stream is not None and bool(stream.isatty())
+
+
+def _report_elsewhere(session: Session, executor: ExecutorOptions, missing: int) -> None:
+    if missing and session.request.profile != "smoke":
+        session.runner.reporter.note(
+            f"{missing} cells to compute; how long they take is not estimated and nothing is "
+            f"asked, as --executor {executor.executor} computes on other machines than this one: "
+            "--dry-run gives an estimate for this one"
+        )
 
 
 def _report_slow_kernels(session: Session) -> None:

@@ -207,7 +207,7 @@ def _compute(sessions: Sequence[Session], executor: Executor, *, yes: bool) -> i
     from bench.cli.run import compute_missing, print_notes
 
     # All are estimated first: hours later the user may be away.
-    estimates = [forecast(session) if executor.is_here else {} for session in sessions]
+    estimates = [forecast(session, executor) for session in sessions]
     ask_before_days(sessions, estimates, yes=yes)
     codes = []
     for session, each in zip(sessions, estimates, strict=True):

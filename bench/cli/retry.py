@@ -68,7 +68,7 @@ def retry(
 
     control = Control(make_reporter(quiet=False), Stop(time_budget))
     sessions = [_open(saved, *_reopened(saved, changes), control, reuse) for saved, _ in left]
-    estimates = [forecast(session) if executor.is_here else {} for session in sessions]
+    estimates = [forecast(session, executor) for session in sessions]
     ask_before_days(sessions, [
         {cell: seconds for cell, seconds in each.items() if cell in ids}
         for each, (_, ids) in zip(estimates, left, strict=True)

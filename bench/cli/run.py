@@ -119,7 +119,7 @@ def run(
 
         print_plan(session, [*session.notes, *warnings], as_json=as_json, keeps=keeps)
         return
-    estimates = forecast(session) if executor.is_here else {}
+    estimates = forecast(session, executor)
     ask_before_days([session], [estimates], yes=yes)
     sys.exit(run_and_report(session, execute, estimates=estimates, as_json=as_json))
 

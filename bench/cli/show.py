@@ -28,14 +28,21 @@ def show(name: str, as_json: bool, store: Path, plugins: tuple[Path, ...]) -> No
     """Show a method, architecture, dataset, protocol or cell.
 
     Parameters with defaults, help and bounds; profiles; reference; where it comes from. Of a cell,
-    by its id: result, budget, cost, and the diagnostics of a generator.
+    by its id or the beginning of it: result, budget, cost, and the diagnostics of a generator.
     """
     load_plugins(plugins)
     record = describe_cell(name, store)
+    descriptions: list[dict[str, Any]] = []
+    if record is None:
+        try:
+            descriptions = describe_plugin(name)
+        except UnknownNameError:  # an id that is cut short can read as a name: names come first
+            record = describe_cell(name, store, shortened=True)
+            if record is None:
+                raise
     if record is not None:
         click.echo(json.dumps(record.to_json(), indent=2)) if as_json else print_cell(record)
         return
-    descriptions = describe_plugin(name)
     if as_json:
         click.echo(json.dumps(descriptions, indent=2))
         return

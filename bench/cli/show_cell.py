@@ -15,15 +15,26 @@ if TYPE_CHECKING:
     from bench.support.outcomes import GeneratorDiagnostics
 
 
-def describe_cell(name: str, store: Path) -> Record | None:
-    """Return the record of a cell; ``None`` if the store has none of that name."""
+def describe_cell(name: str, store: Path, *, shortened: bool = False) -> Record | None:
+    """Return the record of a cell; ``None`` if the store has none of that name.
+
+    Args:
+        name: the id of the cell.
+        store: the folder of the store.
+        shortened: whether the name may be the beginning of an id.
+
+    Raises:
+        BenchError: the ids of several cells start so, or the store cannot be read.
+    """
+    from bench.ledger.short_id import find_id
     from bench.ledger.store import Store
 
     if not is_cell_id(name) or not store.exists():
         return None
     opened = Store(store)
     opened.check_readable()
-    return opened.read(name)
+    cell_id = find_id(name, opened) if shortened else name
+    return None if cell_id is None else opened.read(cell_id)
 
 
 def print_cell(record: Record) -> None:

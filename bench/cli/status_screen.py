@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -60,7 +61,8 @@ def watch_status(
 ) -> None:
     """Print a store's status again and again, until its requests are finished and nothing runs.
 
-    Ctrl-C ends it, too. Cells that failed or were interrupted are left, so that it goes on.
+    Ctrl-C ends it, too. Cells that failed or were interrupted are left, and a store that holds
+    nothing yet is waited for, so that it goes on.
 
     Args:
         read: returns the present status.
@@ -74,9 +76,31 @@ def watch_status(
         print_status(status, console, everything=everything)
         for line in status.notes:
             console.print(_text(line, "dim"))
-        if not status.of("running") and all(each.is_finished for each in status.requests):
+        is_empty = not status.counts and not status.requests
+        is_finished = all(each.is_finished for each in status.requests)
+        if is_finished and not is_empty and not status.of("running"):
             return
         pause(WATCH_SECONDS)
+
+
+def wait_for_store(
+    root: Path, console: Console, *, pause: Callable[[float], None] = time.sleep
+) -> None:
+    """Wait until a run has made a store, and say so if there is none yet.
+
+    Args:
+        root: the folder of the store; a file cannot become one, and is not waited for.
+        console: a terminal.
+        pause: waits for a number of seconds.
+    """
+    if not _is_made(root):
+        console.print(_text(f"waiting for a run to make the store '{root}'; Ctrl-C ends this"))
+    while not _is_made(root):
+        pause(WATCH_SECONDS)
+
+
+def _is_made(root: Path) -> bool:
+    return (root / "cells").is_dir() or root.is_file()
 
 
 def _counts(status: Status) -> ScreenTable:

@@ -6,7 +6,7 @@ Only :func:`open_split` needs torch (and fetching a torchvision dataset).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DatasetInfo",
     "Listed",
+    "check_packed",
     "data_dir",
     "ensure",
     "fetch",
@@ -212,6 +213,17 @@ def verify(name: str, folder: Path) -> DatasetInfo:
     if packed is None:
         raise _missing(name, folder)
     return packed
+
+
+def check_packed(names: Iterable[str], folder: Path) -> None:
+    """Refuse names of which the data folder has no dataset.
+
+    Raises:
+        BenchError: naming the first, and how to get it.
+    """
+    for name in names:
+        if not packed_path(name, folder).exists():
+            raise _missing(name, folder)
 
 
 def _missing(name: str, folder: Path) -> BenchError:

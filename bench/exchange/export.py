@@ -33,7 +33,7 @@ def export(
     """Write a distilled set into a new folder.
 
     Args:
-        source: the id of a cell, or a file that bench wrote.
+        source: the id of a cell, or its beginning, or a file that bench wrote.
         folder: made by this call; it appears whole or not at all.
         format: one of :data:`bench.exchange.export_formats.FORMATS`.
         dtype: see :func:`bench.distilled.storage_type.stored_as`; ``None`` for no change.

@@ -17,6 +17,7 @@ from bench.exchange.reading import Reading, read
 from bench.exchange.tensor_files import read_pt
 from bench.grid.python_terms import in_python_terms
 from bench.ledger.cell import is_cell_id
+from bench.ledger.short_id import find_id
 from bench.ledger.store import DEFAULT_STORE, Store
 from bench.support.arguments import check_argument
 from bench.support.errors import BenchError
@@ -71,8 +72,8 @@ def load_set(
     """Load a distilled set: one that bench wrote, or any that ``bench evaluate`` reads.
 
     Args:
-        source: the id of a cell, from ``bench table --format csv``: that of a distillation or of an
-            evaluation; a file, a folder, or ``hf:OWNER/NAME``.
+        source: the id of a cell, or its beginning, from ``bench table --format csv``: that of a
+            distillation or of an evaluation; a file, a folder, or ``hf:OWNER/NAME``.
         store: where the cell is.
         real: the training part of the dataset that the set distils. A set that was made elsewhere
             needs it; how such a set is stored is detected, and what looks wrong is a
@@ -131,20 +132,25 @@ def load_own(path: Path) -> DistilledSet:
     )
 
 
-def artefact_of(cell_id: str, store: Store) -> Path:
+def artefact_of(cell: str, store: Store) -> Path:
     """Return the file of the distilled set that a cell made or evaluated.
 
+    Args:
+        cell: its id, or the beginning of it.
+        store: where the cell is.
+
     Raises:
-        BenchError: the store has no result of that cell.
+        BenchError: the store has no result of that cell, or several cells whose ids start so.
     """
     store.check_readable()
-    record = store.read(cell_id)
+    cell_id = find_id(cell, store)
+    record = None if cell_id is None else store.read(cell_id)
     if record is None:
         raise BenchError(
-            f"'{cell_id}' is neither a file nor a cell with a result in '{store.root}'"
-            f"{_candidates(cell_id, store)}"
+            f"'{cell}' is neither a file nor a cell with a result in '{store.root}'"
+            f"{_candidates(cell, store)}"
         )
-    return store.artefact(record.identity.get("distil", cell_id))
+    return store.artefact(record.identity.get("distil", record.id))
 
 
 def _candidates(source: str, store: Store) -> str:

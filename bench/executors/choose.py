@@ -56,8 +56,8 @@ class ExecutorOptions:
 
     @property
     def is_here(self) -> bool:
-        """Whether this machine computes, and may be measured first."""
-        return self.executor == "local"
+        """Whether this machine computes, and may be measured first; a Ray without an address is."""
+        return self.executor == "local" or (self.executor == "ray" and self.address is None)
 
     def check(self) -> None:
         """Refuse an executor that does not exist, and options of another one.

@@ -82,6 +82,19 @@ def test_verify_names_every_damaged_file(npz: Path, folder: Path) -> None:
     assert "one: dataset file" in listing
 
 
+def test_verify_says_once_that_there_is_no_such_dataset(npz: Path, folder: Path) -> None:
+    _data("import", "mine", str(npz), folder=folder)
+    for names, said in (
+        (["mine", "mina"], "unknown dataset 'mina'. Did you mean 'mine'?"),
+        (["cifar10"], "dataset 'cifar10' is not in "),
+    ):
+        result = CliRunner().invoke(main, ["data", "verify", *names, "--data-dir", str(folder)])
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr.startswith(f"error: {said}")
+        assert result.stderr.count("\n") == 1
+
+
 def test_errors_end_with_exit_code_2_and_one_message(npz: Path, folder: Path) -> None:
     result = CliRunner().invoke(
         main, ["data", "import", "../up", str(npz), "--data-dir", str(folder)]

@@ -60,6 +60,36 @@ def test_nothing_is_said_where_nothing_would_be_asked(
     assert len(days) == 1
 
 
+@pytest.mark.parametrize(
+    ("module", "executor"),
+    [
+        ("submitit", ["--executor", "slurm"]),
+        ("ray", ["--executor", "ray", "--address", "127.0.0.1:6379"]),
+    ],
+)
+def test_work_of_other_machines_is_not_estimated_and_said_so(
+    module: str, executor: list[str], days: list[Session], tmp_path: Path, data_dir: Path
+) -> None:
+    pytest.importorskip(module, reason=f"needs the extra of {module}")
+    result = invoke("run", *GRID, *executor, store=tmp_path, data_dir=data_dir)
+    said = "2 cells to compute; how long they take is not estimated and nothing is asked"
+    assert result.stderr.count(said) == len(days) == 1
+    assert f"as --executor {executor[1]} computes on other machines" in result.stderr
+    assert "estimating" not in result.stderr
+    smoke = invoke("run", *GRID, *executor, "--profile", "smoke", store=tmp_path, data_dir=data_dir)
+    assert "estimated" not in smoke.stderr
+
+
+def test_a_ray_that_is_started_here_is_estimated(
+    days: list[Session], tmp_path: Path, data_dir: Path
+) -> None:
+    pytest.importorskip("ray", reason="needs the ray extra")
+    result = invoke("run", *GRID, "--executor", "ray", store=tmp_path, data_dir=data_dir)
+    assert "about 4.6 days on cpu for 2 cells" in result.stderr
+    assert "nothing is asked, as this is no terminal" in result.stderr
+    assert len(days) == 1
+
+
 def test_a_long_time_budget_is_days_too(
     days: list[Session], tmp_path: Path, data_dir: Path
 ) -> None:

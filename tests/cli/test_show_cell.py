@@ -13,6 +13,7 @@ from store_contents import only_record
 
 from bench.cli import main
 from bench.ledger.record import Record
+from bench.ledger.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,26 @@ def test_other_cells_are_shown_without(store: Path, kind: str) -> None:
     assert "method: random" in text
     assert ("accuracies: " in text) == (kind == "evaluate")
     assert "diagnostics_seconds" not in record.to_json()["cost"]
+
+
+def test_the_beginning_of_an_id_is_enough(store: Path) -> None:
+    record = only_record(store, "random", "evaluate")
+    others = [path.name for path in (store / "cells").iterdir() if path.name != record.id]
+    length = next(n for n in range(4, 20) if not any(o[:n] == record.id[:n] for o in others))
+    assert show(store, record.id[:length]).output == show(store, record.id).output
+    assert f"unknown method, architecture, dataset or protocol '{record.id[:3]}'" in (
+        show(store, record.id[:3], code=2).stderr
+    )
+
+
+def test_a_name_comes_before_the_beginning_of_an_id(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for cell in ("cafe0000", "bead0001", "bead0002"):
+        store.write(Record.from_json(distil_json(cell)))
+    assert "(method)" in show(tmp_path, "cafe").output
+    assert "cafe0000" in show(tmp_path, "cafe0").output
+    said = show(tmp_path, "bead", code=2).stderr
+    assert "'bead' is the beginning of 2 ids of cells:\n  bead0001  distil: dm\n  bead0002" in said
 
 
 def test_what_the_store_does_not_have(store: Path) -> None:

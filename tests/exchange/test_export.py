@@ -322,7 +322,11 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
         result = call("export", source, "-o", tmp_path / "x", "--store", store, code=2)
         assert f"{row['distil_ids'][0]}  random on digits ipc 2 seed 0" in result.stderr
         assert not (tmp_path / "x").exists()
-    loaded = bench.load(row["cell_ids"][0], store)
+    beginning = row["cell_ids"][0][:10]
+    call("export", beginning, "-o", tmp_path / "cut", "--store", store)
+    assert (tmp_path / "cut" / path.name).read_bytes() == path.read_bytes()
+    call("export", "0" * 10, "-o", tmp_path / "x", "--store", store, code=2)
+    loaded = bench.load(beginning, store)
     assert torch.equal(
         loaded.tensors()["images"],
         bench.load(folder / "random-digits-ipc2-seed0.safetensors").tensors()["images"],

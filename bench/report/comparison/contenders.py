@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from bench.ledger.rows import Conditions, Evaluation, Rows
+from bench.ledger.short_id import complete_id
 from bench.report.aggregate import Row, collect
 from bench.report.comparison.difference import by_networks
 from bench.report.filters import select
@@ -21,7 +22,6 @@ COLUMNS = ("dataset", "ipc", "eval_arch", "profile", "protocol", "mode", "arch",
 _DISTINCT = {"profile": "", "changed": "", "arch": "distilled with ", "labels": "labels ",
              "origin": "", "method_version": "version ", "plugin_source": "source "}  # fmt: skip
 _FILTER = re.compile(":(?=[a-z_]+=)")
-_CELL = re.compile("[0-9a-f]{6,}")
 
 
 class Place(NamedTuple):
@@ -72,11 +72,11 @@ def select_contenders(
     Args:
         evaluations: of the store.
         words: each ``METHOD``, ``METHOD:COLUMN=VALUE:...``, or the id of a cell, which stands for
-            the result that it is part of; an id may be cut to its first six letters.
+            the result that it is part of; an id may be cut short while it is one cell's only.
 
     Raises:
         UnknownNameError: if the store has no such method, cell, column or value.
-        BenchError: if two words select the same results.
+        BenchError: if two words select the same results, or one the ids of several cells.
     """
     rows = collect(evaluations)
     named, groups = dict[str, Contender](), list[list[Contender]]()
@@ -101,14 +101,11 @@ def _select(evaluations: Sequence[Evaluation], word: str) -> set[str]:
     methods = {one.method for one in evaluations}
     method, *filters = _FILTER.split(word)
     if method not in methods:
-        ids = {
-            one.cell_id for one in evaluations
-            if _CELL.fullmatch(word)
-            and (one.cell_id.startswith(word) or one.distil_id.startswith(word))
-        }  # fmt: skip
-        if not ids:
+        ids = [(one.cell_id, one.distil_id) for one in evaluations]
+        cell = complete_id(word, (each for pair in ids for each in pair))
+        if cell is None:
             raise UnknownNameError("method or cell in the store", method, methods)
-        return ids
+        return {pair[0] for pair in ids if cell in pair}
     values = {"method": [method]}
     for column, _, value in (text.partition("=") for text in filters):
         if column not in COLUMNS:

@@ -60,16 +60,23 @@ def test_words_select_methods_and_values(words: list[str], labels: list[list[str
 
 def test_a_cell_stands_for_the_result_that_it_is_part_of() -> None:
     cells = [
-        replace(one, cell_id=f"{name}{one.seed}", distil_id=f"{name}d{one.seed}")
+        replace(one, cell_id=f"{one.seed}{name}", distil_id=f"d{one.seed}{name}")
         for name, method in (("abc123", "random"), ("def456", "dm"))
         for one in measured(method, SEEDS)
     ]
-    (group,) = select_contenders(cells, ["abc123"])
-    assert [(one.label, len(one.accuracies)) for one in group] == [("Random", 1)]
-    (place,) = group[0].accuracies
-    assert set(group[0].accuracies[place]) == {0, 1}
-    (distilled,) = select_contenders(cells, ["def456d"])
+    for word in ("0abc123", "1abc123", "0abc", "d0abc"):
+        (group,) = select_contenders(cells, [word])
+        assert [(one.label, len(one.accuracies)) for one in group] == [("Random", 1)]
+        (place,) = group[0].accuracies
+        assert set(group[0].accuracies[place]) == {0, 1}
+    (distilled,) = select_contenders(cells, ["d1def456"])
     assert [one.label for one in distilled] == ["DM"]
+
+
+def test_the_beginning_of_several_ids_is_refused() -> None:
+    cells = [replace(one, cell_id=f"abcd{one.seed}") for one in measured("random", SEEDS)]
+    with pytest.raises(BenchError, match=r"'abcd' is the beginning of 2 ids of cells:\n  abcd0"):
+        select_contenders(cells, ["abcd"])
 
 
 @pytest.mark.parametrize(
