@@ -12,6 +12,13 @@ from bench.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.compile(r"^bench (\w+)(.*)$", re.MULTILINE)
+# Those that show commands, by their path.
+PAGES = {
+    page.relative_to(ROOT).as_posix(): commands
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if (commands := SHOWN.findall(page.read_text(encoding="utf-8")))
+}
 
 
 def command(name: str) -> str:
@@ -43,10 +50,9 @@ def test_the_table_is_what_its_command_prints(monkeypatch: pytest.MonkeyPatch) -
         assert name in printed[0]
 
 
-def test_every_command_and_option_shown_exists() -> None:
-    shown = re.findall(r"^bench (\w+)(.*)$", README, re.MULTILINE)
-    assert shown
-    for name, rest in shown:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_option_shown_exists(page: str) -> None:
+    for name, rest in PAGES[page]:
         assert name in main.list_commands(None)
         loaded = main.get_command(None, name)
         known = {o for p in loaded.params for o in p.opts}

@@ -15,7 +15,7 @@ from bench.evaluation.recipe import Recipe
 from bench.support.seeds import make_generator
 
 CPU = torch.device("cpu")
-# What the README states: points of mean accuracy between bf16 and fp32.
+# What docs/speed.md states: points of mean accuracy between bf16 and fp32.
 TOLERANCE = 2.0
 
 
