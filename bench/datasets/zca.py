@@ -78,6 +78,11 @@ class ZCA:
         pixels: Tensor = torch.linalg.solve(self.matrix, images.flatten(1), left=False)
         return (pixels + self.mean).view(images.shape)
 
+    def reversed(self, channels: int) -> Self:
+        """Return the statistics of the same images with their channels in the opposite order."""
+        order = torch.arange(self.mean.numel()).view(channels, -1).flip(0).flatten()
+        return type(self)(self.mean[order], self.matrix[order][:, order])
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors to save, by name; the inverse of :meth:`from_tensors`."""
         return {"zca_mean": self.mean, "zca_matrix": self.matrix}

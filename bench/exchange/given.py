@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 # The prefix of a source on the Hugging Face hub.
 HUB = "hf:"
+# The orders of colours in a source.
+RGB, BGR = "rgb", "bgr"
+ORDERS = (RGB, BGR)
 # The formats of an export, and the types in which it stores images; named here without torch.
 FORMAT_NAMES = ("safetensors", "pt", "npz", "imagefolder", "hf")
 IMAGE_TYPES = ("float32", "float16", "uint8")
@@ -22,6 +25,7 @@ class Given:
         factor: parts along each side of an image.
         temperature: at which soft labels are matched.
         epochs: to train for.
+        channels: one of :data:`ORDERS`.
     """
 
     normalisation: str | None = None
@@ -30,3 +34,4 @@ class Given:
     factor: int | None = None
     temperature: float | None = None
     epochs: int | None = None
+    channels: str | None = None

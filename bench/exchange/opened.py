@@ -68,6 +68,7 @@ def load_set(
     epochs: int | None = None,
     temperature: float | None = None,
     factor: int | None = None,
+    channels: str | None = None,
 ) -> DistilledSet:
     """Load a distilled set: one that bench wrote, or any that ``bench evaluate`` reads.
 
@@ -85,6 +86,7 @@ def load_set(
         epochs: to train for.
         temperature: at which soft labels are matched.
         factor: parts along each side of an image.
+        channels: the order of its colours, as ``--channels`` of ``bench evaluate``.
 
     Raises:
         BenchError: there is no such source, it is damaged, or it does not fit ``real``.
@@ -104,7 +106,7 @@ def load_set(
         return load(artefact_of(str(source), Store(Path(store))))
     if real is None:
         return load_own(path)
-    given = Given(normalisation, zca, learning_rate, factor, temperature, epochs)
+    given = Given(normalisation, zca, learning_rate, factor, temperature, epochs, channels)
     readings = open_sets(str(source), real, given)
     if not 0 <= experiment < len(readings):
         raise BenchError(f"'{source}' holds {len(readings)} sets: there is no {experiment}")
@@ -168,7 +170,7 @@ def _own(distilled: DistilledSet, path: Path, real: RealSet, given: Given) -> Re
     if given != Given():
         raise BenchError(
             f"'{path}' was written by bench and says how it is stored: leave out --normalisation, "
-            "--zca, --lr, --epochs, --temperature and --factor"
+            "--zca, --channels, --lr, --epochs, --temperature and --factor"
         )
     try:
         distilled.check_made_for(real.spec)

@@ -6,7 +6,7 @@ normalisation, its whitening, its learned rate, its soft labels. Nothing is assu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -27,8 +27,9 @@ from bench.distilled.units import (
 )
 from bench.exchange.channels import channels_first
 from bench.exchange.class_names import match_classes
+from bench.exchange.colours import compare_colours
 from bench.exchange.findings import Fact, Findings
-from bench.exchange.given import Given
+from bench.exchange.given import BGR, Given
 from bench.exchange.label_forms import Labels, agreement, read_labels
 from bench.exchange.raw_set import RawSet
 from bench.exchange.unit_search import find_unit
@@ -96,8 +97,11 @@ class _Reader:
         check_fits_memory(8 * raw.images.numel())
         self.findings.state("layout", raw.layout)
         self.findings.state("stored as", f"{tuple(raw.images.shape)} {raw.images.dtype}"[:80])
-        images, order = channels_first(raw.images, spec, raw.place)
-        self.findings.state("channels", order)
+        asked = self.given.channels
+        images, order = channels_first(raw.images, spec, raw.place, asked)
+        self.findings.state("channel order", order, asked is not None)
+        if asked == BGR and raw.zca is not None:
+            raw = replace(raw, zca=raw.zca.reversed(spec.channels))
         if len(images) == 0:
             raise BenchError(f"'{raw.place}' holds no images")
         labels = self._labels(len(images))
@@ -133,18 +137,21 @@ class _Reader:
 
     def check(self, distilled: DistilledSet) -> None:
         """Warn of what looks wrong in the set as it was read."""
+        if isinstance(distilled, FactoredSet):
+            self._check_colours(distilled.pixels, distilled.labels)
         if not isinstance(distilled, ImageSet):
             return
-        pixels = distilled.images
-        if distilled.zca is None and pixels.dtype == torch.float32:
-            unscaled = to_pixels(pixels, *affine(DATASET, self.real.spec))
-            outside = ((unscaled < -_MARGIN) | (unscaled > 1 + _MARGIN)).double().mean()
+        normalised, labels = _as_normalised(distilled), hard_labels(distilled.labels)
+        pixels = to_pixels(normalised, *affine(DATASET, self.real.spec))
+        if distilled.zca is None and distilled.images.dtype == torch.float32:
+            outside = ((pixels < -_MARGIN) | (pixels > 1 + _MARGIN)).double().mean()
             if float(outside) > _OUTSIDE:
                 self.findings.warn(
                     f"{float(outside):.0%} of the pixels lie far outside [0, 1]: is the "
                     "normalisation right?"
                 )
-        self._check_order(distilled)
+        self._check_colours(pixels, labels)
+        self._check_order(normalised, labels)
 
     def _labels(self, count: int) -> Labels:
         spec, raw = self.real.spec, self.raw
@@ -196,10 +203,20 @@ class _Reader:
             )
         return rate
 
-    def _check_order(self, distilled: ImageSet) -> None:
+    def _check_colours(self, pixels: Tensor, labels: Tensor) -> None:
+        """Warn if blue stands where red is expected."""
+        colours = compare_colours(pixels, labels, self.real)
+        if colours is not None and colours.are_reversed:
+            self.findings.warn(
+                "the images' colours are the reverse of what their classes have in the dataset "
+                f"(by {colours.errors:.0f} standard errors; red less blue is {colours.here:.3f} ± "
+                f"{colours.error:.3f} on average, there {colours.there:.3f}): are the channels "
+                "stored blue first, as OpenCV has them? See --channels"
+            )
+
+    def _check_order(self, normalised: Tensor, labels: Tensor) -> None:
         """Warn if the images look like those of the dataset under other labels."""
-        labels = hard_labels(distilled.labels)
-        shares = agreement(_as_normalised(distilled), labels, self.real)
+        shares = agreement(normalised, labels, self.real)
         if shares is None:
             return
         here, best = shares

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.evaluation.protocols import Protocol, get_protocol
-from bench.exchange.given import HUB, Given
+from bench.exchange.given import HUB, ORDERS, Given
 from bench.grid.option import check_options, option
 from bench.grid.request import MODES, STORED_AS
 from bench.ledger.cell import AS_MADE
@@ -69,6 +69,10 @@ class ImportRequest:
         "--zca", "Whether the images are ZCA-whitened: yes or no.", default=None,
         choices=("yes", "no"), otherwise="detected",
     )  # fmt: skip
+    channels: str | None = option(
+        "--channels", "The order of the images' colours: rgb, or bgr as OpenCV has them.",
+        default=None, choices=ORDERS, otherwise="rgb, compared with the dataset's",
+    )  # fmt: skip
     learning_rate: float | None = option(
         "--lr", "The learning rate that belongs to the set.", default=None, min=0, above_min=True,
         otherwise="the set's, else the protocol's",
@@ -118,8 +122,9 @@ class ImportRequest:
         """Return what the user says of how the set is stored."""
         zca = None if self.zca is None else self.zca == "yes"
         return Given(
-            self.normalisation, zca, self.learning_rate, self.factor, self.temperature, self.epochs
-        )
+            self.normalisation, zca, self.learning_rate, self.factor, self.temperature,
+            self.epochs, self.channels,
+        )  # fmt: skip
 
 
 def check_name(name: str) -> None:

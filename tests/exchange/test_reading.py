@@ -158,7 +158,7 @@ def test_classes_without_images(sample: Sample) -> None:
 
 def test_channels_last(sample: Sample) -> None:
     result = reading(sample, sample.normalised.permute(0, 2, 3, 1))
-    assert facts(result)["channels"] == "last (N, H, W, C)"
+    assert facts(result)["channel order"] == "last (N, H, W, C)"
     assert torch.equal(images_of(result), sample.normalised)
 
 
