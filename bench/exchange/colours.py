@@ -63,7 +63,9 @@ def compare_colours(pixels: Tensor, labels: Tensor, real: RealSet) -> Colours | 
     if real.spec.channels != 3 or len(pixels) < 2:
         return None
     seen = _red_less_blue(pixels)
-    reference = torch.cat([_red_less_blue(chunk / 255) for chunk in real.images.split(_CHUNK)])
+    reference = torch.cat(
+        [_red_less_blue(chunk / 255) for chunk in torch.split(real.images, _CHUNK)]
+    )
     average, classes = reference.mean(0), real.labels.cpu()
     counts = torch.bincount(classes, minlength=real.spec.num_classes).clamp(min=1)
     sums = torch.zeros(real.spec.num_classes, reference.shape[1], dtype=torch.float64)
@@ -95,5 +97,7 @@ def _precision(deviations: Tensor) -> Tensor:
 
 def _red_less_blue(pixels: Tensor) -> Tensor:
     """Return the first channel less the third, coarse: float64 ``(N, fields)``, on the CPU."""
-    coarse = F.adaptive_avg_pool2d(pixels[:, 0].float() - pixels[:, 2].float(), _FIELDS)
-    return coarse.flatten(1).double().cpu()
+    difference = pixels[:, 0].float() - pixels[:, 2].float()
+    coarse = F.adaptive_avg_pool2d(difference, _FIELDS)
+    fields: Tensor = coarse.flatten(1).double().cpu()
+    return fields
