@@ -92,7 +92,8 @@ def _precision(deviations: Tensor) -> Tensor:
     """Return the inverse of a covariance, made regular by a thousandth of its diagonal."""
     covariance = deviations.T @ deviations / len(deviations)
     ridge = 1e-3 * covariance.diagonal().mean() + 1e-9
-    return torch.linalg.inv(covariance + ridge * torch.eye(len(covariance), dtype=torch.float64))
+    inverse: Tensor = torch.linalg.inv(covariance + ridge * torch.eye(len(covariance)).double())
+    return inverse
 
 
 def _red_less_blue(pixels: Tensor) -> Tensor:
