@@ -59,10 +59,10 @@ def evaluate(
     with progress_bars() as progress:
         session = open_import(source, request, site, control, progress)
     if not as_json:
-        print_readings(session.readings)
+        print_readings(session.shown)
     if dry_run:
         if as_json:
-            click.echo(json.dumps([reading.to_json() for reading in session.readings], indent=2))
+            click.echo(json.dumps([reading.to_json() for reading in session.shown], indent=2))
         return
     try:
         failed = session.run()
@@ -101,7 +101,7 @@ def print_readings(readings: Sequence[Reading]) -> None:
 def _print_results(session: ImportSession, as_json: bool) -> None:
     rows = session.rows()
     if as_json:
-        readings = [reading.to_json() for reading in session.readings]
+        readings = [reading.to_json() for reading in session.shown]
         results = [asdict(row) for row in rows.evaluations]
         failures = [asdict(failure) for failure in rows.failures]
         click.echo(

@@ -43,6 +43,14 @@ class Colours:
         """Return whether blue stands where red is expected, beyond reasonable doubt."""
         return self.evidence > _EVIDENCE and self.errors > _ERRORS
 
+    def __str__(self) -> str:
+        """Say what was measured where the colours are reversed."""
+        return (
+            "the images' colours are the reverse of what their classes have in the dataset "
+            f"(by {self.errors:.0f} standard errors; red less blue is {self.here:.3f} ± "
+            f"{self.error:.3f} on average, there {self.there:.3f})"
+        )
+
 
 def compare_colours(pixels: Tensor, labels: Tensor, real: RealSet) -> Colours | None:
     """Compare red less blue of each image with what images of its class have in the dataset.

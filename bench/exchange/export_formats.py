@@ -18,6 +18,7 @@ from bench.distilled.io import save
 from bench.distilled.labels import hard_labels
 from bench.distilled.real_stream_set import RealStreamSet
 from bench.exchange.generator_pt import save_pt, write_generator
+from bench.exchange.made_with import of_bench
 from bench.support.errors import BenchError
 from bench.support.extras import import_extra
 
@@ -30,9 +31,9 @@ def write_safetensors(distilled: DistilledSet, folder: Path, name: str) -> None:
 def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
     """Write the layout that the field's own scripts read.
 
-    Images: VICO's ``{"data": [[images, labels]], ...}``, normalised float32, with ZCA statistics
-    and the learned rate beside them. Factored images: IDC's ``[pixels, labels]``. A generator:
-    see :func:`bench.exchange.generator_pt.write_generator`.
+    Images: VICO's ``{"data": [[images, labels]], ...}``, normalised float32, with ZCA statistics,
+    the learned rate and the network that made them beside them. Factored images: IDC's
+    ``[pixels, labels]``. A generator: see :func:`bench.exchange.generator_pt.write_generator`.
     """
     path = folder / f"{name}.pt"
     if isinstance(distilled, GeneratorSet):
@@ -44,6 +45,9 @@ def write_pt(distilled: DistilledSet, folder: Path, name: str) -> None:
         normalised = images.source(images.modes[0], None, torch.Generator()).images[:].cpu()
         values: dict[str, Any] = {"data": [[normalised, images.labels.cpu()]]}
         values |= {"accs_all_exps": {}, **_beside(images)}
+        made_with = of_bench(images.provenance.get("cell"), images.spec)
+        if made_with is not None and made_with.norm is not None:
+            values |= {"net": made_with.network, "norm": made_with.norm}
         save_pt(values, path)
 
 

@@ -16,6 +16,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distilled.base import DistilledSet
 from bench.distilled.digest import tensors_digest
 from bench.distilled.labels import hard_labels
+from bench.exchange.made_with import compare_networks
 from bench.exchange.opened import open_sets
 from bench.exchange.reading import Reading
 from bench.exchange.request import ImportRequest, default_name
@@ -47,12 +48,14 @@ class ImportSession:
 
     Attributes:
         readings: how each set was read; one per seed index.
+        shown: the same, with the norm layers of the networks that evaluate it here.
         cells: the distillation that stands for each set.
         grid: what is to be computed.
         runner: computes it.
     """
 
     readings: Sequence[Reading]
+    shown: Sequence[Reading]
     cells: Sequence[DistilCell]
     grid: Grid
     runner: Runner
@@ -145,7 +148,9 @@ def open_import(
     evaluate = [e for cell, r in pairs for e in _evaluations(cell, r.distilled, request, source)]
     _check_name_is_free(store, name, cells)
     runner = Runner(store, opened, control or Control())
-    return ImportSession(readings, cells, Grid(tuple(cells), tuple(evaluate), ()), runner)
+    archs = list(dict.fromkeys(map(canonical_name, request.eval_archs)))
+    shown = [r.beside(compare_networks(r.made_with, archs, real.spec)) for r in readings]
+    return ImportSession(readings, shown, cells, Grid(tuple(cells), tuple(evaluate), ()), runner)
 
 
 def _evaluations(

@@ -23,6 +23,7 @@ from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB
 from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
 from bench.exchange.image_tree import read_image_tree
+from bench.exchange.made_with import named_in_file, said_in, usual_for
 from bench.exchange.raw_set import RawSet
 from bench.exchange.tensor_files import read_npz_tensors, read_pt, read_safetensors
 from bench.support.errors import BenchError
@@ -122,6 +123,7 @@ def _joined(parts: Sequence[RawSet], folder: Path) -> RawSet:
             str(folder),
             rates.pop() if len(rates) == 1 else None,
             learns_rate=True,
+            made_with=parts[0].made_with,
         )
     except RuntimeError as error:
         raise BenchError(f"the parts in '{folder}' do not fit together: {error}") from error
@@ -161,7 +163,9 @@ def _experiments(value: Mapping[Any, Any], path: Path) -> list[RawSet]:
 def _listed(value: Sequence[Any], path: Path) -> RawSet:
     """Read IDC's ``[images, labels]``, or DD's list of steps, of which the last counts."""
     if len(value) == 2 and _are_tensors(value):
-        return RawSet(value[0], value[1], "IDC: [images, labels]", str(path))
+        return RawSet(
+            value[0], value[1], "IDC: [images, labels]", str(path), made_with=named_in_file(path)
+        )
     steps = [
         v for v in value if isinstance(v, list | tuple) and len(v) >= 2 and _are_tensors(v[:2])
     ]
@@ -186,6 +190,7 @@ def _beside(path: Path, images: Tensor) -> RawSet:
     return RawSet(
         images, values, "MTT, DATM, DD-Ranking: images, labels, lr", str(path),
         _rate(read_pt(rate), rate) if rate.exists() else None, learns_rate=True,
+        made_with=usual_for(path),
     )  # fmt: skip
 
 
@@ -217,6 +222,7 @@ def _beside_images(values: Mapping[Any, Any], path: Path) -> dict[str, Any]:
         "temperature": None if temperature is None else _rate(temperature, path),
         "epochs": None if epochs is None else _count(epochs, path),
         "zca": zca,
+        "made_with": said_in(values) or named_in_file(path),
     }
 
 
@@ -233,11 +239,7 @@ def _rate(value: Any, path: Path) -> float:
 
 
 def _count(value: Any, path: Path) -> int:
-    """Return a whole number of a file.
-
-    Raises:
-        BenchError: it is none.
-    """
+    """Return a whole number of a file; raise ``BenchError`` if it is none."""
     number = _rate(value, path)
     if not number.is_integer():
         raise BenchError(f"'{path}' says {number:g} epochs: expected a whole number")

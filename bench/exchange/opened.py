@@ -13,6 +13,7 @@ from bench.exchange.findings import Fact
 from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB, Given
 from bench.exchange.layouts import read_source, within
+from bench.exchange.made_with import of_bench
 from bench.exchange.reading import Reading, read
 from bench.exchange.tensor_files import read_pt
 from bench.grid.python_terms import in_python_terms
@@ -182,4 +183,7 @@ def _own(distilled: DistilledSet, path: Path, real: RealSet, given: Given) -> Re
     if distilled.zca is not None:
         facts.append(Fact("ZCA", "statistics in the file", "detected"))
     facts.append(Fact("labels", distilled.label_kind, "detected"))
-    return Reading(distilled, tuple(facts), ())
+    made_with = of_bench(distilled.provenance.get("cell"), real.spec)
+    if made_with is not None:
+        facts.append(Fact("made with", str(made_with), "detected"))
+    return Reading(distilled, tuple(facts), (), made_with)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bench.datasets.zca import ZCA
+from bench.exchange.made_with import MadeWith
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class RawSet:
         epochs: to train on it, if the file says so.
         zca: the statistics that whitened its images, if the file holds them.
         class_names: one per label, if the source names its classes.
+        made_with: the network that it was made with, if the source or its layout tells.
     """
 
     images: Tensor
@@ -39,3 +41,4 @@ class RawSet:
     epochs: int | None = None
     zca: ZCA | None = None
     class_names: tuple[str, ...] = ()
+    made_with: MadeWith | None = None

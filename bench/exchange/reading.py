@@ -31,6 +31,7 @@ from bench.exchange.colours import compare_colours
 from bench.exchange.findings import Fact, Findings
 from bench.exchange.given import BGR, Given
 from bench.exchange.label_forms import Labels, agreement, read_labels
+from bench.exchange.made_with import MadeWith
 from bench.exchange.raw_set import RawSet
 from bench.exchange.unit_search import find_unit
 from bench.support.errors import BenchError
@@ -49,11 +50,18 @@ class Reading:
         distilled: the set.
         facts: what was detected or given.
         warnings: what looks wrong, with its likely cause.
+        made_with: the network that it was made with, if the source tells.
     """
 
     distilled: DistilledSet
     facts: tuple[Fact, ...]
     warnings: tuple[str, ...]
+    made_with: MadeWith | None = None
+
+    def beside(self, more: Findings) -> Reading:
+        """Return the reading with what was found out beside it."""
+        facts, warnings = (*self.facts, *more.facts), (*self.warnings, *more.warnings)
+        return replace(self, facts=facts, warnings=warnings)
 
     def to_json(self) -> dict[str, list[object]]:
         """Return plain JSON values, for the record."""
@@ -79,7 +87,7 @@ def read(raw: RawSet, real: RealSet, given: Given | None = None) -> Reading:
         raise BenchError(f"'{raw.place}' cannot be read: {error}") from error
     reader.check(distilled)
     findings = reader.findings
-    return Reading(distilled, tuple(findings.facts), tuple(findings.warnings))
+    return Reading(distilled, tuple(findings.facts), tuple(findings.warnings), raw.made_with)
 
 
 @dataclass
@@ -97,6 +105,8 @@ class _Reader:
         check_fits_memory(8 * raw.images.numel())
         self.findings.state("layout", raw.layout)
         self.findings.state("stored as", f"{tuple(raw.images.shape)} {raw.images.dtype}"[:80])
+        if raw.made_with is not None:
+            self.findings.state("made with", str(raw.made_with))
         asked = self.given.channels
         images, order = channels_first(raw.images, spec, raw.place, asked)
         self.findings.state("channel order", order, asked is not None)
@@ -207,12 +217,7 @@ class _Reader:
         """Warn if blue stands where red is expected."""
         colours = compare_colours(pixels, labels, self.real)
         if colours is not None and colours.are_reversed:
-            self.findings.warn(
-                "the images' colours are the reverse of what their classes have in the dataset "
-                f"(by {colours.errors:.0f} standard errors; red less blue is {colours.here:.3f} ± "
-                f"{colours.error:.3f} on average, there {colours.there:.3f}): are the channels "
-                "stored blue first, as OpenCV has them? See --channels"
-            )
+            self.findings.warn(f"{colours}: are the channels stored blue first? See --channels")
 
     def _check_order(self, normalised: Tensor, labels: Tensor) -> None:
         """Warn if the images look like those of the dataset under other labels."""

@@ -103,7 +103,7 @@ def test_blue_first_is_warned_of(unit: str, coloured: Coloured) -> None:
     """As a program that never heard of red writes it: normalised by numbers in its own order."""
     reading = coloured.read(in_unit(coloured.images, unit).flip(1))
     assert is_warned(reading)
-    assert "stored blue first, as OpenCV has them? See --channels" in " ".join(reading.warnings)
+    assert "stored blue first? See --channels" in " ".join(reading.warnings)
 
 
 def test_blue_first_normalised_as_if_it_were_red_is_warned_of(coloured: Coloured) -> None:
