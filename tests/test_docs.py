@@ -68,7 +68,7 @@ def test_the_commands_of_the_tutorial_exist() -> None:
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    for module in ("mkdocs", "mkdocs_click", "mkdocstrings", "latex2mathml"):
+    for module in ("mkdocs", "mkdocstrings", "latex2mathml"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module}: pip install -e '.[docs]'")
     done = subprocess.run(
@@ -79,6 +79,10 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     reference = (tmp_path / "site/cli.html").read_text(encoding="utf-8")
     assert "--time-budget" in reference
+    assert reference.count("<strong>Examples:</strong>") > 20
+    assert re.search(r'id="bench-data-verify"', reference)
+    assert "\\b" not in reference
+    assert "\b" not in reference
     assert "<math" in (tmp_path / "site/methods/dim.html").read_text(encoding="utf-8")
     for page in (tmp_path / "site").rglob("*.html"):
         for formula in re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.DOTALL):

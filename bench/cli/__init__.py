@@ -123,16 +123,19 @@ def _print_usage_error(error: click.UsageError) -> int:
     return 2
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP = """Compare dataset distillation methods, fairly.
+
+A first run, on data that comes with the package:
+
+\b
+    bench run -m random,dm,gan,dim -d digits --ipc 1,10,50 --profile smoke
+
+`bench COMMAND --help` ends with examples. docs/running.md has a line for each shell that lets TAB
+complete names.
+"""
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, help=_HELP)
 @click.version_option(__version__, prog_name="bench")
 def main() -> None:
-    r"""Compare dataset distillation methods, fairly.
-
-    A first run, on data that comes with the package:
-
-    \b
-        bench run -m random,dm,gan,dim -d digits --ipc 1,10,50 --profile smoke
-
-    `bench COMMAND --help` ends with examples. docs/running.md has a line for each shell that lets
-    TAB complete names.
-    """
+    """Compare dataset distillation methods, fairly."""

@@ -52,6 +52,18 @@ def test_help_ends_with_examples_that_the_command_accepts(name: str) -> None:
         command.make_context(label, words[len(label.split()) :])
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_what_click_must_not_wrap_is_marked_out_of_sight(name: str) -> None:
+    text = help_of(name)
+    assert "\\b" not in text
+    assert "\b" not in text
+
+
+def test_the_first_run_stands_on_a_line_of_its_own() -> None:
+    command = "bench run -m random,dm,gan,dim -d digits --ipc 1,10,50 --profile smoke"
+    assert f"\n      {command}\n" in help_of("")
+
+
 @pytest.mark.parametrize("name", GROUPED)
 def test_every_option_is_shown_in_one_group(name: str) -> None:
     shown = re.findall(r"^  (-[\w-]+)(?:, (--[\w-]+))?", help_of(name), flags=re.MULTILINE)
