@@ -41,8 +41,9 @@ def evaluate(
     """Evaluate the distilled set SOURCE and record the result beside our methods'.
 
     SOURCE is a .pt, .npz or .safetensors file, a folder of CLASS/*.png, a folder with images*.pt
-    and labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME. How its values are stored is
-    detected and printed; options override it. Files are never unpickled.
+    and labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME, with @REVISION and
+    :CONFIGURATION behind it where they are not the default. How its values are stored is detected
+    and printed; options override it. Files are never unpickled.
     """
     from bench.cli.data import progress_bars
     from bench.cli.live import make_reporter

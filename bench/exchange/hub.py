@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import torch
 
 from bench.datasets.image_file import decode_image, read_image
 from bench.datasets.image_folder import stack_images
+from bench.exchange.given import HUB
+from bench.exchange.hub_name import LAYOUT, HubName
 from bench.exchange.raw_set import RawSet
 from bench.support.errors import BenchError
 from bench.support.extras import import_extra
@@ -26,8 +28,8 @@ _IMAGE_NAMES = ("image", "img", "images", "pixels", "x")
 _LABEL_NAMES = ("soft_label", "label", "labels", "fine_label", "target", "y")
 # Types of text in Arrow.
 _WORDS = ("string", "large_string")
-# A name on the hub, with or without its owner.
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+# Configurations that a message lists.
+_LISTED = 20
 
 
 def is_saved_dataset(folder: Path) -> bool:
@@ -50,21 +52,43 @@ def read_saved_dataset(folder: Path, image: str | None, label: str | None) -> Ra
     return _read(opened, str(folder), image, label, folder)
 
 
-def read_hub(name: str, image: str | None, label: str | None) -> RawSet:
-    """Fetch ``OWNER/NAME`` from the hub; code of a dataset is never run.
+def read_hub(text: str, image: str | None, label: str | None) -> RawSet:
+    """Fetch ``OWNER/NAME@REVISION:CONFIGURATION`` from the hub; code of a dataset is never run.
 
     Raises:
-        BenchError: the extra ``hub`` is not installed, or the dataset cannot be fetched.
+        BenchError: the extra ``hub`` is not installed, the dataset cannot be fetched, or it has
+            several configurations and none is named.
     """
-    if _HUB_NAME.fullmatch(name) is None:
-        raise BenchError(f"'hf:{name}' names no dataset: expected hf:OWNER/NAME")
-    library = _library(f"hf:{name}")
+    name, place = HubName.parse(text), f"{HUB}{text}"
+    library = _library(place)
     try:
-        opened = library.load_dataset(name)
+        opened = library.load_dataset(name.repository, name.configuration, revision=name.revision)
     except Exception as error:  # of the network, the hub and Arrow
-        raise BenchError(f"'hf:{name}' cannot be fetched: {_short(error)}") from error
+        choice = _choice(name, library) if isinstance(error, ValueError) else None
+        raise BenchError(choice or f"'{place}' cannot be fetched: {_short(error)}") from error
     cache = Path(library.config.HF_CACHE_HOME)
-    return _read(opened, f"hf:{name}", image, label, cache)
+    return replace(_read(opened, place, image, label, cache), layout=name.layout)
+
+
+def _choice(name: HubName, library: Any) -> str | None:
+    """Say which configurations a dataset has; ``None`` if that is not what is wrong."""
+    try:
+        known = library.get_dataset_config_names(name.repository, revision=name.revision)
+    except Exception:  # what is wrong is said already
+        return None
+    wrong = len(known) > 1 if name.configuration is None else name.configuration not in known
+    if not wrong:
+        return None
+    at = "" if name.revision is None else f"@{name.revision}"
+    names = ", ".join(known[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
+    says = (
+        "has several configurations" if name.configuration is None
+        else f"has no configuration '{name.configuration}'"
+    )  # fmt: skip
+    return (
+        f"'{HUB}{name.repository}{at}' {says}: name one as {HUB}{name.repository}{at}:{known[0]}; "
+        f"it has {names}"
+    )
 
 
 def _library(what: str) -> Any:
@@ -88,7 +112,7 @@ def _read(opened: Any, place: str, image: str | None, label: str | None, root: P
         raise
     except Exception as error:
         raise BenchError(f"'{place}' cannot be read: {_short(error)}") from error
-    return RawSet(images, labels, "Hugging Face dataset", place, class_names=class_names)
+    return RawSet(images, labels, LAYOUT, place, class_names=class_names)
 
 
 def _check_types(opened: Dataset, image: str, label: str, place: str) -> None:

@@ -35,7 +35,7 @@ _LABELS = ("labels", "label", "targets", "y", "y_train", "label_syn", "soft_labe
 _RATES = ("lr", "learning_rate", "syn_lr", "lr_syn")
 _ALLOWED = (
     "a .pt, .npz or .safetensors file, a folder of class/*.png, a folder with images*.pt and "
-    "labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME"
+    "labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME[@REVISION][:CONFIGURATION]"
 )
 
 
@@ -47,7 +47,7 @@ def read_source(
     A set that bench wrote says itself how it is stored, so it is returned as it is, on the CPU.
 
     Args:
-        source: a file, a folder, or ``hf:OWNER/NAME``.
+        source: a file, a folder, or ``hf:OWNER/NAME``; see :mod:`bench.exchange.hub_name`.
         image_column: of a Hugging Face dataset; default: its only image column.
         label_column: likewise.
 

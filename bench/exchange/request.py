@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.evaluation.protocols import Protocol, get_protocol
 from bench.exchange.given import HUB, ORDERS, Given
+from bench.exchange.hub_name import HubName
 from bench.grid.option import check_options, option
 from bench.grid.request import MODES, STORED_AS
 from bench.ledger.cell import AS_MADE
@@ -141,10 +142,16 @@ def check_name(name: str) -> None:
 
 
 def default_name(source: str) -> str:
-    """Return a name made from a source: its last part, without what names cannot hold."""
-    path = Path(source.removeprefix(HUB))
+    """Return a name made from a source: its last part, without what names cannot hold.
+
+    Raises:
+        BenchError: it is on the hub, and no name of a dataset there.
+    """
+    path = Path(source)
     stem = path.stem if path.suffix else path.name
-    if stem in ("images_best", "images", "data", "artefact") and path.resolve().parent.name:
+    if source.startswith(HUB):
+        stem = "-".join(HubName.parse(source.removeprefix(HUB)).parts)
+    elif stem in ("images_best", "images", "data", "artefact") and path.resolve().parent.name:
         stem = f"{path.resolve().parent.name}-{stem}"
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", stem).strip("-._+")[:56] or "imported"
     return f"{name}-imported" if name in METHODS.names() else name

@@ -20,7 +20,8 @@ Repositories = Mapping[str, Mapping[str, bytes]]
 def serving(repositories: Repositories, gated: str) -> Iterator[str]:
     """Serve files by repository (``OWNER/NAME``) and path; yield the address.
 
-    Any other repository is unknown, and ``gated`` asks for a login.
+    ``OWNER/NAME@REVISION`` is another state of the repository, which its revision or its commit
+    names. Any other repository or revision is unknown, and ``gated`` asks for a login.
     """
 
     class Hub(_Handler):
@@ -61,26 +62,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.say(401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."})
         elif name not in self.served:
             self.say(404, {"X-Error-Code": "RepoNotFound"})
-        elif api:
+        elif api:  # api/datasets/OWNER/NAME, .../revision/REVISION, .../tree/COMMIT/PATH
             self.describe(name, parts[4:])
-        else:
-            self.file(name, "/".join(parts[5:]))  # datasets/OWNER/NAME/resolve/COMMIT/PATH
+        else:  # datasets/OWNER/NAME/resolve/COMMIT/PATH
+            self.file(self.state(name, parts[4]), "/".join(parts[5:]))
+
+    def state(self, name: str, revision: str) -> str | None:
+        """Return the key of a repository at a revision, ``None`` if it has none of that name."""
+        for key in self.served:
+            if key.partition("@")[0] == name and revision in _names_of(key):
+                return key
+        return None
 
     def describe(self, name: str, rest: list[str]) -> None:
-        files = self.served[name]
-        if rest and rest[0] == "tree":
-            self.say_json(_entries(files, "/".join(rest[2:])))
+        key = self.state(name, rest[1] if len(rest) > 1 else "main")
+        if key is None:
+            self.say(404, {"X-Error-Code": "RevisionNotFound"})
+        elif rest and rest[0] == "tree":
+            self.say_json(_entries(self.served[key], "/".join(rest[2:])))
         else:
-            siblings = [{"rfilename": path} for path in files]
-            facts = {"id": name, "sha": COMMIT, "private": False, "gated": False, "tags": []}
+            siblings = [{"rfilename": path} for path in self.served[key]]
+            facts = {"id": name, "sha": _commit(key), "private": False, "gated": False, "tags": []}
             self.say_json({**facts, "downloads": 0, "likes": 0, "siblings": siblings})
 
-    def file(self, name: str, path: str) -> None:
-        data = self.served[name].get(path)
-        if data is None:
-            self.say(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+    def file(self, key: str | None, path: str) -> None:
+        data = None if key is None else self.served[key].get(path)
+        if key is None or data is None:
+            self.say(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": _commit(key or "")})
         else:
-            self.say(200, {"ETag": f'"{_digest(data)}"', "X-Repo-Commit": COMMIT}, data)
+            self.say(200, {"ETag": f'"{_digest(data)}"', "X-Repo-Commit": _commit(key)}, data)
 
     def say_json(self, value: Any) -> None:
         self.say(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
@@ -93,6 +103,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+
+def _commit(key: str) -> str:
+    """Return the commit of a repository, or of another state of it."""
+    return _digest(key.encode()) if "@" in key else COMMIT
+
+
+def _names_of(key: str) -> set[str]:
+    return {_commit(key), key.partition("@")[2] or "main"}
 
 
 def _entries(files: Mapping[str, bytes], folder: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,10 @@ from foreign_files import Sample, digits_sample
 from hub_server import serving
 
 import bench
+from bench.exchange.hub_name import HubName
+from bench.exchange.opened import open_sets
+from bench.exchange.request import check_name, default_name
+from bench.support.errors import BenchError
 
 datasets = pytest.importorskip("datasets")
 
@@ -33,9 +38,28 @@ print("RESULTS" + json.dumps(results))
 """
 _RUN = ("--protocol", "smoke", "--eval-arch", "mlp", "--json")
 _SCRIPT = "import os\nopen(os.environ['BENCH_TEST_WITNESS'], 'w').close()\n"
+_SEVERAL = b"""---
+configs:
+- config_name: first
+  data_files: a/*.parquet
+- config_name: second
+  data_files: b/*.parquet
+---
+"""
+# What each call that computes reads: the images, divided by this.
+_EVALUATED = {"evaluated": 1, "words": 1, "configuration": 2, "revision": 3, "both": 4}
+_NAMES = {"evaluated": "digits", "words": "words", "configuration": "several-second",
+          "revision": "digits-v2", "both": "several-second-v2"}  # fmt: skip
 CALLS: dict[str, tuple[str, ...]] = {
     "evaluated": ("someone/digits", *_RUN),
     "words": ("someone/words", *_RUN),
+    "configuration": ("someone/several:second", *_RUN),
+    "revision": ("someone/digits@v2", *_RUN),
+    "both": ("someone/several@v2:second", *_RUN),
+    "undecided": ("someone/several",),
+    "undecided-before": ("someone/several@v2",),
+    "no-configuration": ("someone/several:third",),
+    "no-revision": ("someone/digits@v3",),
     "absent": ("someone/nothing",),
     "gated": ("someone/gated",),
     "script": ("someone/script",),
@@ -62,8 +86,11 @@ def sample() -> Sample:
     return digits_sample()
 
 
-def parquet(sample: Sample, image: str, label: str, *, words: bool = False) -> bytes:
-    """Return a table with a column of PNG images, one of classes, and one of text."""
+def parquet(sample: Sample, image: str, label: str, *, words: bool = False, dark: int = 1) -> bytes:
+    """Return a table with a column of PNG images, one of classes, and one of text.
+
+    Images are divided by ``dark``, so that tables differ.
+    """
     from PIL import Image
 
     names = [str(c) for c in range(10)]
@@ -71,7 +98,7 @@ def parquet(sample: Sample, image: str, label: str, *, words: bool = False) -> b
     features = {image: datasets.Image(), label: kind, "text": datasets.Value("string")}
     classes = sample.labels.tolist()
     rows = {
-        image: [Image.fromarray(pixels[0].numpy()) for pixels in sample.bytes],
+        image: [Image.fromarray(pixels[0].numpy()) for pixels in sample.bytes // dark],
         label: [names[c] for c in classes] if words else classes,
         "text": ["a digit"] * len(classes),
     }
@@ -87,8 +114,13 @@ def results(
     """What each of the calls printed, and its exit code."""
     folder = tmp_path_factory.mktemp("hub")
     usual, train = parquet(sample, "image", "label"), "data/train-00000-of-00001.parquet"
+    dark = {by: parquet(sample, "image", "label", dark=by) for by in (2, 3, 4)}
     card = b"---\nlicense: mit\n---\n# Digits\n"
+    several = {"README.md": _SEVERAL, "a/train.parquet": usual, "b/train.parquet": dark[2]}
     repositories = {
+        "someone/digits@v2": {train: dark[3]},
+        "someone/several": several,
+        "someone/several@v2": {**several, "b/train.parquet": dark[4]},
         "someone/digits": {"README.md": card, train: usual},
         "someone/words": {train: parquet(sample, "img", "target", words=True)},
         "someone/unusual": {train: parquet(sample, "scan", "digit")},
@@ -112,25 +144,33 @@ def results(
     assert done.returncode == 0, done.stderr
     assert not (folder / "witness").exists()
     written = sorted(each.name for each in (folder / "stores").iterdir())
-    assert written == ["evaluated", "words"]
+    assert written == sorted(_EVALUATED)
     found: dict[str, Any] = json.loads(done.stdout.split("RESULTS")[1])
     return found
 
 
-@pytest.mark.parametrize("name", ["evaluated", "words"])
+@pytest.mark.parametrize("name", _EVALUATED)
 def test_a_fetched_set_has_the_number_of_its_images(
     name: str, sample: Sample, results: Mapping[str, Any]
 ) -> None:
-    """Classes as numbers, and as the words that name them."""
+    """Classes as numbers, and as the words that name them; the default state, and others."""
     assert results[name]["code"] == 0, results[name]["err"]
     from bench.distilled.image_set import ImageSet
 
-    ours = ImageSet(sample.real.spec, sample.bytes, sample.labels, {})
+    images = sample.bytes // _EVALUATED[name]
+    ours = ImageSet(sample.real.spec, images, sample.labels, {})
     test = bench.load_dataset("digits").test
     expected = bench.evaluate(ours, test, arch="mlp", protocol="smoke", ipc=10)
     (row,) = json.loads(results[name]["out"])["results"]
     assert row["accuracies"] == list(expected.accuracies)
-    assert (row["method"], row["origin"]) == ({"evaluated": "digits"}.get(name, name), "imported")
+    assert (row["method"], row["origin"]) == (_NAMES[name], "imported")
+
+
+def test_what_was_read_is_kept(results: Mapping[str, Any]) -> None:
+    (reading,) = json.loads(results["both"]["out"])["read_as"]
+    assert reading["facts"][0]["value"] == "Hugging Face dataset, configuration second, revision v2"
+    (usual,) = json.loads(results["evaluated"]["out"])["read_as"]
+    assert usual["facts"][0]["value"] == "Hugging Face dataset"
 
 
 def test_columns_that_are_named(results: Mapping[str, Any]) -> None:
@@ -146,6 +186,18 @@ def test_columns_that_are_named(results: Mapping[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        (
+            "undecided",
+            "'hf:someone/several' has several configurations: name one as "
+            "hf:someone/several:first; it has first, second",
+        ),
+        (
+            "undecided-before",
+            "'hf:someone/several@v2' has several configurations: name one as "
+            "hf:someone/several@v2:first; it has first, second",
+        ),
+        ("no-configuration", "has no configuration 'third': name one as hf:someone/several:first"),
+        ("no-revision", "'hf:someone/digits@v3' cannot be fetched: "),
         ("absent", "'hf:someone/nothing' cannot be fetched: Dataset 'someone/nothing' doesn't"),
         ("gated", "'hf:someone/gated' cannot be fetched: "),
         (
@@ -166,3 +218,31 @@ def test_what_cannot_be_fetched_or_read(name: str, words: str, results: Mapping[
     assert words in results[name]["err"]
     assert results[name]["err"].count("error:") == 1
     assert "Traceback" not in results[name]["err"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/b/c", "a:", "a@", "a/b@v1@v2", "a:b:c", "/a", "a b", "../a"]
+)
+def test_what_names_no_dataset(text: str, sample: Sample) -> None:
+    for call in (lambda: open_sets(f"hf:{text}", sample.real), lambda: default_name(f"hf:{text}")):
+        with pytest.raises(
+            BenchError, match=r"names no dataset: expected hf:OWNER/NAME, with @REV"
+        ):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("digits", ["digits"]),
+        ("someone/set-v1.0", ["set-v1.0"]),
+        ("someone/set@refs/pr/3", ["set", "refs/pr/3"]),
+        ("someone/set:all images", ["set", "all images"]),
+        ("someone/set@v1.0:ipc-10", ["set", "ipc-10", "v1.0"]),
+    ],
+)
+def test_the_parts_of_a_name(text: str, parts: list[str]) -> None:
+    assert HubName.parse(text).parts == parts
+    name = default_name(f"hf:{text}")
+    check_name(name)
+    assert name == re.sub(r"[^\w.-]+", "-", "-".join(parts))

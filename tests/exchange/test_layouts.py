@@ -126,7 +126,7 @@ def test_a_folder_of_several_sets_asks_which(sample: Sample, tmp_path: Path) -> 
 def test_a_hub_that_is_not_reached(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
 
-    def fail(name: str) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
