@@ -33,11 +33,10 @@ from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets
 from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.ledger.checkpoint import Checkpoint
-from bench.ledger.state_file import load_state, save_state
 from bench.registry.registry import METHODS
 from bench.support.stopping import Interrupted
 
-_STEPS, _SEEDS = 4, [11, 12]
+_SEEDS = [11, 12]
 _HERE = conformance.small_real_set()
 
 
@@ -51,20 +50,6 @@ def _result(method: Method) -> dict[str, Tensor]:
     return {name: value.cpu() for name, value in method.result().tensors().items()}
 
 
-def _continued(cls: type[Method], device: torch.device) -> dict[str, Tensor]:
-    before = conformance.begin(cls)
-    before.run(0, 2)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint.safetensors"
-        save_state({"method": before.method.state_dict(), "ctx": before.ctx.state_dict()}, path)
-        state = load_state(path, device)
-    after = conformance.begin(cls)
-    after.method.load_state_dict(state["method"])
-    after.ctx.load_state_dict(state["ctx"])
-    after.run(2, _STEPS)
-    return _result(after.method)
-
-
 def _furthest(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
     assert first.keys() == second.keys()
     return max(float((first[k].double() - second[k].double()).abs().max()) for k in first)
@@ -75,7 +60,7 @@ def try_method(name: str, device: torch.device) -> dict[str, Any]:
     cls: type[Method] = METHODS.get(name)
     expected = _made(cls)
     with simulated_gpu() as gpu, on_device(device):
-        found, continued = _made(cls), _continued(cls, device)
+        found = _made(cls)
         trial = conformance.begin(cls)
         trial.run(0, 1)
         gpu.reads.clear(), gpu.copies.clear()
@@ -84,7 +69,6 @@ def try_method(name: str, device: torch.device) -> dict[str, Any]:
         return {
             "failed": _failed_checks(cls),
             "off": _furthest(expected, found),
-            "continued_off": _furthest(found, continued),
             "reads": reads,
             "copies": copies,
         }

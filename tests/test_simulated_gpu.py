@@ -56,12 +56,8 @@ def test_a_method_finds_what_it_finds_on_a_cpu(seen, name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS.names())
 def test_a_method_conforms(seen, name: str) -> None:
+    # One of the checks ends after every step and goes on from its checkpoint, bit by bit.
     assert seen["methods"][name]["failed"] == {}
-
-
-@pytest.mark.parametrize("name", METHODS.names())
-def test_a_method_goes_on_from_its_checkpoint(seen, name: str) -> None:
-    assert seen["methods"][name]["continued_off"] == 0
 
 
 @pytest.mark.parametrize("name", METHODS.names())

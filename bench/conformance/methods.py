@@ -113,15 +113,16 @@ def check_determinism(cls: type[Method]) -> None:
 def check_resume(cls: type[Method]) -> None:
     """Stopping after any step and continuing in a fresh object changes nothing."""
     expected = _finished(cls).tensors()
-    total = min(_STEPS, begin(cls).method.steps())
-    for stop in range(total + 1):
-        before = begin(cls)
-        before.run(0, stop)
-        state, draws = (
-            _through_a_file(before.method.state_dict()),
-            _through_a_file(before.ctx.state_dict()),
-        )
-        before.run(stop, total)  # what goes on after a checkpoint must not reach into it
+    before = begin(cls)
+    total = min(_STEPS, before.method.steps())
+    checkpoints = []
+    for step in range(total + 1):
+        state = before.method.state_dict(), before.ctx.state_dict()
+        checkpoints.append([_through_a_file(part) for part in state])
+        before.run(step, min(step + 1, total))
+    _assert_equal(expected, before.method.result().tensors(), "with checkpoints")
+    # What went on after a checkpoint must not have reached into it.
+    for stop, (state, draws) in enumerate(checkpoints):
         after = begin(cls)
         after.method.load_state_dict(state)
         after.ctx.load_state_dict(draws)
