@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from headless_browser import assert_no_errors, headless_browser, show
 
 from bench.cli import main
 from bench.registry.registry import METHODS
@@ -67,24 +68,55 @@ def test_the_commands_of_the_tutorial_exist() -> None:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, built without a warning."""
     for module in ("mkdocs", "mkdocstrings", "latex2mathml"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module}: pip install -e '.[docs]'")
+    folder = tmp_path_factory.mktemp("docs") / "site"
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    reference = (tmp_path / "site/cli.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_site_is_whole(site: Path) -> None:
+    reference = (site / "cli.html").read_text(encoding="utf-8")
     assert "--time-budget" in reference
     assert reference.count("<strong>Examples:</strong>") > 20
     assert re.search(r'id="bench-data-verify"', reference)
     assert "\\b" not in reference
     assert "\b" not in reference
-    assert "<math" in (tmp_path / "site/methods/dim.html").read_text(encoding="utf-8")
-    for page in (tmp_path / "site").rglob("*.html"):
+    assert "<math" in (site / "methods/dim.html").read_text(encoding="utf-8")
+    for page in site.rglob("*.html"):
         for formula in re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.DOTALL):
             assert "\\" not in re.sub(r"<[^>]+>", "", formula), "LaTeX that the converter left"
-    assert "bench.load" in (tmp_path / "site/api.html").read_text(encoding="utf-8")
+    assert "bench.load" in (site / "api.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+def test_the_site_works_from_disk(site: Path) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    with headless_browser() as browser:
+        wait = WebDriverWait(browser, 30)
+        show(browser, (site / "index.html").as_uri(), 1400, "dark")
+        scheme = "return document.body.getAttribute('data-md-color-scheme')"
+        assert browser.execute_script(scheme) == "slate"
+        switch = "[data-md-component=palette] label:not([hidden])"
+        wait.until(lambda _: browser.find_elements("css selector", switch))[0].click()
+        wait.until(lambda _: browser.execute_script(scheme) == "default")
+        field = browser.find_element("css selector", "input.md-search__input")
+        field.click()
+        field.send_keys("herding")
+        results = "a.md-search-result__link"
+        wait.until(lambda _: browser.find_elements("css selector", results))
+        addresses = [
+            link.get_attribute("href") for link in browser.find_elements("css selector", results)
+        ]
+        assert any("methods/herding.html" in address for address in addresses)
+        assert_no_errors(browser)

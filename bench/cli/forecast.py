@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.grid.clock import format_seconds
+from bench.report.number_formats import plural
 
 if TYPE_CHECKING:
     from bench.executors.choose import ExecutorOptions
@@ -83,9 +84,9 @@ def _is_terminal(stream: Any) -> bool:
 def _report_elsewhere(session: Session, executor: ExecutorOptions, missing: int) -> None:
     if missing and session.request.profile != "smoke":
         session.runner.reporter.note(
-            f"{missing} cells to compute; how long they take is not estimated and nothing is "
-            f"asked, as --executor {executor.executor} computes on other machines than this one: "
-            "--dry-run gives an estimate for this one"
+            f"{plural(missing, 'cell')} to compute; how long they take is not estimated and "
+            f"nothing is asked, as --executor {executor.executor} computes on other machines than "
+            "this one: --dry-run gives an estimate for this one"
         )
 
 

@@ -221,7 +221,9 @@ def _report(session: Session, as_json: bool, store: Path) -> None:
 
     print_report(*rows, Console())
     if session.request.evaluate_at:
-        notes.append("sets before the last step are not in the tables: bench plot learning")
+        notes.append(
+            "sets before the last step are not in the tables: bench plot learning, bench report"
+        )
     print_notes(notes)
     written = write_outputs(rows, report_folder(store, session.request_id))
     click.echo("written: " + ", ".join(str(p) for p in written))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -30,6 +31,7 @@ OUTSIDE = {
     "examples/first_steps.py": "first-steps.md",
 }
 PICTURES = (".png", ".svg")
+DISK_WORKER = "disk-worker.js"
 _FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
@@ -45,11 +47,27 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             text = path.read_text(encoding="utf-8")
             content = _from_script(text) if path.suffix == ".py" else text
             files.append(File.generated(config, target, content=content))
+    worker = str(ROOT / "docs/site" / DISK_WORKER)
+    files.append(File.generated(config, DISK_WORKER, abs_src_path=worker))
     for picture in ROOT.glob("results/**/*"):
         if picture.suffix in PICTURES:
             name = picture.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(picture)))
     return files
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Have each page load the script that a site on disk needs."""
+    config.extra["polyfills"] = [DISK_WORKER]
+    return config
+
+
+@event_priority(-100)  # after the search's own
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write the index of the search as a script too: a page on disk may read no other file."""
+    index = Path(config.site_dir, "search/search_index.json").read_text(encoding="utf-8")
+    script = Path(config.site_dir, "search/search_index.js")
+    script.write_text(f"var __index = {index}", encoding="utf-8")
 
 
 def _from_script(text: str) -> str:

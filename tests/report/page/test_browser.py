@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from headless_browser import assert_no_errors, headless_browser, show
 from report_rows import (
     evaluation,
     example_evaluations,
@@ -25,24 +25,13 @@ from bench.ledger.store import Store
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WIDTHS, SCHEMES = (400, 1600), ("light", "dark")
 
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs chromium and chromedriver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER)
-    browser = webdriver.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
+    with headless_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +60,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page(driver: Any, address: str) -> Iterator[Any]:
     show(driver, address, 1600, "light")
     yield driver
-    assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-
-
-def show(driver: Any, address: str, width: int, scheme: str) -> None:
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-        "width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False,
-    })  # fmt: skip
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    driver.get(address)
+    assert_no_errors(driver)
 
 
 def texts(page: Any, column: str) -> list[str]:
