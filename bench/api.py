@@ -166,9 +166,8 @@ def run(
         no_wait: do not wait for cells that another run is computing; they are not in the result.
         track: trackers that follow the run: ``tensorboard``, ``trackio``, ``wandb``, or one of
             another package.
-        execute: what computes the cells: :func:`bench.executors.local.local_execution`, or
-            ``ray_execution`` or ``slurm_execution`` beside it; default: this process, one cell
-            after the other.
+        execute: what computes the cells: an executor of :mod:`bench.executors`, such as
+            ``LocalExecutor(4)``; default: this process, one cell after the other.
 
     Returns:
         One row per evaluation, see :data:`bench.ledger.frames.FRAME_COLUMNS`. Cells that failed are
@@ -205,7 +204,7 @@ def run(
     if reporter is not None:
         check_argument("reporter", reporter, Reporter, "a Reporter, see bench.grid.reporter")
     if execute is not None and not callable(execute):
-        raise BenchError(f"execute {execute!r:.80} is not allowed: see local_execution()")
+        raise BenchError(f"execute {execute!r:.80} is not allowed: see LocalExecutor")
     tracking = Tracking(_listed(track))
     check_options(tracking)
     told = tracked(reporter or reporter_here(), tracking.track, Path(store))

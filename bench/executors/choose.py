@@ -68,32 +68,28 @@ class ExecutorOptions:
         if self.executor not in EXECUTORS:
             raise UnknownNameError("executor", self.executor, EXECUTORS)
         for name, options in EXECUTORS.items():
-            for each in options:
+            for each in options if name != self.executor else ():
                 value = getattr(self, each)
-                given = value not in (None, ()) and value is not False  # 0 workers are some
-                if name != self.executor and given:
-                    flag = each.replace("_", "-")
-                    raise BenchError(
-                        f"--{flag} goes with --executor {name}, not with {self.executor}"
-                    )
+                if value not in (None, ()) and value is not False:  # 0 workers are some
+                    flag = f"--{each.replace('_', '-')}"
+                    own = self.executor
+                    raise BenchError(f"{flag} goes with --executor {name}, not with {own}")
 
     def execution(self) -> Execute:
-        """Return what makes the executor of a run.
+        """Return what has the cells of a run computed.
 
         Raises:
             BenchError: for an option that is not allowed, or an extra that is not installed.
         """
         self.check()
         if self.executor == "ray":
-            from bench.executors.ray import ray_execution
+            from bench.executors.ray.executor import RayExecutor
 
-            return ray_execution(
-                self.address, gpus_per_cell=self.gpus_per_cell, cpus_per_cell=self.cpus_per_cell
-            )
+            return RayExecutor(self.address, self.gpus_per_cell, self.cpus_per_cell)
         if self.executor == "slurm":
-            from bench.executors.slurm import slurm_execution
+            from bench.executors.slurm.executor import SlurmExecutor
 
-            return slurm_execution(self.slurm, detach=self.detach)
-        from bench.executors.local import local_execution
+            return SlurmExecutor(self.slurm, detach=self.detach)
+        from bench.executors.local.executor import LocalExecutor
 
-        return local_execution(self.workers)
+        return LocalExecutor(self.workers)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from bench.grid.compute import Ending, compute
@@ -23,16 +24,15 @@ from bench.support.stopping import Stop
 _REPORT_SECONDS = 0.3
 
 
-def run_cell(
-    site_text: str, cell_values: Mapping[str, Any], reporter: Reporter, stop: Stop
-) -> Ending:
+def run_cell(site: Site, cell_values: Mapping[str, Any], reporter: Reporter, stop: Stop) -> Ending:
     """Compute a cell unless the store has its result, and return how it ended.
 
     A process opens a site once, and each real set once.
 
     Args:
-        site_text: :meth:`bench.grid.site.Site.to_json`, with absolute paths.
-        cell_values: :func:`bench.ledger.cell.cell_to_json`.
+        site: the site of the run, with absolute paths.
+        cell_values: :func:`bench.ledger.cell_json.cell_to_json`, which says whether the code of
+            this process knows the same cells as that of the run.
         reporter: receives the cell's events, but not its ending, which is returned.
         stop: can end the computation early.
 
@@ -40,14 +40,25 @@ def run_cell(
         BenchError: the cell, the site or the store cannot be used by this process.
         Interrupted: ``stop`` was requested; the checkpoint has what was done.
     """
-    site, cell = _open_site(site_text), _read_cell(cell_values)
+    opened = _open_site(site)
+    try:
+        cell = cell_from_json(cell_values)
+    except ValueError as error:
+        raise BenchError(
+            f"this process cannot read the cell ({error}): its code differs from the run's"
+        ) from error
     if not has_sources(cell):  # a process that outlives its run has the plugins of that run
         _open_site.cache_clear()
-        site = _open_site(site_text)
-    ledger = Store(Path(site.site.store))
+        opened = _open_site(site)
+    ledger = Store(Path(site.store))
+    if not ledger.folder(cell.id).parent.is_dir():
+        raise BenchError(
+            f"{gethostname()} cannot see the store '{site.store}': it must be in a folder that all "
+            "machines share, under the same path"
+        )
     ledger.prepare()
     try:
-        return compute(cell, ledger, site, Control(reporter, stop))
+        return compute(cell, ledger, opened, Control(reporter, stop))
     finally:
         for line in ledger.damaged:
             reporter.note(line)
@@ -85,18 +96,8 @@ class RemoteReporter(Reporter):
         self._forward("note", text)
 
 
-def _read_cell(values: Mapping[str, Any]) -> Cell:
-    try:
-        return cell_from_json(values)
-    except ValueError as error:
-        raise BenchError(
-            f"this process cannot read the cell ({error}): its code differs from the run's"
-        ) from error
-
-
 @lru_cache(maxsize=4)
-def _open_site(site_text: str) -> OpenSite:
-    site = Site.from_json(site_text)
+def _open_site(site: Site) -> OpenSite:
     site.load_plugins()
     opened = OpenSite(site)
     if opened.device.type == "cpu":

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,22 +65,6 @@ class Site:
         "--deterministic", "The same bits every time on a GPU; slower.", default=False
     )
     command: str = field(default_factory=command_line)
-
-    def to_json(self) -> str:
-        """Return it as JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Site:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            BenchError: it is not one, or of another version of bench.
-        """
-        try:
-            return cls.from_values(json.loads(text))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BenchError(f"not the description of a site: {error}") from error
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> Site:

@@ -64,22 +64,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
-def describe_death(code: int, attempts: int = 1) -> str:
+def describe_death(code: int) -> str:
     """Return in words how a process ended.
 
     Args:
         code: its exit code; the negative number of the signal that killed it, if one did.
-        attempts: how many processes in a row ended so.
     """
-    often = f" on each of {attempts} attempts" if attempts > 1 else ""
     if code >= 0:
-        return f"its process ended with exit code {code}{often}"
+        return f"its process ended with exit code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:  # real-time signals have no name
         name = f"signal {-code}"
     hint = f", as the system does when memory runs out: {LESS_MEMORY}"
-    return f"its process was killed by {name}{often}{hint if -code == signal.SIGKILL else ''}"
+    return f"its process was killed by {name}{hint if -code == signal.SIGKILL else ''}"
 
 
 def _requested(text: str) -> str:

@@ -79,14 +79,14 @@ def execution(request: pytest.FixtureRequest) -> Callable[[], Any]:
     name, _, workers = request.param.partition(" ")
     if name == "ray":
         request.getfixturevalue("ray_here")
-        from bench.executors.ray import ray_execution
+        from bench.executors.ray.executor import RayExecutor
 
-        return ray_execution
+        return RayExecutor
     if name == "slurm":
         request.getfixturevalue("slurm_here")
-        from bench.executors.slurm import slurm_execution
+        from bench.executors.slurm.executor import SlurmExecutor
 
-        return lambda: slurm_execution(["poll=0.3"])
-    from bench.executors.local import local_execution
+        return lambda: SlurmExecutor(["poll=0.3"])
+    from bench.executors.local.executor import LocalExecutor
 
-    return lambda: local_execution(int(workers))
+    return lambda: LocalExecutor(int(workers))

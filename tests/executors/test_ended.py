@@ -14,18 +14,19 @@ from processes.toy_runs import ToyRuns
 from bench.executors import base
 from bench.executors.base import Executor
 from bench.executors.ray import executor as ray_executor
-from bench.executors.ray import ray_execution
+from bench.executors.ray.executor import RayExecutor
 from bench.grid.compute import Ending
 from bench.grid.order import plan
 from bench.ledger.cell import Cell
 from bench.ledger.lock import cell_lock
 
 
-class Idle(Executor):
-    """Computes nothing."""
+class Dying(Executor):
+    """Has every process die."""
 
     def compute(self, cells: Sequence[Cell]) -> None:
-        pass
+        for cell in cells:
+            self.report_death(cell, "it died")
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +37,11 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_death_is_a_failure(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
     (cell,) = session.grid.distil
-    Idle(session.runner).report_ending(cell, 1.0, "it died")
-    assert seen.ended == {cell.id: ("failed", "it died")}
+    Dying()(session.runner, [cell])
+    assert seen.ended == {cell.id: ("failed", "on each of 3 attempts, it died")}
     record = session.runner.store.read(cell.id)
     assert record is not None
-    assert (record.status, record.reason) == ("failed", "it died")
+    assert (record.status, record.reason) == ("failed", "on each of 3 attempts, it died")
     assert not toys.locks("store")
 
 
@@ -54,7 +55,7 @@ def test_what_another_run_did_meanwhile_stays(
         toys.open("store", "toy-drift")[0].run()
 
     monkeypatch.setattr(base, "await_holder_end", finish)
-    Idle(session.runner).report_ending(cell, 1.0, "it died")
+    Dying()(session.runner, [cell])
     assert seen.ended[cell.id][0] == "ok"
     record = session.runner.store.read(cell.id)
     assert record is not None
@@ -65,7 +66,7 @@ def test_what_another_run_is_doing_is_left_to_it(toys: ToyRuns) -> None:
     session, seen = toys.open("store", "toy-drift")
     (cell,) = session.grid.distil
     with cell_lock(session.runner.store.folder(cell.id)):
-        Idle(session.runner).report_ending(cell, 1.0, "it died")
+        Dying()(session.runner, [cell])
     assert session.runner.busy == [cell]
     assert seen.ended == {}  # it may be waited for
     assert session.runner.store.read(cell.id) is None
@@ -123,7 +124,7 @@ def test_every_evaluation_of_a_set_survives_the_loss_of_its_task(
     monkeypatch.setattr(ray_executor, "connected", lambda _: nullcontext())
     no_events = SimpleNamespace(size=int, get_nowait_batch=lambda _: [])
     monkeypatch.setattr(ray_executor, "create_event_queue", lambda: no_events)
-    ray_execution()(session.runner, plan(session.grid))
+    RayExecutor()(session.runner, plan(session.grid))
     assert len(session.grid.evaluate) == 2
     assert ray.submitted == [
         ("distil", False), *[("evaluate", True)] * 2, *[("evaluate", False)] * 2

@@ -20,7 +20,7 @@ from processes.wait_until import wait_until
 import bench.executors.local.executor
 import bench.executors.local.process
 from bench.evaluation.protocols import PROTOCOLS
-from bench.executors.local import local_execution
+from bench.executors.local.executor import LocalExecutor
 from bench.executors.local.process import Slot, describe_division, divide
 from bench.grid.compute import Ending
 from bench.grid.order import plan
@@ -110,7 +110,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
 def test_what_fits_into_the_time_left_goes_first(toys: ToyRuns, given: list[Cell]) -> None:
     session, _ = toys.open("store", "toy-drift", "random", stop=Stop(3600))
     long = next(c for c in session.grid.distil if c.method == "toy-drift")
-    session.run({long.id: 1e6}, local_execution(1))
+    session.run({long.id: 1e6}, LocalExecutor(1))
     assert [cell.title.split()[0] for cell in given] == ["random"] * 2 + ["toy-drift"] * 2
 
 
@@ -127,7 +127,7 @@ def test_no_cell_is_assigned_before_its_dependency_has_ended(
         finish(cell, ending)
 
     session.runner.finish = record  # type: ignore[method-assign]
-    outcome = session.run(execute=local_execution(workers))
+    outcome = session.run(execute=LocalExecutor(workers))
     cells = plan(session.grid)
     assert outcome.counts == {"ok": len(cells)}
     assert sorted(c.id for c in given) == sorted(c.id for c in cells)
@@ -142,7 +142,7 @@ def test_a_spent_budget_stops_workers(toys: ToyRuns, beside: Callable[..., None]
     seen.start = lambda cell: stop.request("the time budget is spent", 0)  # type: ignore[method-assign]
     toys.hold("step 0")
     beside("the worker is asked to end", toys.stopping, toys.release)
-    outcome = session.run(execute=local_execution(1))
+    outcome = session.run(execute=LocalExecutor(1))
     assert outcome.counts == {"stopped": 1}
     assert "the time budget is spent: the next call does the rest" in seen.notes
     toys.assert_resumes("store")
@@ -154,7 +154,7 @@ def test_what_a_worker_cannot_open_ends_the_run(toys: ToyRuns, tmp_path: Path) -
     site = session.runner.site
     site.site = replace(site.site, plugins=(str(TOYS), str(gone)))
     with pytest.raises(BenchError, match=r"plugin file '.*gone.py' does not exist"):
-        session.run(execute=local_execution(1))
+        session.run(execute=LocalExecutor(1))
 
 
 def test_workers_that_do_not_start_end_the_run(
@@ -165,7 +165,7 @@ def test_workers_that_do_not_start_end_the_run(
     with pytest.raises(
         BenchError, match=r"do not start.* exit code 1; --workers 0 computes without"
     ):
-        session.run(execute=local_execution(1))
+        session.run(execute=LocalExecutor(1))
 
 
 @pytest.fixture
@@ -179,10 +179,10 @@ def test_the_smoke_protocol_is_computed_in_this_process(
     toys: ToyRuns, given: list[Cell], protocol: str
 ) -> None:
     session, _ = toys.open("store", "toy-drift")
-    session.run(execute=local_execution())
+    session.run(execute=LocalExecutor())
     assert not given
     longer, _ = toys.open("store", "toy-drift", protocol=protocol)
-    longer.run(execute=local_execution())
+    longer.run(execute=LocalExecutor())
     assert given == [cell for cell in plan(longer.grid) if cell.kind == "evaluate"]
 
 
@@ -193,8 +193,8 @@ def test_what_only_this_process_knows_is_computed_here(
     METHODS.register("toy-by-hand", by_hand, "__main__")
     here, seen = toys.open("store", "toy-by-hand", protocol=protocol)
     with pytest.raises(BenchError, match="method 'toy-by-hand' is known to this process only"):
-        here.run(execute=local_execution(2))
-    here.run(execute=local_execution())
+        here.run(execute=LocalExecutor(2))
+    here.run(execute=LocalExecutor())
     assert seen.notes == ["method 'toy-by-hand' is known to this process only, which computes"]
     assert not given
 
@@ -219,7 +219,7 @@ def test_a_worker_sees_one_gpu(
     site = toys.open("store", "toy-drift")[0].site
     slots = divide(site, torch.device(device), workers)
     assert [slot.environment.get("CUDA_VISIBLE_DEVICES") for slot in slots] == expected
-    devices = {Site.from_json(slot.site_text).device for slot in slots}
+    devices = {slot.site.device for slot in slots}
     assert devices == {"cuda" if device.startswith("cuda") else "cpu"}
 
 
@@ -228,7 +228,7 @@ def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, workers, expected in ((None, 3, 2), (None, 20, 1), (5, 3, 5)):
         site = Site("store", "data", threads=given)
         for slot in divide(site, torch.device("cpu"), workers):
-            assert Site.from_json(slot.site_text).threads == given, "as the user says"
+            assert slot.site.threads == given, "as the user says"
             assert slot.environment["OMP_NUM_THREADS"] == str(expected)
 
 
@@ -248,7 +248,7 @@ def test_a_division_of_the_threads_is_said(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     site, place = Site("store", "data", threads=threads), torch.device(device)
-    said = describe_division(site, place, divide(site, place, workers))
+    said = describe_division(divide(site, place, workers), place)
     assert said is None if remark is None else re.match(remark, said)
 
 
@@ -257,6 +257,6 @@ def test_a_run_says_that_its_workers_divide_the_threads(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     session, reporter = toys.open("store", "toy-drift", threads=None)
-    session.run(execute=local_execution(2))
+    session.run(execute=LocalExecutor(2))
     assert given
     assert [note for note in reporter.notes if "2 processes compute with 4 threads" in note]

@@ -19,7 +19,7 @@ from bench.support.errors import BenchError
 from bench.support.stopping import Interrupted, Stop
 
 pytest.importorskip("ray", reason="needs the ray extra")
-from bench.executors.ray import ray_execution
+from bench.executors.ray.executor import RayExecutor
 
 pytestmark = pytest.mark.ray
 
@@ -67,7 +67,7 @@ def test_a_run_that_is_stopped_can_be_resumed(
 
     beside("a step is done", lambda: ("toy-drift-1", 1) in toys.steps(), request_stop)
     with pytest.raises(Interrupted, match="SIGTERM"):
-        session.run(execute=ray_execution(cluster.address))
+        session.run(execute=RayExecutor(cluster.address))
     assert [status for status, _ in seen.ended.values()] == ["stopped"]
     toys.assert_resumes("store")
 
@@ -84,7 +84,7 @@ def test_cells_that_no_node_can_hold_wait_until_the_run_is_stopped(
 
     seen.note = note  # type: ignore[method-assign]
     with pytest.raises(Interrupted, match="SIGINT"):
-        session.run(execute=ray_execution(cluster.address, cpus_per_cell=64))
+        session.run(execute=RayExecutor(cluster.address, cpus_per_cell=64))
     assert not seen.ended
 
 
@@ -95,7 +95,7 @@ def test_a_store_that_a_node_cannot_see_is_named(
     site = session.runner.site
     site.site = replace(site.site, store=str(tmp_path / "elsewhere"))
     with pytest.raises(BenchError, match=r"cannot see the store '.*elsewhere': .* share"):
-        session.run(execute=ray_execution(cluster.address))
+        session.run(execute=RayExecutor(cluster.address))
 
 
 def test_no_more_cells_run_than_there_are_cpus(
@@ -110,7 +110,7 @@ def test_no_more_cells_run_than_there_are_cpus(
     toys.hold("step 0")
     session, _ = toys.open("store", "toy-drift", ipcs=[1, 2, 3, 4])
     beside("both nodes compute", lambda: len(toys.workers()) >= 2, count)
-    session.run(execute=ray_execution(cluster.address))
+    session.run(execute=RayExecutor(cluster.address))
     assert seen == [2]
 
 
@@ -128,7 +128,7 @@ def test_a_lost_node_loses_nothing(
         toys.release()
 
     beside("both nodes compute", lambda: len(toys.workers()) == 2, lose)
-    outcome = session.run(execute=ray_execution(cluster.address))
+    outcome = session.run(execute=RayExecutor(cluster.address))
     assert outcome.counts == {"ok": 2 * len(ipcs)}
     assert any("its process died; another resumes it" in note for note in seen.notes)
     here, _ = toys.open("here", "toy-drift", ipcs=ipcs)
@@ -147,4 +147,4 @@ def test_a_lost_node_loses_nothing(
 def test_an_address_without_a_cluster_is_named(address: str, said: str, toys: ToyRuns) -> None:
     session, _ = toys.open("store", "toy-drift")
     with pytest.raises(BenchError, match=said):
-        session.run(execute=ray_execution(address))
+        session.run(execute=RayExecutor(address))

@@ -19,7 +19,7 @@ from recording_reporter import RecordingReporter
 from slurm_cluster import SlurmCluster, running_cluster
 from store_contents import read_results
 
-from bench.executors.slurm import slurm_execution
+from bench.executors.slurm.executor import SlurmExecutor
 from bench.grid.order import Outcome
 from bench.grid.runner import Runner
 from bench.grid.session import Session
@@ -60,7 +60,7 @@ def begin(stop: Stop) -> Iterator[Begin]:
 
 def go(session: Session, *options: str, detach: bool = False, evaluate: bool = False) -> Outcome:
     """Run on SLURM; without ``evaluate``, distil only."""
-    submit = slurm_execution(["poll=0.3", *options], detach=detach)
+    submit = SlurmExecutor(["poll=0.3", *options], detach=detach)
 
     def execute(runner: Runner, cells: Sequence[Cell]) -> None:
         submit(runner, [c for c in cells if evaluate or isinstance(c, DistilCell)])

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from bench.executors.slurm import array, commands, slurm_execution
+from bench.executors.slurm import array, commands
 from bench.executors.slurm.array import (
     JobArray,
+    array_folder,
     load_arrays,
     remove_array,
-    save_array,
-    submit_array,
+    submit_arrays,
 )
 from bench.executors.slurm.commands import JobState
-from bench.executors.slurm.jobs import SlurmJobs
+from bench.executors.slurm.executor import SlurmExecutor
 from bench.executors.slurm.options import SlurmOptions
+from bench.grid.site import Site
 from bench.ledger.cell import Cell
 from bench.ledger.store import Store
 from bench.support.errors import BenchError
@@ -96,7 +98,7 @@ def test_states_are_read_without_accounting(monkeypatch: pytest.MonkeyPatch) -> 
     assert JobState("TIMEOUT").describe() == "its SLURM job ended: timeout"
     assert stopped.ended
     assert not stopped.is_death
-    assert killed.describe(3).startswith("its process was killed by SIGKILL on each of 3 attempts")
+    assert killed.describe().startswith("its process was killed by SIGKILL")
     assert killed.is_death
     assert waits == JobState("PENDING", "Nodes required for job are down")
     assert not waits.ended
@@ -117,17 +119,23 @@ def test_an_absent_command_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_absent_submitit_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "submitit", None)
     with pytest.raises(BenchError, match=r"pip install 'distillation-bench\[slurm\]'"):
-        slurm_execution()
+        SlurmExecutor()
 
 
-def test_arrays_are_saved_and_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("logs", [True, False])
+def test_arrays_are_saved_and_removed(
+    logs: bool, tmp_path: Path, sent: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array, "sbatch", lambda *_: "12")
     store = Store(tmp_path)
-    saved = JobArray("bench-0123456789ab", ("a", "b"), "12")
-    save_array(store, saved)
+    (saved,) = submit(store, cells("a", "b"))
     assert load_arrays(store) == [saved]
     assert saved.jobs == {"a": "12_0", "b": "12_1"}
-    remove_array(store, saved.name, logs=True)
+    folder = array_folder(store, saved.name)
+    folder.mkdir()
+    remove_array(folder, logs=logs)
     assert load_arrays(store) == []
+    assert folder.exists() is not logs
 
 
 def test_an_array_of_one_is_a_plain_job() -> None:
@@ -166,8 +174,11 @@ def test_an_array_that_somebody_made_up_is_left_out(
 def test_an_array_that_is_a_pipe_or_a_link_is_left_out(tmp_path: Path) -> None:
     store, elsewhere = Store(tmp_path / "store"), Store(tmp_path / "elsewhere")
     saved = JobArray("bench-0123456789ab", ("a",), "12")
-    save_array(elsewhere, saved)
-    (tmp_path / "store/slurm").mkdir(parents=True)
+    for folder in ("store/slurm", "elsewhere/slurm"):
+        (tmp_path / folder).mkdir(parents=True)
+    values = {"cells": saved.cells, "job": saved.job}
+    array_folder(elsewhere, saved.name).with_suffix(".json").write_text(json.dumps(values))
+    assert load_arrays(elsewhere) == [saved]
     (tmp_path / f"store/slurm/{saved.name}.json").symlink_to(
         tmp_path / f"elsewhere/slurm/{saved.name}.json"
     )
@@ -181,19 +192,29 @@ def cells(*chains: str) -> list[Cell]:
     return [cast("Cell", SimpleNamespace(id=p[0], depends_on=p[2] or None)) for p in parts]
 
 
+def submit(
+    store: Store,
+    cells: list[Cell],
+    options: SlurmOptions | None = None,
+    queued: Mapping[str, str] | None = None,
+) -> list[JobArray]:
+    options = options or SlurmOptions()
+    return list(submit_arrays(store, Site(str(store.root), "data"), cells, options, queued or {}))
+
+
 def test_the_last_of_a_chain_receives_its_dependency_first(
     tmp_path: Path, sent: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(array, "sbatch", lambda *_: "7")
     chain = ["gan", "dim needs gan", "one needs dim", "two needs dim", "late needs early"]
-    submitted = submit_array(Store(tmp_path), "", cells(*chain), SlurmOptions(), {"early": "3_4"})
-    assert [command[2:] for command in sent] == [
+    submitted = submit(Store(tmp_path), cells(*chain), queued={"early": "3_4"})
+    assert [command[2:] for command in sent if command[1] != "show"] == [
         ("JobId=7_4", "Dependency=afterany:3_4"),
         ("JobId=7_3,7_2", "Dependency=afterany:7_1"),
         ("JobId=7_1", "Dependency=afterany:7_0"),
         ("7",),
     ]
-    assert load_arrays(Store(tmp_path)) == [submitted]
+    assert load_arrays(Store(tmp_path)) == submitted
 
 
 def test_an_array_without_its_dependencies_is_cancelled(
@@ -203,15 +224,15 @@ def test_an_array_without_its_dependencies_is_cancelled(
 
     def run(*command: str) -> str:
         programs.append(command[0])
-        if command[0] == "scontrol":
+        if command[:2] == ("scontrol", "update"):
             raise BenchError("SLURM's scontrol failed")
         return ""
 
     monkeypatch.setattr(commands, "run", run)
     monkeypatch.setattr(array, "sbatch", lambda *_: "7")
     with pytest.raises(BenchError, match="scontrol failed"):
-        submit_array(Store(tmp_path), "", cells("a", "b needs a"), SlurmOptions(), {})
-    assert programs == ["scontrol", "scancel"]
+        submit(Store(tmp_path), cells("a", "b needs a"))
+    assert programs == ["scontrol", "scontrol", "scancel"]
     assert load_arrays(Store(tmp_path)) == []
 
 
@@ -220,14 +241,14 @@ def test_more_cells_than_an_array_holds_become_several(
 ) -> None:
     limits = []
 
-    def sbatch(folder: Path, site: str, part: list[Cell], options: SlurmOptions) -> str:
+    def sbatch(folder: Path, site: Site, part: list[Cell], options: SlurmOptions) -> str:
         limits.append(options.limit)
         return str(len(limits))
 
     monkeypatch.setattr(array, "sbatch", sbatch)
     monkeypatch.setattr(commands, "largest_array", lambda: 2)
-    jobs = SlurmJobs(Store(tmp_path), "", SlurmOptions(limit=9))
-    jobs.submit(cells(*"abcd", "e needs a"))
+    arrays = submit(Store(tmp_path), cells(*"abcd", "e needs a"), SlurmOptions(limit=9))
+    jobs = {cell_id: job for each in arrays for cell_id, job in each.jobs.items()}
     assert [jobs[cell_id] for cell_id in "abcde"] == ["1_0", "1_1", "2_0", "2_1", "3"]
     assert limits == [3, 3, 3]
     assert [command[2:] for command in sent] == [

@@ -15,7 +15,7 @@ from run_digits import accuracies, run_digits
 
 import bench
 from bench.cli import main
-from bench.executors.local import local_execution
+from bench.executors.local.executor import LocalExecutor
 from bench.grid.saved_request import reopen_request
 from bench.ledger.cell import percent_mark
 from bench.ledger.frames import load_failures, load_frame, load_frames
@@ -110,7 +110,7 @@ def test_workers_give_the_same_curve(toys, tmp_path, data_dir) -> None:
     here, _ = run_digits(tmp_path / "here", data_dir, "toy-drift", 2, evaluate_at=AT)
     there, view = run_digits(
         tmp_path / "there", data_dir, "toy-drift", 2, evaluate_at=AT, plugins=[TOYS], threads=1,
-        execute=local_execution(2),
+        execute=LocalExecutor(2),
     )  # fmt: skip
     assert view.count("ok") == 8
     assert accuracies(there) == accuracies(here)

@@ -15,7 +15,7 @@ from run_digits import SMALL
 
 import bench
 from bench.api import EveryCellFailedError
-from bench.executors.local import local_execution
+from bench.executors.local.executor import LocalExecutor
 from bench.grid import waiting
 from bench.grid.compute import compute
 from bench.grid.order import plan
@@ -108,7 +108,7 @@ def test_a_worker_that_starts_after_an_edit_fails_its_cells(plugins: Plugins) ->
     with pytest.raises(EveryCellFailedError, match="mine on digits: it asks for the method"):
         bench.run(
             "mine", "digits", 1, store=plugins.store, data_dir=plugins.data_dir,
-            reporter=reporter, plugins=plugins.files, execute=local_execution(1), **SMALL,
+            reporter=reporter, plugins=plugins.files, execute=LocalExecutor(1), **SMALL,
         )  # fmt: skip
     assert reporter.count("failed") == 2
     (text,) = [text for text in reporter.texts("failed") if text.startswith("it asks for")]

@@ -14,7 +14,7 @@ from recording_reporter import RecordingReporter
 from run_digits import SMALL, accuracies, run_digits
 
 import bench
-from bench.executors.local import local_execution
+from bench.executors.local.executor import LocalExecutor
 from bench.grid import waiting
 from bench.grid.runner import Execute
 from bench.ledger.lock import cell_lock
@@ -98,7 +98,7 @@ def test_what_the_other_gives_up_is_taken_over(
     held = cells_of(whole)[0]
     assert lock.enter_context(cell_lock(tmp_path / "b" / "cells" / held))
     view = WhenWaiting(lock.close)
-    frame = run(tmp_path / "b", data_dir, view, local_execution(workers))
+    frame = run(tmp_path / "b", data_dir, view, LocalExecutor(workers))
     assert accuracies(frame) == accuracies(whole)
     assert view.count("ok") == 4
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.local.process import WorkerProcess, describe_division, divide
 from bench.grid.compute import Ending
 from bench.grid.order import next_cell
 from bench.grid.own_plugins import own_plugins
+from bench.grid.runner import Runner
 from bench.ledger.cell import Cell, DistilCell
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import describe_death
 from bench.support.machine import visible_gpus
-
-if TYPE_CHECKING:
-    from bench.grid.runner import Execute, Runner
 
 # Seconds between two checks of signals and the time budget.
 _POLL_SECONDS = 0.2
@@ -30,8 +28,8 @@ _POLL_SECONDS = 0.2
 _PATIENCE, _SHORT_PATIENCE = 60.0, 5.0
 
 
-def local_execution(workers: int | None = None) -> Execute:
-    """Return a function that has the cells of a run computed by processes of this machine.
+class LocalExecutor(Executor):
+    """Gives each worker process one cell at a time.
 
     Args:
         workers: the number of processes; 0 computes in this one. ``None`` means one process, or one
@@ -39,70 +37,41 @@ def local_execution(workers: int | None = None) -> Execute:
             known to this process only.
     """
 
-    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
-        count = _default_workers(runner, cells) if workers is None else workers
-        if count == 0:
+    def __init__(self, workers: int | None = None) -> None:
+        self._given = workers
+
+    def __call__(self, runner: Runner, cells: Sequence[Cell]) -> None:
+        """Have the cells of a run computed: see :class:`Executor`."""
+        workers = _default_workers(runner, cells) if self._given is None else self._given
+        if workers == 0:
             runner.in_turn(cells)
             return
-        LocalExecutor(runner, count)(cells)
-
-    return execute
-
-
-def _default_workers(runner: Runner, cells: Sequence[Cell]) -> int:
-    if all(isinstance(cell, DistilCell) or cell.protocol == "smoke" for cell in cells):
-        return 0  # the cells take less time than starting a process
-    names = own_plugins(cells, runner.site.site.plugins)
-    if names:
-        runner.reporter.note(f"{', '.join(names)} is known to this process only, which computes")
-        return 0
-    return max(1, len(visible_gpus(runner.site.device)))
-
-
-class LocalExecutor(Executor):
-    """Gives each worker process one cell at a time.
-
-    Args:
-        runner: receives how each cell ended.
-        workers: the number of processes, at least 1.
-    """
-
-    def __init__(self, runner: Runner, workers: int) -> None:
-        super().__init__(runner)
         self._slots = divide(runner.site.site, runner.site.device, workers)
-        self._workers: dict[int, WorkerProcess] = {}  # by the index of their slot
-        self._waiting: list[Cell] = []
-        self._unfinished: set[str] = set()
-        self._deaths: Counter[str] = Counter()
-        self._stopping = False
+        super().__call__(runner, cells)
 
     def compute(self, cells: Sequence[Cell]) -> None:
         """Have the cells computed."""
+        self._workers: dict[int, WorkerProcess] = {}  # by the index of their slot
         self._waiting, self._unfinished = list(cells), {cell.id for cell in cells}
-        if remark := describe_division(self.runner.site.site, self.runner.site.device, self._slots):
+        self._deaths: Counter[str] = Counter()
+        self._stop = self.runner.control.stop
+        if remark := describe_division(self._slots, self.runner.site.device):
             self.runner.reporter.note(remark)
         try:
-            while self._is_busy() or (self._waiting and not self._stopping):
-                self._stop_or_assign()
+            while self._unfinished and not self._stop.requested:
+                self._assign_cells()
+                self._poll()
+            if (reason := self._stop.reason()) is not None:
+                for worker in self._workers.values():
+                    worker.stop(reason.why, reason.exit_code)
+            while any(worker.cell is not None for worker in self._workers.values()):
                 self._poll()
         except KeyboardInterrupt:
             self._end_workers(_SHORT_PATIENCE, abort=True)
             raise
         finally:
             self._end_workers(_PATIENCE)
-        self.runner.control.stop.check()
-
-    def _is_busy(self) -> bool:
-        return any(worker.cell is not None for worker in self._workers.values())
-
-    def _stop_or_assign(self) -> None:
-        reason = self.runner.control.stop.reason()
-        if reason is None:
-            self._assign_cells()
-        elif not self._stopping:
-            self._stopping = True
-            for worker in self._workers.values():
-                worker.stop(reason.why, reason.exit_code)
+        self._stop.check()
 
     def _assign_cells(self) -> None:
         for index, slot in enumerate(self._slots):
@@ -121,7 +90,7 @@ class LocalExecutor(Executor):
         ready = [cell for cell in self._waiting if cell.depends_on not in self._unfinished]
         if not ready:
             return None
-        cell = next_cell(ready, self.runner.estimates, self.runner.control.stop.seconds_left())
+        cell = next_cell(ready, self.runner.estimates, self._stop.seconds_left())
         self._waiting.remove(cell)
         return cell
 
@@ -138,50 +107,46 @@ class LocalExecutor(Executor):
                     self._handle_event(worker, *event)
 
     def _handle_event(self, worker: WorkerProcess, event: str, *details: Any) -> None:
-        if event == "ended":
-            self._log_output(worker)
-            if worker.cell is not None:
-                self._finish(worker.cell, *details)
-            worker.cell = None
-        elif event == "error":
+        if event == "error":
             raise BenchError(*details)
-        else:
+        if event != "ended":
             getattr(self.runner.reporter, event)(*details)
-
-    def _finish(self, cell: Cell, ending: Ending) -> None:
-        self._unfinished.discard(cell.id)
-        self.runner.finish(cell, ending)
+        elif cell := self._release(worker):
+            self._finish(cell, *details)
 
     def _handle_death(self, worker: WorkerProcess) -> None:
         """Retry the cell of a worker that is gone, or record that it failed."""
-        self._log_output(worker)
-        seconds, cell = worker.seconds(), worker.cell
-        code = worker.end(_SHORT_PATIENCE)
-        reason = self.runner.control.stop.reason() if self._stopping else None
+        cell, reason = self._release(worker), self._stop.reason()
+        death = describe_death(worker.end(_SHORT_PATIENCE))
         if cell is None:
             return
         if reason is not None:
             self._finish(cell, Ending("stopped", reason.why))
             return
         self._deaths[cell.id] += 1
-        deaths = self._deaths[cell.id]
-        if deaths <= RETRIES:
-            self.runner.reporter.note(f"{cell.title}: {describe_death(code)}; another resumes it")
+        if self._deaths[cell.id] <= RETRIES:
+            self.runner.reporter.note(f"{cell.title}: {death}; another resumes it")
             self._waiting.append(cell)
         elif not worker.has_started:
             raise BenchError(
-                f"worker processes do not start, the log of the cell has what they printed: "
-                f"{describe_death(code)}; --workers 0 computes without them"
+                "worker processes do not start, the log of the cell has what they printed: "
+                f"{death}; --workers 0 computes without them"
             )
         else:
-            self.runner.store.log(cell.id, describe_death(code))
+            self.runner.store.log(cell.id, death)
             self._unfinished.discard(cell.id)
-            self.report_ending(cell, seconds, describe_death(code, deaths))
+            self.report_death(cell, death)
 
-    def _log_output(self, worker: WorkerProcess) -> None:
-        output = worker.take_output()
-        if output and worker.cell is not None:
-            self.runner.store.log(worker.cell.id, output)
+    def _release(self, worker: WorkerProcess) -> Cell | None:
+        """Return the cell that a worker has ended, or died with; its log gets the output."""
+        cell, worker.cell = worker.cell, None
+        if cell is not None and (output := worker.take_output()):
+            self.runner.store.log(cell.id, output)
+        return cell
+
+    def _finish(self, cell: Cell, ending: Ending) -> None:
+        self._unfinished.discard(cell.id)
+        self.runner.finish(cell, ending)
 
     def _end_workers(self, patience: float, *, abort: bool = False) -> None:
         """End every worker and wait until it has ended; ``abort`` does not let steps finish."""
@@ -193,3 +158,13 @@ class LocalExecutor(Executor):
                 worker.abort()
         for worker in workers:
             worker.end(patience)
+
+
+def _default_workers(runner: Runner, cells: Sequence[Cell]) -> int:
+    if all(isinstance(cell, DistilCell) or cell.protocol == "smoke" for cell in cells):
+        return 0  # the cells take less time than starting a process
+    names = own_plugins(cells, runner.site.site.plugins)
+    if names:
+        runner.reporter.note(f"{', '.join(names)} is known to this process only, which computes")
+        return 0
+    return max(1, len(visible_gpus(runner.site.device)))

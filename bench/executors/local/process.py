@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,14 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a worker process computes.
+    """Where a worker process computes: the site as it receives it, and variables to start with."""
 
-    Attributes:
-        site_text: the site as the worker receives it.
-        environment: variables that the worker is started with.
-    """
-
-    site_text: str
+    site: Site
     environment: dict[str, str]
 
 
@@ -51,24 +45,14 @@ def divide(site: Site, device: torch.device, workers: int) -> list[Slot]:
     threads = site.threads or max(1, torch.get_num_threads() // workers)
     # torch starts with this number, and other libraries too. The site says what the user asks for.
     environment = {"OMP_NUM_THREADS": str(threads)}
-    shared = site.with_paths()
     gpus = visible_gpus(device)
-    if not gpus:
-        return [Slot(shared.to_json(), environment)] * workers
-    text = replace(shared, device="cuda").to_json()
-    return [
-        Slot(text, {**environment, "CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]})
-        for i in range(workers)
-    ]
+    seen = site if not gpus else replace(site, device="cuda")
+    names = [{"CUDA_VISIBLE_DEVICES": name} for name in gpus] or [{}]
+    return [Slot(seen, environment | names[i % len(names)]) for i in range(workers)]
 
 
-def describe_division(site: Site, device: torch.device, slots: Sequence[Slot]) -> str | None:
-    """Say how many threads a process has where the number follows from that of the workers.
-
-    Args:
-        site: the site of the run.
-        device: the device that it names.
-        slots: what :func:`divide` returned.
+def describe_division(slots: Sequence[Slot], device: torch.device) -> str | None:
+    """Say how many threads a process has where that follows from the number of workers.
 
     Returns:
         A sentence; ``None`` where the user named the number, or the workers do not change it.
@@ -76,7 +60,7 @@ def describe_division(site: Site, device: torch.device, slots: Sequence[Slot]) -
     import torch
 
     threads, alone = slots[0].environment["OMP_NUM_THREADS"], torch.get_num_threads()
-    if site.threads is not None or device.type != "cpu" or int(threads) == alone:
+    if slots[0].site.threads is not None or device.type != "cpu" or int(threads) == alone:
         return None
     return (
         f"{len(slots)} processes compute with {threads} thread{'s' * (threads != '1')} each, not "
@@ -102,7 +86,6 @@ class WorkerProcess:
     def __init__(self, slot: Slot) -> None:
         self.cell: Cell | None = None
         self.has_started = False
-        self._since = time.perf_counter()
         self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115
         self.connection, child = Pipe()
         with child:
@@ -113,11 +96,11 @@ class WorkerProcess:
                 pass_fds=[child.fileno()], start_new_session=True,
                 env={**os.environ, "PYTHONPATH": _path(), **slot.environment},
             )  # fmt: skip
-        self._send(slot.site_text)
+        self._send(slot.site)
 
     def assign(self, cell: Cell) -> None:
         """Have a cell computed."""
-        self.cell, self._since = cell, time.perf_counter()
+        self.cell = cell
         self._send(cell_to_json(cell))
 
     def stop(self, why: str, exit_code: int) -> None:
@@ -146,10 +129,6 @@ class WorkerProcess:
         if ended:
             raise EOFError
         return None
-
-    def seconds(self) -> float:
-        """Return for how long the worker has had its cell."""
-        return time.perf_counter() - self._since
 
     def take_output(self) -> str:
         """Return the end of what the worker printed since the last call."""

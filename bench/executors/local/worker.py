@@ -12,85 +12,85 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 from bench.executors.remote_cell import RemoteReporter, run_cell
 from bench.support.errors import BenchError
 from bench.support.stopping import AT_ONCE, Interrupted, Stop, handling, stop_at_once
 
 
-class Worker:
-    """Computes cells one after the other until it must end.
+class PipeStop(Stop):
+    """A stop that the run can request, too: by a message, or by its end.
 
     Args:
-        connection: gives the site, then cells as ``cell_to_json`` values or a request to stop as
-            ``(why, exit_code)``; receives ``(event, *details)``.
-
-    Attributes:
-        has_run: whether the run that started this process is still there.
+        pipe: to the run, which sends nothing else while a cell is computed.
     """
 
-    def __init__(self, connection: Connection[Any, Any]) -> None:
-        self._connection, self._stop = connection, Stop()
-        self.has_run = True
-        self._cells: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        super().__init__()
+        self._pipe = pipe
 
-    def run(self) -> None:
-        """Compute cells until a stop is requested.
+    def reason(self) -> Interrupted | None:
+        """Return why it is time to end; ``None`` if work should go on."""
+        if super().reason() is None and self._pipe.poll():
+            self.request(*_receive(self._pipe))
+        return super().reason()
 
-        Raises:
-            Interrupted: by a signal or the run, or because the run is gone.
-        """
-        with self._stop.catching(), handling([AT_ONCE], stop_at_once):
-            site_text = self._connection.recv()
-            threading.Thread(target=self._receive, daemon=True).start()
-            while (cell_values := self._cells.get()) is not None:
-                self._stop.check()
-                self._compute(site_text, cell_values)
 
-    def _compute(self, site_text: str, cell_values: dict[str, Any]) -> None:
-        reporter = RemoteReporter(self._send)
-        try:
-            self._send("ended", run_cell(site_text, cell_values, reporter, self._stop))
-        except BenchError as error:
-            self._send("error", str(error))
+def compute_cells(pipe: Connection[Any, Any]) -> NoReturn:
+    """Compute cells one after the other until it is time to end.
 
-    def _receive(self) -> None:
-        """Receive cells and requests while the main thread computes."""
-        try:
-            while isinstance(message := self._connection.recv(), dict):
-                self._cells.put(message)
-        except (EOFError, OSError):
-            message, self.has_run = ("the run that started this process is gone", 1), False
-        self._stop.request(*message)
-        self._cells.put(None)
+    Args:
+        pipe: gives the site, then cells as ``cell_to_json`` values or a request to stop as
+            ``(why, exit_code)``; receives ``(event, *details)``.
 
-    def _send(self, event: str, *details: object) -> None:
-        with suppress(OSError):  # the run is gone, which _receive notices
-            self._connection.send((event, *details))
+    Raises:
+        Interrupted: by a signal or the run, or because the run is gone.
+    """
+
+    def send(event: str, *details: object) -> None:
+        with suppress(OSError):  # the run is gone, which the next message says
+            pipe.send((event, *details))
+
+    stop = PipeStop(pipe)
+    with stop.catching(), handling([AT_ONCE], stop_at_once):
+        site = pipe.recv()
+        while True:
+            message = _receive(pipe)
+            if not isinstance(message, dict):
+                stop.request(*message)
+            stop.check()
+            try:
+                send("ended", run_cell(site, message, RemoteReporter(send), stop))
+            except BenchError as error:
+                send("error", str(error))
+
+
+def _receive(pipe: Connection[Any, Any]) -> Any:
+    """Return the next message; without a run, a request to stop."""
+    try:
+        return pipe.recv()
+    except (EOFError, OSError):
+        return "the run that started this process is gone", 1
 
 
 def main() -> int:
     """Run a worker on the pipe whose descriptor is the only argument."""
-    descriptor = int(sys.argv[1])
+    descriptor, run = int(sys.argv[1]), os.getppid()
     os.set_inheritable(descriptor, False)  # processes of a plugin must not keep the pipe open
-    worker = Worker(Connection(descriptor))
     try:
-        worker.run()
+        compute_cells(Connection(descriptor))
     except Interrupted as stopped:
         return stopped.exit_code
     except KeyboardInterrupt:
         return 130
     finally:
-        if not worker.has_run:
+        if os.getppid() != run:
             os.killpg(0, signal.SIGKILL)
         for child in multiprocessing.active_children():  # Python would wait for their end
             child.kill()
-    return 0
 
 
 if __name__ == "__main__":

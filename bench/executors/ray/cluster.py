@@ -75,29 +75,20 @@ def _start(address: str | None) -> None:
             object_store_memory=_OBJECT_STORE_BYTES, **quiet,
         )  # fmt: skip
         return
-    _check_address(address)
     try:
+        if address != "auto":  # to an address that does not answer, Ray would try for minutes
+            socket.create_connection(_split(address), _PATIENCE).close()
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:
-        raise _no_cluster(address, error) from error
+    except (OSError, OverflowError, ValueError, RuntimeError, SystemExit) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise BenchError(
+            f"no Ray cluster at '{address}' ({reason}): name HOST:PORT of its head, on a machine "
+            "that is part of it (`ray start --address=HOST:PORT`)"
+        ) from error
 
 
-def _check_address(address: str) -> None:
-    """Refuse an address that does not answer: Ray would try for minutes and end the process."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit()) or "/" in address:
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "/" in address:
         raise BenchError(f"--address '{address}' is not allowed: it must be HOST:PORT or auto")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: BaseException) -> BenchError:
-    reason = str(error).strip().split("\n")[0]
-    return BenchError(
-        f"no Ray cluster at '{address}' ({reason}): name HOST:PORT of its head, on a machine that "
-        "is part of it (`ray start --address=HOST:PORT`)"
-    )
+    return host.strip("[]"), int(port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.ray.cluster import connected, load_ray
@@ -20,22 +20,14 @@ from bench.ledger.cell import Cell
 from bench.ledger.cell_json import cell_to_json
 from bench.support.errors import BenchError
 
-if TYPE_CHECKING:
-    from bench.grid.runner import Execute, Runner
-
 # Seconds between two checks of events, signals and the time budget.
 _POLL_SECONDS = 0.3
 # A network drive can show a file to another machine only seconds after it was written.
 _RECORD_SECONDS = 5
 
 
-def ray_execution(
-    address: str | None = None,
-    *,
-    gpus_per_cell: float | None = None,
-    cpus_per_cell: float | None = None,
-) -> Execute:
-    """Return a function that has the cells of a run computed by Ray; no option changes a result.
+class RayExecutor(Executor):
+    """Submits all cells to Ray at once and waits for them; no option changes a result.
 
     Args:
         address: a running cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one here.
@@ -46,54 +38,39 @@ def ray_execution(
     Raises:
         BenchError: Ray is not installed.
     """
-    load_ray()
-
-    def execute(runner: Runner, cells: Sequence[Cell]) -> None:
-        RayExecutor(runner, address, gpus_per_cell, cpus_per_cell or 1.0)(cells)
-
-    return execute
-
-
-class RayExecutor(Executor):
-    """Submits all cells to Ray at once and waits for them; see :func:`ray_execution`."""
 
     def __init__(
-        self, runner: Runner, address: str | None, gpus: float | None, cpus: float
+        self,
+        address: str | None = None,
+        gpus_per_cell: float | None = None,
+        cpus_per_cell: float | None = None,
     ) -> None:
-        super().__init__(runner)
-        site = runner.site.site
-        self._address, self._gpus, self._cpus, self._ray = address, gpus, cpus, load_ray()
-        threads = site.threads or max(1, int(cpus))
-        device = "cuda" if site.device.startswith("cuda") else site.device
-        self._site = replace(site.with_paths(), threads=threads, device=device)
-        self._refs: dict[str, Any] = {}  # the task of each cell, by the cell's id
-        self._running: dict[Any, Cell] = {}
-        self._started: set[str] = set()
-        self._resubmitted: set[str] = set()
-        self._stopping = False
+        self._address, self._gpus, self._cpus = address, gpus_per_cell, cpus_per_cell or 1.0
+        self._ray = load_ray()
 
     def compute(self, cells: Sequence[Cell]) -> None:
-        """Have the cells computed.
-
-        Raises:
-            BenchError: the cluster cannot be reached, or cannot compute.
-        """
+        """Have the cells computed."""
+        site = self.runner.site.site
+        device = "cuda" if site.device.startswith("cuda") else site.device
+        self._site = replace(site, threads=site.threads or max(1, int(self._cpus)), device=device)
+        self._refs: dict[str, Any] = {}  # the task of each cell, by the cell's id
+        self._running: dict[Any, tuple[Cell, bool]] = {}  # whether its task depends on another
+        self._started: set[str] = set()
         with connected(self._address):
             self._events, self._task = create_event_queue(), self._make_task()
             try:
                 for cell in cells:
                     self._submit(cell, self._refs.get(cell.depends_on or ""))
-                while self._running:
-                    self._poll()
+                self._watch()
             except self._ray.exceptions.RayActorError as error:
                 raise BenchError(f"Ray lost this run's own node: {error}") from error
         self.runner.control.stop.check()
 
     def _submit(self, cell: Cell, dependency: Any = None) -> None:
         """Submit a cell as a task, which starts when the task ``dependency`` has ended."""
-        ref = self._task.remote(self._events, self._site.to_json(), cell_to_json(cell), dependency)
+        ref = self._task.remote(self._events, self._site, cell_to_json(cell), dependency)
         self._refs[cell.id] = ref
-        self._running[ref] = cell
+        self._running[ref] = cell, dependency is not None
 
     def _make_task(self) -> Any:
         gpus, cpus = self._gpus, self._cpus
@@ -106,27 +83,29 @@ class RayExecutor(Executor):
                 "waiting until one joins"
             )
         return self._ray.remote(compute_task).options(
-            num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, name="bench"
+            num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=True, name="bench"
         )
 
-    def _poll(self) -> None:
-        """Wait a moment for tasks that end, and handle events."""
-        ended, _ = self._ray.wait(
-            list(self._running), num_returns=len(self._running), timeout=_POLL_SECONDS
-        )
-        for event, *details in self._events.get_nowait_batch(self._events.size()):
-            self._handle_event(event, details)
-        # Not before the queue has answered: Ray 2.60 crashes if a task is cancelled while the
-        # thread that submits tasks has not processed it yet.
-        if self.runner.control.stop.requested and not self._stopping:
-            self._stopping = True
-            for ref in self._running:
-                self._ray.cancel(ref)  # one that waits never starts; others end after their step
-        # In the order of submission, so that a failure is recorded before its dependents end.
-        for ref in sorted(ended, key=list(self._running).index):
-            self._handle_end(ref, self._running.pop(ref))
+    def _watch(self) -> None:
+        """Handle events until every task has ended."""
+        stopping = False
+        while self._running:
+            ended, _ = self._ray.wait(
+                list(self._running), num_returns=len(self._running), timeout=_POLL_SECONDS
+            )
+            for event, *details in self._events.get_nowait_batch(self._events.size()):
+                self._handle_event(event, *details)
+            # Not before the queue has answered: Ray 2.60 crashes if a task is cancelled while the
+            # thread that submits tasks has not processed it yet.
+            if self.runner.control.stop.requested and not stopping:
+                stopping = True
+                for ref in self._running:
+                    self._ray.cancel(ref)  # one that waits never starts; others end after a step
+            # In the order of submission, so that a failure is recorded before its dependents end.
+            for ref in sorted(ended, key=list(self._running).index):
+                self._handle_end(ref, *self._running.pop(ref))
 
-    def _handle_event(self, event: str, details: list[Any]) -> None:
+    def _handle_event(self, event: str, *details: Any) -> None:
         if event == "note":
             self.runner.reporter.note(*details)
             return
@@ -139,48 +118,37 @@ class RayExecutor(Executor):
             self._started.add(cell.id)
         getattr(self.runner.reporter, event)(*details)
 
-    def _handle_end(self, ref: Any, cell: Cell) -> None:
+    def _handle_end(self, ref: Any, cell: Cell, has_dependency: bool) -> None:
         """Report how the task of a cell ended."""
-        exceptions, reason = self._ray.exceptions, self.runner.control.stop.reason()
         try:
             ending: Ending = self._ray.get(ref)
-        except exceptions.TaskCancelledError:
+        except self._ray.exceptions.TaskCancelledError:
             ending = Ending("stopped")
-        except exceptions.RayTaskError as error:
-            self._handle_task_error(cell, error)
-            return
-        except exceptions.RayError as error:
-            self.report_ending(cell, 0.0, self._describe_loss(error))
+        except self._ray.exceptions.RayError as error:
+            self._handle_loss(cell, has_dependency, error)
             return
         if ending.status == "error":
             raise BenchError(ending.text)
         if ending.status in ("ok", "failed"):
             self._await_record(cell)
+        reason = self.runner.control.stop.reason()
         if ending.status != "stopped":
             self.runner.finish(cell, ending)
         elif reason is not None and cell.id in self._started:
             self.runner.finish(cell, Ending("stopped", reason.why))
 
-    def _handle_task_error(self, cell: Cell, error: Any) -> None:
-        """Handle a task that raised an error.
+    def _handle_loss(self, cell: Cell, has_dependency: bool, error: Any) -> None:
+        """Submit a task again if it has not run, or report that its process died.
 
         Ray raises in every task that depends on a lost one. Such a task has not run: it is
-        submitted again, without the dependency, whose record says whether it can be computed.
+        submitted without the dependency, whose record says whether it can be computed.
         """
-        if cell.depends_on not in self._refs or cell.id in self._resubmitted:
-            self.report_ending(cell, 0.0, f"its task failed: {error.cause!r}")
-        elif not self._stopping:
-            self._resubmitted.add(cell.id)
+        is_raised = isinstance(error, self._ray.exceptions.RayTaskError)
+        if not (is_raised and has_dependency):
+            why = repr(error.cause) if is_raised else str(error).strip().splitlines()[0]
+            self.report_death(cell, f"Ray lost its task: {why}")
+        elif not self.runner.control.stop.requested:
             self._submit(cell)
-
-    def _describe_loss(self, error: Exception) -> str:
-        if isinstance(error, self._ray.exceptions.OutOfMemoryError):
-            why = "Ray ended its process because the memory of its node ran out"
-        elif isinstance(error, self._ray.exceptions.WorkerCrashedError):
-            why = "its process died, as it does when memory runs out or a node is lost,"
-        else:
-            why = f"Ray lost it: {str(error).strip().splitlines()[0]}"
-        return f"{why} on each of {RETRIES + 1} attempts"
 
     def _await_record(self, cell: Cell) -> None:
         for _ in range(_RECORD_SECONDS):

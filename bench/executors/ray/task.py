@@ -33,7 +33,7 @@ def create_event_queue() -> Any:
 
 def compute_task(
     events: Any,
-    site_text: str,
+    site: Site,
     cell_values: dict[str, Any],
     dependency: Any = None,  # noqa: ARG001  # Ray starts the task when it is there
 ) -> Ending:
@@ -41,8 +41,8 @@ def compute_task(
 
     Args:
         events: the run's queue of events, ``(name, *details)``.
-        site_text: :meth:`Site.to_json`, with absolute paths.
-        cell_values: :func:`bench.ledger.cell.cell_to_json`.
+        site: of the run, with absolute paths.
+        cell_values: :func:`bench.ledger.cell_json.cell_to_json`.
         dependency: the ending of the cell that this one depends on.
 
     Returns:
@@ -58,8 +58,7 @@ def compute_task(
     stop = Stop()
     try:
         with stop.catching():
-            _check_shared(Site.from_json(site_text).store)
-            return run_cell(site_text, cell_values, RemoteReporter(forward), stop)
+            return run_cell(site, cell_values, RemoteReporter(forward), stop)
     except BenchError as error:
         return Ending("error", str(error))
     except Interrupted as stopped:
@@ -90,12 +89,3 @@ def _open_sockets() -> set[tuple[int, str]]:
         with suppress(OSError):  # the descriptor of the listing itself
             files.add((int(path.name), os.readlink(path)))
     return {(number, name) for number, name in files if name.startswith("socket:")}
-
-
-def _check_shared(store: str) -> None:
-    if not os.path.isdir(Path(store) / "cells"):
-        node = load_ray().util.get_node_ip_address()
-        raise BenchError(
-            f"Ray's node {node} cannot see the store '{store}': it must be in a folder that all "
-            "machines share, under the same path"
-        )

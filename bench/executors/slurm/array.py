@@ -1,8 +1,7 @@
 """An array of SLURM jobs: which job computes which cell, and how it is submitted.
 
-``slurm/NAME.json`` in the store is written before the jobs exist and completed when they can start.
-A later call thus finds the jobs of a run that was interrupted or detached: it watches them and does
-not submit their cells again.
+``slurm/NAME.json`` in the store says it until the jobs have ended. A later call thus finds the jobs
+of a run that was interrupted or detached: it watches them and does not submit their cells again.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import io
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import msgspec
@@ -21,12 +20,12 @@ import msgspec
 from bench.executors.slurm import commands
 from bench.executors.slurm.options import SlurmOptions
 from bench.executors.slurm.task import run_slurm_cell
+from bench.grid.site import Site
 from bench.ledger.cell import CELL_ID, Cell
 from bench.ledger.cell_json import cell_to_json
 from bench.ledger.store import Store
 from bench.support.atomic_files import write_json, writing
 from bench.support.errors import BenchError
-from bench.support.extras import import_extra
 from bench.support.strict_json import read_json
 from bench.support.untrusted import Limit
 
@@ -41,18 +40,18 @@ class JobArray(msgspec.Struct, frozen=True):
     Attributes:
         name: the name of the jobs, by which they are found in the queue.
         cells: ids, in an order in which the cells can run.
-        job: SLURM's id of the array; ``None`` until its jobs can start.
+        job: SLURM's id of the array.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^bench-[0-9a-f]{12}\Z")]
     cells: Annotated[tuple[_CellId, ...], msgspec.Meta(min_length=1)]
-    job: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}\Z")] | None = None
+    job: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}\Z")]
 
     @property
     def jobs(self) -> dict[str, str]:
         """SLURM's id of the job of each cell; an array of one is a plain job."""
         if len(self.cells) == 1:
-            return {self.cells[0]: str(self.job)}
+            return {self.cells[0]: self.job}
         return {cell_id: f"{self.job}_{index}" for index, cell_id in enumerate(self.cells)}
 
 
@@ -61,15 +60,11 @@ def array_folder(store: Store, name: str) -> Path:
     return store.root / "slurm" / name
 
 
-def save_array(store: Store, array: JobArray) -> None:
-    """Write an array into the store.
-
-    Raises:
-        CannotWriteError: the disk is full, or the store cannot be written.
-    """
-    path = array_folder(store, array.name).with_suffix(".json")
-    with writing(path):
-        write_json(path, msgspec.to_builtins(array))
+def remove_array(folder: Path, *, logs: bool = True) -> None:
+    """Remove an array whose jobs have ended, with or without its logs."""
+    folder.with_suffix(".json").unlink(missing_ok=True)
+    if logs:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_arrays(store: Store) -> list[JobArray]:
@@ -84,81 +79,69 @@ def load_arrays(store: Store) -> list[JobArray]:
     return arrays
 
 
-def remove_array(store: Store, name: str, *, logs: bool) -> None:
-    """Remove an array whose jobs have ended from the store, and its logs if ``logs``."""
-    folder = array_folder(store, name)
-    folder.with_suffix(".json").unlink(missing_ok=True)
-    if logs:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def submit_array(
+def submit_arrays(
     store: Store,
-    site_text: str,
+    site: Site,
     cells: Sequence[Cell],
     options: SlurmOptions,
     queued: Mapping[str, str],
-) -> JobArray:
-    """Submit cells as one array in which each job starts after the one that it depends on.
+) -> Iterator[JobArray]:
+    """Submit cells and yield their arrays, in each of which a job starts after its dependency.
 
-    All cells of a run are in one array, so that one limit holds for all of them. It is submitted
-    held; then each job receives its own dependency; then all are released. A distilled set is thus
-    evaluated as soon as it is there, not when the slowest one is.
+    The cells are in one array if SLURM allows it, so that one limit holds for all of them. It is
+    submitted held; then each job receives its own dependency; then all are released. A distilled
+    set is thus evaluated as soon as it is there, not when the slowest one is.
 
     Args:
-        store: receives the array, and the scripts and logs of its jobs.
-        site_text: where and how to compute, with absolute paths.
+        store: receives the arrays, and the scripts and logs of their jobs.
+        site: where and how to compute, with absolute paths.
         cells: in an order in which they can run.
         options: how to submit.
         queued: SLURM's ids of the jobs of earlier arrays, by cell id.
 
     Raises:
-        BenchError: SLURM refuses the jobs, and says why; none of them stays in the queue.
+        BenchError: SLURM refuses the jobs of an array, and says why; none of them stays queued.
     """
-    array = JobArray(f"bench-{secrets.token_hex(6)}", tuple(cell.id for cell in cells))
-    save_array(store, array)
-    try:
-        job = sbatch(array_folder(store, array.name), site_text, cells, options)
-        array = msgspec.structs.replace(array, job=job)
-        _set_dependencies(cells, array.jobs, queued)
-        commands.run("scontrol", "release", job)
-        save_array(store, array)
-    except BaseException:
-        commands.cancel(f"--name={array.name}")
-        remove_array(store, array.name, logs=True)
-        raise
-    return array
+    size, jobs = commands.largest_array() if cells else 1, dict(queued)
+    parts = [cells[start : start + size] for start in range(0, len(cells), size)]
+    for part in parts:
+        name = f"bench-{secrets.token_hex(6)}"
+        folder = array_folder(store, name)
+        try:
+            limit = max(1, options.limit // len(parts))
+            job = sbatch(folder, site, part, replace(options, limit=limit))
+            array = JobArray(name, tuple(cell.id for cell in part), job)
+            with writing(record := folder.with_suffix(".json")):
+                write_json(record, msgspec.to_builtins(array))
+            jobs |= array.jobs
+            _set_dependencies(part, jobs)
+            commands.run("scontrol", "release", job)
+        except BaseException:
+            commands.cancel(f"--name={name}")
+            remove_array(folder)
+            raise
+        yield array
 
 
-def _set_dependencies(
-    cells: Sequence[Cell], jobs: Mapping[str, str], queued: Mapping[str, str]
-) -> None:
+def _set_dependencies(cells: Sequence[Cell], jobs: Mapping[str, str]) -> None:
     """Have held jobs wait for those that they depend on."""
-    jobs_before = {**queued, **jobs}
     dependents: dict[str, list[str]] = {}
     # From the back: SLURM 22.05 reports circular dependencies when chains inside an array are built
     # from the front.
     for cell in reversed(cells):
-        if cell.depends_on in jobs_before:
-            dependents.setdefault(jobs_before[cell.depends_on], []).append(jobs[cell.id])
+        if needed := jobs.get(cell.depends_on or ""):
+            dependents.setdefault(needed, []).append(jobs[cell.id])
     for needed, waiting in dependents.items():
         # However that one ends: a cell whose dependency failed records that it fails too.
         commands.run("scontrol", "update", f"JobId={','.join(waiting)}",
                      f"Dependency=afterany:{needed}")  # fmt: skip
 
 
-def load_submitit() -> ModuleType:
-    """Import submitit.
-
-    Raises:
-        BenchError: it is not installed.
-    """
-    return import_extra("submitit", "slurm", "the slurm executor")
-
-
-def sbatch(folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOptions) -> str:
+def sbatch(folder: Path, site: Site, cells: Sequence[Cell], options: SlurmOptions) -> str:
     """Submit cells through submitit, held, and return SLURM's id of the array."""
-    submitit = load_submitit()
+    import submitit
+
+    threads = {} if site.threads is None else {"cpus-per-task": site.threads}
     try:
         with redirect_stderr(io.StringIO()):  # submitit prints what its exception says
             executor = submitit.SlurmExecutor(folder.resolve())
@@ -172,10 +155,10 @@ def sbatch(folder: Path, site_text: str, cells: Sequence[Cell], options: SlurmOp
                 # A job starts in the folder of the command, where a folder 'bench' must not be
                 # imported.
                 setup=["export PYTHONSAFEPATH=1"],
-                additional_parameters={**options.sbatch, "requeue": True, "hold": True},
+                additional_parameters={**threads, **options.sbatch, "requeue": True, "hold": True},
             )
             jobs = executor.map_array(
-                run_slurm_cell, [site_text] * len(cells), list(map(cell_to_json, cells))
+                run_slurm_cell, [site] * len(cells), list(map(cell_to_json, cells))
             )
     except (submitit.core.utils.FailedJobError, RuntimeError) as error:
         raise BenchError(f"SLURM refuses the jobs: {' '.join(str(error).split())}") from error

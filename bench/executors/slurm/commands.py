@@ -54,16 +54,11 @@ class JobState:
         stopped = self.state == "FAILED" and self.exit_code == -signal.SIGTERM
         return self.state not in _NO_FAULT and not stopped
 
-    def describe(self, attempts: int = 1) -> str:
-        """Return in words how the job ended.
-
-        Args:
-            attempts: how many jobs in a row ended so.
-        """
+    def describe(self) -> str:
+        """Return in words how the job ended."""
         if self.state == "FAILED" and self.exit_code:
-            return describe_death(self.exit_code, attempts)
-        often = f" on each of {attempts} attempts" if attempts > 1 else ""
-        return f"its SLURM job ended{often}: {self.state.lower().replace('_', ' ')}"
+            return describe_death(self.exit_code)
+        return f"its SLURM job ended: {self.state.lower().replace('_', ' ')}"
 
 
 GONE = JobState("GONE")

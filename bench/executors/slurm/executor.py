@@ -9,27 +9,28 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 from bench.executors.base import RETRIES, Executor
 from bench.executors.slurm import commands
-from bench.executors.slurm.array import load_submitit
-from bench.executors.slurm.commands import JobState
-from bench.executors.slurm.jobs import SlurmJobs
+from bench.executors.slurm.array import (
+    JobArray,
+    array_folder,
+    load_arrays,
+    remove_array,
+    submit_arrays,
+)
+from bench.executors.slurm.commands import GONE, JobState
 from bench.executors.slurm.options import SlurmOptions
 from bench.grid.compute import BUSY, Ending
 from bench.ledger.cell import Cell
-from bench.ledger.record import Record
 from bench.support.errors import BenchError
+from bench.support.extras import import_extra
 from bench.support.stopping import Interrupted
 
-if TYPE_CHECKING:
-    from bench.grid.runner import Execute, Runner
 
-
-def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execute:
-    """Return a function that has the cells of a run computed by SLURM.
+class SlurmExecutor(Executor):
+    """Submits cells to SLURM and watches until each has ended.
 
     Args:
         texts: ``KEY=VALUE``, see :meth:`SlurmOptions.parse`.
@@ -38,38 +39,22 @@ def slurm_execution(texts: Sequence[str] = (), *, detach: bool = False) -> Execu
     Raises:
         BenchError: a value is not allowed, or submitit is not installed.
     """
-    load_submitit()
-    options = SlurmOptions.parse(texts)
-    return lambda runner, cells: SlurmExecutor(runner, options, detach=detach)(cells)
 
+    def __init__(self, texts: Sequence[str] = (), *, detach: bool = False) -> None:
+        import_extra("submitit", "slurm", "the slurm executor")
+        self._options, self._detach = SlurmOptions.parse(texts), detach
 
-class SlurmExecutor(Executor):
-    """Submits cells to SLURM and watches until each has ended; see :func:`slurm_execution`."""
-
-    def __init__(self, runner: Runner, options: SlurmOptions, *, detach: bool = False) -> None:
-        super().__init__(runner)
-        site = runner.site.site
-        if site.threads is not None:
-            sbatch = {"cpus-per-task": str(site.threads), **options.sbatch}
-            options = replace(options, sbatch=sbatch)
-        self._poll_seconds, self._detach, self._store = options.poll, detach, runner.store
-        self._jobs = SlurmJobs(runner.store, site.with_paths().to_json(), options)
-        self._unfinished: dict[str, Cell] = {}
-        self._old_records: dict[str, Record | None] = {}
+    def compute(self, cells: Sequence[Cell]) -> None:
+        """Submit the cells that are not queued yet, and watch."""
+        self._store = self.runner.store
+        self._unfinished = {cell.id: cell for cell in cells}
+        self._old_records = {cell.id: self._store.read(cell.id) for cell in cells}
+        self._arrays: dict[str, JobArray] = {}  # by SLURM's id
+        self._jobs: dict[str, str] = {}  # SLURM's id by cell id, as long as the job is watched
         self._states: dict[str, JobState] = {}  # at the last poll, by cell id
         self._deaths: Counter[str] = Counter()
         self._notes: set[str] = set()
-
-    def compute(self, cells: Sequence[Cell]) -> None:
-        """Submit the cells that are not queued yet, and watch.
-
-        Raises:
-            BenchError: SLURM or submitit is absent, or SLURM refuses the jobs.
-            Interrupted: a stop was requested; the jobs go on.
-        """
-        self._unfinished = {cell.id: cell for cell in cells}
-        self._old_records = {cell.id: self._store.read(cell.id) for cell in cells}
-        self._jobs.take_over(self._unfinished)
+        self._take_over()
         if self._jobs:
             self._note(f"{len(self._jobs)} cells are with SLURM already")
         self._submit()
@@ -81,31 +66,57 @@ class SlurmExecutor(Executor):
         except Interrupted:
             self._note(f"the jobs go on; {self._hint()}")
             raise
+        with suppress(BenchError):  # else the next run removes the arrays
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Take over the queued jobs of unfinished cells, and remove arrays that have none."""
+        arrays = load_arrays(self._store)
+        states = commands.job_states(array.name for array in arrays)
+        for array in arrays:
+            queued = {i: job for i, job in array.jobs.items() if not states.get(job, GONE).ended}
+            if not queued:  # the logs stay if they say why a cell has no result
+                records = map(self._store.read, array.cells)
+                succeeded = all(record is not None and record.status == "ok" for record in records)
+                remove_array(array_folder(self._store, array.name), logs=succeeded)
+            elif jobs := {i: job for i, job in queued.items() if i in self._unfinished}:
+                self._watch_array(array, jobs)
 
     def _submit(self) -> None:
-        self._jobs.submit([cell for cell in self._unfinished.values() if cell.id not in self._jobs])
+        """Submit the cells that have no job."""
+        cells = [cell for cell in self._unfinished.values() if cell.id not in self._jobs]
+        site = self.runner.site.site
+        for array in submit_arrays(self._store, site, cells, self._options, self._jobs):
+            self._watch_array(array, array.jobs)
+
+    def _watch_array(self, array: JobArray, jobs: dict[str, str]) -> None:
+        self._arrays[array.job] = array
+        self._jobs.update(jobs)
 
     def _watch(self) -> None:
         while self._unfinished:
             try:
                 self._submit()
-                states = self._jobs.states()
+                states = commands.job_states(array.name for array in self._arrays.values())
             except BenchError as error:
                 if not self._jobs:
                     raise
                 self._note(f"{error}; waiting")
             else:
-                for cell_id, state in states.items():
-                    if cell_id in self._jobs:  # it can have been stopped with its dependency
-                        self._handle_state(self._unfinished[cell_id], state)
+                for cell in list(self._unfinished.values()):
+                    if cell.id in self._jobs:  # it can have been stopped with its dependency
+                        self._handle_state(cell, states.get(self._jobs[cell.id], GONE))
             self._sleep()
-        self._jobs.close()
 
     def _handle_state(self, cell: Cell, state: JobState) -> None:
         before, self._states[cell.id] = self._states.get(cell.id), state
         if state.ended:
-            if self._has_ended(cell):
-                self._report(cell)
+            record = self._store.read(cell.id)
+            if record is not None and (
+                record != self._old_records[cell.id] or self.runner.is_done(cell)
+            ):
+                self._leave(cell)
+                self.report_record(cell, record)
             # A network file system can show the end of a job before its record.
             elif before == state:
                 self._handle_job_without_record(cell, state)
@@ -115,41 +126,27 @@ class SlurmExecutor(Executor):
             array = self._jobs[cell.id].split("_")[0]
             self._note(f"job {array} is held ({state.reason}): scontrol release")
 
-    def _has_ended(self, cell: Cell) -> bool:
-        """Return whether the store has the cell's result, or a failure since it was submitted."""
-        record = self._store.read(cell.id)
-        return record is not None and (
-            record != self._old_records[cell.id] or self.runner.is_done(cell)
-        )
-
     def _handle_job_without_record(self, cell: Cell, state: JobState) -> None:
         """Retry, stop or fail a cell whose job has ended and left no record."""
         is_ready = cell.depends_on not in self._unfinished
         if state.state == "CANCELLED":
             self._stop(cell, "its SLURM job was cancelled")
-        elif state.state == "COMPLETED" and is_ready:
+            return
+        if state.state == "COMPLETED" and is_ready:
             self._leave(cell)
             self.runner.finish(cell, BUSY)
-        else:
-            self._deaths[cell.id] += is_ready and state.is_death
-            self._handle_death(cell, state)
-
-    def _handle_death(self, cell: Cell, state: JobState) -> None:
-        death = (
-            f"job {self._jobs[cell.id]}: {state.describe()}; its log is {self._jobs.log(cell.id)}"
-        )
+            return
+        job = self._jobs.pop(cell.id)
+        folder = array_folder(self._store, self._arrays[job.split("_")[0]].name)
+        death = f"job {job}: {state.describe()}; its log is {folder / f'{job}_0_log.out'}"
         self._store.log(cell.id, death)
-        if (deaths := self._deaths[cell.id]) > RETRIES:
-            self._report(cell, state.describe(deaths))
+        self._deaths[cell.id] += is_ready and state.is_death
+        if self._deaths[cell.id] > RETRIES:
+            self._leave(cell)
+            self.report_death(cell, state.describe())
         else:
             self._note(f"{cell.title}: {death}; it is submitted again")
-            del self._jobs[cell.id], self._states[cell.id]
-
-    def _report(self, cell: Cell, death: str | None = None) -> None:
-        """Report how a cell ended."""
-        record = self._store.read(cell.id)
-        self._leave(cell)
-        self.report_ending(cell, record.wall_seconds if record is not None else 0.0, death)
+            del self._states[cell.id]
 
     def _stop(self, cell: Cell, reason: str) -> None:
         """Give up a cell, and the cells that depend on it, until the next run."""
@@ -167,7 +164,7 @@ class SlurmExecutor(Executor):
         self._jobs.pop(cell.id, None)
 
     def _sleep(self) -> None:
-        deadline = time.monotonic() + self._poll_seconds
+        deadline = time.monotonic() + self._options.poll
         while (left := deadline - time.monotonic()) > 0:
             self.runner.control.stop.check()
             time.sleep(min(left, 0.2))

@@ -30,23 +30,17 @@ _SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
 _LOST_LOCK_REQUEUES = 10
 
 
-def run_slurm_cell(site_text: str, cell_values: dict[str, Any]) -> str:
-    """Compute a cell and return how it ended; the process ends if a signal stopped it.
-
-    Args:
-        site_text: :meth:`Site.to_json`, with absolute paths.
-        cell_values: :func:`bench.ledger.cell.cell_to_json`.
-    """
+def run_slurm_cell(site: Site, cell_values: dict[str, Any]) -> str:
+    """Compute a cell, see :func:`run_cell`, and return how it ended; a signal ends the process."""
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         stop.request(signal.Signals(number).name, 128 + signal.SIGTERM)
 
-    site = Site.from_json(site_text)
     threads = site.threads or int(os.environ.get("SLURM_CPUS_ON_NODE", "1"))
     with handling(_SIGNALS, handle):
         try:
-            ending = run_cell(replace(site, threads=threads).to_json(), cell_values, _Log(), stop)
+            ending = run_cell(replace(site, threads=threads), cell_values, _Log(), stop)
         except Interrupted as stopped:
             _print(f"stopped by {stopped.why}, with a checkpoint")
             _requeue()
