@@ -69,10 +69,8 @@ class ExecutorOptions:
             raise UnknownNameError("executor", self.executor, EXECUTORS)
         for name, options in EXECUTORS.items():
             for each in options if name != self.executor else ():
-                value = getattr(self, each)
-                if value not in (None, ()) and value is not False:  # 0 workers are some
-                    flag = f"--{each.replace('_', '-')}"
-                    own = self.executor
+                if getattr(self, each) != getattr(ExecutorOptions, each):  # its default
+                    flag, own = f"--{each.replace('_', '-')}", self.executor
                     raise BenchError(f"{flag} goes with --executor {name}, not with {own}")
 
     def execution(self) -> Execute:

@@ -80,18 +80,16 @@ class SlurmExecutor(Executor):
                 succeeded = all(record is not None and record.status == "ok" for record in records)
                 remove_array(array_folder(self._store, array.name), logs=succeeded)
             elif jobs := {i: job for i, job in queued.items() if i in self._unfinished}:
-                self._watch_array(array, jobs)
+                self._arrays[array.job] = array
+                self._jobs |= jobs
 
     def _submit(self) -> None:
         """Submit the cells that have no job."""
         cells = [cell for cell in self._unfinished.values() if cell.id not in self._jobs]
         site = self.runner.site.site
         for array in submit_arrays(self._store, site, cells, self._options, self._jobs):
-            self._watch_array(array, array.jobs)
-
-    def _watch_array(self, array: JobArray, jobs: dict[str, str]) -> None:
-        self._arrays[array.job] = array
-        self._jobs.update(jobs)
+            self._arrays[array.job] = array
+            self._jobs |= array.jobs
 
     def _watch(self) -> None:
         while self._unfinished:
