@@ -62,7 +62,7 @@ print(frame.pivot(index="method", columns="ipc", values="accuracy").round(1))
 # `bench plot` draws.
 
 # %%
-from bench.ledger.rows import load_rows
+from bench.ledger.record_rows import load_rows
 from bench.report.plots import PLOTS
 from bench.report.tables import render
 

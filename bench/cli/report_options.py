@@ -45,12 +45,12 @@ def read_store(
     Args:
         store: the store's folder.
         filters: see :func:`bench.report.filters.select`.
-        unfinished: as of :func:`bench.ledger.rows.load_rows`.
+        unfinished: as of :func:`bench.ledger.record_rows.load_rows`.
 
     Raises:
         BenchError: if there is no store, it holds no result, or the filters select none.
     """
-    from bench.ledger.rows import load_rows
+    from bench.ledger.record_rows import load_rows
     from bench.report.filters import select
     from bench.report.tables import failure_notes
 

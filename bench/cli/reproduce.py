@@ -218,7 +218,8 @@ def _compute(sessions: Sequence[Session], executor: Executor, *, yes: bool) -> i
 
 def _rows(sessions: Sequence[Session], absent: Sequence[Failure]) -> Rows:
     """Return the results of all requests, and every cell without one: missing ones too."""
-    from bench.ledger.rows import Rows, cell_row
+    from bench.ledger.record_rows import cell_row
+    from bench.ledger.rows import Rows
 
     rows = Rows([], list(absent))
     for session in sessions:

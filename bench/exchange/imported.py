@@ -31,8 +31,9 @@ from bench.grid.site import OpenSite, Site
 from bench.ledger.artefacts import write_artefact
 from bench.ledger.cell import IMPORTED, DistilCell, EvaluateCell
 from bench.ledger.lock import cell_lock
+from bench.ledger.record_rows import load_rows
 from bench.ledger.record_tables import DistilOutcome, StoredDistilResult
-from bench.ledger.rows import Rows, load_rows
+from bench.ledger.rows import Rows
 from bench.ledger.store import Store
 from bench.networks.architecture import canonical_name
 from bench.support.errors import BenchError

@@ -28,9 +28,10 @@ from bench.grid.runner import Execute, Runner
 from bench.grid.site import OpenSite, Site
 from bench.grid.too_large import cells_too_large
 from bench.ledger.cell import EvaluateCell
+from bench.ledger.record_rows import cell_row, load_rows
 from bench.ledger.record_tables import DistilOutcome
 from bench.ledger.requests import SavedRequest, make_request, save_request
-from bench.ledger.rows import Rows, cell_row, load_rows
+from bench.ledger.rows import Rows
 from bench.ledger.store import Store
 from bench.networks.precision import check_precision
 from bench.registry.param_values import former_names
@@ -159,7 +160,7 @@ class Session:
         """Return this request's results, failures, and what was left to other runs.
 
         Args:
-            unfinished: as of :func:`bench.ledger.rows.load_rows`.
+            unfinished: as of :func:`bench.ledger.record_rows.load_rows`.
         """
         cells: list[EvaluateCell] = [*self.grid.evaluate, *(s.cell for s in self.grid.skipped)]
         ids = [c.id for c in cells] + [c.id for c in self.grid.distil]

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ledger.rows import Evaluation, Failure, load_rows
+from bench.ledger.record_rows import load_rows
+from bench.ledger.rows import Evaluation, Failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def load_frames(
     *,
     unfinished: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a store as frames; the arguments are those of :func:`bench.ledger.rows.load_rows`.
+    """Read a store as frames; the arguments are those of :func:`load_rows`.
 
     Returns:
         The successful evaluations (columns :data:`FRAME_COLUMNS`; accuracies in percent, one per

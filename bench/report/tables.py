@@ -33,7 +33,7 @@ def render(
     """Return a report as text.
 
     Args:
-        evaluations: the successful evaluations (:func:`bench.ledger.rows.load_rows`).
+        evaluations: the successful evaluations (:func:`bench.ledger.record_rows.load_rows`).
         failures: the cells that have no result.
         format: ``md`` and ``latex`` to read, ``csv`` and ``json`` to compute with.
         spread: what is printed after the ±; ``csv`` and ``json`` hold every kind.

@@ -29,7 +29,7 @@ from bench.evaluation.recipe import Recipe
 from bench.evaluation.training import OneNetwork, Training
 from bench.ledger.frames import load_failures
 from bench.ledger.record import Record
-from bench.ledger.rows import load_rows
+from bench.ledger.record_rows import load_rows
 from bench.ledger.store import Store
 from bench.plugin import Architecture, register
 from bench.registry.registry import ARCHITECTURES

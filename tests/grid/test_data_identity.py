@@ -129,7 +129,7 @@ def test_another_note_computes_nothing(
 
 
 def rows(store: Path) -> list[object]:
-    from bench.ledger.rows import load_rows
+    from bench.ledger.record_rows import load_rows
 
     return list(load_rows(store).evaluations)
 

@@ -25,7 +25,7 @@ from bench.grid.session import open_session
 from bench.grid.site import Site
 from bench.ledger.frames import load_failures
 from bench.ledger.lock import cell_lock
-from bench.ledger.rows import load_rows
+from bench.ledger.record_rows import load_rows
 from bench.registry.plugin_files import load_plugin_file
 from bench.registry.registry import METHODS
 from bench.report.aggregate import collect

@@ -18,8 +18,9 @@ from bench.ledger import store as store_module
 from bench.ledger.cell_state import read_states
 from bench.ledger.index import INDEX
 from bench.ledger.lock import cell_lock
+from bench.ledger.record_rows import load_rows
 from bench.ledger.recorded_data import recorded_data
-from bench.ledger.rows import Rows, load_rows
+from bench.ledger.rows import Rows
 from bench.ledger.status import read_status
 from bench.ledger.store import Store
 

@@ -14,8 +14,8 @@ from record_builders import distil_json, evaluate_json, failed_json, hashed
 from bench.ledger.merging import merge_store
 from bench.ledger.record import Record
 from bench.ledger.record_file import load_record
+from bench.ledger.record_rows import load_rows
 from bench.ledger.record_tables import DistilOutcome
-from bench.ledger.rows import load_rows
 from bench.ledger.store import Store
 from bench.ledger.verifying import verify_store
 

@@ -244,7 +244,7 @@ def test_any_damage_is_set_aside_or_harmless(
     kept: int | None,
     kind: Callable[[str], dict[str, Any]],
 ) -> None:
-    from bench.ledger.rows import load_rows
+    from bench.ledger.record_rows import load_rows
     from bench.report.tables import render
 
     store = Store(tmp_path_factory.mktemp("store"))

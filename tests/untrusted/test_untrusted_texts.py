@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.cli.live import LiveReporter, PlainReporter
 from bench.ledger.cell import percent_mark
-from bench.ledger.rows import load_rows
+from bench.ledger.record_rows import load_rows
 from bench.ledger.store import Store
 from bench.report.plots import PLOTS
 from bench.report.published.read import load_published

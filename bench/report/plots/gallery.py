@@ -33,7 +33,7 @@ def plot_gallery(
     class the first ten are shown.
 
     Args:
-        evaluations: at least one successful evaluation (:func:`bench.ledger.rows.load_rows`).
+        evaluations: at least one, see :func:`bench.ledger.record_rows.load_rows`.
         out_dir: where ``gallery-DATASET-ipcN.png``, ``.svg`` and ``.pdf`` are written; it is made
             if absent.
         options: the user's.

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from bench.ledger.rows import load_rows
+from bench.ledger.record_rows import load_rows
 from bench.registry.registry import METHODS
 from bench.report.aggregate import Row, collect
 from bench.report.number_formats import duration, percent

@@ -23,7 +23,8 @@ from striped_sets import save_stripes
 
 from bench.cli import main
 from bench.ledger.cell import percent_mark
-from bench.ledger.rows import Evaluation, Rows, load_rows
+from bench.ledger.record_rows import load_rows
+from bench.ledger.rows import Evaluation, Rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
 from bench.report.page.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
