@@ -14,7 +14,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets.library import data_dir as data_folder
+from bench.datasets.data_folder import data_dir as data_folder
 from bench.datasets.library import ensure, open_split
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil as distil_set

@@ -17,7 +17,7 @@ from bench.support.safe_text import printable
 from bench.support.screen_table import ScreenTable, essential_columns
 
 if TYPE_CHECKING:
-    from bench.datasets.library import DatasetInfo, Listed
+    from bench.datasets.data_folder import DatasetInfo, Listed
     from bench.datasets.source import Progress
 
 _COLUMNS = ("name", "state", "classes", "shape", "train", "test")
@@ -34,10 +34,10 @@ def data() -> None:
 @plugin_option
 def list_(as_json: bool, data_dir: Path | None, plugins: tuple[Path, ...]) -> None:
     """List every dataset that is registered or in the data folder."""
-    from bench.datasets import library
+    from bench.datasets import data_folder
 
     load_plugins(plugins)
-    listed = library.list_datasets(library.data_dir(data_dir))
+    listed = data_folder.list_datasets(data_folder.data_dir(data_dir))
     if as_json:
         click.echo(json.dumps([_facts(one) for one in listed], indent=2))
         return
@@ -63,10 +63,10 @@ def fetch(
     names: tuple[str, ...], replace: bool, data_dir: Path | None, plugins: tuple[Path, ...]
 ) -> None:
     """Download datasets, check them and pack each into one file."""
-    from bench.datasets import library
+    from bench.datasets import data_folder, library
 
     load_plugins(plugins)
-    folder = library.data_dir(data_dir)
+    folder = data_folder.data_dir(data_dir)
     for name in names:
         with progress_bars() as progress:
             info = library.fetch(name, folder, progress, replace=replace)
@@ -102,13 +102,13 @@ def import_(
     labels 0..K-1. A folder holds train/CLASS/*.png and test/CLASS/*.png. If bench knows NAME
     (mnist, cifar10, ...), FILE must fit it; any other name is a dataset of your own.
     """
-    from bench.datasets import library
+    from bench.datasets import data_folder, library
 
     with progress_bars() as progress:
         info = library.import_file(
             name,
             file,
-            library.data_dir(data_dir),
+            data_folder.data_dir(data_dir),
             note=note,
             flip=flip,
             replace=replace,
@@ -123,12 +123,12 @@ def import_(
 @data_dir_option
 def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Hash whole datasets and compare them with their recorded sha256."""
-    from bench.datasets import library
+    from bench.datasets import data_folder, library
 
-    folder = library.data_dir(data_dir)
+    folder = data_folder.data_dir(data_dir)
     library.check_packed(names, folder)
     problems = []
-    for name in names or library.packed_names(folder):
+    for name in names or data_folder.packed_names(folder):
         try:
             info = library.verify(name, folder)
         except BenchError as error:

@@ -48,8 +48,8 @@ def describe_machine(store: Path, data_dir: Path | None) -> dict[str, Any]:
     """Return the facts that ``bench env`` shows, as plain JSON values."""
     import platform
 
-    from bench.datasets.library import data_dir as data_folder
-    from bench.datasets.library import packed_names
+    from bench.datasets.data_folder import data_dir as data_folder
+    from bench.datasets.data_folder import packed_names
     from bench.networks.cpu_kernels import describe_kernels
     from bench.support.cost_meter import describe_energy
     from bench.support.machine import (

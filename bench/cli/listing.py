@@ -88,7 +88,7 @@ def _architectures(_: Path | None) -> list[Row]:
 
 
 def _datasets(folder: Path | None) -> list[Row]:
-    from bench.datasets.library import data_dir, list_datasets
+    from bench.datasets.data_folder import data_dir, list_datasets
 
     return [
         {

@@ -184,8 +184,8 @@ def _open(
 
 def _absent(datasets: Sequence[str], site: Site, progress: Progress) -> dict[str, str]:
     """Return why datasets cannot be had, by name; a damaged file is no reason, but an error."""
-    from bench.datasets.data_folder import packed_path
-    from bench.datasets.library import data_dir, ensure
+    from bench.datasets.data_folder import data_dir, packed_path
+    from bench.datasets.library import ensure
 
     folder, absent = data_dir(Path(site.data_dir)), dict[str, str]()
     for name in datasets:

@@ -105,7 +105,7 @@ def _left(
 
 def _reopened(saved: SavedRequest, changes: dict[str, Any]) -> tuple[Request, Site]:
     """Return a saved request and its site, with the values that this command changes."""
-    from bench.datasets.library import data_dir as data_folder
+    from bench.datasets.data_folder import data_dir as data_folder
     from bench.grid.saved_request import reopen_request
 
     if "data_dir" not in changes and not os.path.isdir(str(saved.spec.get("data_dir"))):

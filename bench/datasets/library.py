@@ -1,4 +1,4 @@
-"""Datasets by name: fetch, import, open, list and verify them.
+"""Datasets by name: fetch, import, open and verify them; :mod:`.data_folder` lists them.
 
 Only :func:`open_split` needs torch (and fetching a torchvision dataset).
 """
@@ -15,17 +15,7 @@ from typing import TYPE_CHECKING
 from bench.datasets.checks import check_arrays, check_name
 from bench.datasets.checksum_file import record_checksum, recorded_source
 from bench.datasets.content import content_sha256
-from bench.datasets.data_folder import (
-    DatasetInfo,
-    Listed,
-    data_dir,
-    info,
-    known_names,
-    list_datasets,
-    packed_names,
-    packed_path,
-    unknown_dataset,
-)
+from bench.datasets.data_folder import DatasetInfo, info, packed_path, unknown_dataset
 from bench.datasets.importers import derive_spec, match_spec, read_import
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays, DatasetSource, Progress, no_progress
@@ -38,22 +28,6 @@ if TYPE_CHECKING:
     import torch
 
     from bench.datasets.real_set import RealSet
-
-__all__ = [
-    "DatasetInfo",
-    "Listed",
-    "check_packed",
-    "data_dir",
-    "ensure",
-    "fetch",
-    "import_file",
-    "info",
-    "known_names",
-    "list_datasets",
-    "open_split",
-    "packed_names",
-    "verify",
-]
 
 
 def ensure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.datasets.library import DatasetInfo, info
+from bench.datasets.data_folder import DatasetInfo, info
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, EvaluateCell
 from bench.ledger.new_record import make_record

@@ -17,7 +17,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from bench.datasets.library import DatasetInfo
+from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.real_set import RealSet
 from bench.distillation.method import Method
 from bench.distillation.tasks import load_method, make_task

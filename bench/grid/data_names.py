@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from bench.datasets.content import sha256_with_note
-from bench.datasets.library import DatasetInfo
+from bench.datasets.data_folder import DatasetInfo
 from bench.ledger.cell import DistilCell
 from bench.ledger.recorded_data import recorded_data
 from bench.ledger.store import Store

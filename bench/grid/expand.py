@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, product
 from typing import Any
 
-from bench.datasets.library import DatasetInfo
+from bench.datasets.data_folder import DatasetInfo
 from bench.distillation.method import Method, SelectionMethod, Task
 from bench.distillation.profiles import label_profile
 from bench.distillation.tasks import load_method, prerequisite_task

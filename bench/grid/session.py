@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.datasets.library import DatasetInfo, ensure
+from bench.datasets.data_folder import DatasetInfo
+from bench.datasets.library import ensure
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.tasks import load_method
 from bench.grid.compute import BUSY

@@ -17,7 +17,7 @@ from bench.support.machine import use_deterministic_algorithms as make_determini
 if TYPE_CHECKING:
     import torch
 
-    from bench.datasets.library import DatasetInfo
+    from bench.datasets.data_folder import DatasetInfo
     from bench.datasets.real_set import RealSet
 
 # Seconds between two checkpoints of a cell.
@@ -130,7 +130,7 @@ class OpenSite:
         Raises:
             BenchError: the dataset is missing or damaged.
         """
-        from bench.datasets.library import info
+        from bench.datasets.data_folder import info
 
         if dataset not in self._facts:
             found = info(dataset, self.data_dir)

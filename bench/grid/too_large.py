@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from bench.datasets.library import DatasetInfo, info
+from bench.datasets.data_folder import DatasetInfo, info
 from bench.distillation.tasks import load_method, make_task
 from bench.evaluation.score import images_per_pass
 from bench.grid.memory_bound import describe_lack

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from tiny_datasets import Npz, make_arrays, make_spec
 
 from bench.cli import main
-from bench.datasets import library
+from bench.datasets import data_folder, library
 from bench.datasets.source import Arrays, DatasetSource, Progress
 from bench.registry.registry import DATASETS
 from bench.support.errors import BenchError, UnknownNameError
@@ -23,7 +23,7 @@ from bench.support.errors import BenchError, UnknownNameError
 
 def test_an_imported_dataset_is_found_and_opened(folder: Path, npz: Npz) -> None:
     made = library.import_file("mine", npz(), folder, note="by hand", flip=True)
-    found = library.info("mine", folder)
+    found = data_folder.info("mine", folder)
     assert found == made
     assert (found.n_train, found.n_test, found.class_counts) == (9, 6, (3, 3, 3))
     assert (found.spec.flip, found.spec.note, found.verified) == (True, "by hand", True)
@@ -47,7 +47,7 @@ def test_names_that_are_no_plain_file_names_are_refused(name: str, folder: Path,
     with pytest.raises(BenchError, match="is not allowed: use lower-case letters"):
         library.import_file(name, npz(), folder)
     with pytest.raises(UnknownNameError):
-        library.info(name, folder)
+        data_folder.info(name, folder)
     assert not folder.exists()
 
 
@@ -64,7 +64,7 @@ def test_unknown_names_list_what_is_registered_and_imported(folder: Path, npz: N
 def test_what_is_registered_but_missing_is_told(folder: Path) -> None:
     with pytest.raises(BenchError, match=r"'mnist' is not in .* run `bench data fetch mnist`"):
         library.open_split("mnist", "train", folder, "cpu")
-    assert library.info("mnist", folder) is None
+    assert data_folder.info("mnist", folder) is None
 
 
 def test_digits_are_packed_on_first_use(folder: Path) -> None:
@@ -110,14 +110,14 @@ def test_labels_outside_the_classes_are_found(folder: Path, npz: Npz) -> None:
     path.write_bytes(raw)
     path.with_name(f"{path.name}.sha256").unlink()
     with pytest.raises(BenchError, match=r"label 77: dataset 'mine' has 3 classes, labels 0..2"):
-        library.info("mine", folder)
+        data_folder.info("mine", folder)
 
 
 def test_a_missing_checksum_file_is_told(folder: Path, npz: Npz) -> None:
     made = library.import_file("mine", npz(), folder)
     checksum = made.path.with_name(f"{made.path.name}.sha256")
     checksum.write_text("nonsense")
-    assert not library.info("mine", folder).verified
+    assert not data_folder.info("mine", folder).verified
     checksum.unlink()
     found = library.verify("mine", folder)
     assert (found.verified, found.sha256) == (False, made.sha256)
@@ -126,7 +126,7 @@ def test_a_missing_checksum_file_is_told(folder: Path, npz: Npz) -> None:
 def test_a_copied_file_is_hashed_once_and_trusted_again(folder: Path, npz: Npz) -> None:
     path = library.import_file("mine", npz(), folder).path
     os.utime(path, ns=(1, 1))
-    assert library.info("mine", folder).verified
+    assert data_folder.info("mine", folder).verified
     assert "mtime_ns 1\n" in path.with_name(f"{path.name}.sha256").read_text()
 
 
@@ -141,15 +141,15 @@ def test_a_renamed_file_is_refused(folder: Path, npz: Npz) -> None:
     path = library.import_file("mine", npz(), folder).path
     path.rename(path.with_name("yours.safetensors"))
     with pytest.raises(BenchError, match="holds 'mine': it was renamed"):
-        library.info("yours", folder)
+        data_folder.info("yours", folder)
 
 
 def test_listing_tells_what_is_there_missing_and_damaged(folder: Path, npz: Npz) -> None:
     library.import_file("mine", npz(), folder)
     library.import_file("other", npz(), folder).path.write_bytes(b"short")
-    listed = {one.name: one for one in library.list_datasets(folder)}
+    listed = {one.name: one for one in data_folder.list_datasets(folder)}
     assert listed["mine"].origin == "imported"
-    assert listed["mine"].info == library.info("mine", folder)
+    assert listed["mine"].info == data_folder.info("mine", folder)
     assert "damaged" in (listed["other"].problem or "")
     assert listed["mnist"].info is None
     assert listed["mnist"].spec.num_classes == 10
@@ -192,10 +192,10 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, npz: Npz) -> None:
 
 def test_the_data_folder_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BENCH_DATA", str(tmp_path))
-    assert library.data_dir() == tmp_path
-    assert library.data_dir(Path("elsewhere")) == Path("elsewhere")
+    assert data_folder.data_dir() == tmp_path
+    assert data_folder.data_dir(Path("elsewhere")) == Path("elsewhere")
     monkeypatch.delenv("BENCH_DATA")
-    assert library.data_dir().name == "bench"
+    assert data_folder.data_dir().name == "bench"
 
 
 @pytest.mark.parametrize("place", [None, "~/data", "~unknown-user/data"])
@@ -214,14 +214,16 @@ def test_without_a_home_the_data_folder_must_be_named(
     assert "--data-dir or BENCH_DATA" in result.output
     assert place is None or place in result.output
     monkeypatch.setenv("BENCH_DATA", "/elsewhere")
-    assert library.data_dir() == Path("/elsewhere")
+    assert data_folder.data_dir() == Path("/elsewhere")
 
 
 def test_finding_and_importing_need_no_torch(folder: Path, npz: Npz) -> None:
     code = (
-        "import sys; from pathlib import Path; from bench.datasets import library as b\n"
+        "import sys; from pathlib import Path\n"
+        "from bench.datasets import data_folder, library as b\n"
         f"b.import_file('mine', Path({str(npz())!r}), Path({str(folder)!r}))\n"
-        f"b.list_datasets(Path({str(folder)!r})); b.verify('mine', Path({str(folder)!r}))\n"
+        f"data_folder.list_datasets(Path({str(folder)!r}))\n"
+        f"b.verify('mine', Path({str(folder)!r}))\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,8 @@ from run_digits import SMALL, accuracies, run_digits
 
 import bench
 from bench.api import EveryCellFailedError
-from bench.datasets.library import DatasetInfo, ensure, import_file, info
+from bench.datasets.data_folder import DatasetInfo, info
+from bench.datasets.library import ensure, import_file
 from bench.datasets.packed import map_part, read_header
 from bench.grid.data_names import DataNames
 from bench.ledger.cell import DistilCell

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets.library import DatasetInfo
+from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.spec import DatasetSpec
 from bench.grid.expand import build_grid
 from bench.grid.order import plan

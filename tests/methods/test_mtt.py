@@ -11,7 +11,7 @@ from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 from unrolled_students import unrolled
 
-from bench.datasets.library import DatasetInfo
+from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.spec import DatasetSpec
 from bench.distillation.context import Context
 from bench.distillation.profiles import resolve_profile

@@ -25,7 +25,7 @@ from bad_files import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.datasets import library
+from bench.datasets import data_folder, library
 from bench.datasets.download import download
 from bench.datasets.packed import map_part, read_header, write_packed
 from bench.datasets.source import Arrays
@@ -53,9 +53,9 @@ def path(tmp_path: Path) -> Path:
 def refused(path: Path) -> str:
     """Return the message that a packed file is refused with, by every command that reads it."""
     with pytest.raises(BenchError) as caught:
-        library.info("mine", path.parent)
+        data_folder.info("mine", path.parent)
     assert str(path) in str(caught.value)
-    (listed,) = [one for one in library.list_datasets(path.parent) if one.name == "mine"]
+    (listed,) = [one for one in data_folder.list_datasets(path.parent) if one.name == "mine"]
     assert listed.problem == str(caught.value)
     for ask in (library.ensure, library.verify):
         with pytest.raises(BenchError):
@@ -93,7 +93,7 @@ def test_a_checksum_that_is_no_file_is_as_good_as_none(path: Path) -> None:
     ]  # fmt: skip
     for make in makers:
         make(note)
-        found = library.info("mine", path.parent)
+        found = data_folder.info("mine", path.parent)
         assert found is not None
         assert not found.verified
         note.rmdir() if note.is_dir() else note.unlink()
@@ -164,7 +164,7 @@ def test_a_spec_that_claims_too_much(path: Path, field: str, value: Any) -> None
 )
 def test_names_that_lead_elsewhere(path: Path, name: str) -> None:
     folder = path.parent / "data"
-    for ask in (library.info, library.ensure, library.verify, library.fetch):
+    for ask in (data_folder.info, library.ensure, library.verify, library.fetch):
         with pytest.raises(UnknownNameError):
             ask(name, folder)
     with pytest.raises(BenchError, match="is not allowed"):
@@ -222,7 +222,7 @@ def test_any_damage_is_refused_or_harmless(
         raw[position % len(raw)] ^= mask
     path.write_bytes(raw if kept is None else raw[: kept % len(raw)])
     try:
-        found = library.info("mine", path.parent)
+        found = data_folder.info("mine", path.parent)
     except BenchError:
         return
     assert found is not None

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.datasets.library import data_dir, open_split
+from bench.datasets.data_folder import data_dir
+from bench.datasets.library import open_split
 from bench.distilled.io import load
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.recipe import Recipe
