@@ -6,11 +6,9 @@ through the ledger and returns the frame that the command line tabulates.
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from bench.exchange.opened import load_set
 from bench.grid.notebook import reporter_here
 from bench.grid.option import check_options
 from bench.grid.python_terms import in_python_terms, python_terms
+from bench.grid.python_values import as_list, as_numbers, as_path, as_paths, as_seconds, as_whole
 from bench.grid.reporter import Control, Reporter
 from bench.grid.request import Request, Reuse
 from bench.grid.runner import Execute
@@ -34,7 +33,6 @@ from bench.ledger.rows import Rows
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.registry import METHODS
 from bench.support.arguments import check_argument
-from bench.support.comma_list import split_commas
 from bench.support.errors import BenchError
 from bench.support.machine import pick_device
 from bench.support.stopping import Stop
@@ -91,7 +89,7 @@ def load_dataset(
         (1437, torch.uint8, 10)
     """
     check_argument("name", name, str, "a text")
-    folder = data_folder(None if data_dir is None else Path(_path("data_dir", data_dir)))
+    folder = data_folder(None if data_dir is None else Path(as_path("data_dir", data_dir)))
     place = pick_device(device)
     ensure(name, folder, progress, report=_warn)
     return Dataset(
@@ -181,36 +179,36 @@ def run(
         Interrupted: SIGINT or SIGTERM came; the next call continues from the checkpoint.
     """
     request = Request(
-        methods=_listed(method),
-        datasets=_listed(dataset),
-        ipcs=_counts(ipc),
-        archs=_listed(arch),
-        eval_archs=_listed(eval_arch),
+        methods=as_list(method),
+        datasets=as_list(dataset),
+        ipcs=as_numbers(ipc),
+        archs=as_list(arch),
+        eval_archs=as_list(eval_arch),
         protocol=protocol,
-        modes=_listed(mode),
-        seeds=_whole(seeds),
-        eval_nets=_whole(eval_nets),
-        stored_as=_listed(stored_as),
-        evaluate_at=_counts(evaluate_at),
+        modes=as_list(mode),
+        seeds=as_whole(seeds),
+        eval_nets=as_whole(eval_nets),
+        stored_as=as_list(stored_as),
+        evaluate_at=as_numbers(evaluate_at),
         profile=profile,
         overrides=overrides or {},
         precision=precision,
     )
-    folder = data_folder(None if data_dir is None else Path(_path("data_dir", data_dir)))
+    folder = data_folder(None if data_dir is None else Path(as_path("data_dir", data_dir)))
     site = Site(
-        _path("store", store), str(folder), device, _paths(plugins), checkpoint_every, threads,
+        as_path("store", store), str(folder), device, as_paths(plugins), checkpoint_every, threads,
         deterministic,
     )  # fmt: skip
     if reporter is not None:
         check_argument("reporter", reporter, Reporter, "a Reporter, see bench.grid.reporter")
     if execute is not None and not callable(execute):
         raise BenchError(f"execute {execute!r:.80} is not allowed: see LocalExecutor")
-    tracking = Tracking(_listed(track))
+    tracking = Tracking(as_list(track))
     check_options(tracking)
     told = tracked(reporter or reporter_here(), tracking.track, Path(store))
-    control = Control(told, Stop(_seconds(time_budget)))
+    control = Control(told, Stop(as_seconds(time_budget)))
     session = open_run(
-        request, site, control, reuse=Reuse(keep_cached, _listed(recompute), no_wait)
+        request, site, control, reuse=Reuse(keep_cached, as_list(recompute), no_wait)
     )
     session.run(execute=execute)
     rows = session.rows(unfinished=True)
@@ -248,55 +246,8 @@ def open_run(
     return open_session(request, site, control, progress, reuse)
 
 
-def _whole(value: Any) -> Any:
-    """Turn NumPy's whole numbers into Python's, which JSON knows; the grid refuses the rest."""
-    return int(value) if isinstance(value, Integral) and value is not True else value
-
-
 def _warn(text: str) -> None:
     warnings.warn(in_python_terms(text), stacklevel=4)
-
-
-def _listed(value: Any) -> Any:
-    """Return a list; what is none stays, and the checks refuse it."""
-    if isinstance(value, str):
-        return split_commas(value)
-    return list(value) if isinstance(value, Iterable) else value
-
-
-def _path(name: str, value: str | Path) -> str:
-    """Return a path as a text.
-
-    Raises:
-        BenchError: it is no path.
-    """
-    check_argument(name, value, (str, os.PathLike), "a path")
-    return str(value)
-
-
-def _paths(plugins: Any) -> tuple[str, ...]:
-    several = [plugins] if isinstance(plugins, str | Path) else _listed(plugins)
-    check_argument("plugins", several, list, "a path or several")
-    return tuple(_path("plugins", one) for one in several)
-
-
-def _seconds(budget: Any) -> float | None:
-    """Return a time budget.
-
-    Raises:
-        BenchError: it is no number of seconds.
-    """
-    is_number = isinstance(budget, Real) and not isinstance(budget, bool)
-    if budget is None or (is_number and budget >= 0):
-        return None if budget is None else float(budget)
-    raise BenchError(f"time_budget {budget!r} is not allowed: it must be a number of seconds")
-
-
-def _counts(given: int | str | Sequence[int]) -> list[Any]:
-    """Return a list of numbers; texts that are no whole ones stay, and the checks refuse them."""
-    if isinstance(given, str):
-        return [int(part) if part.isdecimal() else part for part in split_commas(given)]
-    return [_whole(each) for each in (given if isinstance(given, Iterable) else [given])]
 
 
 def _check_any_result(rows: Rows, stop: Stop) -> None:

@@ -23,8 +23,6 @@ from bench.support.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.datasets.source import Progress
-    from bench.executors.choose import ExecutorOptions as Executor
-    from bench.grid.reporter import Control
     from bench.grid.session import Session
     from bench.ledger.rows import Failure, Rows
     from bench.report.paper.model import PaperTable
@@ -90,7 +88,9 @@ def reproduce(
     if not dry_run:
         code = _compute(sessions, executor, yes=yes)
     rows = _rows(sessions, absent)
-    tables = _tables(asked, rows)
+    from bench.report.recipes.tables import recipe_tables
+
+    tables = recipe_tables(asked, rows)
     _print(tables, format_)
     from bench.cli.report_files import report_folder, write_outputs, write_paper, write_report_page
 
@@ -178,7 +178,8 @@ def _open(
         ]
     if not sessions:
         raise BenchError(f"no dataset of '{recipe.name}' is here: {'; '.join(absent.values())}")
-    _warn(sessions, control)
+    for text in dict.fromkeys(text for session in sessions for text in session.unpublished()):
+        control.reporter.note(f"warning: {text}")
     return sessions, unavailable_rows(requests, absent)
 
 
@@ -198,12 +199,7 @@ def _absent(datasets: Sequence[str], site: Site, progress: Progress) -> dict[str
     return absent
 
 
-def _warn(sessions: Sequence[Session], control: Control) -> None:
-    for text in dict.fromkeys(text for session in sessions for text in session.unpublished()):
-        control.reporter.note(f"warning: {text}")
-
-
-def _compute(sessions: Sequence[Session], executor: Executor, *, yes: bool) -> int:
+def _compute(sessions: Sequence[Session], executor: ExecutorOptions, *, yes: bool) -> int:
     from bench.cli.run import compute_missing, print_notes
 
     # All are estimated first: hours later the user may be away.
@@ -235,22 +231,6 @@ def _rows(sessions: Sequence[Session], absent: Sequence[Failure]) -> Rows:
             if cell.id not in known and cell.distil.id not in failed
         )
     return rows
-
-
-def _tables(recipe: TableRecipe, rows: Rows) -> list[PaperTable]:
-    from bench.report.aggregate import collect
-    from bench.report.paper.build import paper_tables
-    from bench.report.paper.published import PublishedNumbers
-    from bench.report.published.read import load_published
-    from bench.report.recipes.requests import make_layouts
-
-    published = PublishedNumbers(load_published(), recipe.sources)
-    results = collect(rows.evaluations)
-    return [
-        table
-        for layout in make_layouts(recipe)
-        for table in paper_tables(results, rows.failures, layout, published)
-    ]
 
 
 def _print(tables: Sequence[PaperTable], format_: str | None) -> None:

@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 
 from bench.datasets.spec import DatasetSpec
 from bench.distillation.method_state import restored, saved
+from bench.distillation.profiles import Profile
 from bench.registry.params import NoParams
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from bench.distillation.context import Context
     from bench.distilled.base import DistilledSet
-    from bench.distilled.image_set import ImageSet
 
 # A method's ``Params``; a method that does not name its own has untyped parameters.
 P = TypeVar("P", default=Any)
@@ -38,19 +38,6 @@ class Paper:
     year: int
     link: str
     authors: str = ""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Parameters under a name, such as ``lite``.
-
-    Attributes:
-        overrides: what differs from the paper's values, by parameter.
-        gives_up: what a result loses by that, in one sentence.
-    """
-
-    overrides: Mapping[str, Any]
-    gives_up: str
 
 
 @dataclass(frozen=True)
@@ -259,45 +246,3 @@ class Method(ABC, Generic[P]):
         They are not part of the distilled set and do not count as its stored bytes.
         """
         return {}
-
-
-class SelectionMethod(Method[P]):
-    """A method that picks real images in one shot; a subclass writes :meth:`select` only.
-
-    Attributes:
-        indices: into the real set, int64 ``(num_classes * ipc,)``; ``None`` before the step.
-    """
-
-    state: ClassVar[tuple[str, ...]] = ("indices",)
-    indices: Tensor | None = None
-
-    @classmethod
-    def skip(cls, task: Task[P]) -> str | None:
-        """Return a reason if a class holds fewer images than must be picked from it."""
-        fewest = min(task.class_counts)
-        if task.ipc is not None and task.ipc > fewest:
-            return f"the smallest class holds {fewest} images, fewer than IPC {task.ipc}"
-        return None
-
-    @abstractmethod
-    def select(self) -> Tensor:
-        """Return the chosen indices into the real set: int64 ``(num_classes * ipc,)``."""
-
-    def steps(self) -> int:
-        """Return 1: a selection is a single step."""
-        return 1
-
-    def step(self, i: int) -> Scalars:  # noqa: ARG002
-        """Select."""
-        self.indices = self.select()
-        return {}
-
-    def result(self) -> ImageSet:
-        """Return the chosen real images as uint8 pixels."""
-        from bench.distilled.image_set import ImageSet
-
-        if self.indices is None:
-            raise RuntimeError(f"{self.name}: result() was called before step(0)")
-        real = self.ctx.real
-        order = self.indices.to(real.device)
-        return ImageSet(real.spec, real.images[order], real.labels[order], {})

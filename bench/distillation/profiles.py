@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.registry.param_values import by_stored_name, resolve
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 PROFILES = ("paper", "lite", "smoke")
 # The protocol that a profile's sets are evaluated with unless --protocol says otherwise.
 PROFILE_PROTOCOL = {"paper": "default", "lite": "quick", "smoke": "smoke"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Parameters under a name, such as ``lite``.
+
+    Attributes:
+        overrides: what differs from the paper's values, by parameter.
+        gives_up: what a result loses by that, in one sentence.
+    """
+
+    overrides: Mapping[str, Any]
+    gives_up: str
 
 
 def check_profile(profile: str) -> str:

@@ -8,8 +8,9 @@ from itertools import chain, product
 from typing import Any
 
 from bench.datasets.data_folder import DatasetInfo
-from bench.distillation.method import Method, SelectionMethod, Task
+from bench.distillation.method import Method, Task
 from bench.distillation.profiles import label_profile
+from bench.distillation.selection import SelectionMethod
 from bench.distillation.tasks import load_method, prerequisite_task
 from bench.grid.modes import check_modes
 from bench.grid.plugin_sources import distil_sources, evaluation_sources

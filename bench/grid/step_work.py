@@ -8,12 +8,9 @@ operations are those of the formulas of torch's FLOP counter.
 
 from __future__ import annotations
 
-import mmap
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -22,12 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
+from bench.grid.stand_ins import LARGE, shared_memory
 from bench.grid.work import Work
 from bench.networks.cpu_kernels import idle_kernels
 from bench.support.time_limit import check_time
 
-# Elements from which a tensor is a stand-in; integers decide what code does, and are real longer.
-_LARGE = 1 << 13
+# Integers decide what code does, and are real up to more elements.
 _LARGE_OF_INTEGERS = 1 << 22
 # Floating-point operations from which a product is not computed.
 _DEAR = 1 << 20
@@ -35,8 +32,6 @@ _DEAR = 1 << 20
 _LOOKUPS = ("index", "index_select", "gather", "embedding")
 # Operations whose result is taken to be true everywhere, so that a stand-in counts as finite.
 _TRUE = ("eq", "ne", "ge", "le", "mul", "logical_and", "bitwise_and", "all")
-_MEMORY_BYTES = 1 << 28
-_MAP_NORESERVE = 0x4000  # of Linux; Python's mmap has it from 3.13 on
 
 
 @contextmanager
@@ -102,7 +97,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._kinds: dict[Any, _Kind] = {}
         self._calls: dict[object, _Call] = {}
-        self._memory = _memory()
+        self._memory = shared_memory()
 
     def add_to(self, work: Work) -> None:
         """Add up what was called."""
@@ -167,51 +162,7 @@ def _computed(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) ->
 def _least(made: Sequence[Tensor]) -> int:
     """Return from how many elements on an operation is not computed."""
     integers = made and not made[0].is_floating_point() and made[0].dtype != torch.uint8
-    return _LARGE_OF_INTEGERS if integers else _LARGE
-
-
-class _Memory:
-    """The memory that all stand-ins share; it holds zeros and is not taken from the machine."""
-
-    def __init__(self) -> None:
-        self._regions: list[mmap.mmap] = []
-        self._spans: list[tuple[int, int]] = []
-        self._grow(_MEMORY_BYTES)
-
-    def holds(self, tensor: Tensor) -> bool:
-        """Return whether a tensor is a stand-in, or a view of one: it must stay zero."""
-        start = tensor.data_ptr()
-        return any(first <= start < end for first, end in self._spans)
-
-    def stand_in(self, shape: Tensor) -> Tensor:
-        """Return zeros with the dtype, shape and strides of a meta tensor."""
-        if shape.numel() < _LARGE:
-            return torch.empty_strided(shape.shape, shape.stride(), dtype=shape.dtype).zero_()
-        sides = zip(shape.shape, shape.stride(), strict=True)
-        length = 1 + sum((size - 1) * stride for size, stride in sides)
-        if length * shape.element_size() > len(self._regions[-1]):
-            self._grow(2 * length * shape.element_size())
-        flat = torch.frombuffer(self._regions[-1], dtype=shape.dtype, count=length)
-        return flat.as_strided(shape.shape, shape.stride())
-
-    def _grow(self, size: int) -> None:
-        self._regions.append(_untouched_memory(size))
-        start = torch.frombuffer(self._regions[-1], dtype=torch.uint8).data_ptr()
-        self._spans.append((start, start + size))
-
-
-def _untouched_memory(size: int) -> mmap.mmap:
-    """Return zeros that are not taken from the machine until they are written to."""
-    if sys.platform != "linux":
-        return mmap.mmap(-1, size)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-    return mmap.mmap(-1, size, flags=flags)
-
-
-@cache
-def _memory() -> _Memory:
-    """Return the memory of this process's stand-ins, which may be used after their block."""
-    return _Memory()
+    return _LARGE_OF_INTEGERS if integers else LARGE
 
 
 def _on_meta(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) -> Any:

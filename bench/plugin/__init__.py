@@ -16,12 +16,12 @@ from bench.distillation.method import (
     Method,
     Paper,
     Prerequisite,
-    Profile,
     Scalars,
-    SelectionMethod,
     Task,
 )
+from bench.distillation.profiles import Profile
 from bench.distillation.running_network import RunningNetwork
+from bench.distillation.selection import SelectionMethod
 from bench.distilled.base import DistilledSet
 from bench.distilled.image_generator import ImageGenerator
 from bench.distilled.image_set import ImageSet

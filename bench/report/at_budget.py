@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bench.ledger.rows import Setting
-from bench.report.aggregate import Row, blocks
 from bench.report.number_formats import count, ipc_order, listing, size
 from bench.report.result_tables import block_section
+from bench.report.row import Row, blocks
 from bench.support.document import Section
 from bench.support.errors import BenchError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from bench.report.aggregate import Row
 from bench.report.number_formats import count, ipc_name, listing
+from bench.report.row import Row
 
 # Standard deviations above chance that guesses on so many test images reach now and then.
 _SIGMAS = 2.0

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.ledger.rows import Failure
-from bench.report.aggregate import RESULT_COLUMNS, Row, result_fields
 from bench.report.published.compare import Comparison
+from bench.report.row import RESULT_COLUMNS, Row, result_fields
 
 _FAILURE = ("dataset", "method", "profile", "ipc", "mode", "eval_arch", "seed", "status", "reason")
 _PAPER = (

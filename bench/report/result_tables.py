@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from bench.ledger.cell import IMPORTED
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row, blocks
 from bench.report.chance import chance_notes
 from bench.report.number_formats import (
     MARKS,
@@ -20,6 +19,7 @@ from bench.report.number_formats import (
     percent,
     size,
 )
+from bench.report.row import Row, blocks
 from bench.report.threads import thread_notes
 from bench.support.document import Section, Sheet, make_sheet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.ledger.rows import Evaluation, Failure
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.at_budget import Budget, budget_sections, choose
 from bench.report.csv_json import to_csv, to_json
 from bench.report.estimates import Spread
@@ -14,6 +14,7 @@ from bench.report.number_formats import ipc_name, ipc_order, listing, plural
 from bench.report.published.compare import compare, comparison_sections
 from bench.report.published.read import Published
 from bench.report.result_tables import result_sections
+from bench.report.row import Row
 from bench.support.document import Section
 from bench.support.errors import UnknownNameError
 from bench.support.markdown import markdown

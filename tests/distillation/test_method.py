@@ -7,7 +7,8 @@ import torch
 from builders import begin, tiny_context, tiny_real_set, tiny_task
 from torch import Tensor
 
-from bench.distillation.method import Method, SelectionMethod
+from bench.distillation.method import Method
+from bench.distillation.selection import SelectionMethod
 from bench.registry.params import NoParams
 
 

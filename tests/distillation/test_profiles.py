@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from bench.distillation.method import Method, Profile, SelectionMethod
+from bench.distillation.method import Method
 from bench.distillation.profiles import (
     PROFILE_PROTOCOL,
     PROFILES,
+    Profile,
     check_profile,
     label_profile,
     resolve_profile,
 )
+from bench.distillation.selection import SelectionMethod
 from bench.registry.params import by_ipc, param
 from bench.support.errors import BenchError
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.conformance import method_checks
 from bench.datasets.real_set import denormalise
 from bench.distillation.context import Context
-from bench.distillation.method import Profile
+from bench.distillation.profiles import Profile
 from bench.distilled.image_set import ImageSet
 from bench.support.seeds import make_generator
 from methods.herding import Herding

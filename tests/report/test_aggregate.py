@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from report_rows import evaluation, example_evaluations
 
 from bench.ledger.rows import Evaluation, Setting
-from bench.report.aggregate import RESULT_COLUMNS, blocks, collect, result_fields
+from bench.report.aggregate import collect
 from bench.report.estimates import SPREADS, estimate
 from bench.report.plots.series import find_series
 from bench.report.result_tables import result_sections
+from bench.report.row import RESULT_COLUMNS, blocks, result_fields
 
 accuracies = st.lists(st.floats(0, 100), min_size=1, max_size=6)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from report_rows import evaluation
 
 from bench.ledger.cell import percent_mark
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.plots.accuracy import accuracy_figure
 from bench.report.plots.budget import budget_figure
 from bench.report.plots.cost import cost_figure
@@ -18,6 +18,7 @@ from bench.report.plots.options import PlotOptions
 from bench.report.plots.pareto import pareto_figure
 from bench.report.plots.style import MakeFigure, plot_style
 from bench.report.published.read import Published, load_published
+from bench.report.row import Row
 
 
 @pytest.fixture

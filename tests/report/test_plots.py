@@ -16,13 +16,14 @@ from report_rows import evaluation, example_evaluations
 
 from bench.ledger.cell import percent_mark
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.plots import PLOTS
 from bench.report.plots.accuracy import accuracy_figure, tick_labels
 from bench.report.plots.cost import cost_figure
 from bench.report.plots.options import PlotOptions, parse_size
 from bench.report.plots.series import find_series
 from bench.report.plots.style import plot_style
+from bench.report.row import Row
 from bench.support.errors import BenchError
 
 METHODS = ("random", "herding", "k-center", "dm", "gan", "dim", "a-method-of-someone-elses")

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from bench.ledger.rows import Conditions, Evaluation, Rows
 from bench.ledger.short_id import complete_id
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.comparison.difference import by_networks
 from bench.report.filters import select
 from bench.report.number_formats import ipc_order
+from bench.report.row import Row
 from bench.support.errors import BenchError, UnknownNameError
 
 COLUMNS = ("dataset", "ipc", "eval_arch", "profile", "protocol", "mode", "arch", "changed",

@@ -14,11 +14,11 @@ from math import e, exp
 from statistics import fmean
 
 from bench.registry.presentation import WHOLE
-from bench.report.aggregate import Row
 from bench.report.comparison.contenders import Contender, Place
 from bench.report.comparison.difference import Difference, Means, difference, paired
 from bench.report.comparison.grid import BASELINE
 from bench.report.comparison.pairs import Measured, measured
+from bench.report.row import Row
 from bench.report.threads import pool_threads
 
 WITH_AUGMENTATION, WITHOUT_AUGMENTATION = "default", "plain"

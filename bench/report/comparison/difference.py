@@ -17,8 +17,8 @@ from scipy.special import ndtr
 from scipy.stats import bootstrap
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row
 from bench.report.estimates import t_quantile
+from bench.report.row import Row
 from bench.report.significance import holm, two_sided_p
 
 FEWEST_FOR_BOOTSTRAP = 5

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.report.aggregate import Row
 from bench.report.number_formats import count, duration, ipc_name, size
+from bench.report.row import Row
 
 # Of a chart in pixels, and of the margins around its plot.
 WIDTH, HEIGHT = 440, 280

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row, blocks
 from bench.report.number_formats import ipc_name, percent
 from bench.report.page.axis import (
     AXES,
@@ -24,6 +23,7 @@ from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.plots.against import ipc_sizes
 from bench.report.plots.learning import learning_curves, learning_rows
 from bench.report.plots.series import Series, find_series
+from bench.report.row import Row, blocks
 
 _DASHES = {"-": "", "--": "7 4", ":": "2 4", "-.": "8 3 2 3"}
 

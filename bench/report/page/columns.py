@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.report.aggregate import Row
 from bench.report.number_formats import count, duration, ipc_name, ipc_order, percent, size
+from bench.report.row import Row
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Column:
     """One column.
 
     Attributes:
-        name: of the field of :class:`bench.report.aggregate.Row` that it shows, for scripts.
+        name: of the field of :class:`bench.report.row.Row` that it shows, for scripts.
         header: over it.
         text: returns what a result shows.
         key: returns what it is sorted by.

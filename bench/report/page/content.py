@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.ledger.rows import Failure, Rows
 from bench.ledger.store import Store
-from bench.report.aggregate import Row, blocks, collect
+from bench.report.aggregate import collect
 from bench.report.csv_json import to_csv, to_json
 from bench.report.number_formats import listing, plural
 from bench.report.page.axis import AXES, Axis
@@ -20,6 +20,7 @@ from bench.report.paper.build import paper_tables
 from bench.report.paper.html import html_references, html_table
 from bench.report.paper.names import dataset_facts
 from bench.report.paper.texts import references
+from bench.report.row import Row, blocks
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from bench.ledger.private_paths import without_paths
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.number_formats import plural
 from bench.report.plots.gallery import pictures_of, with_artefacts
+from bench.report.row import Row
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.ledger.private_paths import without_paths
 from bench.ledger.rows import Failure
-from bench.report.aggregate import Row
+from bench.report.row import Row
 
 
 def public_rows(rows: Iterable[Row], root: Path) -> list[Row]:

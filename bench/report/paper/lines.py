@@ -12,10 +12,10 @@ from dataclasses import astuple, dataclass, field, replace
 
 from bench.ledger.rows import Failure
 from bench.registry.presentation import declared_by
-from bench.report.aggregate import Row
 from bench.report.method_styles import UNDECLARED_PLACE, mode_rank, profile_rank
 from bench.report.paper.model import Entry, Heading
 from bench.report.paper.names import arch_label, dataset_facts
+from bench.report.row import Row
 
 
 @dataclass(frozen=True)

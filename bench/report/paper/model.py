@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from bench.report.aggregate import Row
+from bench.report.row import Row
 
 
 class State(StrEnum):

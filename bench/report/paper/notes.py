@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.ledger.rows import Failure
-from bench.report.aggregate import Row
 from bench.report.chance import chance_notes
 from bench.report.number_formats import listing, plural
 from bench.report.paper.layout import Quantity
 from bench.report.paper.model import SYMBOLS, Entry, Note, State
 from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.result_tables import ONE_SEED, SPREAD_NOTES, cost_notes
+from bench.report.row import Row
 from bench.report.threads import thread_notes
 
 # Unicode has no superscript q, so no mark does.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.aggregate import Row
 from bench.report.plots.layout import Grid, title_panel
 from bench.report.plots.lines import draw_published, draw_whole, published_handle
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

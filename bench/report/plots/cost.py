@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.aggregate import Row
 from bench.report.plots.against import draw_joined, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import BYTES, TIME
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

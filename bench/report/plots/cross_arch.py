@@ -9,13 +9,13 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row, setting_order
 from bench.report.number_formats import percent
 from bench.report.paper.names import arch_label
 from bench.report.plots.layout import add_title, fit_height, title_panel
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.series import find_series
 from bench.report.plots.style import NOTE, TICK
+from bench.report.row import Row, setting_order
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from bench.ledger.rows import Setting
-from bench.report.aggregate import Row
+from bench.report.row import Row
 
 # Comes with matplotlib, so that plots look alike on every machine.
 MAIN_FAMILY = "DejaVu Sans"

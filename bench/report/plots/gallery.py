@@ -8,11 +8,12 @@ from pathlib import Path
 
 from bench.ledger.record_file import load_record
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.plots.fonts import drawable, drawable_rows, texts_of
 from bench.report.plots.gallery_figure import Pictures, gallery_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.style import plot_style, save
+from bench.report.row import Row
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
 from bench.support.untrusted import file_sha256

@@ -7,7 +7,6 @@ from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any
 
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row, setting_order
 from bench.report.estimates import Spread
 from bench.report.number_formats import listing
 from bench.report.paper.names import arch_label, dataset_facts
@@ -15,6 +14,7 @@ from bench.report.plots.legend import add_legend
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.series import find_series
 from bench.report.plots.style import NOTE, NOTE_COLOUR, TITLE
+from bench.report.row import Row, setting_order
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from bench.ledger.cell import percent_mark
 from bench.ledger.rows import Setting
-from bench.report.aggregate import Row
 from bench.report.plots.against import draw_joined, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import PROGRESS, Quantity
+from bench.report.row import Row
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.report.aggregate import Row
 from bench.report.plots.options import PlotOptions
 from bench.report.published.match import match_names, match_theirs
 from bench.report.published.read import Published
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

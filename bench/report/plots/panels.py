@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.ledger.rows import Conditions
-from bench.report.aggregate import Row, blocks
 from bench.report.plots.options import PlotOptions
+from bench.report.row import Row, blocks
 
 # So many of the panels that are left out are named.
 _MOST_NAMED = 4

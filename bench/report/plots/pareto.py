@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.report.aggregate import Row
 from bench.report.plots.against import draw_line, draw_point, name_series, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import BYTES, TIME, Quantity
 from bench.report.plots.series import Series
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.aggregate import Row
 from bench.report.number_formats import count, listing, size
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

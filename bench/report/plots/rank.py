@@ -8,7 +8,6 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row
 from bench.report.comparison.contenders import Contender, find_contenders
 from bench.report.comparison.grid import GridLine, Rank, grid_lines
 from bench.report.comparison.pairs import Measured
@@ -18,6 +17,7 @@ from bench.report.plots.fonts import drawable
 from bench.report.plots.layout import NOTES_BETWEEN, add_title, fit_height, write_titles
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.style import plot_style, save
+from bench.report.row import Row
 from bench.support.errors import BenchError
 
 if TYPE_CHECKING:

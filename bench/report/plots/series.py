@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.aggregate import Row
 from bench.report.method_styles import MethodStyle, profile_rank
+from bench.report.row import Row
 
 _DASHES = ("-", "--", ":", "-.")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.ledger.rows import Evaluation
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.plots.fonts import drawable_rows, families, texts_of
 from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

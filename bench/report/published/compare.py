@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.report.aggregate import Row
 from bench.report.number_formats import as_printed, ipc_name, percent, probability, signed
 from bench.report.published.match import Key, differs, match_ours, match_theirs
 from bench.report.published.read import Published
 from bench.report.published.verdicts import LEVEL, Candidate, Verdict, verdicts
+from bench.report.row import Row
 from bench.report.threads import thread_notes
 from bench.support.document import Section, make_sheet
 

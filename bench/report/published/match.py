@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from bench.registry.presentation import NO_DIFFERENCES
-from bench.report.aggregate import Row
 from bench.report.published.read import Published
+from bench.report.row import Row
 
 _UNDECLARED = "the method does not declare its differences"
 

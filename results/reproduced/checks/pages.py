@@ -14,8 +14,9 @@ from pathlib import Path
 
 from bench.ledger.record_rows import load_rows
 from bench.registry.registry import METHODS
-from bench.report.aggregate import Row, collect
+from bench.report.aggregate import collect
 from bench.report.number_formats import duration, percent
+from bench.report.row import Row
 
 ROOT = Path(__file__).parents[3]
 PAGES, STORE = ROOT / "docs/methods", ROOT / "results/reproduced/store"
