@@ -1,7 +1,7 @@
 """Hostile plugins beside an innocent method, whose numbers never change.
 
-Each behaviour of ``hostile_plugin.py`` runs in one process before ``random``. What comes of the
-hostile cell is stated here; ``random`` must have the numbers that it has alone.
+Each behaviour of the files in ``tests/hostile`` runs in one process before ``random``. What comes
+of the hostile cell is stated here; ``random`` must have the numbers that it has alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from processes.bench_processes import BenchProcesses, Ended
 from store_contents import only_record
 
-PLUGIN = Path(__file__).parents[1] / "hostile_plugin.py"
+PLUGINS = Path(__file__).parents[1] / "hostile"
 
 # What a plugin changed is restored and named in its record.
 RESTORED = {
@@ -77,8 +77,8 @@ HARMLESS = (
 
 def run(processes: BenchProcesses, store: Path, methods: str) -> Ended:
     arguments = processes.grid(store, methods, "--json", "--eval-nets", "1")
-    arguments[arguments.index("--plugin") + 1] = str(PLUGIN)
-    return processes.run(*arguments)
+    arguments[arguments.index("--plugin") + 1] = str(PLUGINS / "process_state.py")
+    return processes.run(*arguments, "--plugin", str(PLUGINS / "own_cell.py"))
 
 
 @pytest.fixture(scope="module")
