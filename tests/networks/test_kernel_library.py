@@ -32,8 +32,41 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module")
+def compiles_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiler that gives again what it made before: compiling takes three seconds."""
+    path = tmp_path_factory.mktemp("compiler") / "c++"
+    path.write_text(
+        f"""#!/bin/sh
+[ "$1" = --version ] && exec {compiler.choose_compiler()} --version
+for output; do :; done
+[ -f {path}.so ] || {{ {compiler.choose_compiler()} "$@" && cp "$output" {path}.so; }} || exit 1
+cp {path}.so "$output"
+"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def counted(compiles_once: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Use that compiler; return a list that gets an item for each use in this process."""
+    monkeypatch.setenv("CXX", os.fspath(compiles_once))
+    uses: list[str] = []
+    compile_kernels = library.compile_kernels
+
+    def count(command: list[str]) -> bytes:
+        uses.append(command[0])
+        return compile_kernels(command)
+
+    monkeypatch.setattr(library, "compile_kernels", count)
+    return uses
+
+
 @needs_compiler
-def test_compiled_once_and_made_again_when_damaged(folder: Path, tmp_path: Path) -> None:
+def test_compiled_once_and_made_again_when_damaged(
+    folder: Path, tmp_path: Path, counted: list[str]
+) -> None:
     first = library.load_library()
     assert first.kernels is not None, first.reason
     [stored] = folder.iterdir()
@@ -41,19 +74,19 @@ def test_compiled_once_and_made_again_when_damaged(folder: Path, tmp_path: Path)
     assert library.load_library().kernels is not None
     assert stored.stat().st_mtime_ns == stamp
 
+    assert len(counted) == 1
+
     os.truncate(stored, 20_000)
-    done = subprocess.run(
-        [sys.executable, "-c", "from bench.networks.cpu_kernels import describe_kernels,"
-         "kernel_remarks; print(describe_kernels(), *kernel_remarks())"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"native the compiled kernels '{stored}' are not used")
+    again = library.load_library()
+    assert again.kernels is not None
+    assert again.remarks[0].startswith(f"the compiled kernels '{stored}' are not used")
     assert library.load_library().remarks == ()
+    assert len(counted) == 2
     assert not list((tmp_path / "temporary").iterdir()), "nothing half-made is left"
 
 
 @needs_compiler
+@pytest.mark.usefixtures("counted")
 def test_opened_kernels_do_not_depend_on_their_file(folder: Path) -> None:
     opened = library.load_library().kernels
     assert opened is not None
@@ -135,6 +168,7 @@ def test_a_run_says_once_what_is_wrong_with_stored_kernels(
 
 
 @needs_compiler
+@pytest.mark.usefixtures("counted")
 def test_bench_env_says_what_is_wrong_with_stored_kernels(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o777)
