@@ -15,8 +15,10 @@ from processes.bench_processes import TOYS, BenchProcesses, unregister_toys
 from bench.registry.plugin_files import load_plugin_file
 from bench.report.plots import PLOTS
 
-# Tests are made of tiny operations: threads would wait for each other longer than they work.
+# Tests are made of tiny operations: threads would wait for each other longer than they work. So
+# would those of the processes that tests start, and of numpy in the workers of pytest-xdist.
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Machines that run tests are shared: how long an example takes says nothing. The gate answers a
 # commit the same whenever it is asked; examples are drawn anew everywhere else.
 settings.register_profile(

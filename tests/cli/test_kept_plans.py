@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,15 @@ finally:
 """
 
 
+@pytest.fixture(scope="module")
+def counted_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for the counted work of all tests: each kind of cell is counted once."""
+    return tmp_path_factory.mktemp("counted") / "counted-work.json"
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's cache of this test's own, and rates that need no measurement."""
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted_work: Path) -> Iterator[Path]:
+    """A user's cache of this test's own but for counted work; rates that need no measurement."""
     monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
     monkeypatch.setattr("bench.grid.kept_run.read_plan", read_plan)
     monkeypatch.setattr(
@@ -51,7 +59,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "cli.dry_run.LITE_SECONDS",
     ):
         monkeypatch.setattr(f"bench.{limit}", 600.0)
-    return tmp_path / "cache"
+    own = tmp_path / "cache" / counted_work.name
+    if counted_work.exists():
+        own.parent.mkdir()
+        shutil.copyfile(counted_work, own)
+    yield own.parent
+    if own.exists():
+        shutil.copyfile(own, counted_work)
 
 
 @pytest.fixture
@@ -268,6 +282,7 @@ def test_what_was_not_counted_is_not_kept(
     def fail(*_: object, **__: object) -> float:
         raise RuntimeError("no memory for it")
 
+    (cache / "counted-work.json").unlink(missing_ok=True)
     monkeypatch.setattr("bench.grid.cell_work.counted", fail)
     run("--method", "dm", "--ipc", "1", "--dry-run")
     assert not list(cache.glob("plan-*"))
