@@ -90,6 +90,7 @@ def check(methods: list[str], ipcs: list[int], store: Path, data_dir: Path) -> N
     assert computed == expected
 
 
+@pytest.mark.usefixtures("no_diagnostics")
 @pytest.mark.parametrize("methods", GROUPS, ids=lambda group: group[0])
 def test_one_image_per_class(methods: list[str], tmp_path: Path, data_dir: Path) -> None:
     check(methods, [1], tmp_path, data_dir)
