@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -30,13 +31,14 @@ class PipeStop(Stop):
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         super().__init__()
-        self._pipe = pipe
+        self._pipe, self._lock = pipe, threading.Lock()
 
     def reason(self) -> Interrupted | None:
         """Return why it is time to end; ``None`` if work should go on."""
-        if super().reason() is None and self._pipe.poll():
-            self.request(*_receive(self._pipe))
-        return super().reason()
+        with self._lock:  # networks that train side by side ask at the same time
+            if super().reason() is None and self._pipe.poll():
+                self.request(*_receive(self._pipe))
+            return super().reason()
 
 
 def compute_cells(pipe: Connection[Any, Any]) -> NoReturn:
