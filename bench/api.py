@@ -18,6 +18,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distillation.distil import distil as distil_set
 from bench.evaluation.evaluate import evaluate as evaluate_set
 from bench.exchange.opened import load_set
+from bench.grid.no_result import EveryCellFailedError, check_any_result
 from bench.grid.notebook import reporter_here
 from bench.grid.option import check_options
 from bench.grid.python_terms import in_python_terms, python_terms
@@ -29,7 +30,6 @@ from bench.grid.session import Session, open_session
 from bench.grid.site import CHECKPOINT_EVERY, Site
 from bench.ledger.cell import AS_MADE
 from bench.ledger.frames import evaluation_frame
-from bench.ledger.rows import Rows
 from bench.ledger.store import DEFAULT_STORE
 from bench.registry.registry import METHODS
 from bench.support.arguments import check_argument
@@ -43,16 +43,15 @@ if TYPE_CHECKING:
 
     from bench.datasets.real_set import RealSet
 
-__all__ = ["Dataset", "distil", "evaluate", "load", "load_dataset", "open_run", "run"]
+__all__ = [
+    "Dataset", "EveryCellFailedError", "distil", "evaluate", "load", "load_dataset", "open_run",
+    "run",
+]  # fmt: skip
 
 
 distil = python_terms()(distil_set)
 evaluate = python_terms()(evaluate_set)
 load = python_terms()(load_set)
-
-
-class EveryCellFailedError(BenchError):
-    """No cell of a grid has a result: all that ended failed, or were skipped."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,8 @@ def run(
     )
     session.run(execute=execute)
     rows = session.rows(unfinished=True)
-    _check_any_result(rows, control.stop)
+    if not control.stop.requested:
+        check_any_result(rows)
     return evaluation_frame(rows.evaluations)
 
 
@@ -248,20 +248,3 @@ def open_run(
 
 def _warn(text: str) -> None:
     warnings.warn(in_python_terms(text), stacklevel=4)
-
-
-def _check_any_result(rows: Rows, stop: Stop) -> None:
-    """Refuse an empty frame where it would hide that every cell failed, or was skipped.
-
-    Raises:
-        EveryCellFailedError: saying why.
-    """
-    without = [row for row in rows.failures if row.status in ("failed", "skipped")]
-    if without and not rows.evaluations and not stop.requested:
-        # What failed because another cell did says nothing of its own.
-        causes = [row for row in without if not row.reason.startswith("it needs '")] or without
-        named = (f"{row.method} on {row.dataset}: {row.reason}" for row in causes)
-        reasons = list(dict.fromkeys(named))
-        more = f"; and {len(reasons) - 5} more reasons" if len(reasons) > 5 else ""
-        ended = "was skipped" if all(row.status == "skipped" for row in without) else "failed"
-        raise EveryCellFailedError(f"every cell {ended}: {'; '.join(reasons[:5])}{more}")
