@@ -45,10 +45,13 @@ class Colours:
 
     def __str__(self) -> str:
         """Say what was measured where the colours are reversed."""
+        here, there = f"{self.here:.3f} ± {self.error:.3f}", f"{self.there:.3f}"
+        averages = f"; red less blue is {here} on average, there {there}"
+        # Normalised by numbers in their own order, images have the dataset's average all the same.
+        differ = self.here * self.there < 0
         return (
             "the images' colours are the reverse of what their classes have in the dataset "
-            f"(by {self.errors:.0f} standard errors; red less blue is {self.here:.3f} ± "
-            f"{self.error:.3f} on average, there {self.there:.3f})"
+            f"(by {self.errors:.0f} standard errors{averages if differ else ''})"
         )
 
 

@@ -103,6 +103,8 @@ def test_blue_first_is_warned_of(unit: str, coloured: Coloured) -> None:
     """As a program that never heard of red writes it: normalised by numbers in its own order."""
     reading = coloured.read(in_unit(coloured.images, unit).flip(1))
     assert is_warned(reading)
+    shown = "on average, there" in " ".join(reading.warnings)
+    assert shown == (unit != "dataset")  # which gives any images the dataset's average
     assert "stored blue first? See --channels" in " ".join(reading.warnings)
 
 
