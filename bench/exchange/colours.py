@@ -43,6 +43,13 @@ class Colours:
         """Return whether blue stands where red is expected, beyond reasonable doubt."""
         return self.evidence > _EVIDENCE and self.errors > _ERRORS
 
+    @property
+    def verdict(self) -> str:
+        """Return in words what the images tell of their order."""
+        if self.are_reversed:
+            return "the reverse of the dataset's"
+        return "as in the dataset" if self.evidence < -_EVIDENCE else "they do not tell the order"
+
     def __str__(self) -> str:
         """Say what was measured where the colours are reversed."""
         here, there = f"{self.here:.3f} ± {self.error:.3f}", f"{self.there:.3f}"

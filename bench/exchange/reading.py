@@ -216,7 +216,10 @@ class _Reader:
     def _check_colours(self, pixels: Tensor, labels: Tensor) -> None:
         """Warn if blue stands where red is expected."""
         colours = compare_colours(pixels, labels, self.real)
-        if colours is not None and colours.are_reversed:
+        if colours is None:
+            return
+        self.findings.state("colours", colours.verdict)
+        if colours.are_reversed:
             self.findings.warn(f"{colours}: are the channels stored blue first? See --channels")
 
     def _check_order(self, normalised: Tensor, labels: Tensor) -> None:
@@ -225,9 +228,8 @@ class _Reader:
         if shares is None:
             return
         here, best = shares
-        chance = 1 / self.real.spec.num_classes
         self.findings.state("agreement with a linear classifier", f"{here:.0%}")
-        if best - here >= _RENAMED_GAIN and here <= _NEAR_CHANCE * chance:
+        if best - here >= _RENAMED_GAIN and here <= _NEAR_CHANCE / self.real.spec.num_classes:
             self.findings.warn(
                 f"a linear classifier of real images agrees with {here:.0%} of the labels, and "
                 f"with {best:.0%} if the classes are renamed: are they in another order?"

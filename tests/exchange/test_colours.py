@@ -96,6 +96,7 @@ def test_red_first_is_not_warned_of(unit: str, coloured: Coloured) -> None:
     assert reading.warnings == ()
     facts = {fact.name: (fact.value, fact.how) for fact in reading.facts}
     assert facts["channel order"] == ("first (N, C, H, W), RGB", "detected")
+    assert facts["colours"] == ("as in the dataset", "detected")
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -103,6 +104,9 @@ def test_blue_first_is_warned_of(unit: str, coloured: Coloured) -> None:
     """As a program that never heard of red writes it: normalised by numbers in its own order."""
     reading = coloured.read(in_unit(coloured.images, unit).flip(1))
     assert is_warned(reading)
+    assert {fact.name: fact.value for fact in reading.facts}["colours"] == (
+        "the reverse of the dataset's"
+    )
     shown = "on average, there" in " ".join(reading.warnings)
     assert shown == (unit != "dataset")  # which gives any images the dataset's average
     assert "stored blue first? See --channels" in " ".join(reading.warnings)
@@ -177,7 +181,10 @@ def test_a_dataset_without_colours_of_its_own_says_nothing(coloured: Coloured) -
     real = replace(coloured.real, images=grey.contiguous())
     images = coloured.images[:, :1].expand(-1, 3, -1, -1)
     for order in (images, images.flip(1), coloured.images, coloured.images.flip(1)):
-        assert not is_warned(replace(coloured, real=real).read(order))
+        reading = replace(coloured, real=real).read(order)
+        assert not is_warned(reading)
+        facts = {fact.name: fact.value for fact in reading.facts}
+        assert facts["colours"] == "they do not tell the order"
 
 
 def test_grey_images_have_no_order() -> None:
@@ -185,6 +192,7 @@ def test_grey_images_have_no_order() -> None:
     raw = RawSet(sample.bytes, sample.labels, "test", "set.pt")
     facts = {fact.name: fact.value for fact in read(raw, sample.real).facts}
     assert facts["channel order"] == "first (N, C, H, W)"
+    assert "colours" not in facts
     with pytest.raises(BenchError, match="--channels is for images of 3 channels, those of digits"):
         read(raw, sample.real, Given(channels="bgr"))
 
