@@ -85,6 +85,24 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def empty_pdfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has matplotlib write a few bytes for each PDF file: taking its fonts apart takes a second.
+
+    For tests of plots that look at other files, or at figures.
+    """
+    from matplotlib.figure import Figure
+
+    def save(figure: Figure, path: Path, **options: object) -> None:
+        if path.suffix == ".pdf":
+            path.write_bytes(b"%PDF-")
+        else:
+            save_figure(figure, path, **options)
+
+    save_figure = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
 def no_diagnostics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has generators made in this process by a run recorded without diagnostics.
 

@@ -61,6 +61,7 @@ def test_the_documentation_names_every_method_that_may_depend_on_threads() -> No
     assert set(re.findall(r"`([a-z-]+)`", named[1])) == builtin - {*QUICK, *SLOW}
 
 
+@pytest.mark.usefixtures("no_diagnostics")
 @pytest.mark.parametrize("method", ["gan", "dc"])
 def test_smoke_distils_with_one_thread_unless_told_otherwise(
     method: str, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch

@@ -78,6 +78,7 @@ def test_the_legend_lies_in_the_figure_and_on_no_panel(
                 assert axes.get_window_extent().height >= 1.5 * figure.dpi
 
 
+@pytest.mark.usefixtures("empty_pdfs")
 @pytest.mark.parametrize("kind", PLOTS)
 def test_options_change_every_plot(kind: str, tmp_path: Path) -> None:
     cells = [
@@ -176,6 +177,7 @@ def test_cost_panels_share_their_accuracies_and_show_one_artefact_once(
     assert heights[0] == heights[1] == sorted(r.mean for r in rows if r.ipc is not None)
 
 
+@pytest.mark.usefixtures("empty_pdfs")
 def test_only_whole_can_be_drawn(tmp_path: Path) -> None:
     evaluations = [evaluation(method="whole", ipc=None, distil_seconds=0.0)]
     assert (

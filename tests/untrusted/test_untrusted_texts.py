@@ -96,6 +96,7 @@ def test_the_terminal_shows_no_effect(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", [name for name in PLOTS if name != "gallery"])
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("empty_pdfs")
 def test_plots_are_drawn_where_they_should_be(kind: str, tmp_path: Path) -> None:
     store = _filled(tmp_path / "store", [ESCAPES + MARKUP])
     # Architectures to compare, methods to rank, and sets before the last step to join with it.
