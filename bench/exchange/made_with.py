@@ -6,6 +6,7 @@ lower accuracies. So what a file, its name or its layout says of the network is 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from bench.exchange.findings import Findings
 from bench.networks.architecture import canonical_name
 from bench.networks.norm_layers import norm_of
 from bench.support.errors import BenchError
+from bench.support.untrusted import open_plain
 
 # The norm of networks in get_network() of VICO-UoE/DatasetCondensation, whose names MTT, DATM and
 # DC-BENCH use: by the end of the name, else by its beginning.
@@ -35,6 +37,8 @@ _NORMS = ("norm", "net_norm", "norm_type")
 _ARGUMENTS = ("args", "config", "opt")
 # Letters of a name that a file may show.
 _LONGEST = 80
+# Bytes of a card that are read: its header comes first.
+_LONGEST_CARD = 16_384
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,41 @@ def usual_for(path: Path) -> MadeWith | None:
 def of_bench(cell: Any, spec: DatasetSpec) -> MadeWith | None:
     """Return the network of a cell, from the header of a file that bench wrote."""
     arch = cell.get("arch") if isinstance(cell, Mapping) else None
-    if not isinstance(arch, str):
-        return None
+    return _ours(arch, spec, "said in the file") if isinstance(arch, str) else None
+
+
+def in_card(path: Path, spec: DatasetSpec) -> MadeWith | None:
+    """Return the network that the card of an export names, which lies in or beside what it is of.
+
+    Args:
+        path: of the set, a file or a folder.
+        spec: the dataset.
+    """
+    for folder in (path, path.parent):
+        header = _header(folder / "README.md")
+        arch, name = header.get("distilled_with"), header.get("pretty_name")
+        if isinstance(arch, str) and (folder == path or name == path.stem):
+            return _ours(arch, spec, "said in its card")
+    return None
+
+
+def _header(card: Path) -> dict[str, Any]:
+    """Return what the header of a card says, as bench writes it: a line of JSON for each name."""
+    facts = dict[str, Any]()
+    with suppress(OSError, ValueError), open_plain(card) as file:
+        lines = file.read(_LONGEST_CARD).decode("utf-8", "replace").splitlines()
+        end = lines.index("---", 1) if lines[:1] == ["---"] else 0
+        for name, _, value in (line.partition(": ") for line in lines[1:end]):
+            with suppress(ValueError, RecursionError):
+                facts[name] = json.loads(value)
+    return facts
+
+
+def _ours(arch: str, spec: DatasetSpec, how: str) -> MadeWith:
     norm = None
     with suppress(BenchError):  # of a plugin that is not loaded here
         norm = norm_of(arch, spec)
-    return MadeWith(arch, norm, "said in the file")
+    return MadeWith(arch[:_LONGEST], norm, how)
 
 
 def compare_networks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from bench.datasets.real_set import RealSet
@@ -13,7 +14,7 @@ from bench.exchange.findings import Fact
 from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB, Given
 from bench.exchange.layouts import read_source, within
-from bench.exchange.made_with import of_bench
+from bench.exchange.made_with import in_card, of_bench
 from bench.exchange.reading import Reading, read
 from bench.exchange.tensor_files import read_pt
 from bench.grid.python_terms import in_python_terms
@@ -49,10 +50,11 @@ def open_sets(
     """
     path = within(Path(source))
     sets = read_source(source if source.startswith(HUB) else str(path), image_column, label_column)
+    card = None if source.startswith(HUB) else in_card(path, real.spec)
     return [
         _own(each, path, real, given or Given())
         if isinstance(each, DistilledSet)
-        else read(each, real, given)
+        else read(replace(each, made_with=each.made_with or card), real, given)
         for each in sets
     ]
 

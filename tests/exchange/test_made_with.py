@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,43 @@ def test_our_own_file_and_its_export_tell_it(sample: Sample, tmp_path: Path) -> 
     assert made_with(source, sample) == expected
     call("export", source, "-o", tmp_path / "out", "--format", "pt")
     assert made_with(tmp_path / "out" / "ours.pt", sample) == expected
+
+
+def test_the_card_of_an_export_tells_it(sample: Sample, tmp_path: Path) -> None:
+    """Of formats that hold arrays and pictures alone."""
+    store = tmp_path / "store"
+    what = ("-m", "herding", "-d", "digits", "--ipc", 1, "--arch", "convnet1(norm=batch,width=4)")
+    how = ("--profile", "smoke", "--protocol", "smoke", "--eval-arch", "mlp", "--eval-nets", 1)
+    call("run", *what, *how, "--store", store)
+    records = [json.loads(path.read_text()) for path in store.glob("cells/*/record.json")]
+    (cell,) = (record["id"] for record in records if record["kind"] == "distil")
+    expected = MadeWith("convnet1(norm=batch,width=4)", "batch", "said in its card")
+    forms = ["npz", "imagefolder", *(["hf"] if importlib.util.find_spec("datasets") else [])]
+    for form in forms:
+        folder = tmp_path / form
+        call("export", cell, "-o", folder, "--format", form, "--store", store)
+        assert made_with(folder, sample) == expected
+    file = tmp_path / "npz" / "herding-digits-ipc1-seed0.npz"
+    assert made_with(file, sample) == expected
+    assert made_with(file.rename(file.with_name("other.npz")), sample) is None
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "",
+        'distilled_with: "convnet1"\n',
+        '---\ndistilled_with: "convnet1"\n',
+        '---\ndistilled_with: 3\npretty_name: "set"\n---\n',
+        '---\ndistilled_with: convnet1\npretty_name: "set"\n---\n',
+        '---\ntitle: x\n---\ndistilled_with: "convnet1"\n',
+        "---\ndistilled_with: " + "[" * 9_000 + '\npretty_name: "set"\n---\n',
+    ],
+)
+def test_another_card_tells_nothing(card: str, sample: Sample, tmp_path: Path) -> None:
+    source = LAYOUTS["npz"](sample, tmp_path)
+    (tmp_path / "README.md").write_text(card)
+    assert made_with(source, sample) is None
 
 
 def test_a_network_of_a_plugin_that_is_not_here(sample: Sample, tmp_path: Path) -> None:
