@@ -31,7 +31,7 @@ def plugin(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_tutorials_method_conforms_and_runs(
-    plugin: Path, tmp_path: Path, data_dir: Path
+    plugin: Path, tmp_path: Path, data_dir: Path, no_plots: None
 ) -> None:
     result = CliRunner().invoke(main, ["conform", "mean-match", "--plugin", str(plugin)])
     assert result.exit_code == 0, result.output

@@ -151,7 +151,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     store = tmp_path_factory.mktemp("cells") / "store"
     call(
         "run", "--method", "random,dm", "--dataset", "digits", "--ipc", 2, "--profile", "smoke",
-        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir,
+        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir, "--json",
     )  # fmt: skip
     return store
 

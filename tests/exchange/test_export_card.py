@@ -104,7 +104,7 @@ def test_a_cell_with_its_card(sample: Sample, tmp_path: Path, data_dir: Path) ->
     store = tmp_path / "store"
     call(
         "run", "--method", "random", "--dataset", "digits", "--ipc", 2, "--profile", "smoke",
-        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir,
+        "--eval-arch", "mlp", "--store", store, "--data-dir", data_dir, "--json",
     )  # fmt: skip
     (row,) = json.loads(call("table", "--store", store, "--format", "json").stdout)["results"]
     for cell in (row["distil_ids"][0], row["cell_ids"][0]):

@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Exported:
     call(
         "run", "--method", "gan", "--dataset", "digits", "--ipc", 1, "--profile", "smoke",
         "--set", "gan.width=4", "--set", "gan.max_steps=2", "--mode", "stream,frozen",
-        "--eval-arch", "mlp", "--store", root / "store", "--data-dir", data_dir,
+        "--eval-arch", "mlp", "--store", root / "store", "--data-dir", data_dir, "--json",
     )  # fmt: skip
     rows = json.loads(call("table", "--store", root / "store", "--format", "json").stdout)
     accuracies = {row["mode"]: row["accuracies"] for row in rows["results"]}

@@ -34,7 +34,8 @@ def store(source: Path, tmp_path_factory: pytest.TempPathFactory, data_dir: Path
     """A result of ours, and one of an imported set."""
     store = tmp_path_factory.mktemp("store") / "store"
     where = ("--store", store, "--data-dir", data_dir)
-    call("run", "-m", "random", "-d", "digits", "--ipc", 2, "--profile", "smoke", *FAST, *where)
+    call("run", "-m", "random", "-d", "digits", "--ipc", 2, "--profile", "smoke", *FAST, *where,
+         "--json")  # fmt: skip
     call("evaluate", source, "--dataset", "digits", "--name", NAME, *FAST, *where)
     return store
 

@@ -28,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
         call(
             "run", "--method", "random,whole", "--dataset", "digits", "--ipc", "1,2",
             "--store", root, "--data-dir", data_dir, "--profile", "smoke", "--eval-arch", "mlp",
-            "--eval-nets", 1,
+            "--eval-nets", 1, "--json",
         )  # fmt: skip
     return root
 
