@@ -14,7 +14,7 @@ import torch
 
 from bench.conformance.kernels import Differences, kernel_differences
 from bench.datasets.spec import DatasetSpec
-from bench.networks.architecture import build_network
+from bench.networks.architecture import build_network, canonical_name
 from bench.registry.params import describe
 from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError
@@ -37,7 +37,8 @@ def networks() -> list[str]:
         for info in describe(family.Params):
             if info.name not in family.fixed_by(name):
                 names += [f"{name}({info.name}={choice})" for choice in info.choices or ()]
-    return names
+    # A choice that is the default is no other network.
+    return [name for name in names if canonical_name(name) == name]
 
 
 def spec_for(arch: str) -> DatasetSpec:

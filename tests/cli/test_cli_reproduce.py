@@ -228,7 +228,9 @@ def test_cells_of_a_dataset_that_is_not_here_are_named_with_the_import_command(
     assert "unknown dataset 'tinyimagenet'" in named.stderr
 
 
-def test_it_has_a_table_of_its_own_for_its_architecture(data_dir: Path, tmp_path: Path) -> None:
+def test_it_has_a_table_of_its_own_for_its_architecture(
+    data_dir: Path, tmp_path: Path, no_plots: None
+) -> None:
     path = tmp_path / "two.toml"
     path.write_text(TWO_DATASETS)
     where = ("--recipe", path, "--profile", "smoke", "--store", tmp_path / "store", "--format",
