@@ -115,6 +115,7 @@ def fuzz(sound: Sound, folder: Path, kind: str, count: int) -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_few_mutations(sound: Sound, tmp_path: Path, kind: str) -> None:
     fuzz(sound, tmp_path, kind, 6)
