@@ -26,6 +26,8 @@ FAST = ["--dataset", "digits", "--profile", "smoke", "--arch", "convnet1(width=4
         "--eval-nets", "1", "--device", "cpu"]  # fmt: skip
 GRID = ["--method", "random,dm,gan", "--ipc", "1,2", "--mode", "stream"]
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 # Prints whether torch was imported, on standard error.
 CALL = """
 import sys

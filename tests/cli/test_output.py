@@ -26,7 +26,7 @@ COMMANDS = (
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     root = tmp_path_factory.mktemp("store")
-    command = [*COMMANDS[-1][:-2], str(root), "--data-dir", str(data_dir)]
+    command = [*COMMANDS[-1][:-2], str(root), "--data-dir", str(data_dir), "--json"]
     assert CliRunner().invoke(main, command).exit_code == 0
     return root
 
