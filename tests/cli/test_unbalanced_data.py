@@ -69,7 +69,8 @@ def test_skipped_cells_are_named_with_their_reason(folder: Path) -> None:
      "k-center", "k-means", "mtt", "random", "real-stream", "whole"],
 )  # fmt: skip
 def test_every_method_takes_unbalanced_data(folder: Path, method: str) -> None:
-    short = ["--set", f"{method}.gan_max_steps=2"] if method == "dim" else []
+    few = {"gan": ("max_steps",), "dim": ("max_steps", "gan_max_steps")}.get(method, ())
+    short = [word for name in few for word in ("--set", f"{method}.{name}=2")]
     done = run(folder, "--method", method, "--ipc", "3", "--json", *short)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
