@@ -13,12 +13,14 @@ from typing import Any
 
 from bench.registry.entry import Entry
 from bench.registry.names import check_plugin_name
-from bench.registry.plugin_source import read_source
+from bench.registry.plugin_source import PluginSource, read_source
 from bench.registry.registry import REGISTRIES
 from bench.support.errors import BenchError, UnknownNameError
 
 # The attribute of a plugin file's module that holds the path of the file.
 _PLUGIN_FILE = "__bench_plugin_file__"
+# The attribute that holds its source, which is read once each time the file is loaded.
+_SOURCE = "__bench_plugin_source__"
 
 
 def register(kind: str) -> Callable[[Any], Any]:
@@ -43,14 +45,26 @@ def register(kind: str) -> Callable[[Any], Any]:
         members = plugin.members if kind == "architecture" else ()
         if not members and not hasattr(plugin, "name"):
             raise BenchError(f'{kind} {plugin.__qualname__} has no name: declare name = "..."')
-        # A module that a plugin file imports is not run again when the file is loaded again.
-        source = read_source(plugin.__module__, executed=hasattr(module, _PLUGIN_FILE))
+        source = _source_of(plugin.__module__)
         for name in members or (plugin.name,):
             check_plugin_name(kind, name)
             registry.register(name, plugin, origin, source)
         return plugin
 
     return decorate
+
+
+def _source_of(name: str) -> PluginSource | None:
+    """Return the source of a plugin's module, by its name."""
+    module = sys.modules.get(name)
+    if not hasattr(module, _PLUGIN_FILE):
+        # A module that a plugin file imports is not run again when the file is loaded again.
+        return read_source(name)
+    # A file may register dozens of classes, and looking for what it imports takes milliseconds.
+    if not hasattr(module, _SOURCE):
+        setattr(module, _SOURCE, read_source(name, executed=True))
+    source: PluginSource | None = getattr(module, _SOURCE)
+    return source
 
 
 def load_plugin_file(path: Path) -> None:
