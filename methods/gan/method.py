@@ -119,10 +119,9 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
                 "width": 32,
                 "noise_dim": 64,
                 "epochs": 40,
-                "max_steps": 3000,
+                "max_steps": 6000,
                 "batch": 32,
                 "lr": 5e-4,
-                "decay_after": 0.5,
                 "penalty_weight": 0.1,
                 "penalty_batch": 16,
                 "penalty_every": 16,
@@ -130,9 +129,9 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
                 "discriminator_rate": 2.0,
                 "memory": 0.998,
             },
-            "a sixth of the width; 3000 steps of 32 images, not 150 epochs, at five times the "
-            "learning rate (the discriminator at ten), falling to zero; other losses, a critic "
-            "that sees the class, a penalty every 16th step, averaged weights",
+            "a sixth of the width; 6,000 steps of 32 images, not 150 epochs, at five times the "
+            "learning rate (the discriminator at ten); other losses, a critic that sees the "
+            "class, a penalty every 16th step, averaged weights",
         ),
         "smoke": Profile(
             {
