@@ -114,15 +114,16 @@ class AdversarialPair:
         return self.generator if self.averaged is None else self.averaged
 
     @torch.no_grad()
-    def average(self, i: int) -> None:
+    def average(self, i: int, *, begun: bool = False) -> None:
         """Update the running mean of the generator's weights and batch statistics.
 
         Args:
             i: the step that was taken; the first ones count less, as they are soon left behind.
+            begun: whether the pair began with a mean that another stage made, which counts in full.
         """
         if self.averaged is None:
             return
-        memory = min(self._memory, (1 + i) / (10 + i))
+        memory = self._memory if begun else min(self._memory, (1 + i) / (10 + i))
         means, values = self.averaged.state_dict(), self.generator.state_dict()
         for name, mean in means.items():
             if mean.is_floating_point():

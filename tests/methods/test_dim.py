@@ -122,6 +122,17 @@ def test_it_continues_the_gan_with_its_optimisers() -> None:
     assert rates == [1e-3]
 
 
+def test_the_mean_of_weights_goes_on_from_the_gans() -> None:
+    method, _ = started(gan={**GAN, "memory": 0.9})
+    start = method.result().network.state_dict()
+    method.step(0)
+    trained, mean = method.pair.generator.state_dict(), method.result().network.state_dict()
+    for name, value in start.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(mean[name], 0.9 * value + 0.1 * trained[name])
+    assert not same(mean, start)
+
+
 def test_its_start_stays_as_it_was() -> None:
     before = copy.deepcopy((gan_start().distilled.tensors(), gan_start().byproducts))
     method, _ = started()
