@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from bench.executors.slurm import array, commands
 from bench.executors.slurm.array import (
     JobArray,
     array_folder,
+    cancel_interrupted,
     load_arrays,
     remove_array,
     submit_arrays,
@@ -136,6 +138,33 @@ def test_arrays_are_saved_and_removed(
     remove_array(folder, logs=logs)
     assert load_arrays(store) == []
     assert folder.exists() is not logs
+
+
+LEFT = "bench-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "beside", "removed"),
+    [
+        (LEFT, 601, "", True),
+        (LEFT, 599, "", False),
+        (LEFT, 601, f"{LEFT}.json", False),
+        (LEFT, 601, f"{LEFT}/12_0_log.err", False),
+        ("bench-a,others", 601, "", False),
+    ],
+)
+def test_an_interrupted_submission_is_cancelled(
+    name: str, age: int, beside: str, removed: bool, tmp_path: Path, sent: list[tuple[str, ...]]
+) -> None:
+    folder = tmp_path / "slurm" / name
+    folder.mkdir(parents=True)
+    if beside:
+        (tmp_path / "slurm" / beside).write_text("")
+    then = time.time() - age
+    os.utime(folder, (then, then))
+    cancel_interrupted(Store(tmp_path))
+    assert sent == ([("scancel", f"--name={LEFT}")] if removed else [])
+    assert folder.exists() is not removed
 
 
 def test_an_array_of_one_is_a_plain_job() -> None:

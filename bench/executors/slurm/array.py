@@ -7,8 +7,10 @@ of a run that was interrupted or detached: it watches them and does not submit t
 from __future__ import annotations
 
 import io
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
@@ -30,6 +32,9 @@ from bench.support.strict_json import read_json
 from bench.support.untrusted import Limit
 
 _CellId = Annotated[str, msgspec.Meta(pattern=CELL_ID)]
+_NAME = re.compile(r"^bench-[0-9a-f]{12}\Z")
+# A submission that has no record after this many seconds was interrupted.
+_SUBMISSION_SECONDS = 600.0
 
 
 class JobArray(msgspec.Struct, frozen=True):
@@ -43,7 +48,7 @@ class JobArray(msgspec.Struct, frozen=True):
         job: SLURM's id of the array.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^bench-[0-9a-f]{12}\Z")]
+    name: Annotated[str, msgspec.Meta(pattern=_NAME.pattern)]
     cells: Annotated[tuple[_CellId, ...], msgspec.Meta(min_length=1)]
     job: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}\Z")]
 
@@ -65,6 +70,19 @@ def remove_array(folder: Path, *, logs: bool = True) -> None:
     folder.with_suffix(".json").unlink(missing_ok=True)
     if logs:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def cancel_interrupted(store: Store) -> None:
+    """Cancel the jobs of interrupted submissions, which would be held without an end.
+
+    The folder of such a submission has neither a record beside it nor the log of a job in it.
+    """
+    for folder in (store.root / "slurm").glob("bench-*/"):
+        is_left = not folder.with_suffix(".json").exists() and not any(folder.glob("*_log.*"))
+        age = time.time() - folder.lstat().st_mtime
+        if _NAME.fullmatch(folder.name) and is_left and age > _SUBMISSION_SECONDS:
+            commands.cancel(f"--name={folder.name}")
+            remove_array(folder)
 
 
 def load_arrays(store: Store) -> list[JobArray]:
@@ -111,11 +129,11 @@ def submit_arrays(
             limit = max(1, options.limit // len(parts))
             job = sbatch(folder, site, part, replace(options, limit=limit))
             array = JobArray(name, tuple(cell.id for cell in part), job)
-            with writing(record := folder.with_suffix(".json")):
-                write_json(record, msgspec.to_builtins(array))
             jobs |= array.jobs
             _set_dependencies(part, jobs)
             commands.run("scontrol", "release", job)
+            with writing(record := folder.with_suffix(".json")):
+                write_json(record, msgspec.to_builtins(array))
         except BaseException:
             commands.cancel(f"--name={name}")
             remove_array(folder)

@@ -16,6 +16,7 @@ from bench.executors.slurm import commands
 from bench.executors.slurm.array import (
     JobArray,
     array_folder,
+    cancel_interrupted,
     load_arrays,
     remove_array,
     submit_arrays,
@@ -71,6 +72,7 @@ class SlurmExecutor(Executor):
 
     def _take_over(self) -> None:
         """Take over the queued jobs of unfinished cells, and remove arrays that have none."""
+        cancel_interrupted(self._store)
         arrays = load_arrays(self._store)
         states = commands.job_states(array.name for array in arrays)
         for array in arrays:
