@@ -42,15 +42,8 @@ def kernels_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 UNSTABLE = {"densenet121(norm=none)": 0.1}
 
 
-# Norms before a convolution, as wrn16-2 has them with every choice, 121 layers deep.
-DEEP = [name for name in networks() if name.startswith("densenet121(")]
-
-
 @pytest.mark.usefixtures("kernels_for_all")
-@pytest.mark.parametrize(
-    "arch",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in DEEP else []) for n in networks()],
-)
+@pytest.mark.parametrize("arch", networks())
 def test_small_networks_agree(arch: str) -> None:
     small = with_few_channels(arch)
     spec = spec_for(small)

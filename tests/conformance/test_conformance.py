@@ -26,10 +26,7 @@ LISTED = [name for name in ARCHITECTURES.names() if ARCHITECTURES.get(name).memb
 
 
 # Trained at full width in the slow run only; test_kernel_agreement trains them with few channels.
-DEEP = (
-    "convnet6", "densenet121", "resnet10_ap", "resnet18", "resnet18_ap", "resnet34",
-    "resnet34_ap", "resnet50", "resnet50_ap",
-)  # fmt: skip
+DEEP = ("densenet121", "resnet34", "resnet34_ap", "resnet50", "resnet50_ap")
 
 
 def _slow(name: str, check: Any) -> list[pytest.MarkDecorator]:

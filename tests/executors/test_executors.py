@@ -18,7 +18,7 @@ SLURM = pytest.param("slurm", marks=pytest.mark.slurm)
 FAULTS = ("toy-drift", "toy-step-error", "toy-nan", "toy-torch-memory")
 
 
-@pytest.mark.parametrize("execution", ["local 2", RAY, SLURM], indirect=True)
+@pytest.mark.parametrize("execution", ["local 1", "local 2", RAY, SLURM], indirect=True)
 def test_records_are_those_of_one_process(execution: Callable[[], Any], toys: ToyRuns) -> None:
     here, seen_here = toys.open("here", *FAULTS, ipcs=[1, 2])
     here.run()
