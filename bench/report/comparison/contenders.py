@@ -142,8 +142,10 @@ def _label(row: Row, others: Sequence[Row]) -> str:
     parts = [row.mode] if row.mode != "stored" else []
     for name, before in _DISTINCT.items():
         own = getattr(row, name)
-        if own and any(getattr(one, name) != own for one in same):
-            parts.append(f"{before}{own}")
+        part = f"{before}{own}"
+        said = ", ".join(parts).split(", ")  # what is changed can name the version and the source
+        if own and part not in said and any(getattr(one, name) != own for one in same):
+            parts.append(part)
     if len({one.method for one in same}) > 1:
         parts.insert(0, row.method)
     return f"{row.style.label} ({', '.join(parts)})" if parts else row.style.label

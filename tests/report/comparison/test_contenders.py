@@ -36,6 +36,15 @@ def test_contenders_of_one_method_are_told_apart() -> None:
     ]  # fmt: skip
 
 
+def test_an_older_version_is_named_once() -> None:
+    old, new = ({"method_version": version, "profile": "lite"} for version in (1, 2))
+    changed = measured("dm", SEEDS, changed="lite: iterations=5", **old)
+    evaluations = [*measured("dm", SEEDS, **old), *changed, *measured("dm", SEEDS, **new)]
+    assert {one.label for one in find_contenders(evaluations)} == {
+        "DM (version 1)", "DM (lite: iterations=5, version 1)", "DM (version 2)",
+    }  # fmt: skip
+
+
 def test_whole_set_stands_at_each_ipc() -> None:
     whole = find_contenders(store())[-1]
     assert {(p.conditions.protocol, p.ipc) for p in whole.rows} == {
