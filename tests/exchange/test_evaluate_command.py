@@ -16,6 +16,7 @@ import bench
 from bench.cli import main
 from bench.distilled.io import save
 from bench.exchange.opened import open_sets
+from bench.registry.registry import METHODS
 from bench.support.errors import BenchError
 
 FAST = ("--protocol", "smoke", "--eval-arch", "mlp")
@@ -84,6 +85,7 @@ def test_a_plugin_that_changes_the_folder_does_not_split_the_store(
     more = [] if command == "evaluate" else ["-d", "digits", "--ipc", "1", "--profile", "smoke"]
     arguments = [command, *what, *more, *FAST, "--plugin", str(plugin), "--store", "mine"]
     result = CliRunner().invoke(main, arguments)
+    METHODS.unregister(f"moving-{command}")
     assert result.exit_code == 0, result.output
     assert not list(elsewhere.iterdir())
     assert len(list((tmp_path / "mine" / "cells").iterdir())) >= 2
