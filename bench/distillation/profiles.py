@@ -13,9 +13,9 @@ from bench.support.errors import BenchError, unknown_message
 if TYPE_CHECKING:
     from bench.distillation.method import Method
 
-PROFILES = ("paper", "lite", "smoke")
+PROFILES = ("paper", "day", "lite", "smoke")
 # The protocol that a profile's sets are evaluated with unless --protocol says otherwise.
-PROFILE_PROTOCOL = {"paper": "default", "lite": "quick", "smoke": "smoke"}
+PROFILE_PROTOCOL = {"paper": "default", "day": "default", "lite": "quick", "smoke": "smoke"}
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ class Request:
     )  # fmt: skip
     profile: str = option(
         "--profile",
-        "Parameters: paper (as published), lite (minutes) or smoke (seconds).",
+        "Parameters: paper (as published), day (hours; of generators), lite (minutes) or "
+        "smoke (seconds).",
         default="paper",
     )
     overrides: Mapping[str, Mapping[str, Any]] = option(

@@ -54,7 +54,7 @@ _SPARE_LOOKS = tuple((colour, marker) for marker, colour in product(_MARKERS, SP
 # After every method that declares its place; the built-in ones use places up to 990.
 UNDECLARED_PLACE = 900
 
-_PROFILES = ("paper", "any", "lite", "smoke", "custom")
+_PROFILES = ("paper", "day", "any", "lite", "smoke", "custom")
 _MODES = ("stored", "stream", "frozen")
 
 

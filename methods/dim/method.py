@@ -104,6 +104,18 @@ class DiM(Method["DiM.Params"]):
         "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
     )
     profiles = {
+        "day": Profile(
+            {
+                "gan": ConditionalGAN.profiles["day"].overrides,
+                "max_steps": 1500,
+                "lr": 3e-5,
+                "pool": ("convnet3", "resnet10(width=16)", "resnet10_ap(width=16)"),
+                "net_life": 100,
+                "net_steps": 8,
+            },
+            "the day's GAN; 1,500 matching steps, not 100 epochs, in 15 networks from a pool of 3, "
+            "whose ResNets have 16 channels, trained for 8 steps, not 16, before each matching",
+        ),
         "lite": Profile(
             {
                 "gan": ConditionalGAN.profiles["lite"].overrides,

@@ -114,6 +114,24 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         "K. Wang, J. Gu, D. Zhou, Z. Zhu, W. Jiang, Y. You",
     )
     profiles = {
+        "day": Profile(
+            {
+                "width": 64,
+                "noise_dim": 100,
+                "epochs": 400,
+                "max_steps": 20000,
+                "batch": 64,
+                "lr": 3e-4,
+                "penalty_weight": 0.1,
+                "penalty_batch": 32,
+                "penalty_every": 16,
+                "objective": "projection",
+                "discriminator_rate": 2.0,
+                "memory": 0.999,
+            },
+            "a third of the width; 20,000 steps of 64 images, not 150 epochs of batches of 128; "
+            "the losses, rates and averaged weights of lite",
+        ),
         "lite": Profile(
             {
                 "width": 32,
