@@ -11,6 +11,7 @@ images are float ``(N, C, H, W)`` in [-1, 1] and labels int64 ``(N,)``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -39,26 +40,35 @@ class Objective(NamedTuple):
     same_classes: bool
 
 
-def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -> Tensor:
-    r"""Return :math:`-\overline{D(\tilde x)} + \mathrm{CE}(C(\tilde x), y)`, a 0-d float32.
+def generator_loss(
+    discriminator: Discriminator, fake: Tensor, labels: Tensor, class_weight: float = 1.0
+) -> Tensor:
+    r"""Return :math:`-\overline{D(\tilde x)} + c\, \mathrm{CE}(C(\tilde x), y)`, a 0-d float32.
 
     Args:
         discriminator: scores and classifies.
         fake: generated images, through which the gradient flows.
         labels: the classes that they were generated for.
+        class_weight: :math:`c`, 1 in the paper.
     """
     source, classes = discriminator(fake)
-    loss: Tensor = F.cross_entropy(classes.float(), labels) - source.float().mean()
+    wrong = class_weight * F.cross_entropy(classes.float(), labels)
+    loss: Tensor = wrong - source.float().mean()
     return loss
 
 
 def discriminator_loss(
-    discriminator: Discriminator, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
+    discriminator: Discriminator,
+    real: Tensor,
+    labels: Tensor,
+    fake: Tensor,
+    fake_labels: Tensor,
+    class_weight: float = 1.0,
 ) -> Tensor:
     r"""Return the discriminator's loss but for the gradient penalty, a 0-d float32.
 
     .. math:: \overline{D(\tilde x)} - \overline{D(x)}
-              + \mathrm{CE}(C(\tilde x), \tilde y) + \mathrm{CE}(C(x), y)
+              + c\, (\mathrm{CE}(C(\tilde x), \tilde y) + \mathrm{CE}(C(x), y))
 
     Both batches pass together: the discriminator treats every sample alone.
 
@@ -68,6 +78,7 @@ def discriminator_loss(
         labels: their classes :math:`y`.
         fake: generated images :math:`\tilde x`, detached.
         fake_labels: the classes :math:`\tilde y` that they were generated for.
+        class_weight: :math:`c`, 1 in the paper.
     """
     sizes = [len(fake), len(real)]
     source, classes = discriminator(torch.cat([fake, real]))
@@ -75,7 +86,7 @@ def discriminator_loss(
     fake_classes, real_classes = classes.float().split(sizes)
     distance = fake_source.mean() - real_source.mean()
     wrong = F.cross_entropy(fake_classes, fake_labels) + F.cross_entropy(real_classes, labels)
-    loss: Tensor = distance + wrong
+    loss: Tensor = distance + class_weight * wrong
     return loss
 
 
@@ -106,4 +117,11 @@ def _penalty(
     return gradient_penalty(discriminator, real, fake, mix)
 
 
-WASSERSTEIN = Objective(generator_loss, discriminator_loss, _penalty, same_classes=False)
+def wasserstein(class_weight: float = 1.0) -> Objective:
+    """Return the paper's losses, the cross-entropy weighted by a factor."""
+    return Objective(
+        partial(generator_loss, class_weight=class_weight),
+        partial(discriminator_loss, class_weight=class_weight),
+        _penalty,
+        same_classes=False,
+    )

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.plugin import Context
 from bench.plugin.compute import passes
 from methods.gan.gradients import Extra, PairGradients
-from methods.gan.loss import WASSERSTEIN, Objective
+from methods.gan.loss import Objective
 from methods.gan.networks import ConditionalGenerator, Discriminator
 from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
@@ -51,7 +51,7 @@ class AdversarialPair:
         lr: float,
         penalty_weight: float,
         penalty_batch: int | None,
-        objective: Objective = WASSERSTEIN,
+        objective: Objective,
         discriminator_rate: float = 1.0,
         memory: float = 0.0,
     ) -> None:

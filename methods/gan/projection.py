@@ -15,6 +15,8 @@ Images are float ``(N, C, H, W)`` in [-1, 1] and labels int64 ``(N,)``.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,12 +49,17 @@ def generator_loss(discriminator: Discriminator, fake: Tensor, labels: Tensor) -
 
 
 def discriminator_loss(
-    discriminator: Discriminator, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
+    discriminator: Discriminator,
+    real: Tensor,
+    labels: Tensor,
+    fake: Tensor,
+    fake_labels: Tensor,
+    class_weight: float = 1.0,
 ) -> Tensor:
     r"""Return the discriminator's loss but for the penalty, a 0-d float32.
 
     .. math:: \overline{[1 + D(\tilde x, \tilde y)]_+} + \overline{[1 - D(x, y)]_+}
-              + \mathrm{CE}(C(x), y)
+              + c\, \mathrm{CE}(C(x), y)
 
     Both batches pass together: the discriminator treats every sample alone.
 
@@ -62,11 +69,14 @@ def discriminator_loss(
         labels: their classes :math:`y`.
         fake: generated images :math:`\tilde x`, detached.
         fake_labels: the classes :math:`\tilde y` that they were generated for.
+        class_weight: :math:`c`. The head that classifies also scores, so that much of it rewards a
+            generator for the typical image of a class, as an auxiliary classifier does.
     """
     source, classes = discriminator(torch.cat([fake, real]))
     scores, n = _score(source, classes, torch.cat([fake_labels, labels])), len(fake)
     wrong = F.cross_entropy(classes[n:].float(), labels)
-    return (1 + scores[:n]).relu().mean() + (1 - scores[n:]).relu().mean() + wrong
+    hinges = (1 + scores[:n]).relu().mean() + (1 - scores[n:]).relu().mean()
+    return hinges + class_weight * wrong
 
 
 def real_penalty(discriminator: Discriminator, real: Tensor, labels: Tensor) -> Tensor:
@@ -90,4 +100,7 @@ def _penalty(
     return real_penalty(discriminator, real, labels)
 
 
-PROJECTION = Objective(generator_loss, discriminator_loss, _penalty, same_classes=True)
+def projection(class_weight: float = 1.0) -> Objective:
+    """Return these losses, the cross-entropy weighted by a factor."""
+    discriminator = partial(discriminator_loss, class_weight=class_weight)
+    return Objective(generator_loss, discriminator, _penalty, same_classes=True)

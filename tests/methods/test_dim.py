@@ -214,5 +214,5 @@ def test_identities_hold_the_gans_parameters_by_their_former_names() -> None:
     stored = as_dict(DiM.Params())
     gan = {k.removeprefix("gan_"): v for k, v in stored.items() if k.startswith("gan_")}
     assert gan == as_dict(ConditionalGAN.Params())
-    later = {"objective", "penalty_every", "discriminator_rate", "memory"}
+    later = {"objective", "penalty_every", "discriminator_rate", "class_weight", "memory"}
     assert not later & set(gan), "the paper's results are stored without them"

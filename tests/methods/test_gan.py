@@ -39,7 +39,7 @@ def test_paper_values() -> None:
     assert params.penalty_batch is None
     assert params.decay_after == 1.0
     assert (params.objective, params.penalty_every) == ("wasserstein", 1)
-    assert (params.discriminator_rate, params.memory) == (1.0, 0.0)
+    assert (params.discriminator_rate, params.memory, params.class_weight) == (1.0, 0.0, 1.0)
 
 
 def test_steps_count_whole_batches_of_all_epochs() -> None:
@@ -217,5 +217,5 @@ def test_profiles_change_known_parameters_only(profile: str) -> None:
 
 def test_smoke_has_the_papers_losses() -> None:
     smoke = ConditionalGAN.profiles["smoke"].overrides
-    later = {"objective", "penalty_every", "penalty_weight", "discriminator_rate", "memory"}
-    assert not later & set(smoke)
+    losses = {"objective", "penalty_every", "penalty_weight", "class_weight"}
+    assert not (losses | {"discriminator_rate", "memory"}) & set(smoke)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from discriminator_by_hand import (
     batch,
@@ -14,7 +15,7 @@ from discriminator_by_hand import (
 from torch import Tensor
 
 from bench.support.seeds import make_generator
-from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty
+from methods.gan.loss import discriminator_loss, generator_loss, gradient_penalty, wasserstein
 
 
 def test_generator_loss() -> None:
@@ -33,6 +34,20 @@ def test_discriminator_loss() -> None:
         + crossed(fake_classes, fake_labels) + crossed(real_classes, labels)
     )  # fmt: skip
     close(discriminator_loss(network, real, labels, fake, fake_labels), expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25])
+def test_the_class_weight_is_a_factor_of_the_cross_entropies(weight: float) -> None:
+    network, losses = made_discriminator(), wasserstein(weight)
+    (real, labels), (fake, fake_labels) = batch(1, 4), batch(2, 6)
+    real_source, real_classes = by_hand(network, real)
+    fake_source, fake_classes = by_hand(network, fake)
+    wrong = crossed(fake_classes, fake_labels)
+    expected = weight * wrong - fake_source.mean()
+    close(losses.generator(network, fake, fake_labels), expected)
+    expected = fake_source.mean() - real_source.mean()
+    expected += weight * (wrong + crossed(real_classes, labels))
+    close(losses.discriminator(network, real, labels, fake, fake_labels), expected)
 
 
 def test_gradient_penalty() -> None:

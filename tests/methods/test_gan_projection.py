@@ -18,6 +18,7 @@ from methods.gan.projection import (
     class_score,
     discriminator_loss,
     generator_loss,
+    projection,
     real_penalty,
 )
 
@@ -56,6 +57,8 @@ def test_discriminator_loss() -> None:
     wrong = crossed(by_hand(network, real)[1], labels)
     expected = (1 + false).clamp(min=0).mean() + (1 - true).clamp(min=0).mean() + wrong
     close(discriminator_loss(network, real, labels, fake, fake_labels), expected)
+    lighter = projection(0.25).discriminator(network, real, labels, fake, fake_labels)
+    close(lighter, expected - 0.75 * wrong)
 
 
 def test_real_penalty() -> None:

@@ -23,8 +23,7 @@ from bench.distillation.profiles import resolve_profile
 from bench.ledger.artefacts import load_artefact
 from bench.ledger.store import Store
 from methods.dim.method import DiM
-from methods.gan.loss import WASSERSTEIN
-from methods.gan.projection import PROJECTION
+from methods.gan.method import objective_of
 
 CPU = torch.device("cpu")
 EVERY = 20
@@ -49,7 +48,7 @@ def continued(store: Store, cell: str, profile: str) -> DiM:
 def gradients(dim: DiM, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return both terms' gradients on a batch of images and on the generator's weights, flat."""
     params, pair = dim.params, dim.pair
-    objective = PROJECTION if params.gan.objective == "projection" else WASSERSTEIN
+    objective = objective_of(params.gan)
     real, labels = dim.batches.pick(step)
     latent = pair.generator.latent(labels, torch.Generator().manual_seed(step))
     with torch.enable_grad():
