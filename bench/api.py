@@ -144,7 +144,7 @@ def run(
             ``uint8``, or several of them.
         evaluate_at: also evaluate the sets as they are after these percentages of the steps of
             their distillation; the column ``percent`` tells these rows from the final ones.
-        profile: ``paper``, ``lite`` or ``smoke``.
+        profile: ``paper``, ``day``, ``lite`` or ``smoke``.
         overrides: parameters by method, as ``{"dm": {"iterations": 200}}``.
         precision: ``fp32``, ``tf32`` or ``bf16``.
         store: the folder of cells.

@@ -80,7 +80,7 @@ def distil(
         seed: the seed index; with the method, dataset, IPC and architecture it determines every
             random number, so that equal arguments give equal tensors.
         params: parameters by name that differ from those of the profile.
-        profile: ``paper``, ``lite`` or ``smoke``.
+        profile: ``paper``, ``day``, ``lite`` or ``smoke``.
         precision: ``fp32``, ``tf32`` or ``bf16``.
         start: the distilled set that the method starts from; distilled first if it needs one and
             none is given.

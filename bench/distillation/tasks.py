@@ -67,7 +67,7 @@ def make_task(
         ipc: images per class.
         arch: the canonical name of the architecture to distil with.
         overrides: parameters by name that differ from the profile's.
-        profile: ``paper``, ``lite`` or ``smoke``.
+        profile: ``paper``, ``day``, ``lite`` or ``smoke``.
         resolve: resolves the parameters; for callers that keep what was resolved.
 
     Raises:

@@ -1,0 +1,58 @@
+"""What the GAN is reduced to where the paper's size takes too long."""
+
+from __future__ import annotations
+
+from bench.plugin import Profile
+
+PROFILES = {
+    "day": Profile(
+        {
+            "width": 64,
+            "epochs": 400,
+            "max_steps": 20000,
+            "batch": 64,
+            "lr": 2e-4,
+            "penalty_weight": 0.1,
+            "penalty_batch": 32,
+            "penalty_every": 16,
+            "objective": "projection",
+            "discriminator_rate": 2.0,
+            "class_weight": 0.2,
+            "memory": 0.999,
+        },
+        "a third of the width; 20,000 steps of 64 images, not 150 epochs of batches of 128, at "
+        "twice the learning rate (the discriminator at four times it); the losses of lite with "
+        "less cross-entropy, averaged weights",
+    ),
+    "lite": Profile(
+        {
+            "width": 32,
+            "noise_dim": 64,
+            "epochs": 40,
+            "max_steps": 6000,
+            "batch": 32,
+            "lr": 5e-4,
+            "penalty_weight": 0.1,
+            "penalty_batch": 16,
+            "penalty_every": 16,
+            "objective": "projection",
+            "discriminator_rate": 2.0,
+            "memory": 0.998,
+        },
+        "a sixth of the width; 6,000 steps of 32 images, not 150 epochs, at five times the "
+        "learning rate (the discriminator at ten); other losses, a critic that sees the "
+        "class, a penalty every 16th step, averaged weights",
+    ),
+    "smoke": Profile(
+        {
+            "width": 24,
+            "epochs": 20,
+            "max_steps": 300,
+            "batch": 32,
+            "lr": 2e-3,
+            "decay_after": 0.5,
+            "penalty_batch": 8,
+        },
+        "an eighth of the width and 300 steps of 32 images: most digits can be read",
+    ),
+}
