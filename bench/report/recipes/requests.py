@@ -21,8 +21,8 @@ class Choice:
         datasets: any; one that the recipe does not have gets all of its rows.
         ipcs: any.
         protocol: for all rows.
-        profile: ``paper``, ``day``, ``lite`` or ``smoke``. All but ``paper`` have their own protocol, seeds
-            and networks.
+        profile: ``paper``, ``day``, ``lite`` or ``smoke``. All but ``paper`` have their own
+            protocol, seeds and networks.
         seeds: distilled sets of each cell.
         nets: networks that are trained on each.
         precision: ``fp32``, ``tf32`` or ``bf16``.
