@@ -27,8 +27,13 @@ from bench.plugin import (
 from bench.plugin.compute import global_seed, parse_architecture
 from methods.dim.logit_matching import LogitMatcher
 from methods.dim.pool import released_pool
-from methods.gan.method import ConditionalGAN, adversarial_pair, generator_set
-from methods.gan.networks import ConditionalGenerator, Discriminator
+from methods.gan.method import (
+    ConditionalGAN,
+    adversarial_pair,
+    generator_set,
+    new_discriminator,
+)
+from methods.gan.networks import ConditionalGenerator
 from methods.gan.pair import AdversarialPair
 from methods.shared.batches import ShuffledBatches
 from methods.shared.dsa_param import dsa_param
@@ -207,7 +212,7 @@ def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
         raise TypeError(f"{DiM.name} must start from the artefact of {ConditionalGAN.name}")
     generator = copy.deepcopy(trained)
     with global_seed(0):  # the weights are overwritten below; global state must not move
-        discriminator = Discriminator(task.spec, task.params.gan.width).to(ctx.device)
+        discriminator = new_discriminator(task.spec, task.params.gan).to(ctx.device)
     pair = adversarial_pair(generator, discriminator, ctx, task.params.gan, lr=task.params.lr)
     pair.load_byproducts(start.byproducts)
     return pair

@@ -95,6 +95,12 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
             min=0,
             later=True,
         )
+        own_vectors: bool = param(
+            False,
+            help="projection: score an image for a class by vectors of its own, not by the "
+            "classifier's",
+            later=True,
+        )
         memory: float = param(
             0.0,
             help="the generator's weights are a running mean over steps, of which a step leaves "
@@ -132,7 +138,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
         noise_dim = latent_size(params.noise_dim, self.spec)
         with global_seed(ctx.draw_int(2**62, "networks")):
             generator = ConditionalGenerator(self.spec, params.width, noise_dim)
-            discriminator = Discriminator(self.spec, params.width)
+            discriminator = new_discriminator(self.spec, params)
         networks = generator.to(ctx.device), discriminator.to(ctx.device)
         self.pair = adversarial_pair(*networks, ctx, params, lr=params.lr)
 
@@ -186,6 +192,11 @@ def adversarial_pair(
         discriminator_rate=params.discriminator_rate,
         memory=params.memory,
     )
+
+
+def new_discriminator(spec: DatasetSpec, params: ConditionalGAN.Params) -> Discriminator:
+    """Return a discriminator as ``params`` say, initialised from PyTorch's global generator."""
+    return Discriminator(spec, params.width, own_vectors=params.own_vectors)
 
 
 def objective_of(params: ConditionalGAN.Params) -> Objective:

@@ -69,12 +69,14 @@ class Discriminator(nn.Module):
     Args:
         spec: the image's shape and the number of classes.
         width: channels of every hidden layer.
+        own_vectors: whether :meth:`judgements` scores an image for a class by a third head; else
+            the one that classifies does.
 
     Raises:
         BenchError: if the image is too small.
     """
 
-    def __init__(self, spec: DatasetSpec, width: int = 196) -> None:
+    def __init__(self, spec: DatasetSpec, width: int = 196, *, own_vectors: bool = False) -> None:
         super().__init__()
         image, *grids = stage_grids(spec)
         body = _layer_normalised(nn.Conv2d(spec.channels, width, 3, padding=1), width, image)
@@ -86,6 +88,8 @@ class Discriminator(nn.Module):
         self.body = nn.Sequential(*body)
         self.source = nn.Linear(width, 1)
         self.classes = nn.Linear(width, spec.num_classes)
+        # The last layer, so that with or without it the others begin from the same weights.
+        self.vectors = nn.Linear(width, spec.num_classes, bias=False) if own_vectors else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the source scores ``(N,)`` and the class logits ``(N, num_classes)``.
@@ -93,8 +97,22 @@ class Discriminator(nn.Module):
         Args:
             images: ``(N, C, H, W)`` in [-1, 1].
         """
+        source, classes, _ = self.judgements(images)
+        return source, classes
+
+    def judgements(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what :meth:`forward` does, and a score of each image for each class.
+
+        Args:
+            images: ``(N, C, H, W)`` in [-1, 1].
+
+        Returns:
+            ``(N,)``, ``(N, num_classes)`` and ``(N, num_classes)``.
+        """
         features = self.body(images).flatten(2).amax(2)
-        return self.source(features).squeeze(1), self.classes(features)
+        classes = self.classes(features)
+        scores = classes if self.vectors is None else self.vectors(features)
+        return self.source(features).squeeze(1), classes, scores
 
 
 def _layer_normalised(layer: nn.Module, width: int, grid: tuple[int, int]) -> list[nn.Module]:

@@ -17,12 +17,12 @@ PROFILES = {
             "penalty_every": 16,
             "objective": "projection",
             "discriminator_rate": 2.0,
-            "class_weight": 0.2,
+            "own_vectors": True,
             "memory": 0.999,
         },
         "a third of the width; 20,000 steps of 64 images, not 150 epochs of batches of 128, at "
-        "twice the learning rate (the discriminator at four times it); the losses of lite with "
-        "less cross-entropy, averaged weights",
+        "twice the learning rate (the discriminator at four times it); the losses of lite, "
+        "where other vectors than the classifier's score the classes; averaged weights",
     ),
     "lite": Profile(
         {

@@ -4,7 +4,8 @@ The critic scores an image for a class, so that a generator must match the image
 With an auxiliary classifier, the generator is rewarded for the typical image of a class instead,
 and after few steps it draws little else. The score is that of T. Miyato and M. Koyama, "cGANs with
 Projection Discriminator", 2018, equation 5, on the features and heads of the discriminator that
-:mod:`methods.gan.loss` has: the head that classifies there holds the vectors of the classes here.
+:mod:`methods.gan.loss` has: the head that classifies there holds the vectors of the classes here,
+unless the discriminator has vectors of their own.
 It also learns to classify real images, and those alone, because otherwise a small critic needs
 thousands of steps until it tells classes apart. The losses are those of J. H. Lim and J. C. Ye,
 "Geometric GAN", 2017; the penalty is :math:`R_1` of L. Mescheder et al., "Which Training Methods
@@ -28,12 +29,12 @@ from methods.gan.networks import Discriminator
 
 def class_score(discriminator: Discriminator, images: Tensor, labels: Tensor) -> Tensor:
     r"""Return :math:`D(x, y) = w^T \phi(x) + v_y^T \phi(x)`, biases included, float32 ``(N,)``."""
-    source, classes = discriminator(images)
-    return _score(source, classes, labels)
+    source, _, scores = discriminator.judgements(images)
+    return _score(source, scores, labels)
 
 
-def _score(source: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
-    score: Tensor = source.float() + classes.float().gather(1, labels[:, None]).squeeze(1)
+def _score(source: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    score: Tensor = source.float() + scores.float().gather(1, labels[:, None]).squeeze(1)
     return score
 
 
@@ -69,11 +70,11 @@ def discriminator_loss(
         labels: their classes :math:`y`.
         fake: generated images :math:`\tilde x`, detached.
         fake_labels: the classes :math:`\tilde y` that they were generated for.
-        class_weight: :math:`c`. The head that classifies also scores, so that much of it rewards a
+        class_weight: :math:`c`. Where the head that classifies also scores, much of it rewards a
             generator for the typical image of a class, as an auxiliary classifier does.
     """
-    source, classes = discriminator(torch.cat([fake, real]))
-    scores, n = _score(source, classes, torch.cat([fake_labels, labels])), len(fake)
+    source, classes, each = discriminator.judgements(torch.cat([fake, real]))
+    scores, n = _score(source, each, torch.cat([fake_labels, labels])), len(fake)
     wrong = F.cross_entropy(classes[n:].float(), labels)
     hinges = (1 + scores[:n]).relu().mean() + (1 - scores[n:]).relu().mean()
     return hinges + class_weight * wrong

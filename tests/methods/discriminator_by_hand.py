@@ -16,10 +16,10 @@ SPEC = DatasetSpec("made", 3, 1, 8, 8, (0.5,), (0.5,), flip=False)
 STRIDES = (1, 2)  # of an 8x8 image's convolutions
 
 
-def made_discriminator() -> Discriminator:
+def made_discriminator(*, own_vectors: bool = False) -> Discriminator:
     """Return a float64 discriminator whose every weight is random, the norms' among them."""
     with global_seed(3):
-        network = Discriminator(SPEC, width=4).double()
+        network = Discriminator(SPEC, width=4, own_vectors=own_vectors).double()
         for weight in network.parameters():
             weight.data.add_(torch.randn_like(weight), alpha=0.3)
     return network
@@ -33,6 +33,13 @@ def batch(seed: int, n: int = 5) -> tuple[Tensor, Tensor]:
 
 def by_hand(network: Discriminator, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return source and class scores of the discriminator, from its weights alone."""
+    state, features = network.state_dict(), features_by_hand(network, images)
+    source = features @ state["source.weight"].T + state["source.bias"]
+    return source[:, 0], features @ state["classes.weight"].T + state["classes.bias"]
+
+
+def features_by_hand(network: Discriminator, images: Tensor) -> Tensor:
+    """Return what the discriminator's heads see."""
     state = network.state_dict()
     for k, stride in enumerate(STRIDES):
         conv, norm = f"body.{3 * k}", f"body.{3 * k + 1}"
@@ -42,9 +49,7 @@ def by_hand(network: Discriminator, images: Tensor) -> tuple[Tensor, Tensor]:
         scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
         images = scaled.view_as(images) * state[f"{norm}.weight"] + state[f"{norm}.bias"]
         images = torch.where(images > 0, images, 0.01 * images)
-    features = images.flatten(2).max(2).values
-    source = features @ state["source.weight"].T + state["source.bias"]
-    return source[:, 0], features @ state["classes.weight"].T + state["classes.bias"]
+    return images.flatten(2).max(2).values
 
 
 def crossed(logits: Tensor, labels: Tensor) -> Tensor:

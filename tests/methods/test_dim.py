@@ -33,8 +33,8 @@ TINY: dict[str, Any] = {
 
 
 @cache
-def gan_start() -> Start:
-    method: Any = begin(ConditionalGAN, tiny_context(seed=1), None, None, **GAN)
+def gan_start(**changes: Any) -> Start:
+    method: Any = begin(ConditionalGAN, tiny_context(seed=1), None, None, **{**GAN, **changes})
     for i in range(2):
         method.step(i)
     return Start(method.result(), copy.deepcopy(method.byproducts()))
@@ -120,6 +120,18 @@ def test_it_continues_the_gan_with_its_optimisers() -> None:
     assert same(method.pair.byproducts(), gan_start().byproducts)
     rates = [group["lr"] for group in method.pair.generator_adam.param_groups]
     assert rates == [1e-3]
+
+
+def test_it_continues_a_discriminator_with_vectors_of_the_classes() -> None:
+    changes = {"objective": "projection", "own_vectors": True}
+    start = gan_start(**changes)
+    method: Any = begin(
+        DiM, tiny_context(start=start), None, None, **{**TINY, "gan": {**GAN, **changes}}
+    )
+    assert same(method.pair.byproducts(), start.byproducts)
+    assert "discriminator.vectors.weight" in start.byproducts
+    method.step(0)
+    assert not same(method.pair.byproducts(), start.byproducts)
 
 
 def test_the_mean_of_weights_goes_on_from_the_gans() -> None:
@@ -214,5 +226,6 @@ def test_identities_hold_the_gans_parameters_by_their_former_names() -> None:
     stored = as_dict(DiM.Params())
     gan = {k.removeprefix("gan_"): v for k, v in stored.items() if k.startswith("gan_")}
     assert gan == as_dict(ConditionalGAN.Params())
-    later = {"objective", "penalty_every", "discriminator_rate", "class_weight", "memory"}
+    later = {"objective", "penalty_every", "discriminator_rate", "memory"}
+    later |= {"class_weight", "own_vectors"}
     assert not later & set(gan), "the paper's results are stored without them"

@@ -19,6 +19,7 @@ from methods.gan.method import ConditionalGAN, latent_size
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
 
 LITE_LOSSES: dict[str, Any] = {"objective": "projection", "memory": 0.9, "penalty_every": 3}
+DAY_LOSSES = {**LITE_LOSSES, "own_vectors": True}
 
 
 def started(**params: Any) -> tuple[Any, Context]:
@@ -40,6 +41,7 @@ def test_paper_values() -> None:
     assert params.decay_after == 1.0
     assert (params.objective, params.penalty_every) == ("wasserstein", 1)
     assert (params.discriminator_rate, params.memory, params.class_weight) == (1.0, 0.0, 1.0)
+    assert not params.own_vectors
 
 
 def test_steps_count_whole_batches_of_all_epochs() -> None:
@@ -152,7 +154,7 @@ def test_learning_rate_stays_then_falls(after: float, rates: list[float]) -> Non
     assert seen == [[pytest.approx(0.01 * rate)] for rate in rates for _ in range(2)]
 
 
-@given(stop=st.integers(0, 8), changes=st.sampled_from(({}, LITE_LOSSES)))
+@given(stop=st.integers(0, 8), changes=st.sampled_from(({}, LITE_LOSSES, DAY_LOSSES)))
 @settings(max_examples=5, deadline=None)
 def test_resumed_at_any_step_it_ends_the_same(stop: int, changes: dict[str, Any]) -> None:
     straight, _ = started(**changes)
@@ -217,5 +219,5 @@ def test_profiles_change_known_parameters_only(profile: str) -> None:
 
 def test_smoke_has_the_papers_losses() -> None:
     smoke = ConditionalGAN.profiles["smoke"].overrides
-    losses = {"objective", "penalty_every", "penalty_weight", "class_weight"}
+    losses = {"objective", "penalty_every", "penalty_weight", "class_weight", "own_vectors"}
     assert not (losses | {"discriminator_rate", "memory"}) & set(smoke)

@@ -200,7 +200,14 @@ def test_without_a_mean_the_last_weights_count() -> None:
     assert not any(name.startswith("averaged") for name in method.pair.state_dict())
 
 
-@pytest.mark.parametrize("changes", [{}, {**PROJECTION, "penalty_every": 2, "memory": 0.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {**PROJECTION, "penalty_every": 2, "memory": 0.5},
+        {**PROJECTION, "own_vectors": True, "class_weight": 0.5},
+    ],
+)
 def test_replayed_steps_are_plain_steps(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

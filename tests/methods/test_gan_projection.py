@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import torch
 from discriminator_by_hand import (
+    SPEC,
     batch,
     by_hand,
     close,
     crossed,
+    features_by_hand,
     made_discriminator,
     slopes_by_hand,
 )
 from torch import Tensor
 
+from bench.support.seeds import global_seed
 from methods.gan.networks import Discriminator
 from methods.gan.projection import (
     class_score,
@@ -59,6 +62,34 @@ def test_discriminator_loss() -> None:
     close(discriminator_loss(network, real, labels, fake, fake_labels), expected)
     lighter = projection(0.25).discriminator(network, real, labels, fake, fake_labels)
     close(lighter, expected - 0.75 * wrong)
+
+
+def test_own_vectors_score_and_do_not_classify() -> None:
+    network, (real, labels), (fake, fake_labels) = (
+        made_discriminator(own_vectors=True), batch(1), batch(2)
+    )  # fmt: skip
+    vectors = network.state_dict()["vectors.weight"]
+
+    def score(images: Tensor, classes: Tensor) -> Tensor:
+        features = features_by_hand(network, images)
+        return by_hand(network, images)[0] + (features * vectors[classes]).sum(1)
+
+    true, false = score(real, labels), score(fake, fake_labels)
+    close(class_score(network, real, labels), true)
+    close(generator_loss(network, fake, fake_labels), -false.mean())
+    hinges = (1 + false).clamp(min=0).mean() + (1 - true).clamp(min=0).mean()
+    wrong = crossed(by_hand(network, real)[1], labels)
+    close(discriminator_loss(network, real, labels, fake, fake_labels), hinges + wrong)
+
+
+def test_own_vectors_leave_the_other_weights_as_they_are() -> None:
+    with global_seed(5):
+        plain = Discriminator(SPEC, 4)
+    with global_seed(5):
+        other = Discriminator(SPEC, 4, own_vectors=True)
+    state = other.state_dict()
+    assert set(state) - set(plain.state_dict()) == {"vectors.weight"}
+    assert all(torch.equal(value, state[name]) for name, value in plain.state_dict().items())
 
 
 def test_real_penalty() -> None:
