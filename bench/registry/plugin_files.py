@@ -7,8 +7,9 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from bench.registry.entry import Entry
@@ -82,7 +83,8 @@ def load_plugin_file(path: Path) -> None:
         raise BenchError(f"plugin file '{path}' does not exist")
     # Two files of one name in different folders are two modules.
     name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path) if path.suffix == ".py" else None
+    loader = _SourceLoader(name, str(path)) if path.suffix == ".py" else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader) if loader else None
     if spec is None or spec.loader is None:
         raise BenchError(f"plugin file '{path}' is not a Python file (expected a name like x.py)")
     module = importlib.util.module_from_spec(spec)
@@ -96,6 +98,20 @@ def load_plugin_file(path: Path) -> None:
         raise BenchError(
             f"plugin '{path.name}' does not import: {type(error).__name__}: {error}"
         ) from error
+
+
+class _SourceLoader(SourceFileLoader):
+    """Compiles a plugin file each time it is loaded.
+
+    Python's stored bytecode is known by the second of the last change and the size, so that after
+    an edit within a second the old code would run, and be recorded as the new.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the file as it is now."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
 
 
 @contextmanager

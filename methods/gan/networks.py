@@ -69,7 +69,7 @@ class Discriminator(nn.Module):
     Args:
         spec: the image's shape and the number of classes.
         width: channels of every hidden layer.
-        own_vectors: whether :meth:`judgements` scores an image for a class by a third head; else
+        own_vectors: whether :meth:`opinions` scores an image for a class by a third head; else
             the one that classifies does.
 
     Raises:
@@ -97,10 +97,10 @@ class Discriminator(nn.Module):
         Args:
             images: ``(N, C, H, W)`` in [-1, 1].
         """
-        source, classes, _ = self.judgements(images)
+        source, classes, _ = self.opinions(images)
         return source, classes
 
-    def judgements(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def opinions(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what :meth:`forward` does, and a score of each image for each class.
 
         Args:

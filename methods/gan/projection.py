@@ -29,7 +29,7 @@ from methods.gan.networks import Discriminator
 
 def class_score(discriminator: Discriminator, images: Tensor, labels: Tensor) -> Tensor:
     r"""Return :math:`D(x, y) = w^T \phi(x) + v_y^T \phi(x)`, biases included, float32 ``(N,)``."""
-    source, _, scores = discriminator.judgements(images)
+    source, _, scores = discriminator.opinions(images)
     return _score(source, scores, labels)
 
 
@@ -73,7 +73,7 @@ def discriminator_loss(
         class_weight: :math:`c`. Where the head that classifies also scores, much of it rewards a
             generator for the typical image of a class, as an auxiliary classifier does.
     """
-    source, classes, each = discriminator.judgements(torch.cat([fake, real]))
+    source, classes, each = discriminator.opinions(torch.cat([fake, real]))
     scores, n = _score(source, each, torch.cat([fake_labels, labels])), len(fake)
     wrong = F.cross_entropy(classes[n:].float(), labels)
     hinges = (1 + scores[:n]).relu().mean() + (1 - scores[n:]).relu().mean()

@@ -301,7 +301,7 @@ def test_the_list_says_of_loaded_methods_what_it_reads_from_source() -> None:
 
 def test_show_method() -> None:
     (facts,) = json.loads(invoke("show", "herding", "--json").stdout)
-    assert {"paper", "lite", "smoke"} == set(facts["profiles"])
+    assert {"paper", "day", "lite", "smoke"} == set(facts["profiles"])
     assert all(p["help"] for p in facts["parameters"])
     text = invoke("show", "herding").output
     for parameter in facts["parameters"]:

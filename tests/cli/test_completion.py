@@ -36,7 +36,7 @@ def complete(line: str, **environment: str) -> list[str]:
         ("bench run -m dm,d", ["dm,dc", "dm,dim", "dm,dsa"]),
         ("bench run -m dm,nothing", []),
         ("bench run --eval-arch vgg", ["vgg11"]),
-        ("bench run --profile ", ["paper", "lite", "smoke"]),
+        ("bench run --profile ", ["paper", "day", "lite", "smoke"]),
         ("bench run --protocol qu", ["quick", "quick-v1"]),
         ("bench run --recompute di", ["dim"]),
         ("bench run --mode ", ["stream", "frozen"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,21 @@ def test_a_file_registers_its_plugin(tmp_path: Path) -> None:
     assert entry.load().value == 1
     assert entry.origin == str(path.resolve())
     assert entry.summary() == "My method."
+
+
+def test_a_file_edited_within_a_second_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size and time: stored bytecode would be taken for current."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = write(tmp_path, PLUGIN.format(value=1))
+    os.utime(path, (1e9, 1e9))
+    load_plugin_file(path)
+    path.write_text(PLUGIN.format(value=2))
+    os.utime(path, (1e9, 1e9))
+    load_plugin_file(path)
+    assert METHODS.get("test-mine").value == 2
+    assert not list(path.parent.glob("__pycache__/*mine*"))
 
 
 def test_a_summary_has_no_markup(tmp_path: Path) -> None:
