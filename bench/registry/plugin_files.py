@@ -83,15 +83,16 @@ def load_plugin_file(path: Path) -> None:
         raise BenchError(f"plugin file '{path}' does not exist")
     # Two files of one name in different folders are two modules.
     name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    loader = _SourceLoader(name, str(path)) if path.suffix == ".py" else None
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader) if loader else None
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise BenchError(f"plugin file '{path}' is not a Python file (expected a name like x.py)")
+    loader = _SourceLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None, "there is a loader"
     module = importlib.util.module_from_spec(spec)
     setattr(module, _PLUGIN_FILE, str(path))
     try:
         with _all_or_nothing(module, str(path)):
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
     except BenchError:
         raise
     except (Exception, SystemExit) as error:

@@ -117,7 +117,7 @@ def _penalty(
     return gradient_penalty(discriminator, real, fake, mix)
 
 
-def wasserstein(class_weight: float = 1.0) -> Objective:
+def wasserstein(class_weight: float) -> Objective:
     """Return the paper's losses, the cross-entropy weighted by a factor."""
     return Objective(
         partial(generator_loss, class_weight=class_weight),

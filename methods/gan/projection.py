@@ -101,7 +101,7 @@ def _penalty(
     return real_penalty(discriminator, real, labels)
 
 
-def projection(class_weight: float = 1.0) -> Objective:
+def projection(class_weight: float) -> Objective:
     """Return these losses, the cross-entropy weighted by a factor."""
     discriminator = partial(discriminator_loss, class_weight=class_weight)
     return Objective(generator_loss, discriminator, _penalty, same_classes=True)

@@ -18,8 +18,7 @@ from torch import Tensor
 from bench.datasets.data_folder import data_dir
 from bench.datasets.library import open_split
 from bench.distillation.context import Context, Start
-from bench.distillation.method import Task
-from bench.distillation.profiles import resolve_profile
+from bench.distillation.tasks import make_task
 from bench.ledger.artefacts import load_artefact
 from bench.ledger.store import Store
 from methods.dim.method import DiM
@@ -37,10 +36,8 @@ def continued(store: Store, cell: str, profile: str) -> DiM:
     identity = record.identity
     distilled, byproducts = load_artefact(store, record.id, CPU)
     real = open_split(identity["dataset"], "train", data_dir(None), CPU)
-    params = resolve_profile(DiM, profile, {}, None, identity["dataset"])
     ctx = Context(real, 0, precision=identity["precision"], start=Start(distilled, byproducts))
-    counts = tuple(len(images) for images in real.class_indices)
-    dim = DiM(Task(real.spec, counts, None, None, params), ctx)
+    dim = DiM(make_task(DiM, real, None, None, {}, profile), ctx)
     dim.setup()
     return dim
 
@@ -57,13 +54,13 @@ def gradients(dim: DiM, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         (own,) = torch.autograd.grad(
             objective.generator(pair.discriminator, images, labels), images
         )
-    _, slope = dim.matcher.loss(real, drawn.detach())
+    matching = params.match_weight * dim.matcher.loss(real, drawn.detach())[1]
     weights = list(pair.generator.parameters())
     flat = [
         torch.cat([g.flatten() for g in torch.autograd.grad(drawn, weights, s, retain_graph=True)])
-        for s in (own, params.match_weight * slope)
+        for s in (own, matching)
     ]
-    return own, params.match_weight * slope, *flat
+    return own, matching, *flat
 
 
 def main(store: str, cell: str, profile: str, steps: str) -> None:
