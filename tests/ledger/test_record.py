@@ -11,6 +11,7 @@ import pytest
 from record_builders import distil_json, evaluate_json, failed_json
 
 from bench.ledger.cell import SCHEMA_VERSION
+from bench.ledger.private_paths import environment_without_paths
 from bench.ledger.record import OtherSchemaError, Record
 from bench.ledger.record_file import load_record
 from bench.ledger.record_tables import EvaluationOutcome
@@ -198,6 +199,7 @@ def test_every_record_that_is_published_is_read_unchanged() -> None:
         content = json.loads(path.read_text())
         content.pop("checksum", None)  # of the file; reading compares it
         assert load_record(path, path.parent.name).to_json() == content, path
+        assert environment_without_paths(content["environment"]) == content["environment"], path
 
 
 def test_a_count_too_large_for_a_column() -> None:
