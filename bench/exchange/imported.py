@@ -16,6 +16,7 @@ from bench.datasets.source import Progress, no_progress
 from bench.distilled.base import DistilledSet
 from bench.distilled.digest import tensors_digest
 from bench.distilled.labels import hard_labels
+from bench.exchange.layouts import check_exists
 from bench.exchange.made_with import compare_networks
 from bench.exchange.opened import open_sets
 from bench.exchange.reading import Reading
@@ -125,6 +126,7 @@ def open_import(
     site = site.with_paths()
     site.load_plugins()
     request.check()
+    check_exists(source)
     name = request.name or default_name(source)
     opened, store = OpenSite(site), Store(Path(site.store))
     info = ensure(request.dataset, opened.data_dir, progress)

@@ -39,6 +39,19 @@ _ALLOWED = (
 )
 
 
+def check_exists(source: str) -> None:
+    """Check that there is something to read, which must not wait for a dataset's download.
+
+    Args:
+        source: a file, a folder, or ``hf:OWNER/NAME``; only a read shows whether a hub has it.
+
+    Raises:
+        BenchError: there is nothing.
+    """
+    if not source.startswith(HUB) and not Path(source).exists():
+        raise BenchError(f"'{source}' does not exist: give {_ALLOWED}")
+
+
 def read_source(
     source: str, image_column: str | None = None, label_column: str | None = None
 ) -> Sequence[RawSet | DistilledSet]:
@@ -54,6 +67,7 @@ def read_source(
     Raises:
         BenchError: there is nothing, or nothing that is recognised, at ``source``.
     """
+    check_exists(source)
     columns = image_column is not None or label_column is not None
     if columns and not source.startswith(HUB) and not is_saved_dataset(Path(source)):
         raise BenchError(
@@ -66,8 +80,6 @@ def read_source(
         if is_saved_dataset(path):
             return [read_saved_dataset(path, image_column, label_column)]
         return _in_folder(path)
-    if not path.exists():
-        raise BenchError(f"'{source}' does not exist: give {_ALLOWED}")
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return [_keyed(read_npz_tensors(path), "npz", path)]

@@ -44,6 +44,14 @@ def evaluated(store: Path, source: Path, *more: Any) -> dict[str, Any]:
     return dict(json.loads(result.stdout))
 
 
+def test_a_source_that_is_not_there_waits_for_no_download(store: Path, tmp_path: Path) -> None:
+    source = tmp_path / "nowhere.pt"
+    more = ("--dataset", "cifar10", "--data-dir", tmp_path / "data")
+    result = call(store, "evaluate", source, *more, code=2)
+    assert result.stderr.startswith(f"error: '{source}' does not exist: give a .pt")
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_command_the_api_and_the_table_agree(
     sample: Sample, tmp_path: Path, store: Path
 ) -> None:
