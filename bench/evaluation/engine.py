@@ -15,14 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from bench.datasets.real_set import RealSet
 from bench.distilled.base import TrainingSource
 from bench.evaluation.cores import Crew, crew
+from bench.evaluation.divergence import Loss, has_finite_weights
 from bench.evaluation.gradients import Gradient, SlicedGradient, WholeGradient
 from bench.evaluation.looks import Looks
 from bench.evaluation.net_outcome import NetOutcome, TrainedNets
@@ -93,24 +92,6 @@ def train_and_test(
         train_seconds=wall * share,
         test_seconds=wall * (1 - share),
     )
-
-
-class Loss(NamedTuple):
-    """The training loss of one network.
-
-    Attributes:
-        last: of the last step.
-        always_finite: whether it was finite in every step.
-    """
-
-    last: float
-    always_finite: bool
-
-
-def has_finite_weights(net: nn.Module) -> bool:
-    """Return whether every weight that was trained is finite; waits for the device once."""
-    weights = [weight.detach() for weight in net.parameters() if weight.requires_grad]
-    return all(torch.stack([weight.isfinite().all() for weight in weights]).tolist())
 
 
 @dataclass

@@ -1,38 +1,24 @@
-"""Layouts in which this field publishes distilled sets, recognised by what a file holds.
-
-Sources of the layouts: VICO-UoE/DatasetCondensation ``main.py`` and ``main_DM.py``;
-GeorgeCazenavette/mtt-distillation ``distill.py``; snu-mllab/Efficient-Dataset-Condensation
-``condense.py``; NUS-HPC-AI-Lab/DATM ``distill/DATM.py``; NUS-HPC-AI-Lab/DD-Ranking ``README.md``;
-justincui03/dc_benchmark ``data_loader/``.
-"""
+"""Sources of distilled sets: files and folders in any layout of this field, and a hub."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from bench.datasets.zca import ZCA
 from bench.distilled.base import DistilledSet
 from bench.distilled.io import is_distilled_file, load
-from bench.exchange.generator_pt import as_generator, is_generator
 from bench.exchange.given import HUB
 from bench.exchange.hub import is_saved_dataset, read_hub, read_saved_dataset
 from bench.exchange.image_tree import read_image_tree
-from bench.exchange.made_with import named_in_file, said_in, usual_for
 from bench.exchange.raw_set import RawSet
 from bench.exchange.tensor_files import read_npz_tensors, read_pt, read_safetensors
+from bench.exchange.tensor_layouts import beside, in_pt, keyed
 from bench.support.errors import BenchError
 
 SUFFIXES = (".pt", ".pth", ".npz", ".safetensors")
-# Names under which tensors of a set are stored, most usual first.
-_IMAGES = ("images", "image", "data", "x", "x_train", "images_syn", "image_syn", "syn_images")
-_LABELS = ("labels", "label", "targets", "y", "y_train", "label_syn", "soft_labels", "syn_labels")
-_RATES = ("lr", "learning_rate", "syn_lr", "lr_syn")
 _ALLOWED = (
     "a .pt, .npz or .safetensors file, a folder of class/*.png, a folder with images*.pt and "
     "labels*.pt, a saved Hugging Face dataset, or hf:OWNER/NAME[@REVISION][:CONFIGURATION]"
@@ -82,13 +68,13 @@ def read_source(
         return _in_folder(path)
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return [_keyed(read_npz_tensors(path), "npz", path)]
+        return [keyed(read_npz_tensors(path), "npz", path)]
     if is_distilled_file(path):
         return [load(path)]
     if suffix == ".safetensors":
-        return [_keyed(read_safetensors(path), "safetensors", path)]
+        return [keyed(read_safetensors(path), "safetensors", path)]
     if suffix in SUFFIXES:
-        return _in_pt(path)
+        return in_pt(path)
     raise BenchError(f"'{source}' is not a distilled set that bench can read: give {_ALLOWED}")
 
 
@@ -111,13 +97,13 @@ def _in_folder(folder: Path) -> Sequence[RawSet | DistilledSet]:
     parts = [p for p in images if re.search(r"_\d+\.pth?$", p.name)]
     for name in ("images_best.pt", "images.pt"):
         if (folder / name) in images:
-            return _in_pt(folder / name)
+            return in_pt(folder / name)
     if parts and len(parts) == len(images) and all("best" in p.name for p in parts):
-        return [_joined([_beside(p, read_pt(p)) for p in parts], folder)]
+        return [_joined([beside(p, read_pt(p)) for p in parts], folder)]
     if len(images) == 1:
-        return _in_pt(images[0])
+        return in_pt(images[0])
     if not images and len(files) == 1:
-        return _in_pt(files[0])
+        return in_pt(files[0])
     if files:
         names = ", ".join(p.name for p in (images or files)[:8])
         raise BenchError(f"'{folder}' holds several sets: name one of them ({names})")
@@ -139,124 +125,3 @@ def _joined(parts: Sequence[RawSet], folder: Path) -> RawSet:
         )
     except RuntimeError as error:
         raise BenchError(f"the parts in '{folder}' do not fit together: {error}") from error
-
-
-def _in_pt(path: Path) -> Sequence[RawSet | DistilledSet]:
-    value = read_pt(path)
-    if is_generator(value):
-        return [as_generator(value, path)]
-    if isinstance(value, Mapping) and isinstance(value.get("data"), list):
-        return _experiments(value, path)
-    if isinstance(value, Mapping):
-        return [_keyed(value, "dictionary of tensors", path)]
-    if isinstance(value, Tensor):
-        return [_beside(path, value)]
-    if isinstance(value, list | tuple):
-        return [_listed(value, path)]
-    raise BenchError(
-        f"'{path}' holds a value of type {type(value).__name__}: expected images and labels"
-    )
-
-
-def _experiments(value: Mapping[Any, Any], path: Path) -> list[RawSet]:
-    """Read VICO's ``res_*.pt``: ``{"data": [[images, labels], ...], ...}``."""
-    data, sets = value["data"], []
-    for i, pair in enumerate(data):
-        if not (isinstance(pair, list | tuple) and len(pair) == 2 and _are_tensors(pair)):
-            raise BenchError(f"'{path}': experiment {i} of 'data' is not images and labels")
-        place = f"{path} [experiment {i}]" if len(data) > 1 else str(path)
-        more = _beside_images(value, path)
-        sets.append(RawSet(pair[0], pair[1], "DC, DSA, DM: res_*.pt", place, **more))
-    if not sets:
-        raise BenchError(f"'{path}' holds no experiment: its 'data' is empty")
-    return sets
-
-
-def _listed(value: Sequence[Any], path: Path) -> RawSet:
-    """Read IDC's ``[images, labels]``, or DD's list of steps, of which the last counts."""
-    if len(value) == 2 and _are_tensors(value):
-        return RawSet(
-            value[0], value[1], "IDC: [images, labels]", str(path), made_with=named_in_file(path)
-        )
-    steps = [
-        v for v in value if isinstance(v, list | tuple) and len(v) >= 2 and _are_tensors(v[:2])
-    ]
-    if steps and len(steps) == len(value):
-        return RawSet(
-            steps[-1][0], steps[-1][1], f"DD: last of {len(steps)} steps", str(path),
-            _rate(steps[-1][2], path) if len(steps[-1]) > 2 else None, learns_rate=True,
-        )  # fmt: skip
-    raise BenchError(f"'{path}' holds a list of {len(value)}: expected [images, labels]")
-
-
-def _beside(path: Path, images: Tensor) -> RawSet:
-    """Read the labels, and the learned rate if there is one, that lie beside a file of images."""
-    labels = path.with_name(path.name.replace("images", "labels"))
-    if "images" not in path.name or not labels.exists():
-        wanted = labels.name if "images" in path.name else "a file called images*.pt and labels*.pt"
-        raise BenchError(f"'{path}' holds one tensor; its labels are expected beside it: {wanted}")
-    values = read_pt(labels)
-    if not isinstance(values, Tensor):
-        raise BenchError(f"'{labels}' holds a {type(values).__name__}: expected a tensor of labels")
-    rate = path.with_name(path.name.replace("images", "lr"))
-    return RawSet(
-        images, values, "MTT, DATM, DD-Ranking: images, labels, lr", str(path),
-        _rate(read_pt(rate), rate) if rate.exists() else None, learns_rate=True,
-        made_with=usual_for(path),
-    )  # fmt: skip
-
-
-def _keyed(values: Mapping[Any, Any], layout: str, path: Path) -> RawSet:
-    """Read tensors by name."""
-    images, labels = (
-        next((values[n] for n in names if isinstance(values.get(n), Tensor)), None)
-        for names in (_IMAGES, _LABELS)
-    )
-    if images is None or labels is None:
-        lacking = "images" if images is None else "labels"
-        names = ", ".join(sorted(map(str, values)))[:200] or "nothing"
-        known = ", ".join(_IMAGES if images is None else _LABELS)
-        raise BenchError(f"'{path}' holds no {lacking}: expected one of {known}; it holds {names}")
-    return RawSet(images, labels, layout, str(path), **_beside_images(values, path))
-
-
-def _beside_images(values: Mapping[Any, Any], path: Path) -> dict[str, Any]:
-    """Return what a file says beside images and labels, as fields of a :class:`RawSet`."""
-    rate = next((values[name] for name in _RATES if name in values), None)
-    temperature, epochs = values.get("temperature"), values.get("epochs")
-    statistics = {n: v for n, v in values.items() if isinstance(v, Tensor)}
-    try:
-        zca = ZCA.from_tensors(statistics)
-    except ValueError as error:
-        raise BenchError(f"'{path}': {error}") from error
-    return {
-        "learning_rate": None if rate is None else _rate(rate, path),
-        "temperature": None if temperature is None else _rate(temperature, path),
-        "epochs": None if epochs is None else _count(epochs, path),
-        "zca": zca,
-        "made_with": said_in(values) or named_in_file(path),
-    }
-
-
-def _rate(value: Any, path: Path) -> float:
-    """Return a number of a file: some methods store a rate per step, of which the last counts.
-
-    Raises:
-        BenchError: it is no number.
-    """
-    try:
-        return float(torch.as_tensor(value, dtype=torch.float64).flatten()[-1])
-    except (TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise BenchError(f"'{path}' holds a value that is no number: {error}") from error
-
-
-def _count(value: Any, path: Path) -> int:
-    """Return a whole number of a file; raise ``BenchError`` if it is none."""
-    number = _rate(value, path)
-    if not number.is_integer():
-        raise BenchError(f"'{path}' says {number:g} epochs: expected a whole number")
-    return int(number)
-
-
-def _are_tensors(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, Tensor) for value in values)
