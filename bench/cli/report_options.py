@@ -24,6 +24,8 @@ _HELP = {
     "profile": "Only these profiles (and methods that all profiles share).",
     "protocol": "Only these protocols, with or without their version.",
     "stored_as": "Only results of images that were stored so: made, float16 or uint8.",
+    "method_version": "Only these versions of methods; newest: of each method the newest that the "
+    "other filters select.",
 }
 
 

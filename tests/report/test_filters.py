@@ -6,7 +6,7 @@ import pytest
 from report_rows import evaluation, example_evaluations, example_failures
 
 from bench.ledger.rows import Evaluation, Rows
-from bench.report.filters import select
+from bench.report.filters import NEWEST, select
 from bench.support.errors import BenchError, UnknownNameError
 
 
@@ -72,3 +72,26 @@ def test_an_unknown_value_is_named_with_what_there_is(example: Rows) -> None:
 def test_values_that_never_meet_are_named(example: Rows) -> None:
     with pytest.raises(BenchError, match="no result with dataset svhn, method whole together"):
         select(example, {"dataset": ["svhn"], "method": ["whole"]})
+
+
+def test_of_each_method_the_newest_version_that_the_other_filters_select() -> None:
+    rows = rows_of(
+        evaluation(method="gan", method_version=1, profile="lite"),
+        evaluation(method="dim", method_version=1, profile="paper"),
+        *(evaluation(method="dim", method_version=v, profile="lite") for v in (2, 3)),
+    )
+
+    def selected(**values: list[str]) -> list[tuple[str, int]]:
+        chosen = select(rows, values).evaluations
+        return [(row.method, row.method_version) for row in chosen]
+
+    assert selected(method_version=[NEWEST]) == [("gan", 1), ("dim", 3)]
+    assert selected(method_version=[NEWEST], profile=["paper"]) == [("dim", 1)]
+    assert selected(method_version=["1", "2"]) == [("gan", 1), ("dim", 1), ("dim", 2)]
+
+
+def test_versions_that_are_not_there_or_do_not_go_together(example: Rows) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown method-version .*'neewst'.*'newest'"):
+        select(example, {"method_version": ["neewst"]})
+    with pytest.raises(BenchError, match="method-version 'newest' stands alone, not newest, 1"):
+        select(example, {"method_version": [NEWEST, "1"]})
