@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -49,9 +50,7 @@ def read_pt(path: Path) -> Any:
     except BenchError:
         raise
     except pickle.UnpicklingError as error:
-        why = next(iter(str(error).split("\n\t")[-1].splitlines()), "")[:200]
-        why = _refused_global(str(error)) or why
-        raise BenchError(_REFUSED.format(path=path, why=why)) from None
+        raise BenchError(_REFUSED.format(path=path, why=_reason(str(error)))) from None
     except OSError as error:
         # Of a file that was cut, torch seeks beyond the end: an error that names no file.
         reason = error.strerror if error.filename else "it is damaged, or ends early"
@@ -144,10 +143,10 @@ def _numpy_scalars() -> Iterator[None]:
         yield
 
 
-def _refused_global(text: str) -> str:
-    """Return the name that torch refused to load, if its error names one."""
-    _, found, rest = text.partition("Unsupported global: GLOBAL ")
-    return f"it names {rest.split()[0]}" if found else ""
+def _reason(text: str) -> str:
+    """Return why torch refused a file, without its advice to load such files all the same."""
+    named = re.search(r"unsupported global:? (?:GLOBAL )?([\w.]+)", text, re.IGNORECASE)
+    return f"it names {named[1]}" if named else "torch refuses it with weights_only=True"
 
 
 def _first_line(error: Exception) -> str:
