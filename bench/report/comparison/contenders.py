@@ -62,7 +62,7 @@ def find_contenders(evaluations: Sequence[Evaluation]) -> list[Contender]:
     A set that has a size of its own, such as the whole dataset, stands at each IPC of the others.
     """
     rows = collect(evaluations)
-    return _contenders(rows, rows, evaluations)
+    return _contenders(rows, rows, rows, evaluations)
 
 
 def select_contenders(
@@ -81,11 +81,13 @@ def select_contenders(
     """
     rows = collect(evaluations)
     named, groups = dict[str, Contender](), list[list[Contender]]()
-    for word in words:
-        ids = _select(evaluations, word)
+    chosen = [(word, _select(evaluations, word)) for word in words]
+    every = {cell_id for _, ids in chosen for cell_id in ids}
+    beside = [row for row in rows if every.intersection(row.cell_ids)]
+    for word, ids in chosen:
         selected = [row for row in rows if ids.intersection(row.cell_ids)]
         groups.append([])
-        for one in _contenders(selected, rows, evaluations):
+        for one in _contenders(selected, rows, beside, evaluations):
             other = named.get(one.label)
             if other is not None and not one.rows.keys().isdisjoint(other.rows):
                 raise BenchError(
@@ -116,8 +118,12 @@ def _select(evaluations: Sequence[Evaluation], word: str) -> set[str]:
 
 
 def _contenders(
-    rows: Sequence[Row], every: Sequence[Row], evaluations: Sequence[Evaluation]
+    rows: Sequence[Row],
+    every: Sequence[Row],
+    beside: Sequence[Row],
+    evaluations: Sequence[Evaluation],
 ) -> list[Contender]:
+    """Return the contenders of rows, whose labels differ among the rows that stand beside them."""
     by_id = {one.cell_id: one for one in evaluations}
     ipcs: dict[Conditions, set[int | None]] = {}
     for row in every:
@@ -131,7 +137,7 @@ def _contenders(
         group |= {Place(row.conditions, ipc): row for ipc in sorted(places, key=ipc_order)}
     firsts = [next(iter(group.values())) for group in groups.values()]
     return [
-        Contender(_label(first, firsts), first.method, first.style.family, group, by_id)
+        Contender(_label(first, beside), first.method, first.style.family, group, by_id)
         for first, group in zip(firsts, groups.values(), strict=True)
     ]
 

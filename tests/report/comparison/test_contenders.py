@@ -61,6 +61,8 @@ def test_whole_set_stands_at_each_ipc() -> None:
         (["random:protocol=plain", "random:protocol=quick-v1"],
          [["Random"], ["Random [random:protocol=quick-v1]"]]),
         (["random:ipc=1", "random:ipc=10"], [["Random"], ["Random [random:ipc=10]"]]),
+        (["dim:mode=frozen:profile=lite", "dim:mode=frozen:profile=paper"],
+         [["DiM (frozen, lite)"], ["DiM (frozen, paper)"]]),
     ],
 )  # fmt: skip
 def test_words_select_methods_and_values(words: list[str], labels: list[list[str]]) -> None:
@@ -97,6 +99,7 @@ def test_the_beginning_of_several_ids_is_refused() -> None:
         (["dim:mode=streaming"], UnknownNameError, "Did you mean 'stream'?"),
         (["dim:mode=stream:profile=paper"], BenchError, "no result with"),
         (["random", "random:ipc=1"], BenchError, "selects Random once more"),
+        (["random", "random"], BenchError, "selects Random once more"),
     ],
 )
 def test_what_a_word_cannot_mean_is_said(
