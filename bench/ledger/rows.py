@@ -7,6 +7,7 @@ the same :class:`Setting` (:mod:`bench.report.aggregate`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -152,3 +153,11 @@ class Rows(NamedTuple):
 
     evaluations: list[Evaluation]
     failures: list[Failure]
+
+
+def newest_versions(settings: Iterable[Setting]) -> dict[str, int]:
+    """Return the newest version of each method among settings, by the method's name."""
+    newest: dict[str, int] = {}
+    for one in settings:
+        newest[one.method] = max(one.method_version, newest.get(one.method, 0))
+    return newest

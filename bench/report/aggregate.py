@@ -8,7 +8,7 @@ from operator import attrgetter
 from statistics import fmean
 from typing import Any
 
-from bench.ledger.rows import Evaluation, Setting
+from bench.ledger.rows import Evaluation, Setting, newest_versions
 from bench.registry.presentation import WHOLE
 from bench.report.estimates import Spread, estimate
 from bench.report.method_styles import MethodStyle, method_styles
@@ -31,10 +31,9 @@ def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Ro
     for one in _with_all_notes(evaluations):
         by_values.setdefault(_SETTING(one), []).append(one)
     groups = {Setting(*values): members for values, members in by_values.items()}
-    newest: dict[str, int] = {}
+    newest = newest_versions(groups)
     sources: dict[tuple[str, ...], set[str]] = {}
     for setting in groups:
-        newest[setting.method] = max(setting.method_version, newest.get(setting.method, 0))
         sources.setdefault(_plugins(setting), set()).add(setting.plugin_source)
     charged: set[str] = set()
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.ledger.rows import Evaluation, Failure, Rows
+from bench.ledger.rows import Evaluation, Failure, Rows, newest_versions
 from bench.support.errors import BenchError, UnknownNameError
 
 FILTERS = (
@@ -57,9 +57,7 @@ def select(rows: Rows, values: Mapping[str, Sequence[str] | None]) -> Rows:
 
 def _newest(rows: Sequence[Evaluation]) -> list[Evaluation]:
     """Return the rows of each method's newest version among them."""
-    newest: dict[str, int] = {}
-    for row in rows:
-        newest[row.method] = max(row.method_version, newest.get(row.method, 0))
+    newest = newest_versions(rows)
     return [row for row in rows if row.method_version == newest[row.method]]
 
 

@@ -81,11 +81,12 @@ def select_contenders(
     """
     rows = collect(evaluations)
     named, groups = dict[str, Contender](), list[list[Contender]]()
-    chosen = [(word, _select(evaluations, word)) for word in words]
-    every = {cell_id for _, ids in chosen for cell_id in ids}
-    beside = [row for row in rows if every.intersection(row.cell_ids)]
-    for word, ids in chosen:
-        selected = [row for row in rows if ids.intersection(row.cell_ids)]
+    chosen = []
+    for word in words:
+        ids = _select(evaluations, word)
+        chosen.append((word, [row for row in rows if ids.intersection(row.cell_ids)]))
+    beside = [row for _, selected in chosen for row in selected]
+    for word, selected in chosen:
         groups.append([])
         for one in _contenders(selected, rows, beside, evaluations):
             other = named.get(one.label)
