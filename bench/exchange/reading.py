@@ -11,35 +11,29 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from bench.datasets.real_set import RealSet, normalise
+from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet
 from bench.distilled.factored_set import FactoredSet
 from bench.distilled.image_set import ImageSet
 from bench.distilled.labels import hard_labels
 from bench.distilled.units import (
     BYTES,
-    DATASET,
     WHITENED,
     KnownUnits,
-    affine,
     to_normalised,
     to_pixels,
 )
 from bench.exchange.channels import channels_first
 from bench.exchange.class_names import match_classes
-from bench.exchange.colours import compare_colours
 from bench.exchange.findings import Fact, Findings
 from bench.exchange.given import BGR, Given
-from bench.exchange.label_forms import Labels, agreement, read_labels
+from bench.exchange.label_forms import Labels, read_labels
 from bench.exchange.made_with import MadeWith
+from bench.exchange.oddities import warn_of_oddities
 from bench.exchange.raw_set import RawSet
-from bench.exchange.unit_search import find_unit
+from bench.exchange.unit_search import FoundUnit, find_unit
 from bench.support.errors import BenchError
 from bench.support.untrusted import check_fits_memory
-
-# A share of pixels outside [0, 1] that no published method reaches on its dataset.
-_OUTSIDE, _MARGIN = 0.25, 0.25
-_RENAMED_GAIN, _NEAR_CHANCE = 0.25, 1.5
 
 
 @dataclass(frozen=True)
@@ -85,8 +79,8 @@ def read(raw: RawSet, real: RealSet, given: Given | None = None) -> Reading:
         distilled = reader.distilled()
     except ValueError as error:
         raise BenchError(f"'{raw.place}' cannot be read: {error}") from error
-    reader.check(distilled)
     findings = reader.findings
+    warn_of_oddities(distilled, real, findings)
     return Reading(distilled, tuple(findings.facts), tuple(findings.warnings), raw.made_with)
 
 
@@ -119,20 +113,7 @@ class _Reader:
         unit = find_unit(raw, images, self.known, self.given, self.findings)
         rate = self._learning_rate()
         if factor > 1:
-            if labels.kind != "hard":
-                raise BenchError(
-                    f"'{raw.place}': a factored set has hard labels, not {labels.form}"
-                )
-            if unit.zca is not None:
-                raise BenchError(
-                    f"'{raw.place}': a factored set holds pixels, not ZCA-whitened images"
-                )
-            pixels = (
-                _whole(images)
-                if unit.name == BYTES
-                else to_pixels(images, unit.mean, unit.std).float()
-            )
-            return FactoredSet(spec, pixels, labels.values, factor, {})
+            return self._factored(images, labels, unit, factor)
         if unit.name == BYTES:
             values = _whole(images)
         elif unit.name == WHITENED:
@@ -145,23 +126,20 @@ class _Reader:
             temperature=self.given.temperature or raw.temperature,
         )  # fmt: skip
 
-    def check(self, distilled: DistilledSet) -> None:
-        """Warn of what looks wrong in the set as it was read."""
-        if isinstance(distilled, FactoredSet):
-            self._check_colours(distilled.pixels, distilled.labels)
-        if not isinstance(distilled, ImageSet):
-            return
-        normalised, labels = _as_normalised(distilled), hard_labels(distilled.labels)
-        pixels = to_pixels(normalised, *affine(DATASET, self.real.spec))
-        if distilled.zca is None and distilled.images.dtype == torch.float32:
-            outside = ((pixels < -_MARGIN) | (pixels > 1 + _MARGIN)).double().mean()
-            if float(outside) > _OUTSIDE:
-                self.findings.warn(
-                    f"{float(outside):.0%} of the pixels lie far outside [0, 1]: is the "
-                    "normalisation right?"
-                )
-        self._check_colours(pixels, labels)
-        self._check_order(normalised, labels)
+    def _factored(
+        self, images: Tensor, labels: Labels, unit: FoundUnit, factor: int
+    ) -> FactoredSet:
+        """Return a set that stores several images in one."""
+        place, spec = self.raw.place, self.real.spec
+        if labels.kind != "hard":
+            raise BenchError(f"'{place}': a factored set has hard labels, not {labels.form}")
+        if unit.zca is not None:
+            raise BenchError(f"'{place}': a factored set holds pixels, not ZCA-whitened images")
+        if unit.name == BYTES:
+            pixels = _whole(images)
+        else:
+            pixels = to_pixels(images, unit.mean, unit.std).float()
+        return FactoredSet(spec, pixels, labels.values, factor, {})
 
     def _labels(self, count: int) -> Labels:
         spec, raw = self.real.spec, self.raw
@@ -213,39 +191,7 @@ class _Reader:
             )
         return rate
 
-    def _check_colours(self, pixels: Tensor, labels: Tensor) -> None:
-        """Warn if blue stands where red is expected."""
-        colours = compare_colours(pixels, labels, self.real)
-        if colours is None:
-            return
-        self.findings.state("colours", colours.verdict)
-        if colours.are_reversed:
-            self.findings.warn(f"{colours}: are the channels stored blue first? See --channels")
-
-    def _check_order(self, normalised: Tensor, labels: Tensor) -> None:
-        """Warn if the images look like those of the dataset under other labels."""
-        shares = agreement(normalised, labels, self.real)
-        if shares is None:
-            return
-        here, best = shares
-        self.findings.state("agreement with a linear classifier", f"{here:.0%}")
-        if best - here >= _RENAMED_GAIN and here <= _NEAR_CHANCE / self.real.spec.num_classes:
-            self.findings.warn(
-                f"a linear classifier of real images agrees with {here:.0%} of the labels, and "
-                f"with {best:.0%} if the classes are renamed: are they in another order?"
-            )
-
 
 def _whole(images: Tensor) -> Tensor:
     """Return pixels in 0..255 as bytes."""
     return images.round().clamp(0, 255).to(torch.uint8)
-
-
-def _as_normalised(distilled: ImageSet) -> Tensor:
-    """Return the images of a set in normalised units, whatever it stores."""
-    images = distilled.images
-    if images.dtype == torch.uint8:
-        return normalise(images, distilled.spec)
-    if distilled.zca is not None:
-        return normalise(distilled.zca.unwhiten(images), distilled.spec)
-    return images

@@ -22,6 +22,11 @@ from bench.report.row import Row
 from bench.report.significance import holm, two_sided_p
 
 FEWEST_FOR_BOOTSTRAP = 5
+# What a reader is told of intervals.
+INTERVALS = (
+    f"95 % intervals: from {FEWEST_FOR_BOOTSTRAP} seeds on, a bootstrap over seeds, each with its "
+    "networks; of fewer, Student's t; of a single seed, none."
+)
 _RESAMPLES = 9999
 
 

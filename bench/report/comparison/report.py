@@ -9,20 +9,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.report.comparison.dd_ranking import WITH_AUGMENTATION, WITHOUT_AUGMENTATION, ScoreLine
-from bench.report.comparison.difference import FEWEST_FOR_BOOTSTRAP, Difference
+from bench.report.comparison.dd_ranking import ScoreLine
+from bench.report.comparison.difference import INTERVALS, Difference
 from bench.report.comparison.grid import GridLine, Rank
 from bench.report.comparison.pairs import Measured, Pair
+from bench.report.comparison.score_section import score_section
 from bench.report.latex import latex
-from bench.report.number_formats import ipc_name, listing, plural, probability, signed
+from bench.report.number_formats import plural, probability, signed
 from bench.report.tables import FORMATS
 from bench.report.threads import thread_notes
 from bench.support.document import Section, Sheet, make_sheet
 from bench.support.errors import UnknownNameError
 from bench.support.markdown import markdown
 
-# More results than these are counted where a sentence is about them.
-_NAMED = 3
 Items = Sequence[Pair] | Sequence[GridLine] | Sequence[ScoreLine]
 _PAIR_COLUMNS = (
     ("A", False), ("B", False), ("Dataset", False), ("IPC", True), ("A (%)", True),
@@ -32,26 +31,9 @@ _GRID_COLUMNS = (
     ("Method", False), ("Cells", True), ("− random", True), ("p (random)", True),
     ("− best coreset", True), ("p (coreset)", True), ("Average rank", True),
 )  # fmt: skip
-_SCORE_COLUMNS = (
-    ("Method", False), ("Dataset", False), ("IPC", True), ("HLR", True), ("IOR", True),
-    ("LRS", True), ("ARS", True), ("Seeds", True),
-)  # fmt: skip
-_SCORES = (
-    "DD-Ranking's scores (arXiv:2505.13300): HLR, hard labels on the whole dataset less those on "
-    "the distilled set, and IOR, the distilled set less random images, in percentage points; LRS "
-    "and ARS in [0, 1], of equal weights, on fractions, as means over seeds with 95 % intervals."
-)
-_ARS = (
-    f"ARS is of the differences to random images under {WITH_AUGMENTATION} (with augmentation) "
-    f"and {WITHOUT_AUGMENTATION} (without), and stands where the first does."
-)
 _PAIRED = (
     "Accuracies in percent and differences in percentage points, over the seeds and networks that "
     "both have: the k-th network of a seed starts from the same weights in both."
-)
-_INTERVALS = (
-    f"95 % intervals: from {FEWEST_FOR_BOOTSTRAP} seeds on, a bootstrap over seeds, each with its "
-    "networks; of fewer, Student's t; of a single seed, none."
 )
 _P = "p: a paired t test over seeds, adjusted for all tests of its table and column (Holm)."
 _OVER_CELLS = (
@@ -74,7 +56,7 @@ def comparison_sections(items: Items) -> list[Section]:
         scores = [one for one in own if isinstance(one, ScoreLine)]
         sections += [_pair_section(kind, pairs)] if pairs else []
         sections += [_grid_section(kind, lines)] if lines else []
-        sections += [_score_section(kind, scores)] if scores else []
+        sections += [score_section(_title("Scores", kind), scores)] if scores else []
     return sections
 
 
@@ -135,7 +117,7 @@ def _pair_section(kind: Measured, pairs: Sequence[Pair]) -> Section:
     single = [pair for pair in pairs if pair.cells == 1]
     over_all = [pair for pair in pairs if pair.cells > 1]
     sheets = [_pair_sheet("Each cell", single)] if single else []
-    notes = [_INTERVALS, _P, *thread_notes(pairs)]
+    notes = [INTERVALS, _P, *thread_notes(pairs)]
     if over_all:
         sheets.append(_pair_sheet("Mean over cells", over_all))
         notes.insert(0, _OVER_CELLS)
@@ -175,59 +157,8 @@ def _grid_section(kind: Measured, lines: Sequence[GridLine]) -> Section:
     return Section(
         _title("Over the grid", kind), _PAIRED,
         (make_sheet("Against baselines, and ranks (with 95 % intervals)", _GRID_COLUMNS, rows),),
-        [_OVER_CELLS, _BEST, _INTERVALS, _P, rank, *thread_notes(lines)],
+        [_OVER_CELLS, _BEST, INTERVALS, _P, rank, *thread_notes(lines)],
     )  # fmt: skip
-
-
-def _score_section(kind: Measured, lines: Sequence[ScoreLine]) -> Section:
-    rows = [
-        (
-            line.label, line.dataset, ipc_name(line.ipc), _points(line.hlr), _points(line.ior),
-            _score(line.lrs), _score(line.ars), str(line.seeds),
-        )
-        for line in lines
-    ]  # fmt: skip
-    sheet = make_sheet("Scores", _SCORE_COLUMNS, rows)
-    absent = {name for name in ("LRS", "ARS") if all(not row[_index(name)] for row in rows)}
-    ars = [] if "ARS" in absent else [_ARS]
-    notes = [_INTERVALS, *ars, *thread_notes(lines), *_why_no_scores(lines)]
-    return Section(_title("Scores", kind), _SCORES, (sheet.without(absent),), notes)
-
-
-def _index(header: str) -> int:
-    return [name for name, _ in _SCORE_COLUMNS].index(header)
-
-
-def _why_no_scores(lines: Sequence[ScoreLine]) -> list[str]:
-    """Return a sentence for each score and reason; JSON and CSV have the reason of each result."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for line in lines:
-        where = f"{line.label} ({line.dataset}, IPC {ipc_name(line.ipc)})"
-        for score, reason in (("LRS", line.no_lrs), ("ARS", line.no_ars)):
-            if reason:
-                reasons.setdefault((score, reason), []).append(where)
-    return [
-        f"No {score} of {_some(where, len(lines))}: what is missing is {reason}."
-        for (score, reason), where in reasons.items()
-    ]
-
-
-def _some(names: Sequence[str], every: int) -> str:
-    if len(names) == every:
-        return "any result here"
-    return listing(names) if len(names) <= _NAMED else f"{len(names)} of {every} results"
-
-
-def _points(value: float | None) -> str:
-    return "" if value is None else signed(value)
-
-
-def _score(score: Difference | None) -> str:
-    if score is None:
-        return ""
-    if score.low is None or score.high is None:
-        return f"{score.mean:.3f}"
-    return f"{score.mean:.3f} ({score.low:.3f} to {score.high:.3f})"
 
 
 def _difference(one: Difference) -> tuple[str, str, str]:
