@@ -87,7 +87,7 @@ def train_and_test(
         accuracies=tuple(net.accuracy for net in nets),
         diverged=tuple(i for i, net in enumerate(nets) if net.diverged),
         final_losses=tuple(net.final_loss for net in nets),
-        training_steps=recipe.epochs * math.ceil(per_epoch / recipe.protocol.batch_size),
+        training_steps=recipe.epochs * math.ceil(per_epoch / recipe.batch_size),
         images_seen=recipe.epochs * per_epoch,
         train_seconds=wall * share,
         test_seconds=wall * (1 - share),

@@ -25,7 +25,9 @@ class Protocol:
         lr: initial learning rate of SGD.
         momentum: of SGD (no Nesterov, no dampening).
         weight_decay: L2 penalty on every parameter, as in :class:`torch.optim.SGD`.
-        batch_size: images per step; the last batch of an epoch may be smaller.
+        batch_size: images per step; the last batch of an epoch may be smaller. ``None`` for as many
+            as there are classes, one of each, as :func:`bench.evaluation.epoch_order.by_class`
+            arranges them.
         milestones: fractions of the epochs after which the learning rate is multiplied.
         gamma: the factor at a milestone.
         augment: DSA strategy (names joined by ``_``), empty for none.
@@ -45,7 +47,7 @@ class Protocol:
     lr: float
     momentum: float
     weight_decay: float
-    batch_size: int
+    batch_size: int | None
     milestones: tuple[float, ...]
     gamma: float
     augment: str
@@ -122,6 +124,14 @@ _RELEASED = (
         "comparison with numbers that were chosen so",
         source="Wang et al., DiM: Distilling Dataset into Generative Model (2023), validate.py",
         selection="test-oracle", test_every=200,
+    ),
+    Protocol(
+        name="dim-by-class", version=1, epochs=1000, nets=5, lr=0.01, momentum=0.9,
+        weight_decay=5e-4, batch_size=None, milestones=(), gamma=1.0, augment="color_crop",
+        augment_mode="all",
+        summary="as dim, in batches of one image of each class: IPC steps an epoch",
+        source="Wang et al., DiM: Distilling Dataset into Generative Model (2023), validate.py "
+        "--batch-size 10",
     ),
 )  # fmt: skip
 

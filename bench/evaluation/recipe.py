@@ -64,6 +64,11 @@ class Recipe:
         passes = protocol.epochs if epochs is None else epochs
         return cls(spec, arch, protocol, rate, passes, precision, temperature)
 
+    @property
+    def batch_size(self) -> int:
+        """Return the images of a step: the protocol's, or one of each class."""
+        return self.protocol.batch_size or self.spec.num_classes
+
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
         return self.protocol.rate(epoch, self.epochs, self.learning_rate)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.augment.dsa import DSA
 from bench.augment.together import augment_together
 from bench.distilled.base import TrainingSource
+from bench.evaluation.epoch_order import by_class, shuffled
 from bench.evaluation.gradients import Gradient
 from bench.evaluation.recipe import Recipe
 from bench.support.seeds import derive_seed, make_generator
@@ -185,11 +186,11 @@ class Training:
     def _batches(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
         """Yield what is left of an epoch: images and labels of each network, in its own order."""
         epochs = [self._source.epoch(draw, self._epoch) for draw in self._draws]
+        arrange = shuffled if self._recipe.protocol.batch_size else by_class
         orders = [
-            torch.randperm(len(labels), generator=order, device=labels.device)
-            for (_, labels), order in zip(epochs, self._orders, strict=True)
+            arrange(labels, order) for (_, labels), order in zip(epochs, self._orders, strict=True)
         ]
-        size = self._recipe.protocol.batch_size
+        size = self._recipe.batch_size
         batches = zip(*(torch.split(order, size) for order in orders), strict=True)
         for chosen in itertools.islice(batches, self._done, None):
             pairs = list(zip(epochs, chosen, strict=True))

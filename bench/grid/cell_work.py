@@ -149,8 +149,8 @@ def _evaluation(cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
     protocol, total = get_protocol(cell.protocol), Work()
     images, epochs = _images_and_epochs(cell, info)
     recipe = Recipe.of(info.spec, cell.arch, protocol, epochs=1, precision=cell.precision)
-    whole, rest = divmod(images, protocol.batch_size)
-    for size, times in ((protocol.batch_size, whole), (rest, 1)):
+    whole, rest = divmod(images, recipe.batch_size)
+    for size, times in ((recipe.batch_size, whole), (rest, 1)):
         if size and times:
             parts = number_of_slices(size) if is_per_sample(cell.arch) else 1
             total.add(_training(recipe, math.ceil(size / parts)), times * parts * epochs)

@@ -38,6 +38,7 @@ def test_released_recipes_keep_their_values():
         "smoke-v1": (40, 2, 0.01, 256, (0.5,), 0.1, dsa, "single"),
         "dim-v1": (1000, 5, 0.01, 128, (), 1.0, "color_crop", "all"),
         "dim-oracle-v1": (1000, 5, 0.01, 128, (), 1.0, "color_crop", "all"),
+        "dim-by-class-v1": (1000, 5, 0.01, None, (), 1.0, "color_crop", "all"),
     }  # fmt: skip
     assert {(p.momentum, p.weight_decay) for p in PROTOCOLS.values()} == {(0.9, 5e-4)}
     selections = {p.name: (p.selection, p.test_every) for p in PROTOCOLS.values()}
