@@ -152,6 +152,8 @@ class Job:
         saved, started = self.snapshots.begin(str(i)), time.perf_counter()
         if saved is not None and "accuracy" in saved:
             self.epochs[i] = self.recipe.epochs
+            # Else every later checkpoint would wait for a state of this network.
+            self.snapshots.end(str(i), saved)
             with fitting():
                 return NetOutcome.from_state(saved)
         net = self._replayed(OneNetwork(self.nets[i], self._gradient(i, workers)))

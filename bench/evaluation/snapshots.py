@@ -34,9 +34,14 @@ class Snapshots:
         self._requesting = False
 
     def begin(self, name: str) -> State | None:
-        """Return the saved state or outcome of a network, or ``None``."""
+        """Return a copy of the saved state or outcome of a network, or ``None``.
+
+        A copy, since a training changes the state that it goes on from (optimisers keep the tensors
+        that they load), and the saved one may be saved again before there is a newer one.
+        """
         self._running.add(name)
-        return self._latest.get(name)
+        saved: State | None = _copied(self._latest.get(name))
+        return saved
 
     def after_step(self, name: str, state: Callable[[], State]) -> None:
         """Hand over a copy of a network's state if one is requested.

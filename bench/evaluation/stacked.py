@@ -117,16 +117,17 @@ def stacking_pays(
 ) -> bool:
     """Return whether these networks are trained as one: by a rule, so that reruns are the same.
 
-    Several networks on CUDA in fp32, unless ``vmap`` cannot batch them: if they decide by values or
-    draw random numbers (dropout). That is found by computing shapes only, which costs little.
+    Several networks on CUDA, but not in bf16, since ``vmap`` does not batch autocast, and not if
+    they decide by values or draw random numbers (dropout). That is found by computing shapes only,
+    which costs little.
 
     Args:
         nets: of one architecture, in ``train()`` mode.
         shape: ``(C, H, W)`` of an image.
         device: of the networks.
-        precision: ``fp32`` or ``bf16``.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`.
     """
-    if device.type != "cuda" or precision != "fp32" or len(nets) < 2:
+    if device.type != "cuda" or precision == "bf16" or len(nets) < 2:
         return False
     shapes = StackedNets([copy.deepcopy(net).to("meta") for net in nets[:2]])
     images = torch.empty(2, 4, *shape, device="meta")

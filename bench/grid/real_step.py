@@ -8,6 +8,7 @@ from bench.evaluation.protocols import get_protocol
 from bench.grid.rehearsal import Stepper, begin_method, training_seconds
 from bench.grid.site import OpenSite
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.networks.precision import float32_mode
 from bench.support.seeds import make_generator
 
 # Real images that an evaluation is timed on.
@@ -20,9 +21,10 @@ def step_seconds(cell: Cell, site: OpenSite) -> float:
     Raises:
         Exception: whatever the code raises.
     """
-    if isinstance(cell, EvaluateCell):
-        return _evaluation(cell, site)
-    return _distillation(cell, site)
+    with float32_mode(site.device, cell.precision):
+        if isinstance(cell, EvaluateCell):
+            return _evaluation(cell, site)
+        return _distillation(cell, site)
 
 
 def _distillation(cell: DistilCell, site: OpenSite) -> float:

@@ -39,7 +39,7 @@ def begin_method(
         real: the real training set.
         ipc: images per class; not used by a method that is IPC-agnostic.
         arch: what to distil with; not used by a method that uses none.
-        precision: ``fp32`` or ``bf16``.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`.
     """
     cls = load_method(name)
     task = make_task(cls, real, ipc, arch, params)
@@ -93,7 +93,8 @@ def training_seconds(
         protocol: how to train.
         nets: how many networks.
         epochs: passes over the images, in place of the protocol's.
-        precision: ``fp32`` or ``bf16``.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`; what it means for float32 on
+            a GPU is the caller's to set.
     """
     source = FixedSource(real.gather(index), real.labels[index], 0)
     few = dataclasses.replace(real, images=real.images[:2], labels=real.labels[:2])

@@ -9,6 +9,7 @@ Off CUDA nothing is recorded: the step is called as it is.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -58,6 +59,8 @@ class CudaRecorder:
 
     def record(self, step: Callable[[], Outputs]) -> Recording:
         """See :class:`Recorder`."""
+        # Networks of before, whose recordings hold much memory, may wait in cycles to be freed.
+        gc.collect()
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(here)
         with torch.cuda.stream(aside):  # libraries choose their algorithms before the recording

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
+from bench.networks.precision import float32_mode
 from bench.speed.machine import page_faults
 from bench.support.glibc_memory import keep_freed_memory
 
+# Of a run, in seconds: less is not measured.
+_SHORTEST = 1e-6
 # Does so many units of work and returns the seconds that they took.
 Runner = Callable[[int], float]
 
@@ -47,7 +51,7 @@ class Side:
 
     Attributes:
         name: ``plain`` or ``ours``.
-        precision: ``fp32`` or ``bf16``.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`.
         observe: does so many units of work and says what they took.
     """
 
@@ -81,7 +85,7 @@ def alternate(
 ) -> list[Timing]:
     """Let the rivals work in turn, ``repeats`` times.
 
-    Before it is timed, each side does one unit to warm up and another to see how many units fill
+    Before it is timed, each side does one unit to warm up and others to see how many units fill
     ``seconds``; and one unit more before every repeat, as it finds memory as the other left it.
 
     Args:
@@ -94,8 +98,7 @@ def alternate(
     for side in sides:
         say(f"{side.name} {side.precision}: warming up")
         side.observe(1)
-        once = side.observe(1).seconds
-        timings.append(Timing(side, max(1, round(seconds / max(once, 1e-9)))))
+        timings.append(Timing(side, _units_in(seconds, side)))
     for repeat in range(repeats):
         for timing in timings:
             say(f"{timing.side.name} {timing.side.precision}: {repeat + 1} of {repeats}")
@@ -104,19 +107,36 @@ def alternate(
     return timings
 
 
-def observer(run: Runner, threads: int) -> Observer:
+def _units_in(seconds: float, side: Side) -> int:
+    """Return how many units of work a side does in about so many seconds; 1 at least.
+
+    A unit can be much shorter than what precedes every run (networks are built, steps recorded), so
+    only a run of about that length is taken for the measure.
+    """
+    units = 1
+    while True:
+        spent = max(side.observe(units).seconds, _SHORTEST)
+        if spent >= seconds / 2:
+            return max(1, round(units * seconds / spent))
+        units = math.ceil(units * seconds / spent)
+
+
+def observer(run: Runner, threads: int, device: torch.device, precision: str) -> Observer:
     """Return an observer of ``run`` that counts page faults too.
 
     Args:
         run: does units of work.
         threads: torch's, of operations.
+        device: that it works on.
+        precision: in which.
     """
 
     def observe(units: int) -> Observation:
         torch.set_num_threads(threads)
         keep_freed_memory()
         before = page_faults()
-        seconds = run(units)
+        with float32_mode(device, precision):
+            seconds = run(units)
         return Observation(seconds, page_faults() - before)
 
     return observe

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.grid.rehearsal import wait_for
+from bench.networks.precision import float32_mode
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 # Side of the square matrices; images, channels and side of the maps. Large enough that more of it
 # is no faster, on two cores and on a large GPU.
 MATRIX_SIDES = {"cpu": 3072, "cuda": 8192}
@@ -40,12 +41,13 @@ def measure_peak(device: torch.device, precision: str, seconds: float) -> Peak:
 
     Args:
         device: where.
-        precision: ``fp32`` as torch computes it by default, or ``bf16``.
+        precision: one of :data:`bench.networks.precision.PRECISIONS`.
         seconds: how long each operation is repeated; its fastest repetition counts.
     """
     found: dict[str, float] = {}
-    for name, flops, operation in _operations(device, _DTYPES[precision]):
-        found[name] = flops / _fastest(operation, device, seconds)
+    with float32_mode(device, precision):
+        for name, flops, operation in _operations(device, _DTYPES[precision]):
+            found[name] = flops / _fastest(operation, device, seconds)
     best = max(found, key=lambda name: found[name])
     return Peak(found[best], best, found)
 

@@ -135,7 +135,9 @@ def _stage(
     with rival as plain:
         sides = [] if plain is None else [Side("plain", "fp32", plain)]
         for precision in plan.precisions if stage.has_bf16 else ("fp32",):
-            sides.append(Side("ours", precision, observer(stage.work(real, precision), threads)))
+            runner = stage.work(real, precision)
+            watched = observer(runner, threads, plan.device, precision)
+            sides.append(Side("ours", precision, watched))
         timings = alternate(sides, plan.repeats, plan.seconds, lambda t: say(f"{stage.name}: {t}"))
     gc.collect()
     return {

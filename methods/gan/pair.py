@@ -80,12 +80,12 @@ class AdversarialPair:
                 loss's gradient on them.
 
         Returns:
-            The loss, detached.
+            The loss, detached; a tensor of its own, which no later step overwrites.
         """
         latent = self.generator.latent(labels, self._ctx.generator("noise"))
         loss, *gradient = self._gradients.of_generator(latent, labels, extra)
         _update(self.generator, self.generator_adam, gradient)
-        return loss
+        return loss.clone()
 
     def discriminator_step(self, real: Tensor, labels: Tensor, *, penalised: bool = True) -> Tensor:
         """Update the discriminator once, against as many fresh images.
@@ -106,7 +106,7 @@ class AdversarialPair:
             real, labels, fake, fake_labels, mix, penalised=penalised
         )
         _update(self.discriminator, self.discriminator_adam, gradient)
-        return loss
+        return loss.clone()
 
     @property
     def trained(self) -> ConditionalGenerator:

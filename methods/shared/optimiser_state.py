@@ -29,6 +29,8 @@ def load_optimiser_tensors(optimiser: Optimizer, tensors: Mapping[str, Tensor]) 
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = value.clone()
+        # Adam reads its count of steps at every step, and would wait for a GPU that holds it.
+        kept = value.cpu() if key == "step" else value
+        state.setdefault(int(index), {})[key] = kept.clone()
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

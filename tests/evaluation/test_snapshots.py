@@ -109,3 +109,14 @@ def test_what_was_kept_is_given_back_and_kept_again() -> None:
     assert snapshots.begin("b") is None
     snapshots.save()
     assert memory.saved == [{"a": {"accuracy": 50.0}}]
+
+
+def test_what_is_given_back_can_be_changed_by_the_training_that_goes_on_from_it() -> None:
+    """An optimiser keeps the tensors that it loads and changes them in place."""
+    memory = Memory({"a": {"momentum": [torch.zeros(2)]}})
+    snapshots = Snapshots(memory, Stop(), CPU)
+    saved = snapshots.begin("a")
+    assert saved is not None
+    saved["momentum"][0] += 1
+    snapshots.save()
+    assert memory.saved[0]["a"]["momentum"][0].tolist() == [0, 0]

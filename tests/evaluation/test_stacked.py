@@ -196,10 +196,11 @@ def test_a_rate_of_zero_leaves_the_weights(monkeypatch):
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-def test_several_networks_are_stacked_on_cuda_in_fp32(arch):
+def test_several_networks_are_stacked_on_cuda_but_in_bf16(arch):
     net = initial_network(arch, 1)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     assert stacking_pays([net] * 3, SPEC.shape, CUDA, "fp32")
+    assert stacking_pays([net] * 3, SPEC.shape, CUDA, "tf32")
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert not stacking_pays([net], SPEC.shape, CUDA, "fp32")
     assert not stacking_pays([net] * 3, SPEC.shape, CUDA, "bf16")

@@ -11,13 +11,14 @@ from fakes import StopAfter
 from test_engine import ARCH, CPU, SPEC, real_set
 
 from bench.distilled.image_set import FixedSource
-from bench.evaluation.engine import train_and_test
+from bench.evaluation.engine import Job, train_and_test
 from bench.evaluation.gradients import WholeGradient
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.recipe import Recipe
+from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.stacked import StackedNets
 from bench.evaluation.training import OneNetwork, Training
-from bench.support.stopping import Interrupted
+from bench.support.stopping import Interrupted, Stop
 
 PROTOCOL = dataclasses.replace(get_protocol("default"), epochs=3, nets=2, batch_size=20)
 RECIPE = Recipe.of(SPEC, ARCH, PROTOCOL)
@@ -132,3 +133,38 @@ def test_a_network_that_is_done_is_not_trained_again(tmp_path: Any) -> None:
     assert found.accuracies[1] == 12.5
     assert found.final_losses[1] == 0.25
     assert found.diverged == (1,)
+
+
+def test_checkpoints_go_on_after_a_network_that_was_done(tmp_path: Any) -> None:
+    """Once, the next checkpoint waited for a state of a network that had none to give."""
+    keeper = Memory(tmp_path)
+    done = {"accuracy": 12.5, "final_loss": 0.25, "train_seconds": 1.0, "test_seconds": 1.0}
+    keeper.save({"1": {**done, "diverged": False}})
+    snapshots = Snapshots(keeper, Stop(), CPU)
+    job = Job(source(), RECIPE, (1, 2), real_set(40, 2), snapshots, lambda done, total: None)
+    job._one(1, None)
+    snapshots.begin("0")
+    snapshots.poll()
+    snapshots.after_step("0", lambda: {"step": 1})
+    snapshots.poll()
+    assert keeper.saved == 2
+    assert set(keeper.load(CPU)) == {"0", "1"}
+
+
+def test_stopped_before_its_next_state_it_is_saved_as_it_was_loaded(tmp_path: Any) -> None:
+    """Once, new momentum was saved with old weights, and the third run ended with other numbers."""
+    keeper = Memory(tmp_path, due=False)
+    with pytest.raises(Interrupted):
+        train_and_test(source(), RECIPE, (5,), real_set(40, 2), keeper=keeper, stop=StopAfter(5))
+    before = keeper.load(CPU)["0"]
+    snapshots = Snapshots(keeper, Stop(), CPU)
+    _, training = single()
+    training.load_state_dict(snapshots.begin("0"))
+    training.run(lambda epochs: None)
+    snapshots.save()
+    after = keeper.load(CPU)["0"]
+    momenta = [list(state["optimiser"].values()) for state in (before, after)]
+    assert momenta[0]
+    for old, new in zip(*momenta, strict=True):
+        assert torch.equal(old["momentum_buffer"], new["momentum_buffer"])
+    assert torch.equal(before["blemishes"], after["blemishes"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from replay import small_real_set
 from bench.distillation.method import Prerequisite
 from bench.evaluation.protocols import get_protocol
 from bench.grid.rehearsal import Stepper, begin_method, training_seconds
+from bench.networks.precision import PRECISIONS
 from bench.registry.registry import METHODS
 from bench.speed.machine import busy_warning
 from bench.speed.measuring import Observation, Side, Spread, alternate, observer
@@ -38,7 +41,7 @@ def test_sides_take_turns_for_about_the_time_asked() -> None:
     said: list[str] = []
     plain, ours = alternate(sides, 3, 1.0, said.append)
     assert (plain.units, ours.units) == (2, 10)
-    warm = [("plain", 1), ("plain", 1), ("ours", 1), ("ours", 1)]
+    warm = [("plain", 1), ("plain", 1), ("ours", 1), ("ours", 1), ("ours", 10)]
     assert calls == warm + [("plain", 1), ("plain", 2), ("ours", 1), ("ours", 10)] * 3
     assert plain.rates == pytest.approx([2.0] * 3)
     assert ours.rates == pytest.approx([10.0] * 3)
@@ -48,6 +51,27 @@ def test_sides_take_turns_for_about_the_time_asked() -> None:
 def test_a_unit_longer_than_the_time_is_done_once() -> None:
     (timing,) = alternate([pretend("plain", 9.0, [])], 2, 1.0, lambda text: None)
     assert timing.units == 1
+
+
+def test_what_precedes_every_run_is_not_taken_for_work() -> None:
+    """A unit of a millisecond after a set-up of 0.1 s: a second holds 900 of them, not 10."""
+    side = Side("ours", "fp32", lambda units: Observation(0.1 + units * 0.001, 0))
+    (timing,) = alternate([side], 2, 1.0, lambda text: None)
+    assert 800 <= timing.units <= 1000
+
+
+def test_a_run_computes_float32_as_its_precision_says(monkeypatch) -> None:
+    asked = []
+
+    @contextmanager
+    def mode(device: torch.device, precision: str) -> Iterator[None]:
+        asked.append((device.type, precision))
+        yield
+        asked.append("end")
+
+    monkeypatch.setattr("bench.speed.measuring.float32_mode", mode)
+    observer(lambda units: asked.append(units) or 1.0, 1, torch.device("cuda"), "tf32")(3)
+    assert asked == [("cuda", "tf32"), 3, "end"]
 
 
 def test_spread() -> None:
@@ -65,7 +89,7 @@ def test_an_observer_sets_threads_and_keeps_memory(monkeypatch) -> None:
         return 4.0
 
     try:
-        seen = observer(run, 1)(3)
+        seen = observer(run, 1, CPU, "fp32")(3)
     finally:
         torch.set_num_threads(before)
     assert done == ["keep", (3, 1)]
@@ -76,7 +100,8 @@ def test_an_observer_sets_threads_and_keeps_memory(monkeypatch) -> None:
 def test_peak_is_the_best_of_all(monkeypatch) -> None:
     monkeypatch.setattr("bench.speed.peak.MATRIX_SIDES", {"cpu": 32})
     monkeypatch.setattr("bench.speed.peak.CONVOLUTIONS", {"cpu": ((1, 4, 8),)})
-    for precision in ("fp32", "bf16"):
+    monkeypatch.setattr("bench.networks.precision.check_precision", lambda *_: None)
+    for precision in PRECISIONS:  # tf32 too, which is a GPU's
         peak = measure_peak(CPU, precision, 0.0)
         assert len(peak.all) == 3
         assert peak.flops_per_second == peak.all[peak.operation] == max(peak.all.values())
