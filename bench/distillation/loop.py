@@ -67,7 +67,8 @@ class Loop:
             elif time.perf_counter() - self._last_read > _READ_EVERY:
                 self._read()
         self._read()
-        if until < total:
+        # A generator is diagnosed next, which can be stopped too.
+        if until < total or self._method.artefact == "generator":
             checkpoint.save(self.state_dict())
         return self._last
 

@@ -34,11 +34,15 @@ class DrawnImages(IterableDataset[tuple[Tensor, Tensor]]):
         source: draws the images of an epoch.
         device: of the source.
         seed: the images of the first, second, ... iteration follow from it; with workers, also
-            from torch's own seed, which the loader passes to them.
+            from torch's own seed, which the loader passes to them. Workers that end with an epoch
+            begin anew in the next: only ``persistent_workers=True`` lets real images that a stream
+            has shown wait until all of their class were shown.
     """
 
     def __init__(self, source: TrainingSource, device: torch.device, seed: int) -> None:
-        self._source, self._device, self._seed, self._epoch = source, device, seed, 0
+        self._source, self._device, self._seed = source, device, seed
+        self._begun: tuple[int, torch.Generator] | None = None
+        self._epoch = 0
 
     def __len__(self) -> int:
         """Return the number of images in an epoch."""
@@ -46,11 +50,13 @@ class DrawnImages(IterableDataset[tuple[Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
-        number, count, epoch = 0, 1, self._epoch
+        number, count, loader = 0, 1, 0
         if worker is not None:
-            number, count, epoch = worker.id, worker.num_workers, worker.seed - worker.id
+            number, count, loader = worker.id, worker.num_workers, worker.seed - worker.id
+        if self._begun is None or self._begun[0] != loader:
+            seed = derive_seed(self._seed, "loader", loader)
+            self._begun, self._epoch = (loader, make_generator(seed, self._device)), 0
+        images, labels = self._source.epoch(self._begun[1], self._epoch)
         self._epoch += 1
-        generator = make_generator(derive_seed(self._seed, "epoch", epoch), self._device)
-        images, labels = self._source.epoch(generator)
         for i in range(number, len(labels), count):
             yield images[i], labels[i]

@@ -31,6 +31,7 @@ from bench.ledger.record_tables import (
 )
 from bench.ledger.shared import SharedFolder
 from bench.ledger.store import Store
+from bench.networks.precision import float32_mode
 from bench.support.attempt import Attempt
 from bench.support.failure_reasons import CellFailedError
 
@@ -99,7 +100,8 @@ class _Work:
             started = time.perf_counter()
             diagnostics = None
             if cell.percent is None:
-                diagnostics = diagnose(distillation.distilled, real, self.control.stop)
+                with float32_mode(real.device, cell.precision):
+                    diagnostics = diagnose(distillation.distilled, real, self.control.stop)
             spent = time.perf_counter() - started
         distilled, facts = distillation.distilled, vars(distillation.result)
         distilled.provenance = {"cell": cell.identity, "id": cell.id}
@@ -121,6 +123,8 @@ class _Work:
     def evaluate(self, cell: EvaluateCell) -> EvaluationOutcome:
         protocol = get_protocol(cell.protocol)
         _check_version("protocol", cell.protocol, cell.protocol_version, protocol.version)
+        # With the file: another process may compute the set again while this one trains on it.
+        made, made_cost = self.ledger.read(cell.distil.id), self._total_cost(cell.distil)
         distilled, _ = load_artefact(self.ledger, cell.distil.id, self.site.device)
         if cell.stored_as != AS_MADE:
             distilled = stored_as(distilled, cell.stored_as)
@@ -139,8 +143,7 @@ class _Work:
                 random_seed=cell.distil.random_seed,
                 attempt=self._attempt("epochs"),
             )
-        evaluation = with_distil_cost(evaluation, *self._total_cost(cell.distil))
-        made = self.ledger.read(cell.distil.id)
+        evaluation = with_distil_cost(evaluation, *made_cost)
         facts = {
             **vars(evaluation.result),
             "warnings": self._confinement.warnings(evaluation.result.warnings),

@@ -33,6 +33,7 @@ def write_artefact(
     with writing(path):
         save(distilled, path)
     if not byproducts:
+        beside.unlink(missing_ok=True)  # of an earlier result of this cell
         return file_sha256(path), None
     with writing(beside):
         save_tensors(dict(byproducts), {"id": cell_id}, beside)
@@ -42,16 +43,17 @@ def write_artefact(
 def load_artefact(
     store: Store, cell_id: str, device: torch.device
 ) -> tuple[DistilledSet, dict[str, Tensor]]:
-    """Return a distilled set and its by-products, on a device.
+    """Return a distilled set and the by-products that its record names, on a device.
 
     Raises:
         BenchError: a file is absent or damaged.
     """
     from bench.distilled.io import load, load_tensors
 
+    record, beside = store.read(cell_id), store.byproducts(cell_id)
     byproducts: dict[str, Tensor] = {}
-    if store.byproducts(cell_id).exists():
-        byproducts, _ = load_tensors(store.byproducts(cell_id), device)
+    if record is not None and beside.name in record.files:
+        byproducts, _ = load_tensors(beside, device)
     return load(store.artefact(cell_id), device), byproducts
 
 

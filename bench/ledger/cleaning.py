@@ -142,7 +142,9 @@ def _kind(path: Path, state: CellState) -> str:
         return "files of writers that were killed" if _is_old(path) else ""
     if fnmatch.fnmatch(name, _DAMAGED):
         return "damaged files that were set aside"
-    if fnmatch.fnmatch(name, "checkpoint*") and state.state in ("done", "skipped"):
+    # The set of all steps goes on from the state of one after a part of them.
+    over = state.state in ("done", "skipped") and "percent" not in state.identity
+    if fnmatch.fnmatch(name, "checkpoint*") and over:
         return "checkpoints of cells that are done"
     return "locks of processes that are gone" if name == "lock" else ""
 

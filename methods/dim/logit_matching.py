@@ -87,7 +87,9 @@ class LogitMatcher:
         order = torch.randperm(
             len(real), generator=ctx.generator("matcher-order"), device=ctx.device
         )
-        for chosen in torch.split(order[: self._train_steps * self._batch], self._batch):
+        # An empty tensor would still be split into one part, and weight decay be a step.
+        parts = torch.split(order[: self._train_steps * self._batch], self._batch)
+        for chosen in parts if self._train_steps else ():
             images = self._augment(real.gather(chosen), ctx.generator("matcher-augmentation"))
             gradient = self._learn(images, real.labels[chosen])
             for weight, slope in zip(self.network.parameters(), gradient, strict=True):

@@ -80,6 +80,13 @@ def test_what_is_waste(store: Store) -> None:
     assert not store.folder("only").exists()
 
 
+def test_the_state_that_a_set_of_more_steps_goes_on_from_is_kept(store: Store) -> None:
+    part = distil_json("part")
+    store.write(record({**part, "identity": {**part["identity"], "percent": 75}}))
+    put(store.folder("part") / "checkpoint.safetensors")
+    assert find_waste(store.root) == []
+
+
 def test_failed_cells_go_if_asked(store: Store) -> None:
     store.write(record(failed_json("f0")))
     store.log("f0", "a traceback")

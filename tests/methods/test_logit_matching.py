@@ -111,6 +111,14 @@ def test_training_takes_at_most_an_epoch() -> None:
     assert len(steps) == 3
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_no_training_steps_leave_the_network_as_it_was(net: str) -> None:
+    made = matcher(tiny_context(), (net,), train_steps=0)
+    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    made.train()
+    assert all(torch.equal(before[n], value) for n, value in made.network.state_dict().items())
+
+
 def test_networks_of_the_pool_take_turns() -> None:
     made = matcher(tiny_context(), NETS)
     seen = set()
