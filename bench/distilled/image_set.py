@@ -134,10 +134,15 @@ class ImageSet(DistilledSet):
         return self.images.nbytes + beside + (self.zca.storage_bytes if self.zca is not None else 0)
 
     def source(self, mode: str, ipc: int | None, generator: torch.Generator) -> FixedSource:  # noqa: ARG002
-        """Return all images; ``ipc`` must be the set's number of images per class, or ``None``."""
+        """Return all images; ``ipc`` must be the set's number of images per class, or ``None``.
+
+        With soft labels an image need not belong to the class that it was made for, so that only
+        the number of all images is checked.
+        """
         self.check_mode(mode)
         counts = torch.bincount(hard_labels(self.labels), minlength=self.spec.num_classes)
-        if ipc is not None and not bool((counts == ipc).all()):
+        soft_and_whole = self.label_kind != "hard" and len(self.labels) == (ipc or 0) * len(counts)
+        if ipc is not None and not soft_and_whole and not bool((counts == ipc).all()):
             actual = " to ".join(map(str, sorted({int(counts.min()), int(counts.max())})))
             raise ValueError(
                 f"the set holds {actual} images per class, not IPC {ipc}; that of a method with "

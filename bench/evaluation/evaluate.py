@@ -16,6 +16,7 @@ from bench.datasets.real_set import RealSet
 from bench.distilled.base import DistilledSet, TrainingSource
 from bench.distilled.image_set import ImageSet
 from bench.distilled.labels import are_probabilities
+from bench.evaluation.cores import crew
 from bench.evaluation.engine import train_and_test
 from bench.evaluation.evaluation import DivergedError, Evaluation
 from bench.evaluation.net_outcome import TrainedNets
@@ -157,7 +158,13 @@ def _source(
     """Return what the networks are trained on, checked against the test set."""
     try:
         distilled.check_made_for(test.spec)
-        return distilled.source(mode, ipc, make_generator(seed, test.device))
+        draws = make_generator(seed, test.device)
+        if mode != "frozen" or test.device.type != "cpu":
+            return distilled.source(mode, ipc, draws)
+        # Drawn here and now, in one thread as a network draws a stream: the same on all cores.
+        with crew(1) as workers:
+            (frozen,) = workers.map([lambda: distilled.source(mode, ipc, draws)])
+        return frozen
     except ValueError as error:
         raise BenchError(str(error)) from error
 

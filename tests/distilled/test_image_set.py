@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from toy_generator import SPEC
 
 from bench.datasets.real_set import normalise
@@ -118,6 +119,14 @@ def test_only_one_mode(mode: str) -> None:
 def test_another_ipc_than_its_own_is_refused(ipc: int) -> None:
     with pytest.raises(ValueError, match=f"the set holds 2 images per class, not IPC {ipc}"):
         made().source("stored", ipc, make_generator(0))
+
+
+def test_a_soft_label_may_leave_the_class_that_its_image_was_made_for() -> None:
+    classes = torch.tensor([0, 0, 1, 1, 2, 1])
+    soft = made(labels=0.7 * F.one_hot(classes).float() + 0.1, label_kind="probabilities")
+    assert soft.source("stored", 2, make_generator(0)).images_per_epoch == 6
+    with pytest.raises(ValueError, match="not IPC 3"):
+        soft.source("stored", 3, make_generator(0))
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 1]])

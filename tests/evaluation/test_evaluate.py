@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 from run_digits import run_digits
+from toy_generator import toy_set
 
 import bench.evaluation.evaluate
+from bench.datasets.real_set import RealSet
 from bench.ledger.frames import load_failures
 from bench.support.seeds import make_generator
 
@@ -86,3 +88,28 @@ def test_the_evaluation_flips_what_the_dataset_allows_whatever_the_set_says(
     assert view.count("failed") == 1
     (reason,) = load_failures(tmp_path)["reason"]
     assert "not made from digits: its flip is True, not False" in reason
+
+
+def test_frozen_images_are_drawn_in_one_thread(monkeypatch) -> None:
+    """In as many as torch has, their last bits followed the number of cores."""
+    made, threads = toy_set(), []
+    source = type(made).source
+
+    def watch(self, *args):
+        threads.append(torch.get_num_threads())
+        return source(self, *args)
+
+    monkeypatch.setattr(type(made), "source", watch)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        labels = torch.arange(6) % made.spec.num_classes
+        images = torch.zeros(6, *made.spec.shape, dtype=torch.uint8)
+        real = RealSet(made.spec, images, labels, "0" * 64)
+        bench.evaluation.evaluate.evaluate(
+            made, real, ipc=1, mode="frozen", arch="mlp", protocol="smoke", seeds=1
+        )
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1]
