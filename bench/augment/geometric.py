@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.augment.base import Operation, Params, integers, uniform
+from bench.augment.sampling import sample
 
 CROP_RATIO = 0.125
 FLIP_PROBABILITY = 0.5
@@ -42,8 +43,7 @@ class AffineOperation(Operation, GeometricAugmentationBase2D):
         n, _, height, width = images.shape
         exact = images.float() if images.element_size() < 4 else images
         grid = _grid(self.theta(params, height, width).to(exact.dtype), height, width)
-        sampled = F.grid_sample(exact, grid.expand(n, -1, -1, -1), align_corners=False)
-        return sampled.to(images.dtype)
+        return sample(exact, grid.expand(n, -1, -1, -1)).to(images.dtype)
 
     def compute_transformation(
         self,

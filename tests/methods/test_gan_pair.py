@@ -213,9 +213,12 @@ def test_replayed_steps_are_plain_steps(
 ) -> None:
     def states() -> dict[str, Tensor]:
         method, _ = started(**changes)
-        for i in range(8):
-            method.step(i)
-        return dict(method.pair.state_dict())
+        # Losses are read after many steps, so that each must be a tensor of its own.
+        losses = [method.step(i) for i in range(8)]
+        named = {
+            f"{name} {i}": loss for i, each in enumerate(losses) for name, loss in each.items()
+        }
+        return {**method.pair.state_dict(), **named}
 
     plain, recorder = states(), FakeRecorder()
     monkeypatch.setattr(passes, "recorder_for", lambda _: recorder)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.datasets.spec import DatasetSpec
 from bench.networks.architecture import build_network, parse_architecture
 from bench.networks.functional import FunctionalNetwork, batches_classes
+from bench.networks.precision import float32_mode
 from bench.registry.params import as_dict
 from bench.registry.registry import ARCHITECTURES
 from bench.support.errors import BenchError
@@ -284,5 +285,8 @@ def test_a_gpu_agrees_with_the_cpu(arch):
     here = FunctionalNetwork(net)
     expected = here.per_class_gradients(here.parameters(), images, labels)
     there = FunctionalNetwork(net.to("cuda"))
-    found = there.per_class_gradients(there.parameters(), images.cuda(), labels.cuda())
-    torch.testing.assert_close({k: v.cpu() for k, v in found.items()}, expected)
+    with float32_mode(torch.device("cuda"), "fp32"):
+        found = there.per_class_gradients(there.parameters(), images.cuda(), labels.cuda())
+    # Another order of sums; the layers of a ResNet magnify its rounding.
+    on_cpu = {name: value.cpu() for name, value in found.items()}
+    torch.testing.assert_close(on_cpu, expected, rtol=1e-3, atol=1e-4)
