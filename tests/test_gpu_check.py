@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from bench.evaluation.protocols import get_protocol
+from bench.ledger.store import Store
+from bench.networks.architecture import parse_architecture
+from bench.registry.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "results/reproduced/gpu/check.py"
@@ -36,11 +42,40 @@ def test_a_large_file_is_cut_into_parts_that_add_up(check: ModuleType, tmp_path:
     assert b"".join(part.read_bytes() for part in parts) == data
 
 
-def test_a_command_that_takes_too_long_is_asked_to_stop(check: ModuleType, tmp_path: Path) -> None:
-    loop = "import time\nwhile True: print('on', flush=True); time.sleep(0.01)"
-    code = check.execute([sys.executable, "-c", loop], tmp_path / "log.txt", 0.3)
-    assert code != 0
-    assert "on\n" in (tmp_path / "log.txt").read_text()
+@pytest.mark.parametrize("printed", ["print('on', flush=True)", "print('.', end='', flush=True)"])
+def test_a_command_that_takes_too_long_is_asked_to_stop(
+    check: ModuleType, tmp_path: Path, printed: str
+) -> None:
+    """Also one that ends no line, as pytest does while its tests pass."""
+    loop = (
+        "import time\ntry:\n"
+        f"    while True: {printed}; time.sleep(0.01)\n"
+        "except KeyboardInterrupt: print('saved')"
+    )
+    assert check.execute([sys.executable, "-c", loop], tmp_path / "log.txt", 1.0) == 0
+    assert (tmp_path / "log.txt").read_text().endswith("saved\n")
+
+
+def test_generators_come_home_newest_first_and_no_dataset_does(
+    check: ModuleType, tmp_path: Path
+) -> None:
+    for age, (name, method, size) in enumerate(
+        [("new", "dim", 6), ("real", "real-stream", 1), ("old", "gan", 6), ("older", "gan", 3)]
+    ):
+        folder = tmp_path / "cells" / name
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps({"identity": {"method": method}}))
+        (folder / "artefact.safetensors").write_bytes(bytes(size))
+        os.utime(folder / "artefact.safetensors", (1000 - age, 1000 - age))
+    check.GENERATOR_BYTES = 10
+    assert [path.parent.name for path in check.generators(tmp_path)] == ["new", "older"]
+
+
+def test_every_part_can_be_asked_for(check: ModuleType) -> None:
+    for part in check.PARTS:
+        assert get_protocol(part.protocol).selection == "last"
+        assert set(part.methods.split(",")) <= set(METHODS.names())
+    assert all(parse_architecture(arch) for arch in check.RESNETS.values())
 
 
 @pytest.mark.slow
@@ -57,15 +92,18 @@ def test_dim_is_computed_in_calls_that_add_up(tmp_path: Path) -> None:
         return done.stdout
 
     smallest = (
-        "--dataset", "digits", "--ipc", "1,2", "--profile", "smoke", "--device", "cpu",
-        "--precision", "fp32", "--eval-nets", "1", "--set", "gan.max_steps=4",
-        "--set", "dim.gan.max_steps=4", "--set", "dim.max_steps=2",
+        "--dataset", "digits", "--ipc", "1", "--profile", "smoke", "--device", "cpu",
+        "--precision", "fp32", "--eval-nets", "1", "--protocol", "smoke",
+        "--eval-arch", "convnet3(width=8)",
     )  # fmt: skip
     call("dim", *smallest, "--minutes", "0.1")
     call("dim", *smallest, "--minutes", "20")
-    call("pack")
     table = (out / "table.md").read_text()
-    assert "DiM" in table
-    assert "real-stream" in table.lower() or "Real stream" in table
-    with tarfile.open(out / "store.tar.xz") as archive:
-        assert any(name.endswith("record.json") for name in archive.getnames())
+    assert all(each in table for each in ("DiM", "GAN", "Real stream"))
+    with tarfile.open(out / "store.tar") as archive:
+        archive.extractall(tmp_path / "home", filter="data")
+    home = Store(tmp_path / "home" / "store")
+    assert {r.id for r in home.records()} == {r.id for r in Store(store).records()}
+    artefacts = {path.parent.name for path in home.root.glob("cells/*/artefact.safetensors")}
+    kinds = {home.read(cell).identity["method"] for cell in artefacts}
+    assert kinds == {"gan", "dim"}

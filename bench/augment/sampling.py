@@ -37,6 +37,6 @@ def gathered(images: Tensor, grid: Tensor) -> Tensor:
             inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
             index = place.long().flatten(1).unsqueeze(1).expand(-1, images.shape[1], -1)
-            part = pixels.gather(2, index).unflatten(2, x.shape[1:])
+            part = pixels.gather(2, index).view(*images.shape[:2], *x.shape[1:])
             total = total + part * (across * down * inside).unsqueeze(1)
     return total

@@ -1,31 +1,65 @@
 """Measures on a GPU what this repository has measured on two CPU cores only, in calls of minutes.
 
-    python results/reproduced/gpu/check.py tests --out OUT
-    python results/reproduced/gpu/check.py speed --out OUT
-    python results/reproduced/gpu/check.py dim --dataset cifar10 --out OUT --minutes 8
-    python results/reproduced/gpu/check.py pack --out OUT
+    python3 results/reproduced/gpu/check.py tests --out OUT
+    python3 results/reproduced/gpu/check.py speed --out OUT
+    python3 results/reproduced/gpu/check.py dim --dataset cifar10 --out OUT --minutes 8
 
-``dim`` computes into a store and goes on where the call before it stopped. ``pack`` writes the
-table, the plots, and the store as an archive in parts of at most 15 MiB. See README.md beside this
-file.
+``dim`` computes into a store and goes on where the call before it stopped. At its end it writes
+what should come home: the table, the plots, all records, and as many generators as fit. See
+README.md beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import subprocess
 import sys
+import tarfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
+# What comes home is limited to few files, each of them small.
 PART_BYTES = 15 << 20
+GENERATOR_BYTES = 40 << 20
+# The released ResNets for CIFAR-10 begin with 32 channels, those for SVHN with a large stem.
+RESNETS = {"cifar10": "resnet18(width=32)", "svhn": "resnet18(stem=large)"}
+
+
+class Part(NamedTuple):
+    """Some of the cells, so that those that say most come first.
+
+    Attributes:
+        methods: of ``bench run``, joined by commas.
+        ipc: likewise.
+        archs: that are evaluated; ``resnet18`` stands for the released one.
+        protocol: of the evaluation.
+        more: further options.
+    """
+
+    methods: str
+    ipc: str
+    archs: str = "convnet3"
+    protocol: str = "dim"
+    more: tuple[str, ...] = ()
+
+
 # One artefact at every budget: the released scripts show 1, 10, 13, 38, 50 or 51 images per class
-# an epoch, whatever IPC is asked for (docs/methods/dim.md).
-IPC = "1,10,13,38,50,51"
-# The released ResNets for CIFAR-10 begin with 32 channels, those for the others with 64.
-RESNETS = {"cifar10": "resnet18(width=32)"}
+# an epoch, whatever IPC is asked for (docs/methods/dim.md). All of the matching may not fit, so its
+# first percents are evaluated too.
+PARTS = (
+    Part("gan,real-stream", "10"),
+    Part("dim", "10", more=("--evaluate-at", "2,5,10,25,50")),
+    Part("gan,dim,real-stream", "1,10,13,38,50,51"),
+    Part("gan,dim,real-stream", "10", archs="resnet18"),
+    Part("gan,dim,real-stream", "10", protocol="dim-by-class"),
+    Part("gan,dim,real-stream", "1,10,50", protocol="default"),
+)
 
 
 def bench(*words: str) -> list[str]:
@@ -37,7 +71,7 @@ def execute(command: Sequence[str], log: Path, seconds: float | None = None) -> 
     """Run a command with its output on the screen and in a file; return its exit code.
 
     A command that takes longer than ``seconds`` is asked to stop, as by Ctrl-C, so that it saves
-    its state.
+    its state or says how far it came.
     """
     print("$", *command, flush=True)
     with log.open("a", encoding="utf-8") as file:
@@ -46,20 +80,23 @@ def execute(command: Sequence[str], log: Path, seconds: float | None = None) -> 
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
-        end = None if seconds is None else time.monotonic() + seconds
+        timer = threading.Timer(seconds or 0, process.send_signal, [signal.SIGINT])
+        if seconds is not None:
+            timer.start()
         for line in process.stdout:
             print(line, end="", flush=True)
-            file.write(line)
-            if end is not None and time.monotonic() > end:
-                process.terminate()
-                end = None
-        return process.wait()
+            print(line, end="", file=file, flush=True)
+        code = process.wait()
+        timer.cancel()
+        return code
 
 
 def run_tests(args: argparse.Namespace) -> int:
     """Run the tests that need a GPU; the conformance of all methods and networks is among them."""
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider"]
-    return execute([*command, "tests"], args.out / "tests.txt", 60 * args.minutes)
+    files = [p for p in sorted(ROOT.glob("tests/**/test_*.py")) if "mark.gpu" in p.read_text()]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "-rs", "-p", "no:cacheprovider"]
+    names = [str(path.relative_to(ROOT)) for path in files]
+    return execute([*command, *names, *args.rest], args.out / "tests.txt", 60 * args.minutes)
 
 
 def run_speed(args: argparse.Namespace) -> int:
@@ -67,39 +104,57 @@ def run_speed(args: argparse.Namespace) -> int:
     precision = "fp32,tf32,bf16" if args.device == "cuda" else "fp32"
     speed = bench("speed", "--device", args.device, "--precision", precision, *args.rest)
     report = ["--json", "-o", str(args.out / "speed.md")]
-    return execute([*speed, *report], args.out / "speed.txt")
+    return execute([*speed, *report], args.out / "speed.txt", 60 * args.minutes)
 
 
 def run_dim(args: argparse.Namespace) -> int:
     """Distil by DiM and its GAN, and evaluate them beside real images at the same budgets."""
     network = RESNETS.get(args.dataset, "resnet18")
-    code = 0
-    end = time.monotonic() + 60 * args.minutes
-    for protocol in ("dim", "default"):
-        left = max(1, round(end - time.monotonic()))
+    end, code = time.monotonic() + 60 * args.minutes, 0
+    for part in PARTS:
+        left = round(end - time.monotonic())
+        if left < 1 or code:
+            break
         command = bench(
-            "run", "--method", "real-stream,gan,dim", "--dataset", args.dataset, "--ipc", args.ipc,
-            "--eval-arch", f"convnet3,{network}", "--protocol", protocol, "--mode", "stream",
-            "--profile", args.profile, "--precision", args.precision, "--device", args.device,
-            "--store", str(args.store), "--workers", "0", "--checkpoint-every", "30",
-            "--time-budget", f"{left}s", *args.rest,
+            "run", "--method", part.methods, "--dataset", args.dataset,
+            "--ipc", args.ipc or part.ipc, "--protocol", part.protocol,
+            "--eval-arch", part.archs.replace("resnet18", network),
+            "--mode", "stream", "--eval-nets", "2", "--profile", args.profile,
+            "--precision", args.precision, "--device", args.device, "--store", str(args.store),
+            "--workers", "0", "--checkpoint-every", "30", "--time-budget", f"{left}s",
+            *part.more, *args.rest,
         )  # fmt: skip
-        code = code or execute(command, args.out / f"dim-{args.dataset}.txt")
+        code = execute(command, args.out / f"dim-{args.dataset}.txt")
+    return bring_home(args) or code
+
+
+def bring_home(args: argparse.Namespace) -> int:
+    """Write table, plot, records and generators into the folder that comes back."""
+    records = sorted(args.store.glob("cells/*/record.json"))
+    if not records:
+        return 0
+    store, log = ["--store", str(args.store)], args.out / "home.txt"
+    code = execute(bench("table", *store, "-o", str(args.out / "table.md")), log)
+    # There is none before two sets of one run are evaluated.
+    execute(bench("plot", "learning", *store, "-o", str(args.out / "plots")), log)
+    name = args.out / "store.tar"
+    with tarfile.open(name, "w") as archive:
+        for path in (*records, *generators(args.store)):
+            archive.add(path, path.relative_to(args.store.parent))
+    split(name)
     return code
 
 
-def pack(args: argparse.Namespace) -> int:
-    """Write the table, the plots and the store into the folder that comes back."""
-    store = ["--store", str(args.store)]
-    code = execute(bench("table", *store, "-o", str(args.out / "table.md")), args.out / "pack.txt")
-    plots = bench("plot", "accuracy", *store, "-o", str(args.out / "plots"))
-    code = code or execute(plots, args.out / "pack.txt")
-    name = args.out / "store.tar.xz"
-    done = subprocess.run(
-        ["tar", "-C", str(args.store.parent), "-cJf", str(name), args.store.name], check=False
-    )
-    split(name)
-    return code or done.returncode
+def generators(store: Path) -> Iterator[Path]:
+    """Yield the newest artefacts of generators that fit; real-stream's are whole datasets."""
+    room = GENERATOR_BYTES
+    made = [path.with_name("artefact.safetensors") for path in store.glob("cells/*/record.json")]
+    for path in sorted(filter(Path.is_file, made), key=lambda path: -path.stat().st_mtime):
+        record = json.loads(path.with_name("record.json").read_text())
+        if record["identity"].get("method") == "real-stream" or path.stat().st_size > room:
+            continue
+        room -= path.stat().st_size
+        yield path
 
 
 def split(path: Path) -> None:
@@ -112,7 +167,7 @@ def split(path: Path) -> None:
     path.unlink()
 
 
-STEPS = {"tests": run_tests, "speed": run_speed, "dim": run_dim, "pack": pack}
+STEPS = {"tests": run_tests, "speed": run_speed, "dim": run_dim, "home": bring_home}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="where reports go")
     parser.add_argument("--store", type=Path, default=ROOT / ".gpu" / "store")
     parser.add_argument("--dataset", default="cifar10")
-    parser.add_argument("--ipc", default=IPC)
+    parser.add_argument("--ipc", help="of every part, instead of each its own")
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--precision", default="tf32", help="of dim: fp32, tf32 or bf16")
     parser.add_argument("--device", default="cuda")
