@@ -145,7 +145,7 @@ def _distillation(cell: DistilCell, info: DatasetInfo) -> CountedWork:
 
 
 def _evaluation(cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
-    """Count the training of one network, and its test."""
+    """Count the training of one network, and its tests."""
     protocol, total = get_protocol(cell.protocol), Work()
     images, epochs = _images_and_epochs(cell, info)
     recipe = Recipe.of(info.spec, cell.arch, protocol, epochs=1, precision=cell.precision)
@@ -156,7 +156,8 @@ def _evaluation(cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
             total.add(_training(recipe, math.ceil(size / parts)), times * parts * epochs)
     if cell.mode != "stored":
         total.add(_drawing(cell, info), epochs if cell.mode == "stream" else 1)
-    total.add(_test(recipe), info.n_test / images_per_pass(_CPU, 0))
+    looks = sum(protocol.looks_after(epoch, epochs) for epoch in range(1, epochs + 1))
+    total.add(_test(recipe), (looks + 1) * info.n_test / images_per_pass(_CPU, 0))
     return CountedWork(total, float(cell.nets))
 
 

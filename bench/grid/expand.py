@@ -174,10 +174,10 @@ class _Builder:
     def _with_earlier(self, method: type[Method], distil: DistilCell) -> list[DistilCell]:
         """Return a distillation after the percentages of the request, and as a whole at the end.
 
-        What selects real images does so in one step, and has nothing before.
+        What selects or streams real images does so in one step, and has nothing before.
         """
-        selects = issubclass(method, SelectionMethod)
-        percents = [] if selects else sorted(set(self._request.evaluate_at))
+        one_step = issubclass(method, SelectionMethod) or method.artefact == "real-stream"
+        percents = [] if one_step else sorted(set(self._request.evaluate_at))
         sets: list[DistilCell] = []
         for percent in (*percents, None):
             earlier = sets[-1] if sets else None

@@ -274,3 +274,17 @@ def test_the_note_names_the_lite_profile(
 )
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_seconds(seconds) == text
+
+
+def test_every_look_at_the_test_set_is_counted(tmp_path, data_dir) -> None:
+    """dim-oracle tests five times, dim once; both train alike."""
+
+    def seconds(protocol: str) -> float:
+        made = session(tmp_path, data_dir, methods=["random"], ipcs=[1], protocol=protocol)
+        (cell,) = made.grid.evaluate
+        return made.estimate()[cell.id].seconds
+
+    smoke, dim, oracle = (seconds(each) for each in ("smoke", "dim", "dim-oracle"))
+    # As smoke has other steps, one test is what its time holds beside 40 epochs.
+    epoch = (dim - smoke) / (1000 - 40)
+    assert oracle - dim == pytest.approx(4 * (smoke - 40 * epoch))

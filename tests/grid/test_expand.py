@@ -37,6 +37,13 @@ def test_sizes() -> None:
     assert len(grid.evaluate) == 4 + 8
 
 
+@pytest.mark.parametrize("method", ["random", "real-stream"])
+def test_what_has_one_step_has_no_set_before_it(method: str) -> None:
+    grid = build_grid(request(methods=[method], ipcs=(1,), evaluate_at=(25, 50)), find)
+    assert [cell.percent for cell in grid.distil] == [None]
+    assert len(grid.evaluate) == 1
+
+
 def test_a_second_ipc_costs_dim_no_distillation() -> None:
     one = build_grid(request(methods=["dim"], ipcs=(1,)), find)
     two = build_grid(request(methods=["dim"], ipcs=(1, 50)), find)

@@ -98,6 +98,9 @@ def test_dim_is_compared_under_its_own_protocol_and_mode() -> None:
     assert [p.differs for p in compared(method="dim", mode="stream", protocol="dim-v1")] == [
         (BEST, DIM)
     ]
+    oracle = {"protocol": "dim-oracle-v1", "selection": "test-oracle"}
+    (pair,) = compared(method="dim", mode="stream", **oracle)
+    assert pair.differs == (DIM,)
     (pair,) = compared(method="dim", mode="frozen", protocol="default-v1")
     assert pair.differs == ("protocol default-v1", "images frozen", BEST, DIM)
 
