@@ -98,8 +98,8 @@ class DiM(Method["DiM.Params"]):
     marker = "*"
     table_order = 150
     published_differences = (
-        "the released code normalises images otherwise while matching, takes the model that tests "
-        "best and other numbers of images per class"
+        "the released code normalises images otherwise while matching, takes the GAN, generator and "
+        "epoch that test best, tests one network in train() mode, and shows other numbers of images"
     )
     published_protocol = "dim"
     paper = Paper(

@@ -113,6 +113,7 @@ def test_of_architectures_but_convnets_sources_leave_norm_and_width_open(eval_ar
         BEST,
         f"evaluated with {eval_arch}, where theirs may have another norm or width",
         DIM,
+        "tested in train() mode: normalised by the statistics of test batches",
     )
     assert not compared(method="dim", eval_arch="convnet3(width=64)")
 
