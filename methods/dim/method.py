@@ -98,8 +98,9 @@ class DiM(Method["DiM.Params"]):
     marker = "*"
     table_order = 150
     published_differences = (
-        "the released code normalises images otherwise while matching, takes the GAN, generator and "
-        "epoch that test best, tests one network in train() mode, and shows other numbers of images"
+        "the released code normalises images otherwise while matching, takes the GAN, generator "
+        "and epoch that test best, tests one network in train() mode, and shows other numbers of "
+        "images"
     )
     published_protocol = "dim"
     paper = Paper(

@@ -1,10 +1,11 @@
 """Collects in ``.gpu/`` what a machine without a network needs for check.py: wheels and data.
 
-    python results/reproduced/gpu/prepare.py --python 3.12 --data cifar10.tar.xz
+    python results/reproduced/gpu/prepare.py --python 3.12 --there PACKAGES.txt --data FILE ...
 
 The wheels are those of the packages installed here, of the same versions, and of this checkout.
-PyTorch and what comes with it are expected there. Wheels lie in folders of at most 45 MiB, because
-what travels at one time is often limited.
+PyTorch and what comes with it are expected there, and what a file of names lists. Wheels lie in
+folders of at most 40 MiB, because what travels at one time is often limited. Data are copied as
+they are.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ EXPECTED_THERE = re.compile(
     r"torch(vision)?|triton|numpy|nvidia-.*|cuda-.*|sympy|networkx|filelock|fsspec"
 )
 TESTS = ("pytest", "hypothesis")
-FOLDER_BYTES = 45 << 20
+FOLDER_BYTES = 40 << 20
 # Newest first: pip takes exactly the platforms that it is told.
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 35, 34, 31, 28, 27, 26, 24, 17, 12)]
 
 
+def plain(name: str) -> str:
+    """Return a package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def needed(name: str, seen: set[str]) -> Iterator[str]:
     """Yield ``NAME==VERSION`` of a package and of what it requires, as installed here."""
-    key = re.sub(r"[-_.]+", "-", name).lower()
+    key = plain(name)
     if key in seen or EXPECTED_THERE.fullmatch(key):
         return
     seen.add(key)
@@ -81,12 +87,15 @@ def main() -> None:
     """Make the folder anew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default="3.12", help="version of the other machine")
+    parser.add_argument("--there", type=Path, help="a file with names of packages that it has")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="files to take along")
     args = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     everything = FOLDER / "all"
     everything.mkdir(parents=True)
-    seen: set[str] = set()
+    # Names between commas, spaces or line ends, as `pip list` and machine descriptions have them.
+    words = re.findall(r"[\w.-]+", args.there.read_text()) if args.there else []
+    seen = {plain(word) for word in words}
     names = [each for name in ("distillation-bench", *TESTS) for each in needed(name, seen)]
     download(names, args.python, everything)
     for folder in share_out(list(everything.iterdir())):
