@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from bench.support.errors import UnknownNameError
 
-# How networks compute: ``bf16`` is autocast with float32 weights.
-
 
 @dataclass(frozen=True)
 class Protocol:

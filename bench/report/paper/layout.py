@@ -12,7 +12,6 @@ from bench.report.paper.lines import Column
 LAYOUTS = ("paper", "paper-transposed")
 # The levels of the columns; the outermost first, unless a user orders them.
 COLUMN_LEVELS = ("dataset", "ipc", "eval_arch")
-PLACEMENTS = ("under", "beside")
 Placement = Literal["under", "beside"]
 Quantity = Literal["accuracy", "time"]
 
