@@ -49,7 +49,7 @@ def _lines(record: Record) -> Iterator[str]:
     labels: dict[str, Any] = dict(record.labels)
     yield f"{record.id}  ({record.kind})"
     yield f"  status: {record.status}" + (f": {record.reason}" if record.reason else "")
-    for key in ("method", "dataset", "profile", "changed", "protocol", "seed"):
+    for key in ("method", "method_version", "dataset", "profile", "changed", "protocol", "seed"):
         if labels.get(key) not in (None, ""):
             yield f"  {key}: {labels[key]}"
     identity: dict[str, Any] = dict(record.identity)

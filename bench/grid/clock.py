@@ -16,12 +16,13 @@ _TOO_EARLY = 0.02
 
 def format_seconds(seconds: float) -> str:
     """Write a duration: ``42 s``, ``3 min 10 s``, ``5 h 20 min``, ``3.2 days``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    whole = round(seconds)  # first, or 119.6 s would be 1 min 60 s
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
     return f"{seconds / 86400:.1f} days"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What reports need beside the columns.
-_NO_COLUMNS = ("presentation", "num_classes")
+_NO_COLUMNS = ("presentation", "num_classes", "newest_version", "distil_device")
 FRAME_COLUMNS = tuple(f.name for f in fields(Evaluation) if f.name not in _NO_COLUMNS)
 FAILURE_COLUMNS = tuple(f.name for f in fields(Failure))
 # By the annotation of a field; all else stays a Python object.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from bench.ledger.cell import AS_MADE, Cell, EvaluateCell
+from bench.ledger.cell import AS_MADE, Cell, EvaluateCell, percent_mark
 from bench.ledger.record import ARTEFACT, OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
-from bench.ledger.rows import Evaluation, Failure, Rows
+from bench.ledger.rows import Evaluation, Failure, Rows, newest_versions
 from bench.ledger.store import Store
 from bench.registry.presentation import Presentation
 from bench.support.safe_text import printable
@@ -41,7 +42,7 @@ def load_rows(
     # Digests only: whole records of a large store would take a hundred megabytes.
     evaluated, recorded = list[tuple[str, str, str]](), dict[str, str | None]()
     artefacts: dict[str, str] = {}
-    threads: dict[str, int] = {}
+    made: dict[str, _Making] = {}
     for record in store.records() if ids is None else _records(store, list(ids)):
         outcome = record.outcome
         if outcome is None:
@@ -60,8 +61,9 @@ def load_rows(
                 evaluated.append((record.id, distil, sha256))
         else:
             recorded[record.id] = record.files.get(ARTEFACT)
-            threads[record.id] = _threads(record)
-    _set_distil_threads(rows.evaluations, threads)
+            device = printable(str(dict(record.environment).get("device", "")))
+            made[record.id] = _Making(_threads(record), device)
+    _complete(rows.evaluations, made)
     store.damaged += [
         f"cell {cell_id}: {OTHER_SET}"
         for cell_id, distil, sha256 in evaluated
@@ -73,11 +75,22 @@ def load_rows(
     return rows
 
 
-def _set_distil_threads(rows: Iterable[Evaluation], threads: Mapping[str, int]) -> None:
+class _Making(NamedTuple):
+    """Where a distilled set was made."""
+
+    threads: int = 0
+    device: str = ""
+
+
+def _complete(rows: Sequence[Evaluation], made: Mapping[str, _Making]) -> None:
     """Complete new rows when all records are read: a set can come after its evaluation."""
+    newest, unknown = newest_versions(rows), _Making()
     for row in rows:
+        making = made.get(row.distil_id, unknown)
         # A copy of each would take a tenth of the time of a table.
-        object.__setattr__(row, "distil_threads", threads.get(row.distil_id, 0))
+        object.__setattr__(row, "distil_threads", making.threads)
+        object.__setattr__(row, "distil_device", making.device)
+        object.__setattr__(row, "newest_version", newest[row.method])
 
 
 def _records(store: Store, ids: Sequence[str]) -> Iterator[Record]:
@@ -143,9 +156,13 @@ def _threads(record: Record) -> int:
 
 
 def failure_row(record: Record) -> Failure:
-    """Return the row of a cell that failed or was skipped, with printable texts."""
+    """Return the row of a cell that failed or was skipped, with printable texts.
+
+    The reason names the steps after which a set was evaluated: the final one may be in a table.
+    """
     identity, labels = record.identity, record.labels
     evaluated = record.kind == "evaluate"
+    mark = percent_mark(labels.get("percent", identity.get("percent")))
     return Failure(
         dataset=printable(labels["dataset"]),
         method=printable(labels["method"]),
@@ -155,7 +172,7 @@ def failure_row(record: Record) -> Failure:
         eval_arch=printable(identity.get("arch") or "") if evaluated else "",
         seed=labels["seed"],
         status=record.status,
-        reason=printable(record.reason or ""),
+        reason=printable(": ".join(filter(None, (mark, record.reason)))),
         cell_id=record.id,
         protocol=printable(str(labels.get("protocol", ""))) if evaluated else "",
     )

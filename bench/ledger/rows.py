@@ -97,6 +97,10 @@ class Evaluation(Setting):
         artefact: the path of the distilled set, which need not exist here.
         presentation: what the method declared for reports when it ran; no column of a frame.
         num_classes: of the dataset; ``None`` in records that do not say it; no column of a frame.
+        newest_version: of the method in the store, whatever rows were selected; 0 where that is
+            not known; no column of a frame.
+        distil_device: where the distilled set was made; empty where that is not known; no column
+            of a frame.
     """
 
     seed: int
@@ -118,6 +122,8 @@ class Evaluation(Setting):
     artefact: str
     presentation: Presentation = field(default=Presentation(), compare=False)
     num_classes: int | None = field(default=None, compare=False)
+    newest_version: int = field(default=0, compare=False)
+    distil_device: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Ro
     for one in _with_all_notes(evaluations):
         by_values.setdefault(_SETTING(one), []).append(one)
     groups = {Setting(*values): members for values, members in by_values.items()}
-    newest = newest_versions(groups)
+    newest = _newest(evaluations)
     sources: dict[tuple[str, ...], set[str]] = {}
     for setting in groups:
         sources.setdefault(_plugins(setting), set()).add(setting.plugin_source)
@@ -50,6 +50,14 @@ def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Ro
         charged.update(row.distil_ids)
         rows.append(row)
     return rows
+
+
+def _newest(evaluations: Sequence[Evaluation]) -> dict[str, int]:
+    """Return each method's newest version in the store, or among these where that is not known."""
+    newest = newest_versions(evaluations)
+    for one in evaluations:
+        newest[one.method] = max(newest[one.method], one.newest_version)
+    return newest
 
 
 def _with_all_notes(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -134,6 +142,7 @@ def _pool(
         new_distil_seconds=sum(one.distil_seconds for one in new) / len(sets),
         eval_seconds=fmean([one.eval_seconds for one in members]),
         device=listing(one.device for one in members),
+        distil_device=listing(one.distil_device or one.device for one in members),
         threads=tuple(sorted({one.threads for one in members} - {0})),
         distil_threads=tuple(sorted({one.distil_threads for one in members} - {0})),
         accuracies=accuracies,

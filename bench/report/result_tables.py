@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.ledger.cell import IMPORTED
@@ -103,9 +103,14 @@ def block_section(
 
 def block_title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
     """Return dataset, evaluating architecture and protocol, and the data's hash if names clash."""
-    twins = {b.dataset_sha256 for b in all_blocks if b.dataset == block.dataset}
-    name = f"{block.dataset} [{block.dataset_sha256[:8]}]" if len(twins) > 1 else block.dataset
+    name = data_name(block, all_blocks)
     return f"{name}, evaluated with {block.eval_arch}, protocol {block.protocol}"
+
+
+def data_name(block: Conditions, all_blocks: Iterable[Conditions]) -> str:
+    """Return the name of a dataset, with the beginning of its hash if others have the same name."""
+    twins = {b.dataset_sha256 for b in all_blocks if b.dataset == block.dataset}
+    return f"{block.dataset} [{block.dataset_sha256[:8]}]" if len(twins) > 1 else block.dataset
 
 
 def block_lead(block: Conditions) -> str:
@@ -205,7 +210,7 @@ def cost_notes(rows: Sequence[Row]) -> list[str]:
     """Return what a reader must know of the cost of results."""
     notes = [
         "Distillation is per seed and includes what the method starts from; times are means, on "
-        f"{listing(row.device for row in rows)}."
+        f"{listing(row.distil_device for row in rows)}."
     ]
     if any(row.shared for row in rows):
         notes.append("0 (shared): an artefact that an earlier row has paid for serves this one.")

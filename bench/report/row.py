@@ -48,6 +48,7 @@ class Row(Setting):
             rows do not add up.
         eval_seconds: mean per evaluation.
         device: where the evaluations ran.
+        distil_device: where the distilled sets were made, or evaluated if that is not known.
         threads: the numbers that evaluating processes had; none where records do not say.
         distil_threads: those that distilling processes had, likewise.
         accuracies: of every network that did not diverge, in percent, in the order of the seeds.
@@ -78,6 +79,7 @@ class Row(Setting):
     new_distil_seconds: float
     eval_seconds: float
     device: str
+    distil_device: str
     threads: tuple[int, ...]
     distil_threads: tuple[int, ...]
     accuracies: tuple[float, ...]

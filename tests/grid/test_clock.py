@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.grid.clock import Clock
+from bench.grid.clock import Clock, format_seconds
 from bench.ledger.cell import DistilCell, EvaluateCell
 
 MADE = DistilCell("dm", 1, {}, "digits", "ab", 10, "convnet3", 0, "fp32", "lite")
@@ -79,3 +82,16 @@ def test_a_cell_of_another_seed_is_of_the_same_kind(clock: Clock) -> None:
     clock.finish(FIRST, "ok", "", 20.0)
     clock.finish(THIRD, "ok", "", 80.0)
     assert clock.time_left() == "20 s"
+
+
+@given(st.floats(0, 1e7))
+def test_no_duration_has_sixty_seconds_or_minutes(seconds: float) -> None:
+    assert not re.search(r"\b60 (s$|min)", format_seconds(seconds)) or seconds < 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(119.6, "2 min 00 s"), (3599.7, "1 h 00 min"), (7199.9, "2 h 00 min"), (60.2, "60 s")],
+)
+def test_a_duration_is_rounded_before_it_is_divided(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text

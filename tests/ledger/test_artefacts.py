@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from builders import tiny_real_set
 from record_builders import distil_json, record
-from sample_sets import image_set
 
+from bench.distilled.image_set import ImageSet
 from bench.ledger.artefacts import load_artefact, write_artefact
 from bench.ledger.store import Store
 
 CPU = torch.device("cpu")
+REAL = tiny_real_set(per_class=1)
 WEIGHTS = {"w": torch.ones(2)}
 
 
@@ -22,6 +24,10 @@ def store(tmp_path: Path) -> Store:
     made.prepare()
     made.write_request("d0", {})
     return made
+
+
+def image_set() -> ImageSet:
+    return ImageSet(REAL.spec, REAL.images, REAL.labels, {})
 
 
 def written(store: Store, byproducts: dict[str, torch.Tensor]) -> None:

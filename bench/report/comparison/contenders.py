@@ -14,6 +14,7 @@ from bench.report.aggregate import collect
 from bench.report.comparison.difference import by_networks
 from bench.report.filters import select
 from bench.report.number_formats import ipc_order
+from bench.report.result_tables import data_name
 from bench.report.row import Row
 from bench.support.errors import BenchError, UnknownNameError
 
@@ -61,7 +62,7 @@ def find_contenders(evaluations: Sequence[Evaluation]) -> list[Contender]:
 
     A set that has a size of its own, such as the whole dataset, stands at each IPC of the others.
     """
-    rows = collect(evaluations)
+    rows = _told_apart(collect(evaluations))
     return _contenders(rows, rows, rows, evaluations)
 
 
@@ -79,7 +80,7 @@ def select_contenders(
         UnknownNameError: if the store has no such method, cell, column or value.
         BenchError: if two words select the same results, or one the ids of several cells.
     """
-    rows = collect(evaluations)
+    rows = _told_apart(collect(evaluations))
     named, groups = dict[str, Contender](), list[list[Contender]]()
     chosen = []
     for word in words:
@@ -98,6 +99,12 @@ def select_contenders(
             named[label] = replace(one, label=label)
             groups[-1].append(named[label])
     return groups
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Return rows whose dataset is called ``svhn [656dd886]`` where others have its name."""
+    every = list(dict.fromkeys(row.conditions for row in rows))
+    return [replace(row, dataset=data_name(row.conditions, every)) for row in rows]
 
 
 def _select(evaluations: Sequence[Evaluation], word: str) -> set[str]:

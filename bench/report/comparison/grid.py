@@ -32,14 +32,17 @@ class Rank:
 
     Attributes:
         mean: over the cells that all contenders have.
-        low, high: the ends of its 95 % interval over cells and seeds; ``None`` of a single cell.
+        low, high: the ends of its 95 % interval over cells and seeds; ``None`` of a single cell,
+            and of a single seed, which says nothing of how much sets vary.
         cells: how many.
+        seeds: how many all contenders have in all of these cells.
     """
 
     mean: float
     low: float | None
     high: float | None
     cells: int
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,9 @@ def average_ranks(means: Mapping[str, Sequence[Mapping[int, float]]]) -> dict[st
         for one in table
     ])  # fmt: skip
     mean = _ranks(values).mean(1)
-    if cells == 1:
-        return {label: Rank(float(m), None, None, 1) for label, m in zip(means, mean, strict=True)}
+    if cells == 1 or len(seeds) < 2:
+        alone = (None, None, cells, len(seeds))
+        return {label: Rank(float(m), *alone) for label, m in zip(means, mean, strict=True)}
     rng = np.random.default_rng(0)
     drawn = np.array([
         _ranks(values[:, :, rng.integers(0, values.shape[2], values.shape[2])])[
@@ -188,7 +192,7 @@ def average_ranks(means: Mapping[str, Sequence[Mapping[int, float]]]) -> dict[st
     ])  # fmt: skip
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return {
-        label: Rank(float(m), float(a), float(b), cells)
+        label: Rank(float(m), float(a), float(b), cells, len(seeds))
         for label, m, a, b in zip(means, mean, low, high, strict=True)
     }
 

@@ -24,12 +24,17 @@ from bench.support.errors import BenchError
 
 
 class Measured(NamedTuple):
-    """How accuracies were measured, whatever the dataset; only alike ones are averaged."""
+    """How accuracies were measured, whatever the dataset; only alike ones are averaged.
+
+    ``data`` is empty but where two datasets of a store have one name: what was measured on the one
+    is averaged with nothing else.
+    """
 
     eval_arch: str
     protocol: str
     selection: str
     precision: str
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ class Pair:
 
 def measured(place: Place) -> Measured:
     """Return how results at a place were measured."""
-    return Measured(*(getattr(place.conditions, name) for name in Measured._fields))
+    kind = place.conditions
+    data = kind.dataset if kind.dataset.endswith("]") else ""
+    return Measured(kind.eval_arch, kind.protocol, kind.selection, kind.precision, data)
 
 
 def compare_pairs(groups: Sequence[Sequence[Contender]]) -> list[Pair]:
@@ -156,8 +163,8 @@ def _why_no_place(first: Contender, second: Contender) -> str:
     names = f"{first.label} and {second.label}"
     different: dict[str, str] = {}
     for one, other in product(first.rows, second.rows):
-        alike = ("dataset", "eval_arch")
-        if one.ipc == other.ipc and all(_value(one, n) == _value(other, n) for n in alike):
+        alike = _dataset(one) == _dataset(other) and one.ipc == other.ipc
+        if alike and _value(one, "eval_arch") == _value(other, "eval_arch"):
             for name in (field.name for field in fields(Conditions)):
                 values = (_value(one, name), _value(other, name))
                 if values[0] != values[1]:
@@ -168,6 +175,11 @@ def _why_no_place(first: Contender, second: Contender) -> str:
             "different conditions are not compared"
         )
     return f"{names} have no cell in common: the one has {_has(first)}; the other {_has(second)}"
+
+
+def _dataset(place: Place) -> str:
+    """Return the name that several datasets can have."""
+    return place.conditions.dataset.partition(" [")[0]
 
 
 def _value(place: Place, name: str) -> object:

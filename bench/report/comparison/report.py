@@ -90,7 +90,8 @@ def render(name: str, items: Items, *, format: str) -> str:
 
 def _record(one: Pair | GridLine | ScoreLine) -> dict[str, Any]:
     record = asdict(one)
-    return {**record.pop("measured")._asdict(), **record}
+    kind = record.pop("measured")._asdict()
+    return {name: value for name, value in kind.items() if value or name != "data"} | record
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -108,8 +109,8 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 def _title(what: str, kind: Measured) -> str:
     return (
-        f"{what}: evaluated with {kind.eval_arch}, protocol {kind.protocol}, selection "
-        f"{kind.selection}, {kind.precision}"
+        f"{what}: {f'{kind.data}, ' if kind.data else ''}evaluated with {kind.eval_arch}, "
+        f"protocol {kind.protocol}, selection {kind.selection}, {kind.precision}"
     )
 
 
@@ -147,18 +148,24 @@ def _grid_section(kind: Measured, lines: Sequence[GridLine]) -> Section:
         )
         for line in lines
     ]  # fmt: skip
-    ranked = [line.rank.cells for line in lines if line.rank is not None]
-    rank = (
-        f"Ranks are among {plural(len(ranked), 'method')}, over the {plural(ranked[0], 'cell')} "
-        "that all of these have; their intervals are over cells and seeds. A method with less than "
-        "half of the cells has none."
-        if ranked else _NO_RANK
-    )  # fmt: skip
+    ranks = [line.rank for line in lines if line.rank is not None]
+    rank = _rank_note(ranks) if ranks else _NO_RANK
     return Section(
         _title("Over the grid", kind), _PAIRED,
         (make_sheet("Against baselines, and ranks (with 95 % intervals)", _GRID_COLUMNS, rows),),
         [_OVER_CELLS, _BEST, INTERVALS, _P, rank, *thread_notes(lines)],
     )  # fmt: skip
+
+
+def _rank_note(ranks: Sequence[Rank]) -> str:
+    """Return among how many methods ranks are, and over what."""
+    cells, seeds = ranks[0].cells, ranks[0].seeds
+    over = plural(cells, "cell") + (f" and {plural(seeds, 'seed')}" if seeds else "")
+    interval = "their intervals are over both" if ranks[0].low is not None else "without intervals"
+    return (
+        f"Ranks are among {plural(len(ranks), 'method')}, over the {over} that all of these have; "
+        f"{interval}. A method with less than half of the cells has none."
+    )
 
 
 def _difference(one: Difference) -> tuple[str, str, str]:

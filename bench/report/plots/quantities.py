@@ -43,7 +43,9 @@ class Quantity:
 
 
 TIME = Quantity(
-    lambda rows: f"Distillation time of the artefact (s, on {listing(r.device for r in rows)})",
+    lambda rows: (
+        f"Distillation time of the artefact (s, on {listing(r.distil_device for r in rows)})"
+    ),
     lambda row: max(row.distil_seconds, _SECONDS_FLOOR),
     lambda value: f"{float(f'{value:.3g}'):,.6g}",
     exact=False,

@@ -117,3 +117,11 @@ def test_p_values_are_adjusted_by_column(level: float) -> None:
     alone = by_label([one for one in noisy if one.method != "dc"])["DM"].to_random.p
     assert by_label(noisy)["DM"].to_random.p == pytest.approx(2 * alone)
     assert alone > level
+
+
+def test_one_common_seed_gives_ranks_without_an_interval() -> None:
+    """The sets of one seed say nothing of how much sets vary."""
+    ranks = average_ranks({"a": [{0: 5.0, 1: 6.0}, {0: 5.0}], "b": [{0: 4.0}, {0: 6.0}]})
+    assert {(r.mean, r.low, r.high, r.cells, r.seeds) for r in ranks.values()} == {
+        (1.5, None, None, 2, 1)
+    }

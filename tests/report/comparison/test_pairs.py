@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from grid_of_rows import measured
 
@@ -64,6 +66,15 @@ def test_results_measured_differently_are_not_averaged() -> None:
     ]  # fmt: skip
     over = [pair for pair in pairs(evaluations, "dm", "random") if pair.cells > 1]
     assert [(p.measured.protocol, p.cells) for p in over] == [("plain-v1", 2), ("quick-v1", 2)]
+
+
+def test_two_datasets_of_one_name_are_told_apart_and_not_averaged() -> None:
+    other = [replace(one, dataset_sha256="cd" * 32) for one in two_cells()]
+    every = pairs([*two_cells(), *other], "dm", "random")
+    names = {one.dataset_sha256[:8] for one in (*two_cells(), *other)}
+    assert {p.dataset for p in every} == {f"cifar10 [{name}]" for name in names}
+    assert sorted(p.cells for p in every) == [1, 1, 1, 1, 2, 2]
+    assert {p.measured.data for p in every} == {p.dataset for p in every}
 
 
 def test_three_groups_make_three_pairs_and_modes_of_one_are_not_compared() -> None:

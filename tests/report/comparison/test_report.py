@@ -46,7 +46,7 @@ def test_markdown_of_pairs() -> None:
 
 def test_markdown_of_a_grid() -> None:
     text = grid_text("md")
-    assert "Ranks are among 4 methods, over the 2 cells that all of these have" in text
+    assert "Ranks are among 4 methods, over the 2 cells and 3 seeds that all of these have" in text
     dm = next(line for line in text.splitlines() if line.startswith("| DM"))
     assert [c.strip() for c in dm.strip("|").split("|")] == [
         "DM", "2", "+9.0 (+9.0 to +9.0)", "\\< 0.001", "+1.5 (+1.5 to +1.5)", "\\< 0.001",
