@@ -173,6 +173,21 @@ def test_ranks_over_several_cells_come_before_those_of_one() -> None:
         ranked(one[:1])
 
 
+def test_ranks_on_the_test_set_stand_back_behind_all_others() -> None:
+    said: list[str] = []
+    oracle = {"protocol": "dim-oracle-v1", "selection": "test-oracle"}
+    last = [evaluation(method=m, cell_id=m) for m in ("random", "herding")]
+    best = [
+        evaluation(method=m, ipc=ipc, cell_id=f"{m}{ipc}", **oracle)
+        for m in ("random", "herding", "dm") for ipc in (1, 10)
+    ]  # fmt: skip
+    (axes,) = ranked([*best, *last], PlotOptions(max_panels=1, say=said.append)).axes
+    assert "quick-v1" in axes.texts[0].get_text()
+    assert "1 panel of the fewest cells, or of the best step on the test set" in said[0]
+    (alone,) = ranked(best, PlotOptions(max_panels=1)).axes
+    assert "dim-oracle-v1" in alone.texts[0].get_text()
+
+
 @pytest.mark.parametrize(
     ("seconds", "labels"),
     [

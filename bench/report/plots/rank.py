@@ -16,6 +16,7 @@ from bench.report.paper.names import arch_label
 from bench.report.plots.fonts import drawable
 from bench.report.plots.layout import NOTES_BETWEEN, add_title, fit_height, write_titles
 from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.panels import usual
 from bench.report.plots.style import plot_style, save
 from bench.report.row import Row
 from bench.support.errors import BenchError
@@ -70,17 +71,29 @@ def rank_figure(
             "no two methods were measured alike in a cell, so there are no ranks: run more "
             "methods, or filter with --method those that have a cell in common"
         )
-    order = sorted(panels, key=lambda kind: (-panels[kind][0][1].cells, -len(panels[kind])))
-    # A rank in a single cell says less than its accuracies do.
-    several = [kind for kind in order if panels[kind][0][1].cells > 1]
-    chosen = (several or order)[: options.max_panels]
-    if len(order) > len(chosen):
+    chosen = _choose(panels, options)
+    if len(panels) > len(chosen):
         options.say(
-            f"not drawn: {plural(len(order) - len(chosen), 'panel')} of the fewest cells; choose "
-            "with --eval-arch and --protocol"
+            f"not drawn: {plural(len(panels) - len(chosen), 'panel')} of the fewest cells, or of "
+            "the best step on the test set; choose with --eval-arch and --protocol"
         )
     firsts = {one.label: next(iter(one.rows.values())) for one in contenders}
     return _figure([(kind, panels[kind]) for kind in chosen], firsts, options)
+
+
+def _choose(
+    panels: Mapping[Measured, list[tuple[GridLine, Rank]]], options: PlotOptions
+) -> list[Measured]:
+    """Return the panels to draw: those over several cells, and first those that no one asks for."""
+    first = usual(panels)
+    order = sorted(
+        panels,
+        key=lambda kind: (kind not in first, -panels[kind][0][1].cells, -len(panels[kind])),
+    )
+    # A rank in a single cell says less than its accuracies do.
+    several = [kind for kind in order if panels[kind][0][1].cells > 1]
+    shown = several if any(kind in first for kind in several) else order
+    return shown[: options.max_panels]
 
 
 def _figure(
