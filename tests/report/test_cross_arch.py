@@ -93,6 +93,8 @@ def test_a_panel_for_each_protocol_with_two_architectures(grid: list[Evaluation]
     first, second = axes_of(both)
     assert "quick-v1" in first.texts[-1].get_text()
     assert "plain-v1" in second.texts[-1].get_text()
+    title = " ".join(second.get_title(loc="left").split())
+    assert title == "CIFAR-10, evaluated with several networks, plain-v1"
     assert [t.get_text() for t in second.get_xticklabels()] == ["MLP", "ViT"]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.plots.layout import Grid, title_panel
+from bench.report.plots.layout import Grid
 from bench.report.plots.lines import draw_published, draw_whole, published_handle
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
+from bench.report.plots.titles import title_panels
 from bench.report.row import Row
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
     drawn = [row for members in panels.values() for row in members]
     published = False
     grid = Grid(len(panels), options)
-    for axes, (block, members) in zip(grid.panels, panels.items(), strict=True):
+    for axes, members in zip(grid.panels, panels.values(), strict=True):
         _panel(axes, find_series(members, drawn), members)
         published |= draw_published(axes, members, options)
-        title_panel(axes, block, members, grid.panel_width, options)
+    title_panels(grid.panels, panels, grid.panel_width, options)
     grid.label_edges("Images per class", "Test accuracy (%)")
     return grid.finish(drawn, extra=[published_handle()] if published else [])
 
