@@ -119,6 +119,12 @@ class Evaluation(Setting):
     presentation: Presentation = field(default=Presentation(), compare=False)
     num_classes: int | None = field(default=None, compare=False)
 
+    @property
+    def by_network(self) -> dict[int, float]:
+        """Return the accuracies by network, counted from 0, without those that diverged."""
+        counted = (net for net in range(self.nets) if net not in self.diverged)
+        return dict(zip(counted, self.accuracies, strict=True))
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -88,10 +88,12 @@ class Chart:
         title: the conditions.
         views: the same results against each axis that they have values for; every view has the
             same lines in the same order, some perhaps without a point.
+        note: what is to be known of all of its lines; may be empty.
     """
 
     title: str
     views: tuple[View, ...]
+    note: str = ""
 
     def view(self, axis: Axis) -> View | None:
         """Return the results against an axis; ``None`` if none has a value on it."""
@@ -116,7 +118,8 @@ def learning_charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
     A curve is of one method, setting and IPC; the markers are larger for a higher IPC.
 
     Args:
-        rows: results, among them those of sets before the last step of their distillation.
+        rows: results of evaluations that :func:`bench.report.plots.same_seeds.share_seeds`
+            returned, among them those of sets before the last step of their distillation.
     """
     drawn = learning_rows(rows)
     groups, sizes = blocks(drawn), ipc_sizes(drawn)
@@ -127,7 +130,8 @@ def learning_charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
             for curve in learning_curves(find_series(members, drawn))
         ]
         if (view := _view(PROGRESS, curves, sizes)) is not None:
-            charts.append(Chart(_title(block, list(groups)), (view,)))
+            counts = " or ".join(dict.fromkeys(row.varies for row in members))
+            charts.append(Chart(_title(block, list(groups)), (view,), f"Each curve: {counts}"))
     return tuple(charts)
 
 

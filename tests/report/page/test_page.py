@@ -250,6 +250,18 @@ def test_sets_before_the_last_step_are_in_learning_curves_only(tmp_path: Path) -
     assert "part-learning" not in render_page(page_of(evaluations[-1], root=tmp_path))
 
 
+def test_learning_curves_of_a_page_are_over_the_seeds_of_all_their_points(tmp_path: Path) -> None:
+    final = [learned(None, mean, seed=seed) for seed, mean in enumerate((50.0, 10.0, 12.0))]
+    page = page_of(learned(25, 30.0, seed=0), *final, root=tmp_path)
+    (chart,) = page.learning
+    assert [point.text.partition(" (")[0] for point in chart.views[0].lines[0].points] == [
+        "DM, IPC 10: 30.0 ± 0.0 %", "DM, IPC 10: 50.0 ± 0.0 %",
+    ]  # fmt: skip
+    assert chart.note == "Each curve: 1 seed × 2 nets"
+    assert "<small>Each curve: 1 seed × 2 nets</small>" in render_page(page)
+    assert [(row.seeds, row.mean) for row in page.rows] == [(3, 24.0)]
+
+
 def test_a_page_of_unfinished_distillations_only_is_refused(tmp_path: Path) -> None:
     root = write_store(tmp_path / "store", [learned(25, 30.0), learned(50, 40.0)])
     result = run("--store", root, "-o", tmp_path / "out")
