@@ -162,7 +162,7 @@ def test_a_curve_has_the_same_seeds_and_networks_at_all_points() -> None:
     rows = learning_rows(collect(shared))
     found = {row.percent: (row.mean, row.seeds, row.n, row.diverged) for row in rows}
     assert found == {25: (40, 1, 1, 0), 50: (50, 1, 1, 1), None: (60, 1, 1, 0)}
-    assert loss == "dm on cifar10, IPC 10: seed 0 of 0, 1, 2, 3 of 12 accuracies"
+    assert loss == "dm on cifar10, IPC 10: seed 0 (of 0, 1, 2), 3 of 12 accuracies"
     other = [early(25, ipc=1, seed=0), early(50, ipc=1, seed=0), dm(100, profile="lite", seed=4)]
     assert share_seeds(other) == (other, [])
 
@@ -182,7 +182,7 @@ def test_the_learning_plot_says_over_which_seeds_it_is(tmp_path: Path) -> None:
     assert "that all its points have (1 seed × 1 net)" in " ".join(
         re.findall("<!-- (.*?) -->", svg.read_text())
     )
-    assert "seed 0 of 0, 1, 2" in said[0]
+    assert "seed 0 (of 0, 1, 2)" in said[0]
 
 
 def ranked(evaluations: list[Evaluation], options: PlotOptions = DEFAULT) -> Figure:

@@ -85,12 +85,12 @@ def _networks(evaluations: Sequence[Evaluation]) -> Counter[tuple[int | None, in
 
 
 def _loss(members: Sequence[Evaluation], shared: Sequence[Evaluation]) -> str:
-    """Return ``dm on mnist, IPC 10: seed 0 of 0, 1, 2, 6 of 10 accuracies``."""
+    """Return ``dm on mnist, IPC 10: seed 0 (of 0, 1, 2), 6 of 10 accuracies``."""
     every, left = (sorted({one.seed for one in each}) for each in (members, shared))
     before, after = (_networks(each).total() for each in (members, shared))
     first = members[0]
     return (
         f"{first.method} on {first.dataset}, IPC {ipc_name(first.ipc)}: "
-        f"seed {listing(left) or 'none'} of {listing(every)}, "
+        f"seed {listing(left) or 'none'} (of {listing(every)}), "
         f"{after} of {before} accuracies"
     )
