@@ -105,6 +105,42 @@ def test_against_other_quantities_they_stand_where_ours_is(
     assert not [text for text in legend(bare) if "published" in text]
 
 
+def whole_sets() -> list[Row]:
+    """Return the whole dataset under two profiles and with a changed parameter, and DM."""
+    settings = (("paper", ""), ("lite", ""), ("lite", "lite: share=0.5"))
+    return collect([
+        *(evaluation(method="whole", ipc=None, profile=profile, changed=changed, dataset=dataset,
+                     accuracies=(80.0 + i,), cell_id=f"{i}{dataset}", distil_id=f"{i}{dataset}")
+          for i, (profile, changed) in enumerate(settings) for dataset in ("cifar10", "svhn")),
+        evaluation(method="dm", profile="lite", cell_id="dm"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [accuracy_figure, cost_figure])
+def test_whole_datasets_of_different_settings_are_told_apart(draw: MakeFigure) -> None:
+    rows = [row for row in whole_sets() if (row.dataset, row.profile) != ("svhn", "paper")]
+    with plot_style():
+        figure = draw(rows, PlotOptions())
+    looks: dict[object, set[object]] = {}
+    for axes in figure.axes:
+        for line in axes.lines:
+            if str(line.get_label()).startswith("Whole"):
+                looks.setdefault(line.get_label(), set()).add(str(line._dash_pattern))  # type: ignore[attr-defined]
+    names = ["Whole dataset (lite)", "Whole dataset (lite, lite: share=0.5)",
+             "Whole dataset (paper)"]  # fmt: skip
+    assert sorted(map(str, looks)) == names
+    assert {len(each) for each in looks.values()} == {1}  # the same in each panel
+    assert len(set.union(*looks.values())) == 3
+    assert sorted(text for text in legend(figure) if "Whole" in text) == names
+
+
+def test_a_whole_dataset_alone_has_a_plain_name_and_dots() -> None:
+    rows = [row for row in whole_sets() if row.profile == "lite" and not row.changed]
+    with plot_style():
+        figure = accuracy_figure(rows)
+    assert legend(figure) == ["DM", "Whole dataset"]
+
+
 def test_a_pareto_plot_tells_profiles_apart_by_lines() -> None:
     rows = [row for row in rows_of_dm() if row.percent is None]
     with plot_style():

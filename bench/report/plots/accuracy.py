@@ -34,6 +34,7 @@ def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
     grid = Grid(len(panels), options)
     for axes, members in zip(grid.panels, panels.values(), strict=True):
         _panel(axes, find_series(members, drawn), members)
+        draw_whole(axes, members, drawn)
         published |= draw_published(axes, members, options)
     title_panels(grid.panels, panels, grid.panel_width, options)
     grid.label_edges("Images per class", "Test accuracy (%)")
@@ -53,7 +54,6 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
             markerfacecolor=series.face,
             linewidth=series.width, capsize=2, elinewidth=0.9,
         )  # fmt: skip
-    draw_whole(axes, rows)
     ipcs = sorted({row.ipc for row in rows if row.ipc is not None})
     axes.set_xscale("log")
     axes.minorticks_off()

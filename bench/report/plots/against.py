@@ -56,7 +56,7 @@ def quantity_figure(
         series = find_series(members, drawn)
         for axes, quantity in zip(panels, quantities, strict=True):
             draw(axes, series, quantity, sizes)
-            draw_whole(axes, members)
+            draw_whole(axes, members, drawn)
             published |= draw_published_beside(axes, members, options, quantity.value)
             scale_axis(axes, quantity, members)
             if axes is not panels[0]:

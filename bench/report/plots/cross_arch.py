@@ -13,7 +13,7 @@ from bench.report.number_formats import percent
 from bench.report.paper.names import arch_label
 from bench.report.plots.layout import add_title, fit_height
 from bench.report.plots.options import DEFAULT, PlotOptions
-from bench.report.plots.series import find_series
+from bench.report.plots.series import find_series, find_whole
 from bench.report.plots.style import NOTE, TICK
 from bench.report.plots.titles import title_panels
 from bench.report.row import Row, setting_order
@@ -153,9 +153,9 @@ def _lines(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Line]:
         for ipc in dict.fromkeys(row.ipc for row in series.rows):
             by_arch = {row.eval_arch: row for row in series.rows if row.ipc == ipc}
             lines.append(Line(f"{series.label}, IPC {ipc}", series.rows[0].method, by_arch))
-    for method in dict.fromkeys(row.method for row in rows if row.ipc is None):
-        whole = [row for row in rows if row.method == method and row.ipc is None]
-        lines.append(Line(whole[0].style.label, method, {row.eval_arch: row for row in whole}))
+    for whole in find_whole(rows, figure_rows):
+        by_arch = {row.eval_arch: row for row in whole.rows}
+        lines.append(Line(whole.label, whole.rows[0].method, by_arch))
     return lines
 
 
