@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.ledger.rows import Conditions
-from bench.report.number_formats import ipc_name, percent
+from bench.report.number_formats import ipc_name
 from bench.report.page.axis import (
     AXES,
     BOTTOM,
@@ -23,6 +23,8 @@ from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.plots.against import ipc_sizes
 from bench.report.plots.learning import learning_curves, learning_rows
 from bench.report.plots.series import Series, find_series
+from bench.report.plots.titles import selection_mark
+from bench.report.result_tables import marked_percent
 from bench.report.row import Row, blocks
 
 _DASHES = {"-": "", "--": "7 4", ":": "2 4", "-.": "8 3 2 3"}
@@ -140,7 +142,9 @@ def _title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
     data = f" [{block.dataset_sha256[:8]}]" if len(twins) > 1 else ""
     precision = f", {block.precision}" if block.precision != "fp32" else ""
     name, network = dataset_facts(block.dataset).label, arch_label(block.eval_arch)
-    return f"{name}{data}, {network}, {block.protocol}{precision}"
+    parts = (f"{name}{data}, {network}, {block.protocol}{precision}",
+             selection_mark(block.selection))  # fmt: skip
+    return ", ".join(filter(None, parts))
 
 
 def _view(
@@ -189,7 +193,7 @@ def _line(
             continue
         ipc = "" if axis.tells_ipc else f"IPC {ipc_name(row.ipc)}, "
         text = (
-            f"{series.label}: {percent(row.mean, row.plus_minus)} % "
+            f"{series.label}: {marked_percent(row)} % "
             f"({ipc}{axis.label.lower()} {axis.text(value)}, n = {row.n})"
         )
         points.append(

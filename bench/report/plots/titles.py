@@ -72,9 +72,9 @@ def panel_titles(
         twins = [other for other in kinds if name(other) == name(kind)]
         parts = [name(kind)]
         parts += [_TELLING[each](getattr(kind, each)) for each in _differing(twins)]
-        if kind.selection != "last" and not options.notes:
-            parts.append(_selection_mark(kind.selection))
-        titles.append(", ".join(parts))
+        if not options.notes:
+            parts.append(selection_mark(kind.selection))
+        titles.append(", ".join(filter(None, parts)))
     return titles
 
 
@@ -84,10 +84,11 @@ def _differing(twins: Sequence[Kind]) -> list[str]:
     return [name for name in names if len({getattr(kind, name) for kind in twins}) > 1]
 
 
-def _selection_mark(selection: str) -> str:
+def selection_mark(selection: str) -> str:
+    """Return what a title says of the step whose accuracies count; empty for the last one."""
     if selection == "test-oracle":
         return f"{ORACLE_MARK}\u00a0best\u00a0on\u00a0test"
-    return f"selection {selection}"
+    return "" if selection == "last" else f"selection {selection}"
 
 
 def write_titles(axes: Axes, title: str, notes: str, inches: float, options: PlotOptions) -> None:
