@@ -61,6 +61,8 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
         margin = _MARGIN if len(ipcs) > 1 else _MARGIN_OF_ONE
         axes.set_xticks(ipcs, tick_labels(ipcs))
         axes.set_xlim(ipcs[0] / margin, ipcs[-1] * margin)
+    else:  # matplotlib's own labels of such an axis are formulas, which are not drawn
+        axes.set_xticks([])
 
 
 def tick_labels(ipcs: Sequence[int]) -> list[str]:
