@@ -125,6 +125,12 @@ class Evaluation(Setting):
     newest_version: int = field(default=0, compare=False)
     distil_device: str = field(default="", compare=False)
 
+    @property
+    def by_network(self) -> dict[int, float]:
+        """Return the accuracies by network, counted from 0, without those that diverged."""
+        counted = (net for net in range(self.nets) if net not in self.diverged)
+        return dict(zip(counted, self.accuracies, strict=True))
+
 
 @dataclass(frozen=True)
 class Failure:

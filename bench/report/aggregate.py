@@ -44,7 +44,7 @@ def collect(evaluations: Sequence[Evaluation], spread: Spread = "sd") -> list[Ro
         if len(sources[_plugins(setting)]) > 1:
             marks.append(f"source {setting.plugin_source or 'unknown'}")
         row = _pool(
-            _marked(setting, marks), _one_per_seed(groups[setting]), charged,
+            _marked(setting, marks), one_per_seed(groups[setting]), charged,
             styles[setting.method], spread,
         )  # fmt: skip
         charged.update(row.distil_ids)
@@ -97,7 +97,7 @@ def _marked(setting: Setting, marks: Sequence[str]) -> Setting:
     return replace(setting, changed=", ".join(filter(None, (setting.changed, *marks))))
 
 
-def _one_per_seed(members: Iterable[Evaluation]) -> list[Evaluation]:
+def one_per_seed(members: Iterable[Evaluation]) -> list[Evaluation]:
     """Return one evaluation per seed, in order; of several, the one with the most networks.
 
     Networks are seeded by their number, so the smaller evaluation is contained in the larger one.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +18,14 @@ from bench.ledger.rows import Evaluation
 from bench.report.aggregate import collect
 from bench.report.comparison.contenders import find_contenders
 from bench.report.comparison.grid import grid_lines
+from bench.report.plots import PLOTS
 from bench.report.plots.budget import budget_figure
 from bench.report.plots.cost import cost_figure
-from bench.report.plots.learning import learning_figure
+from bench.report.plots.learning import learning_figure, learning_rows
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.pareto import pareto_figure, pareto_front
 from bench.report.plots.rank import rank_figure
+from bench.report.plots.same_seeds import share_seeds
 from bench.report.plots.style import plot_style
 from bench.support.errors import BenchError
 
@@ -137,6 +142,49 @@ def test_seeds_are_pooled_at_each_point_of_a_curve() -> None:
     assert [(row.percent, row.seeds) for row in rows] == [(25, 2), (50, 2)]
 
 
+def of_three_seeds() -> list[Evaluation]:
+    """Return final sets of three seeds, of which the first, the best, has earlier ones too."""
+    final = [
+        replace(dm(100, profile="paper", changed="", seed=seed), accuracies=(value, value, 1.0),
+                nets=3)
+        for seed, value in enumerate((60.0, 30.0, 30.0))
+    ]  # fmt: skip
+    return [
+        replace(early(25), accuracies=(40.0, 40.0), nets=2),
+        replace(early(50), accuracies=(50.0,), nets=2, diverged=(0,)),
+        *final,
+    ]
+
+
+def test_a_curve_has_the_same_seeds_and_networks_at_all_points() -> None:
+    cells = of_three_seeds()
+    shared, (loss,) = share_seeds(cells)
+    rows = learning_rows(collect(shared))
+    found = {row.percent: (row.mean, row.seeds, row.n, row.diverged) for row in rows}
+    assert found == {25: (40, 1, 1, 0), 50: (50, 1, 1, 1), None: (60, 1, 1, 0)}
+    assert loss == "dm on cifar10, IPC 10: seed 0 (of 0, 1, 2), 3 of 12 accuracies"
+    other = [early(25, ipc=1, seed=0), early(50, ipc=1, seed=0), dm(100, profile="lite", seed=4)]
+    assert share_seeds(other) == (other, [])
+
+
+def test_a_curve_without_a_common_seed_keeps_the_longest() -> None:
+    cells = [early(p, seed=s) for p, s in ((10, 1), (20, 1), (25, 0), (50, 0), (75, 0), (75, 1))]
+    shared, _ = share_seeds(cells)
+    assert [(one.percent, one.seed) for one in shared] == [(25, 0), (50, 0), (75, 0)]
+
+
+@pytest.mark.usefixtures("empty_pdfs")
+def test_the_learning_plot_says_over_which_seeds_it_is(tmp_path: Path) -> None:
+    said: list[str] = []
+    whole = evaluation(method="whole", ipc=None, cell_id="whole")
+    cells = [*of_three_seeds(), whole]
+    _, svg, _ = PLOTS["learning"](cells, tmp_path, PlotOptions(say=said.append, width=8.0))
+    assert "that all its points have (1 seed × 1 net)" in " ".join(
+        re.findall("<!-- (.*?) -->", svg.read_text())
+    )
+    assert "seed 0 (of 0, 1, 2)" in said[0]
+
+
 def ranked(evaluations: list[Evaluation], options: PlotOptions = DEFAULT) -> Figure:
     contenders = find_contenders(evaluations)
     with plot_style():
@@ -171,6 +219,26 @@ def test_ranks_over_several_cells_come_before_those_of_one() -> None:
     assert "no interval" in " ".join(alone.texts[0].get_text().split())
     with pytest.raises(BenchError, match="no two methods were measured alike"):
         ranked(one[:1])
+
+
+def test_ranks_on_the_test_set_stand_back_behind_all_others() -> None:
+    said: list[str] = []
+    oracle = {"protocol": "dim-oracle-v1", "selection": "test-oracle"}
+    last = [evaluation(method=m, cell_id=m) for m in ("random", "herding")]
+    best = [
+        evaluation(method=m, ipc=ipc, cell_id=f"{m}{ipc}", **oracle)
+        for m in ("random", "herding", "dm") for ipc in (1, 10)
+    ]  # fmt: skip
+    (axes,) = ranked([*best, *last], PlotOptions(max_panels=1, say=said.append)).axes
+    assert "quick-v1" in axes.texts[0].get_text()
+    assert "1 panel of the fewest cells, or of the best step on the test set" in said[0]
+    (alone,) = ranked(best, PlotOptions(max_panels=1)).axes
+    assert "dim-oracle-v1" in alone.texts[0].get_text()
+    figure = ranked([*best, *last], PlotOptions(notes=False))
+    assert [" ".join(axes.get_title(loc="left").split()) for axes in figure.axes] == [
+        "Evaluated with ConvNet-3, quick-v1",
+        "Evaluated with ConvNet-3, dim-oracle-v1, † best on test",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,23 @@ def test_architectures_stand_across_and_methods_and_ipcs_down(grid: list[Evaluat
     ]
 
 
+def test_whole_sets_of_different_settings_are_lines_of_their_own(grid: list[Evaluation]) -> None:
+    whole = [
+        evaluated("whole", None, "convnet3", mean, profile=profile, changed=changed)
+        for mean, profile, changed in (
+            (84, "paper", ""), (70, "lite", ""), (60, "lite", "lite: epochs=9"),
+        )
+    ]  # fmt: skip
+    (axes,) = axes_of([*(one for one in grid if one.method != "whole"), *whole])
+    labels = [" ".join(text.get_text().split()) for text in axes.get_yticklabels()]
+    means = [cells[0].partition("±")[0].strip() for cells in cells_of(axes)]
+    assert list(zip(labels, means, strict=True))[-3:] == [
+        ("Whole dataset (paper)", "84.0"),
+        ("Whole dataset (lite)", "70.0"),
+        ("Whole dataset (lite, lite: epochs=9)", "60.0"),
+    ]
+
+
 def test_colours_are_the_means_and_leave_the_whole_set_out(grid: list[Evaluation]) -> None:
     (axes,) = axes_of(grid)
     (image,) = axes.images
@@ -93,6 +110,8 @@ def test_a_panel_for_each_protocol_with_two_architectures(grid: list[Evaluation]
     first, second = axes_of(both)
     assert "quick-v1" in first.texts[-1].get_text()
     assert "plain-v1" in second.texts[-1].get_text()
+    title = " ".join(second.get_title(loc="left").split())
+    assert title == "CIFAR-10, evaluated with several networks, plain-v1"
     assert [t.get_text() for t in second.get_xticklabels()] == ["MLP", "ViT"]
 
 

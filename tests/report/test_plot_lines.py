@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -103,6 +106,48 @@ def test_against_other_quantities_they_stand_where_ours_is(
     for axes in figure.axes:  # the whole dataset, which we have no result of
         assert 84.8 in [y for line in axes.lines for y in line.get_ydata()]
     assert not [text for text in legend(bare) if "published" in text]
+
+
+def whole_sets() -> list[Row]:
+    """Return the whole dataset under two profiles and with a changed parameter, and DM."""
+    settings = (("paper", ""), ("lite", ""), ("lite", "lite: share=0.5"))
+    return collect([
+        *(evaluation(method="whole", ipc=None, profile=profile, changed=changed, dataset=dataset,
+                     accuracies=(80.0 + i,), cell_id=f"{i}{dataset}", distil_id=f"{i}{dataset}")
+          for i, (profile, changed) in enumerate(settings) for dataset in ("cifar10", "svhn")),
+        evaluation(method="dm", cell_id="dm"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [accuracy_figure, cost_figure])
+def test_whole_datasets_of_different_settings_are_told_apart(draw: MakeFigure) -> None:
+    rows = [row for row in whole_sets() if (row.dataset, row.profile) != ("svhn", "paper")]
+    svg = io.StringIO()
+    with plot_style():
+        figure = draw(rows, PlotOptions())
+        figure.savefig(svg, format="svg")
+    assert sorted(text for text in legend(figure) if "Whole" in text) == [
+        "Whole dataset (lite)", "Whole dataset (lite, lite: share=0.5)", "Whole dataset (paper)",
+    ]  # fmt: skip
+    # In each panel and in the legend; one of them is of one dataset only.
+    each = 1 if draw is accuracy_figure else 2
+    looks = Counter(re.findall(r"stroke-dasharray: ([^;]+);", svg.getvalue()))
+    assert sorted(looks.values()) == [each + 1, 2 * each + 1, 2 * each + 1]
+
+
+def test_a_whole_dataset_alone_has_a_plain_name_and_dots() -> None:
+    rows = [row for row in whole_sets() if row.profile != "paper" and not row.changed]
+    with plot_style():
+        figure = accuracy_figure(rows)
+    assert legend(figure) == ["DM", "Whole dataset"]
+
+
+def test_a_panel_of_the_whole_dataset_alone_has_no_ticks_of_images() -> None:
+    rows = [row for row in whole_sets() if row.dataset == "svhn"]
+    with plot_style():
+        figure = accuracy_figure(rows)
+        figure.draw_without_rendering()
+    assert not [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
 
 
 def test_a_pareto_plot_tells_profiles_apart_by_lines() -> None:

@@ -249,6 +249,62 @@ def test_many_panels_are_one_per_dataset_and_say_how_to_choose(
     assert f"--max-panels {14 * each}" in line
 
 
+def oracle_and_last(oracles: int) -> list[Evaluation]:
+    """Return a dataset's results of the last step, and more of the best step on the test set."""
+    oracle = {"protocol": "dim-oracle-v1", "selection": "test-oracle"}
+    return [
+        evaluation(method="dm", cell_id="last"),
+        *(evaluation(method="dm", ipc=ipc, cell_id=f"o{ipc}", **oracle)
+          for ipc in range(1, oracles + 1)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("oracles", [1, 3])
+def test_the_best_step_on_the_test_set_is_no_panel_by_default(oracles: int) -> None:
+    said: list[str] = []
+    rows = collect(oracle_and_last(oracles))
+    one = PlotOptions(max_panels=1, say=said.append)
+    with plot_style():
+        (chosen,) = accuracy_figure(rows, one).axes
+        (alone,) = accuracy_figure([row for row in rows if row.selection != "last"], one).axes
+    assert "quick-v1" in chosen.texts[0].get_text()
+    assert "cifar10 (convnet3, dim-oracle-v1)" in said[0]
+    assert "dim-oracle-v1" in alone.texts[0].get_text()
+
+
+def titles_of(figure: Figure) -> list[str]:
+    return [" ".join(axes.get_title(loc="left").split()) for axes in figure.axes]
+
+
+@pytest.mark.parametrize("notes", [True, False])
+def test_panels_that_would_be_called_alike_name_their_protocol(notes: bool) -> None:
+    plain = "CIFAR-10, evaluated with ConvNet-3"
+    mark = "" if notes else ", † best on test"
+    cells = [*oracle_and_last(2), evaluation(dataset="svhn", cell_id="svhn")]
+    with plot_style():
+        figures = [
+            draw(collect(cells), PlotOptions(notes=notes))
+            for draw in (accuracy_figure, cost_figure)
+        ]
+        alone = accuracy_figure(collect(cells[1:3]), PlotOptions(notes=notes))
+    for figure in figures:
+        assert list(filter(None, titles_of(figure))) == [
+            f"{plain}, dim-oracle-v1{mark}", f"{plain}, quick-v1",
+            "SVHN, evaluated with ConvNet-3",
+        ]  # fmt: skip
+    assert titles_of(alone) == [f"{plain}{mark}"]
+
+
+def test_panels_of_one_protocol_name_precision_and_data() -> None:
+    one = evaluation(cell_id="a")
+    cells = [one, replace(one, precision="bf16", cell_id="b", dataset_sha256="d" * 64)]
+    plain = "CIFAR-10, evaluated with ConvNet-3"
+    with plot_style():
+        assert titles_of(accuracy_figure(collect(cells))) == [
+            f"{plain}, fp32, data cccccccc", f"{plain}, bf16, data dddddddd",
+        ]  # fmt: skip
+
+
 def test_error_bars_are_what_was_chosen() -> None:
     seeds = [evaluation(seed=s, accuracies=[20 + s, 24 + s], cell_id=f"{s}") for s in range(3)]
     heights = {}

@@ -89,11 +89,8 @@ def by_networks(row: Row, evaluations: Mapping[str, Evaluation]) -> dict[int, di
         row: the result.
         evaluations: by the ids of their cells; those of the result at least.
     """
-    accuracies = {}
-    for one in (evaluations[cell_id] for cell_id in row.cell_ids):
-        counted = (net for net in range(one.nets) if net not in one.diverged)
-        accuracies[one.seed] = dict(zip(counted, one.accuracies, strict=True))
-    return accuracies
+    members = (evaluations[cell_id] for cell_id in row.cell_ids)
+    return {one.seed: one.by_network for one in members}
 
 
 class Means(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.ledger.rows import Conditions
-from bench.report.number_formats import ipc_name, percent
+from bench.report.number_formats import ipc_name
 from bench.report.page.axis import (
     AXES,
     BOTTOM,
@@ -23,6 +23,8 @@ from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.plots.against import ipc_sizes
 from bench.report.plots.learning import learning_curves, learning_rows
 from bench.report.plots.series import Series, find_series
+from bench.report.plots.titles import selection_mark
+from bench.report.result_tables import marked_percent
 from bench.report.row import Row, blocks
 
 _DASHES = {"-": "", "--": "7 4", ":": "2 4", "-.": "8 3 2 3"}
@@ -88,10 +90,12 @@ class Chart:
         title: the conditions.
         views: the same results against each axis that they have values for; every view has the
             same lines in the same order, some perhaps without a point.
+        note: what is to be known of all of its lines; may be empty.
     """
 
     title: str
     views: tuple[View, ...]
+    note: str = ""
 
     def view(self, axis: Axis) -> View | None:
         """Return the results against an axis; ``None`` if none has a value on it."""
@@ -116,7 +120,8 @@ def learning_charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
     A curve is of one method, setting and IPC; the markers are larger for a higher IPC.
 
     Args:
-        rows: results, among them those of sets before the last step of their distillation.
+        rows: results of evaluations that :func:`bench.report.plots.same_seeds.share_seeds`
+            returned, among them those of sets before the last step of their distillation.
     """
     drawn = learning_rows(rows)
     groups, sizes = blocks(drawn), ipc_sizes(drawn)
@@ -127,7 +132,8 @@ def learning_charts_of(rows: Sequence[Row]) -> tuple[Chart, ...]:
             for curve in learning_curves(find_series(members, drawn))
         ]
         if (view := _view(PROGRESS, curves, sizes)) is not None:
-            charts.append(Chart(_title(block, list(groups)), (view,)))
+            counts = " or ".join(dict.fromkeys(row.varies for row in members))
+            charts.append(Chart(_title(block, list(groups)), (view,), f"Each curve: {counts}"))
     return tuple(charts)
 
 
@@ -136,7 +142,9 @@ def _title(block: Conditions, all_blocks: Sequence[Conditions]) -> str:
     data = f" [{block.dataset_sha256[:8]}]" if len(twins) > 1 else ""
     precision = f", {block.precision}" if block.precision != "fp32" else ""
     name, network = dataset_facts(block.dataset).label, arch_label(block.eval_arch)
-    return f"{name}{data}, {network}, {block.protocol}{precision}"
+    parts = (f"{name}{data}, {network}, {block.protocol}{precision}",
+             selection_mark(block.selection))  # fmt: skip
+    return ", ".join(filter(None, parts))
 
 
 def _view(
@@ -185,7 +193,7 @@ def _line(
             continue
         ipc = "" if axis.tells_ipc else f"IPC {ipc_name(row.ipc)}, "
         text = (
-            f"{series.label}: {percent(row.mean, row.plus_minus)} % "
+            f"{series.label}: {marked_percent(row)} % "
             f"({ipc}{axis.label.lower()} {axis.text(value)}, n = {row.n})"
         )
         points.append(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.report.number_formats import count, duration, ipc_name, ipc_order, percent, size
+from bench.report.number_formats import count, duration, ipc_name, ipc_order, size
+from bench.report.result_tables import marked_percent
 from bench.report.row import Row
 
 
@@ -59,8 +60,7 @@ COLUMNS = (
     Column("method", "Method", lambda row: row.style.label, lambda row: row.style.label.lower()),
     Column("ipc", "IPC", lambda row: ipc_name(row.ipc), lambda row: min(ipc_order(row.ipc), 1e12),
            is_number=True),
-    Column("mean", "Accuracy (%)", lambda row: percent(row.mean, row.plus_minus),
-           lambda row: row.mean, is_number=True),
+    Column("mean", "Accuracy (%)", marked_percent, lambda row: row.mean, is_number=True),
     _number("n", "n", count),
     _word("varies", "± over", is_shown=False),
     _word("mode", "Mode"),
@@ -69,6 +69,7 @@ COLUMNS = (
     _word("arch", "Distilled with", is_shown=False),
     _word("eval_arch", "Evaluated with"),
     _word("protocol", "Protocol"),
+    _word("selection", "Selection", is_shown=False),
     _word("precision", "Precision", is_shown=False),
     _word("labels", "Labels", is_shown=False),
     _word("origin", "Origin", is_shown=False),

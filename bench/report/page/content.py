@@ -20,6 +20,7 @@ from bench.report.paper.build import paper_tables
 from bench.report.paper.html import html_references, html_table
 from bench.report.paper.names import dataset_facts
 from bench.report.paper.texts import references
+from bench.report.plots.same_seeds import share_seeds
 from bench.report.row import Row, blocks
 from bench.support.errors import BenchError
 from bench.support.safe_text import printable
@@ -122,7 +123,8 @@ def make_page(rows: Rows, store: Store, title: str = "") -> Page:
     results = public_rows(collect(evaluations), store.root)
     every = results
     if len(evaluations) < len(rows.evaluations):
-        every = public_rows(collect(rows.evaluations), store.root)
+        shared, _ = share_seeds(rows.evaluations)
+        every = public_rows(collect(shared), store.root)
     failures = public_failures(rows.failures)
     tables = paper_tables(results, failures)
     charts = charts_of(results)

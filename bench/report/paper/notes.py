@@ -10,7 +10,7 @@ from bench.report.number_formats import listing, plural
 from bench.report.paper.layout import Quantity
 from bench.report.paper.model import SYMBOLS, Entry, Note, State
 from bench.report.paper.names import arch_label, dataset_facts
-from bench.report.result_tables import ONE_SEED, SPREAD_NOTES, cost_notes
+from bench.report.result_tables import ONE_SEED, ORACLE_MARK, SPREAD_NOTES, cost_notes
 from bench.report.row import Row
 from bench.report.threads import thread_notes
 
@@ -85,7 +85,8 @@ def table_notes(rows: Sequence[Row], quantity: Quantity, *, published: bool) -> 
             notes.append(ONE_SEED)
         notes += chance_notes(rows)
     if any(row.selection == "test-oracle" for row in rows):
-        notes.append("The epoch was chosen on the test set: optimistic numbers.")
+        mark = f"{ORACLE_MARK} " if quantity == "accuracy" else ""
+        notes.append(f"{mark}The epoch was chosen on the test set: optimistic numbers.")
     notes += [*thread_notes(rows), *_data_notes(rows)]
     profiles = dict.fromkeys(row.profile for row in rows)
     other = [p for p in profiles if p not in ("paper", "any", "imported")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.ledger.rows import Failure
-from bench.report.number_formats import listing, percent
+from bench.report.number_formats import listing
 from bench.report.paper.layout import Layout
 from bench.report.paper.lines import (
     Column,
@@ -33,7 +33,7 @@ from bench.report.paper.notes import (
     time_caption,
 )
 from bench.report.paper.published import PublishedNumbers, add_published
-from bench.report.result_tables import new_time
+from bench.report.result_tables import marked_percent, new_time
 from bench.report.row import Row
 
 _LEVEL_NAMES = {"dataset": "Dataset", "ipc": "IPC", "eval_arch": "Evaluated with"}
@@ -180,7 +180,7 @@ def _entry(line: Line, column: Column, layout: Layout, marks: Marks, *, shared: 
         own = (marks.mark(sentence(note)),) if note else ()
         if layout.quantity == "time":
             return Entry(State.OK, new_time(row), row.new_distil_seconds, marks=own, row=row)
-        text = percent(row.mean, row.plus_minus)
+        text = marked_percent(row)
         return Entry(State.OK, text, row.mean, row.plus_minus, marks=own, row=row)
     if not failures:
         return empty(State.NOT_APPLICABLE if layout.complete else State.MISSING)

@@ -15,7 +15,7 @@ from bench.report.plots.budget import budget_figure
 from bench.report.plots.cost import cost_figure
 from bench.report.plots.cross_arch import cross_arch_figure
 from bench.report.plots.gallery import plot_gallery
-from bench.report.plots.learning import learning_figure
+from bench.report.plots.learning import plot_learning
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.pareto import pareto_figure
 from bench.report.plots.rank import plot_rank
@@ -28,11 +28,11 @@ _FIGURES: dict[str, MakeFigure] = {
     "cost": cost_figure,
     "budget": budget_figure,
     "pareto": pareto_figure,
-    "learning": learning_figure,
     "cross-arch": cross_arch_figure,
 }
 PLOTS: dict[str, Callable[..., list[Path]]] = {
     **{kind: partial(draw_results, kind, make) for kind, make in _FIGURES.items()},
+    "learning": plot_learning,
     "rank": plot_rank,
     "gallery": plot_gallery,
 }

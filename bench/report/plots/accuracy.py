@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.plots.layout import Grid, title_panel
+from bench.report.plots.layout import Grid
 from bench.report.plots.lines import draw_published, draw_whole, published_handle
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.series import Series, find_series
+from bench.report.plots.titles import title_panels
 from bench.report.row import Row
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ def accuracy_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
     drawn = [row for members in panels.values() for row in members]
     published = False
     grid = Grid(len(panels), options)
-    for axes, (block, members) in zip(grid.panels, panels.items(), strict=True):
+    for axes, members in zip(grid.panels, panels.values(), strict=True):
         _panel(axes, find_series(members, drawn), members)
+        draw_whole(axes, members, drawn)
         published |= draw_published(axes, members, options)
-        title_panel(axes, block, members, grid.panel_width, options)
+    title_panels(grid.panels, panels, grid.panel_width, options)
     grid.label_edges("Images per class", "Test accuracy (%)")
     return grid.finish(drawn, extra=[published_handle()] if published else [])
 
@@ -52,7 +54,6 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
             markerfacecolor=series.face,
             linewidth=series.width, capsize=2, elinewidth=0.9,
         )  # fmt: skip
-    draw_whole(axes, rows)
     ipcs = sorted({row.ipc for row in rows if row.ipc is not None})
     axes.set_xscale("log")
     axes.minorticks_off()
@@ -60,6 +61,8 @@ def _panel(axes: Axes, all_series: Sequence[Series], rows: Sequence[Row]) -> Non
         margin = _MARGIN if len(ipcs) > 1 else _MARGIN_OF_ONE
         axes.set_xticks(ipcs, tick_labels(ipcs))
         axes.set_xlim(ipcs[0] / margin, ipcs[-1] * margin)
+    else:  # matplotlib's own labels of such an axis are formulas, which are not drawn
+        axes.set_xticks([])
 
 
 def tick_labels(ipcs: Sequence[int]) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.report.plots.layout import Grid, title_panel
+from bench.report.plots.layout import Grid
 from bench.report.plots.lines import draw_published_beside, draw_whole, published_handle
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.panels import choose_panels
 from bench.report.plots.quantities import Quantity, scale_axis
 from bench.report.plots.series import Series, find_series
+from bench.report.plots.titles import title_panels
 from bench.report.row import Row
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def quantity_figure(
     quantities: Sequence[Quantity],
     draw: Draw,
     extra: Sequence[Line2D] = (),
+    note: Callable[[Sequence[Row]], str] = lambda _: "",
 ) -> Figure:
     """Return a plot of accuracy, with a panel for each way of measuring and quantity.
 
@@ -40,6 +42,7 @@ def quantity_figure(
         quantities: from left to right.
         draw: draws the series of a panel, with the size of the markers of each IPC.
         extra: the last handles of the legend.
+        note: returns what else the notes say of the results of a panel; may be empty.
     """
     from matplotlib.lines import Line2D
 
@@ -48,17 +51,17 @@ def quantity_figure(
     drawn = [row for members in blocks.values() for row in members]
     grid = Grid(each * len(blocks), options, together=each)
     sizes, published = ipc_sizes(drawn), False
-    for i, (block, members) in enumerate(blocks.items()):
+    for i, members in enumerate(blocks.values()):
         panels = grid.panels[each * i : each * (i + 1)]
         series = find_series(members, drawn)
         for axes, quantity in zip(panels, quantities, strict=True):
             draw(axes, series, quantity, sizes)
-            draw_whole(axes, members)
+            draw_whole(axes, members, drawn)
             published |= draw_published_beside(axes, members, options, quantity.value)
             scale_axis(axes, quantity, members)
             if axes is not panels[0]:
                 axes.sharey(panels[0])
-        title_panel(panels[0], block, members, grid.panel_width, options)
+    title_panels(grid.panels[::each], blocks, grid.panel_width, options, note)
     for axes in grid.panels[:: grid.across]:
         axes.set_ylabel("Test accuracy (%)")
     shapes = [

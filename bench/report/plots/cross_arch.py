@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from bench.ledger.rows import Conditions
 from bench.report.number_formats import percent
 from bench.report.paper.names import arch_label
-from bench.report.plots.layout import add_title, fit_height, title_panel
+from bench.report.plots.layout import add_title, fit_height
 from bench.report.plots.options import DEFAULT, PlotOptions
-from bench.report.plots.series import find_series
+from bench.report.plots.series import find_series, find_whole
 from bench.report.plots.style import NOTE, TICK
+from bench.report.plots.titles import title_panels
 from bench.report.row import Row, setting_order
 from bench.support.errors import BenchError
 
@@ -75,9 +76,9 @@ def cross_arch_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Fi
     cells = _Cells.fitting(across, [line.label for each in lines for line in each], options)
     figure = Figure((cells.figure_width, cells.height * sum(counts)), layout="constrained")
     grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=counts)
-    for axes, each, (block, members) in zip(grid.flat, lines, panels.items(), strict=True):
+    for axes, each, members in zip(grid.flat, lines, panels.values(), strict=True):
         _draw(axes, each, _archs(members), cells, options)
-        title_panel(axes, block, members, cells.width * across, options)
+    title_panels(list(grid.flat), panels, cells.width * across, options)
     add_title(figure, options)
     down = sum(counts) / min(counts)
     fit_height(figure, list(grid.flat), down, options, cells.height * min(counts))
@@ -152,9 +153,9 @@ def _lines(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Line]:
         for ipc in dict.fromkeys(row.ipc for row in series.rows):
             by_arch = {row.eval_arch: row for row in series.rows if row.ipc == ipc}
             lines.append(Line(f"{series.label}, IPC {ipc}", series.rows[0].method, by_arch))
-    for method in dict.fromkeys(row.method for row in rows if row.ipc is None):
-        whole = [row for row in rows if row.method == method and row.ipc is None]
-        lines.append(Line(whole[0].style.label, method, {row.eval_arch: row for row in whole}))
+    for whole in find_whole(rows, figure_rows):
+        by_arch = {row.eval_arch: row for row in whole.rows}
+        lines.append(Line(whole.label, whole.rows[0].method, by_arch))
     return lines
 
 

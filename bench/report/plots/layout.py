@@ -1,19 +1,15 @@
-"""The frame of a plot: panels in a grid, a title and notes above them, one legend below."""
+"""The frame of a plot: panels in a grid, a title above them, one legend below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill, wrap
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from bench.ledger.rows import Conditions
-from bench.report.estimates import Spread
-from bench.report.number_formats import listing
-from bench.report.paper.names import arch_label, dataset_facts
 from bench.report.plots.legend import add_legend
 from bench.report.plots.options import PlotOptions
 from bench.report.plots.series import find_series
-from bench.report.plots.style import NOTE, NOTE_COLOUR, TITLE
+from bench.report.plots.style import TITLE
 from bench.report.row import Row, setting_order
 from bench.support.errors import BenchError
 
@@ -30,13 +26,6 @@ _LEAST_SHARE = 0.3
 _MOST_DRAWN, _NEAR, _MUCH = 10, 0.02, 3.0
 # Axis labels beside a panel, in inches.
 _BESIDE = 0.6
-
-
-# Between notes; a line that breaks here ends with the point.
-NOTES_BETWEEN = "\u00a0· "
-_SPREADS: dict[Spread, str] = {
-    "sd": "standard\u00a0deviation", "se": "standard\u00a0error", "ci95": "95\u00a0%\u00a0interval",
-}  # fmt: skip
 
 
 class Grid:
@@ -104,66 +93,6 @@ class Grid:
         add_legend(self.figure, self.panels, self._options, labels, extra)
         fit_height(self.figure, self.panels, self._down, self._options)
         return self.figure
-
-
-def title_panel(
-    axes: Axes, block: Conditions, rows: Sequence[Row], inches: float, options: PlotOptions
-) -> None:
-    """Write dataset and evaluating architecture over a panel, and details in smaller type.
-
-    Args:
-        axes: the panel.
-        block: how its results were measured.
-        rows: its results.
-        inches: the width that the texts may take.
-        options: the user's.
-    """
-    dataset, network = dataset_facts(block.dataset).label, arch_label(block.eval_arch)
-    title = f"{dataset}, evaluated with {network}"
-    write_titles(axes, title, panel_notes(block, rows), inches, options)
-
-
-def write_titles(axes: Axes, title: str, notes: str, inches: float, options: PlotOptions) -> None:
-    """Write a title over a panel, and notes between both if the user wants them.
-
-    Args:
-        axes: the panel.
-        title: in one sentence.
-        notes: in smaller type.
-        inches: the width that the texts may take.
-        options: the user's.
-    """
-    lines = fill(title, options.letters(inches, TITLE))
-    shown = notes if options.notes else ""
-    details = wrap(shown, options.letters(inches, NOTE), break_on_hyphens=False)
-    size = options.font_size * NOTE
-    axes.set_title(lines, loc="left", pad=6 + 1.25 * size * len(details))
-    if details:
-        axes.annotate(
-            "\n".join(details), (0, 1), (0, 4), xycoords="axes fraction",
-            textcoords="offset points", fontsize=size, color=NOTE_COLOUR, ha="left", va="bottom",
-        )  # fmt: skip
-
-
-def panel_notes(block: Conditions, rows: Sequence[Row]) -> str:
-    """Return how the results of a panel were measured."""
-    spreads = {row.varies for row in rows}
-    profiles = listing(r.profile for r in rows if r.profile != "any") or "any"
-    parts = [
-        f"{'profiles' if ',' in profiles else 'profile'} {profiles}", block.protocol,
-        f"{listing(spreads) if len(spreads) == 1 else 'seeds and nets vary'}, "
-        f"±\u00a0{_SPREADS[rows[0].spread]}",
-    ]  # fmt: skip
-    if block.selection != "last":
-        parts.append(f"selection {block.selection}")
-    if block.precision != "fp32":
-        parts.append(block.precision)
-    if any(row.diverged for row in rows):
-        nets = sum(row.n + row.diverged for row in rows)
-        parts.append(f"without {sum(row.diverged for row in rows)} of {nets} nets that diverged")
-    if block.dataset_note:
-        parts.append(block.dataset_note)
-    return NOTES_BETWEEN.join(parts)
 
 
 def add_title(figure: Figure, options: PlotOptions, name: str = "", notes: str = "") -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ledger.cell import percent_mark
-from bench.ledger.rows import Setting
+from bench.ledger.rows import Evaluation, Setting
 from bench.report.plots.against import draw_joined, quantity_figure
 from bench.report.plots.options import DEFAULT, PlotOptions
 from bench.report.plots.quantities import PROGRESS, Quantity
+from bench.report.plots.same_seeds import curve_of, share_seeds
+from bench.report.plots.style import draw_results
 from bench.report.row import Row
 from bench.support.errors import BenchError
 
@@ -20,9 +22,43 @@ if TYPE_CHECKING:
 
     from bench.report.plots.series import Series
 
+# So many of the curves that lose a part of their seeds are named.
+_MOST_NAMED = 4
+
+
+def plot_learning(
+    evaluations: Sequence[Evaluation], out_dir: Path, options: PlotOptions = DEFAULT
+) -> list[Path]:
+    """Draw the learning curves, each over the seeds and networks that all of its points have.
+
+    Args:
+        evaluations: some of them of sets before the last step of their distillation.
+        out_dir: where ``learning.png``, ``.svg`` and ``.pdf`` are written; it is made if absent.
+        options: the user's.
+
+    Returns:
+        The files written.
+
+    Raises:
+        BenchError: if there is no curve, or the size that the user chose leaves no room for the
+            panels.
+    """
+    shared, losses = share_seeds(evaluations)
+    if losses:
+        more = len(losses) - _MOST_NAMED
+        options.say(
+            "not drawn: seeds and networks that not all points of a curve have; left are "
+            f"{'; '.join(losses[:_MOST_NAMED])}{f'; and {more} more' if more > 0 else ''}"
+        )
+    return draw_results("learning", learning_figure, shared, out_dir, options)
+
 
 def learning_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figure:
     """Return the plot of results, to be called inside :func:`plot_style`.
+
+    Args:
+        rows: of evaluations that :func:`share_seeds` returned.
+        options: the user's.
 
     Raises:
         BenchError: if no set was evaluated before the last step of its distillation.
@@ -30,11 +66,19 @@ def learning_figure(rows: Sequence[Row], options: PlotOptions = DEFAULT) -> Figu
     drawn = learning_rows(rows)
     if not drawn:
         raise BenchError(
-            "no set was evaluated before the last step of its distillation, so there is no "
-            "learning curve: run a method with bench run --evaluate-at 25,50,75"
+            "no set was evaluated before the last step of its distillation and again after more "
+            "steps, so there is no learning curve: run a method with bench run --evaluate-at "
+            "25,50,75"
         )
     whole = [row for row in rows if row.ipc is None]
-    return quantity_figure([*drawn, *whole], options, (PROGRESS,), _draw)
+    return quantity_figure([*drawn, *whole], options, (PROGRESS,), _draw, note=curves_note)
+
+
+def curves_note(rows: Sequence[Row]) -> str:
+    """Return over which seeds learning curves are, and how many where not all results have them."""
+    curves = dict.fromkeys(row.varies for row in rows if row.ipc is not None)
+    counts = f" ({' or '.join(curves)})" if len({row.varies for row in rows}) > 1 else ""
+    return f"each curve over the seeds and nets that all its points have{counts}"
 
 
 def learning_rows(rows: Sequence[Row]) -> list[Row]:
@@ -45,9 +89,8 @@ def learning_rows(rows: Sequence[Row]) -> list[Row]:
     """
     curves: dict[Setting, list[Row]] = {}
     for row in rows:
-        point = replace(row, changed=_without_mark(row))
-        values = {f.name: getattr(point, f.name) for f in fields(Setting)}
-        curves.setdefault(Setting(**{**values, "percent": None}), []).append(point)
+        curve = curve_of(row)
+        curves.setdefault(curve, []).append(replace(row, changed=curve.changed))
     return [row for members in curves.values() if len(members) > 1 for row in members]
 
 
@@ -60,12 +103,6 @@ def learning_curves(all_series: Sequence[Series]) -> list[Series]:
             curve = tuple(sorted(members, key=PROGRESS.value))
             curves.append(replace(series, rows=curve))
     return curves
-
-
-def _without_mark(row: Row) -> str:
-    """Return what is changed in a result, without the percentage of the steps."""
-    mark = percent_mark(row.percent)
-    return ", ".join(part for part in row.changed.split(", ") if part != mark)
 
 
 def _draw(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.report.plots.options import PlotOptions
+from bench.report.plots.series import find_whole
 from bench.report.published.match import match_names, match_theirs
 from bench.report.published.read import Published
 from bench.report.row import Row
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-_WHOLE_DASHES, _PUBLISHED_DASHES = (0, (1, 1.5)), (0, (1, 3))
+# Lines across a panel: dots, then what no profile of a series has.
+_WHOLE_DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
+    (0, (1, 1.5)), (0, (6, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+)  # fmt: skip
+_PUBLISHED_DASHES = (0, (1, 3))
 _BAR_SIZE = 9.0
 _GREY = "#444444"
 _BAR: dict[str, Any] = {
@@ -24,15 +29,26 @@ _JOINED: dict[str, Any] = {**_BAR, "linestyle": _PUBLISHED_DASHES, "linewidth": 
 _WHOLE_NAME = "Whole dataset"
 
 
-def draw_whole(axes: Axes, rows: Sequence[Row]) -> None:
-    """Draw what the whole dataset reaches as a line across the panel."""
-    for row in (r for r in rows if r.ipc is None):
-        colour = row.style.colour
-        axes.axhline(row.mean, color=colour, linestyle=_WHOLE_DASHES, linewidth=1.1,
-                     label=row.style.label)  # fmt: skip
-        if row.plus_minus is not None:
-            low, high = row.mean - row.plus_minus, row.mean + row.plus_minus
-            axes.axhspan(low, high, color=colour, alpha=0.08, linewidth=0)
+def draw_whole(axes: Axes, rows: Sequence[Row], figure_rows: Sequence[Row]) -> None:
+    """Draw what the whole dataset reaches as a line across the panel, one for each setting.
+
+    Args:
+        axes: the panel.
+        rows: its results.
+        figure_rows: every result of the figure, so that labels and dashes mean the same in each
+            panel.
+    """
+    every = find_whole(figure_rows, figure_rows)
+    for series in find_whole(rows, figure_rows):
+        colour = series.style.colour
+        twins = dict.fromkeys(s.label for s in every if s.style.label == series.style.label)
+        dashes = _WHOLE_DASHES[list(twins).index(series.label) % len(_WHOLE_DASHES)]
+        for row in series.rows:
+            axes.axhline(row.mean, color=colour, linestyle=dashes, linewidth=1.1,
+                         label=series.label)  # fmt: skip
+            if row.plus_minus is not None:
+                low, high = row.mean - row.plus_minus, row.mean + row.plus_minus
+                axes.axhspan(low, high, color=colour, alpha=0.08, linewidth=0)
 
 
 def draw_published(axes: Axes, rows: Sequence[Row], options: PlotOptions) -> bool:

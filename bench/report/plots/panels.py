@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from bench.ledger.rows import Conditions
+from bench.report.comparison.pairs import Measured
 from bench.report.plots.options import PlotOptions
 from bench.report.row import Row, blocks
 
 # So many of the panels that are left out are named.
 _MOST_NAMED = 4
+
+Kind = TypeVar("Kind", Conditions, Measured)
 
 
 def choose_panels(
@@ -18,7 +22,8 @@ def choose_panels(
     """Return the results that a plot shows, by how they were measured.
 
     Where there are more panels than the user allows, each dataset has one: that with the most
-    results. The user is told what is left out and how to ask for it.
+    results. Those of the best step on the test set stand back behind all others, however many they
+    are. The user is told what is left out and how to ask for it.
 
     Args:
         rows: the results.
@@ -30,9 +35,9 @@ def choose_panels(
     if len(every) <= most:
         return every
     best: dict[str, Conditions] = {}
-    for block, members in every.items():
+    for block in usual(every):
         name = block.dataset
-        if name not in best or len(members) > len(every[best[name]]):
+        if name not in best or len(every[block]) > len(every[best[name]]):
             best[name] = block
     chosen = sorted(best.values(), key=lambda block: -len(every[block]))[:most]
     left_out = [block for block in every if block not in chosen]
@@ -44,3 +49,12 @@ def choose_panels(
         f"--max-panels {each * len(every)}"
     )
     return {block: members for block, members in every.items() if block in chosen}
+
+
+def usual(kinds: Iterable[Kind]) -> list[Kind]:
+    """Return the ways of measuring that no one has to ask for; all where there are no others.
+
+    An accuracy that was chosen on the test set is drawn where the user selects nothing else.
+    """
+    every = list(kinds)
+    return [kind for kind in every if kind.selection == "last"] or every

@@ -14,9 +14,11 @@ from bench.report.comparison.pairs import Measured
 from bench.report.number_formats import plural
 from bench.report.paper.names import arch_label
 from bench.report.plots.fonts import drawable
-from bench.report.plots.layout import NOTES_BETWEEN, add_title, fit_height, write_titles
+from bench.report.plots.layout import add_title, fit_height
 from bench.report.plots.options import DEFAULT, PlotOptions
+from bench.report.plots.panels import usual
 from bench.report.plots.style import plot_style, save
+from bench.report.plots.titles import NOTES_BETWEEN, panel_titles, write_titles
 from bench.report.row import Row
 from bench.support.errors import BenchError
 
@@ -70,17 +72,29 @@ def rank_figure(
             "no two methods were measured alike in a cell, so there are no ranks: run more "
             "methods, or filter with --method those that have a cell in common"
         )
-    order = sorted(panels, key=lambda kind: (-panels[kind][0][1].cells, -len(panels[kind])))
-    # A rank in a single cell says less than its accuracies do.
-    several = [kind for kind in order if panels[kind][0][1].cells > 1]
-    chosen = (several or order)[: options.max_panels]
-    if len(order) > len(chosen):
+    chosen = _choose(panels, options)
+    if len(panels) > len(chosen):
         options.say(
-            f"not drawn: {plural(len(order) - len(chosen), 'panel')} of the fewest cells; choose "
-            "with --eval-arch and --protocol"
+            f"not drawn: {plural(len(panels) - len(chosen), 'panel')} of the fewest cells, or of "
+            "the best step on the test set; choose with --eval-arch and --protocol"
         )
     firsts = {one.label: next(iter(one.rows.values())) for one in contenders}
     return _figure([(kind, panels[kind]) for kind in chosen], firsts, options)
+
+
+def _choose(
+    panels: Mapping[Measured, list[tuple[GridLine, Rank]]], options: PlotOptions
+) -> list[Measured]:
+    """Return the panels to draw: those over several cells, and first those that no one asks for."""
+    first = usual(panels)
+    order = sorted(
+        panels,
+        key=lambda kind: (kind not in first, -panels[kind][0][1].cells, -len(panels[kind])),
+    )
+    # A rank in a single cell says less than its accuracies do.
+    several = [kind for kind in order if panels[kind][0][1].cells > 1]
+    shown = several if any(kind in first for kind in several) else order
+    return shown[: options.max_panels]
 
 
 def _figure(
@@ -98,9 +112,11 @@ def _figure(
     counts = [len(lines) for _, lines in panels]
     figure = Figure((width, height * sum(counts)), layout="constrained")
     grid = list(figure.subplots(len(panels), 1, squeeze=False, height_ratios=counts).flat)
-    for axes, (kind, lines) in zip(grid, panels, strict=True):
+    titles = panel_titles([kind for kind, _ in panels], _name, options)
+    for axes, (kind, lines), title in zip(grid, panels, titles, strict=True):
         _draw(axes, sorted(lines, key=lambda pair: pair[1].mean), firsts, letters)
-        _title(axes, kind, lines[0][1], width * (1 - _LABEL_SHARE), options)
+        notes = _notes(kind, lines[0][1])
+        write_titles(axes, drawable(title), notes, width * (1 - _LABEL_SHARE), options)
     grid[-1].set_xlabel("Average rank (1 is best)")
     add_title(figure, options)
     fit_height(figure, grid, sum(counts) / min(counts), options, height * min(counts))
@@ -132,12 +148,15 @@ def _draw(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _title(axes: Axes, kind: Measured, rank: Rank, inches: float, options: PlotOptions) -> None:
+def _name(kind: Measured) -> str:
+    return f"Evaluated with {arch_label(kind.eval_arch)}"
+
+
+def _notes(kind: Measured, rank: Rank) -> str:
     notes = [kind.protocol, f"over {plural(rank.cells, 'cell')} that all have"]
     if kind.selection != "last":
         notes.append(f"selection {kind.selection}")
     if kind.precision != "fp32":
         notes.append(kind.precision)
     notes.append("bars: 95 % interval over cells and seeds" if rank.cells > 1 else "no interval")
-    title = f"Evaluated with {arch_label(drawable(kind.eval_arch))}"
-    write_titles(axes, title, NOTES_BETWEEN.join(notes), inches, options)
+    return NOTES_BETWEEN.join(notes)

@@ -48,6 +48,20 @@ def find_series(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Series]
         figure_rows: every result of the figure, so that labels and dashes mean the same in each
             panel.
     """
+    return _group([row for row in rows if row.ipc is not None], figure_rows)
+
+
+def find_whole(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Series]:
+    """Return the results of a panel without an IPC, apart by what tells series apart.
+
+    Args:
+        rows: the panel's results; those with an IPC are left out.
+        figure_rows: every result of the figure, so that labels mean the same in each panel.
+    """
+    return _group([row for row in rows if row.ipc is None], figure_rows)
+
+
+def _group(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Series]:
     profiles = sorted(
         {r.profile for r in figure_rows} - {"any"}, key=lambda p: (profile_rank(p), p)
     )
@@ -55,9 +69,8 @@ def find_series(rows: Sequence[Row], figure_rows: Sequence[Row]) -> list[Series]
     twice = {m for m, _ in archs if sum(m == other for other, _ in archs) > 1}
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        if row.ipc is not None:
-            key = (row.method, row.mode, row.profile, row.changed, row.arch)
-            groups.setdefault(key, []).append(row)
+        key = (row.method, row.mode, row.profile, row.changed, row.arch)
+        groups.setdefault(key, []).append(row)
     return [
         _series(members, profiles, name_arch=members[0].method in twice)
         for members in groups.values()

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,18 @@ def test_sets_before_the_last_step_are_in_learning_curves_only(tmp_path: Path) -
     assert "part-learning" not in render_page(page_of(evaluations[-1], root=tmp_path))
 
 
+def test_learning_curves_of_a_page_are_over_the_seeds_of_all_their_points(tmp_path: Path) -> None:
+    final = [learned(None, mean, seed=seed) for seed, mean in enumerate((50.0, 10.0, 12.0))]
+    page = page_of(learned(25, 30.0, seed=0), *final, root=tmp_path)
+    (chart,) = page.learning
+    assert [point.text.partition(" (")[0] for point in chart.views[0].lines[0].points] == [
+        "DM, IPC 10: 30.0 ± 0.0 %", "DM, IPC 10: 50.0 ± 0.0 %",
+    ]  # fmt: skip
+    assert chart.note == "Each curve: 1 seed × 2 nets"
+    assert "<small>Each curve: 1 seed × 2 nets</small>" in render_page(page)
+    assert [(row.seeds, row.mean) for row in page.rows] == [(3, 24.0)]
+
+
 def test_a_page_of_unfinished_distillations_only_is_refused(tmp_path: Path) -> None:
     root = write_store(tmp_path / "store", [learned(25, 30.0), learned(50, 40.0)])
     result = run("--store", root, "-o", tmp_path / "out")
@@ -264,6 +277,26 @@ def test_the_report_command_shows_learning_curves(tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "DM, IPC 10: 30.0 ± 0.0 % (steps of the distillation 25 %, n = 2)" in text
     assert len(json.loads(embedded(text)["json"])["results"]) == 1
+
+
+def test_what_was_chosen_on_the_test_set_is_marked_in_table_and_charts(tmp_path: Path) -> None:
+    last = evaluation(cell_id="last")
+    best = replace(last, cell_id="best", protocol="dim-oracle-v1", selection="test-oracle")
+    page = page_of(best, last, root=tmp_path)
+    texts = {column.name: [column.text(row) for row in page.rows] for column in page.columns}
+    assert texts["mean"] == ["26.5 ± 0.7†", "26.5 ± 0.7"]
+    assert texts["selection"] == ["test-oracle", "last"]
+    assert [" ".join(chart.title.split()) for chart in page.charts] == [
+        "CIFAR-10, ConvNet-3, dim-oracle-v1, † best on test", "CIFAR-10, ConvNet-3, quick-v1",
+    ]  # fmt: skip
+    said = [chart.views[0].lines[0].points[0].text for chart in page.charts]
+    assert [text.partition(" (")[0] for text in said] == [
+        "Random: 26.5 ± 0.7† %", "Random: 26.5 ± 0.7 %",
+    ]  # fmt: skip
+    note = "† The epoch was chosen on the test set"
+    sections = [render_page(each).partition('id="part-all"')[2].partition("</section>")[0]
+                for each in (page, page_of(last, root=tmp_path))]  # fmt: skip
+    assert [note in section for section in sections] == [True, False]
 
 
 def test_one_result_has_a_chart() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from report.paper_rows import evaluations, tables
+from report_rows import evaluation
 from rich.console import Console
 
 from bench.report.aggregate import collect
@@ -73,6 +74,32 @@ def test_json_says_what_an_entry_is_made_of() -> None:
     ours = [entry for entry in entries if "cell_ids" in entry]
     assert all(len(entry["cell_ids"]) == entry["seeds"] for entry in ours)
     assert {entry["state"] for entry in entries} >= {"ok", "failed", "skipped", "covered"}
+
+
+@pytest.mark.parametrize("format", list(RENDERERS))
+def test_what_was_chosen_on_the_test_set_is_marked_at_its_number(format: str) -> None:
+    last = evaluation(method="dm", cell_id="dm")
+    best = replace(
+        last, method="random", selection="test-oracle", protocol="dim-oracle-v1", cell_id="best"
+    )
+    mark = r"$^{\dagger}$" if format == "latex" else "†"
+    number = r"26.5 $\pm$ 0.7" if format == "latex" else "26.5 ± 0.7"
+    alone, joined, plain, times = (
+        render_paper(paper_tables(collect(cells), layout=layout), format)
+        for cells, layout in (
+            ([best], Layout()),
+            ([best, last], Layout(join_protocols=True)),
+            ([last], Layout()),
+            ([best], Layout(quantity="time")),
+        )
+    )
+    notes = 0 if format == "csv" else 1  # which has none
+    for text in (alone, joined):
+        assert text.count(mark) == 1 + notes
+        assert text.count(number + mark) == 1
+        assert text.count(f"{mark} The epoch was chosen on the test set") == notes
+    assert mark not in plain + times
+    assert joined.count(number) == 2
 
 
 def test_text_of_records_is_escaped() -> None:

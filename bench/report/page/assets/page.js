@@ -74,7 +74,7 @@
     .replace(/\\/g, "\\textbackslash ")
     .replace(/[&%$#_{}]/g, "\\$&")
     .replace(/~/g, "\\textasciitilde{}").replace(/\^/g, "\\textasciicircum{}")
-    .replace(/±/g, "$\\pm$").replace(/</g, "$<$").replace(/>/g, "$>$");
+    .replace(/±/g, "$\\pm$").replace(/†/g, "$^{\\dagger}$").replace(/</g, "$<$").replace(/>/g, "$>$");
   const formats = {
     csv: () => shown().map((row) => row.map(quoted).join(",")).join("\n") + "\n",
     latex: () => {
