@@ -126,12 +126,12 @@ class Job:
         """Train and test side by side, one thread per network."""
         keep_freed_memory()
         with crew(torch.get_num_threads()) as workers:
-            tasks = [lambda i=i: self._one(i, workers) for i in range(len(self.nets))]
+            tasks = [lambda i=i: self.train_one(i, workers) for i in range(len(self.nets))]
             return workers.map(tasks, self._report)
 
     def in_turn(self) -> list[NetOutcome]:
         """Train and test one after the other."""
-        return [self._one(i, None) for i in range(len(self.nets))]
+        return [self.train_one(i, None) for i in range(len(self.nets))]
 
     def stacked(self) -> list[NetOutcome]:
         """Train as one and test one after the other; in turn if the memory is too small."""
@@ -148,7 +148,13 @@ class Job:
         seconds = (time.perf_counter() - started) / len(losses)
         return [self._tested(i, loss, seconds, None) for i, loss in enumerate(losses)]
 
-    def _one(self, i: int, workers: Crew | None) -> NetOutcome:
+    def train_one(self, i: int, workers: Crew | None) -> NetOutcome:
+        """Train and test a network by itself, or return what it came to before it was resumed.
+
+        Args:
+            i: which.
+            workers: what cuts its batches in two; ``None`` off a CPU.
+        """
         saved, started = self.snapshots.begin(str(i)), time.perf_counter()
         if saved is not None and "accuracy" in saved:
             self.epochs[i] = self.recipe.epochs

@@ -162,7 +162,8 @@ def failure_row(record: Record) -> Failure:
     """
     identity, labels = record.identity, record.labels
     evaluated = record.kind == "evaluate"
-    mark = percent_mark(labels.get("percent", identity.get("percent")))
+    percent = labels.get("percent", identity.get("percent"))
+    mark = percent_mark(percent) if isinstance(percent, int) else ""
     return Failure(
         dataset=printable(labels["dataset"]),
         method=printable(labels["method"]),

@@ -142,7 +142,7 @@ def test_checkpoints_go_on_after_a_network_that_was_done(tmp_path: Any) -> None:
     keeper.save({"1": {**done, "diverged": False}})
     snapshots = Snapshots(keeper, Stop(), CPU)
     job = Job(source(), RECIPE, (1, 2), real_set(40, 2), snapshots, lambda done, total: None)
-    job._one(1, None)
+    job.train_one(1, None)
     snapshots.begin("0")
     snapshots.poll()
     snapshots.after_step("0", lambda: {"step": 1})

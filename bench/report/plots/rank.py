@@ -11,7 +11,7 @@ from bench.ledger.rows import Evaluation
 from bench.report.comparison.contenders import Contender, find_contenders
 from bench.report.comparison.grid import GridLine, Rank, grid_lines
 from bench.report.comparison.pairs import Measured
-from bench.report.number_formats import plural
+from bench.report.number_formats import listing, plural
 from bench.report.paper.names import arch_label
 from bench.report.plots.fonts import drawable
 from bench.report.plots.layout import add_title, fit_height
@@ -73,6 +73,9 @@ def rank_figure(
             "methods, or filter with --method those that have a cell in common"
         )
     chosen = _choose(panels, options)
+    without = [line.label for line in lines if line.rank is None and line.measured in chosen]
+    if without:
+        options.say(f"without a rank, for too few cells: {listing(dict.fromkeys(without))}")
     if len(panels) > len(chosen):
         options.say(
             f"not drawn: {plural(len(panels) - len(chosen), 'panel')} of the fewest cells, or of "
@@ -153,10 +156,11 @@ def _name(kind: Measured) -> str:
 
 
 def _notes(kind: Measured, rank: Rank) -> str:
-    notes = [kind.protocol, f"over {plural(rank.cells, 'cell')} that all have"]
+    seeds = f" and {plural(rank.seeds, 'seed')}" if rank.seeds else ""
+    notes = [kind.protocol, f"over {plural(rank.cells, 'cell')}{seeds} that all have"]
     if kind.selection != "last":
         notes.append(f"selection {kind.selection}")
     if kind.precision != "fp32":
         notes.append(kind.precision)
-    notes.append("bars: 95 % interval over cells and seeds" if rank.cells > 1 else "no interval")
+    notes.append("no interval" if rank.low is None else "bars: 95 % interval over cells and seeds")
     return NOTES_BETWEEN.join(notes)
