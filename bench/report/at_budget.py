@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bench.ledger.rows import Setting
-from bench.report.number_formats import count, ipc_order, listing, size
+from bench.report.number_formats import count, ipc_order, size
 from bench.report.result_tables import block_section
 from bench.report.row import Row, blocks
 from bench.support.document import Section
@@ -85,10 +85,12 @@ class Choice:
     Attributes:
         rows: one of each method and setting, in the order of tables.
         without: the rows with the least of settings that have no result within the budget.
+        apart: those that take nothing of the kind, such as the whole dataset, which has no IPC.
     """
 
     rows: list[Row]
     without: list[Row]
+    apart: list[Row]
 
 
 def choose(rows: Sequence[Row], budget: Budget) -> Choice:
@@ -108,7 +110,19 @@ def choose(rows: Sequence[Row], budget: Budget) -> Choice:
             chosen.append(max(within, key=lambda row: _rank(row, budget)))
         else:
             without.append(min(members, key=lambda row: _rank(row, budget)))
-    return Choice(chosen, without)
+    return Choice(_charged(chosen), without, [row for row in rows if budget.value(row) is None])
+
+
+def _charged(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of which the first with a distilled set pays for it: others are left out."""
+    paid: set[tuple[str, ...]] = set()
+    charged = []
+    for row in rows:
+        new = 0.0 if row.distil_ids in paid else 1.0
+        paid.add(row.distil_ids)
+        costs = new * row.distil_steps, new * row.distil_seconds
+        charged.append(replace(row, new_distil_steps=costs[0], new_distil_seconds=costs[1]))
+    return charged
 
 
 def budget_sections(choice: Choice, budget: Budget) -> list[Section]:
@@ -128,8 +142,10 @@ def budget_sections(choice: Choice, budget: Budget) -> list[Section]:
         notes = [*full.notes, *_missing(others.pop(block, []), budget)]
         sections.append(Section(full.title, lead, (sheet,), notes))
     rest = [row for members in others.values() for row in members]
-    if rest:
-        notes = _missing(rest, budget, where=True)
+    notes = _missing(rest, budget, where=True)
+    quantity = QUANTITIES[budget.name].words
+    notes += [f"{_name(row, where=True)} has no number of {quantity}." for row in choice.apart]
+    if notes:
         sections.append(Section(f"No result within {budget.words}", notes=notes))
     return sections
 
@@ -139,14 +155,19 @@ def _missing(rows: Sequence[Row], budget: Budget, *, where: bool = False) -> lis
     quantity = QUANTITIES[budget.name]
     return [
         f"{_name(row, where)} has no result within {budget.words}: its smallest takes "
-        f"{quantity.text(budget.value(row) or 0)} (IPC {row.ipc})."
+        f"{quantity.text(budget.value(row) or 0)} ({_images(row.ipc)})."
         for row in rows
     ]
 
 
+def _images(ipc: int | None) -> str:
+    return "all images" if ipc is None else f"IPC {ipc}"
+
+
 def _name(row: Row, where: bool) -> str:
     place = f" on {row.dataset} with {row.eval_arch}, {row.protocol}" if where else ""
-    return f"{row.style.label} ({listing((row.mode, row.profile))}){place}"
+    ways = ", ".join(filter(None, (row.mode, row.profile, row.changed)))
+    return f"{row.style.label} ({ways}){place}"
 
 
 def _setting(row: Row) -> tuple[object, ...]:

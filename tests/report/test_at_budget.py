@@ -88,3 +88,31 @@ def test_formats_to_compute_with_hold_the_chosen_rows() -> None:
 def test_what_is_no_budget(text: str) -> None:
     with pytest.raises(BenchError, match="write steps=N, images=N, bytes=N, ipc=N"):
         Budget.parse(text)
+
+
+def test_versions_and_parameters_of_a_method_are_told_apart_where_they_are_missing() -> None:
+    others = results(changed="lite: lr=0.1"), results(changed="")
+    rows = [
+        replace(one, cell_id=f"{one.cell_id}{i}") for i, each in enumerate(others) for one in each
+    ]
+    text = render(rows, [], format="md", at=Budget.parse("bytes=1000"))
+    names = [
+        line.split(" has no result")[0] for line in text.splitlines() if "has no result" in line
+    ]
+    assert len(set(names)) == 2
+
+
+def test_a_set_without_an_ipc_is_named_where_ipc_is_the_budget() -> None:
+    whole = evaluation(method="whole", ipc=None, training_steps=5000, cell_id="w", distil_id="w-d")
+    text = render([*results(), whole], [], format="md", at=Budget.parse("ipc=10"))
+    assert "has no number of images per class." in text
+    text = render([*results(), whole], [], format="md", at=Budget.parse("steps=300"))
+    assert "its smallest takes 5,000 (all images)" in text
+
+
+def test_the_row_that_is_shown_pays_for_its_set() -> None:
+    """The row that had paid, of a smaller IPC, is left out."""
+    shared = [replace(one, distil_id="d") for one in results()]
+    (row,) = choose(collect(shared), Budget.parse("ipc=50")).rows
+    assert row.new_distil_steps == row.distil_steps > 0
+    assert row.new_distil_seconds == row.distil_seconds > 0
