@@ -12,7 +12,7 @@ from bench.ledger.record import ARTEFACT, OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.rows import Evaluation, Failure, Rows, newest_versions
 from bench.ledger.store import Store
-from bench.registry.presentation import Presentation
+from bench.registry.presentation import Presentation, installed_version
 from bench.support.safe_text import printable
 from bench.support.untrusted import Limit
 
@@ -85,12 +85,16 @@ class _Making(NamedTuple):
 def _complete(rows: Sequence[Evaluation], made: Mapping[str, _Making]) -> None:
     """Complete new rows when all records are read: a set can come after its evaluation."""
     newest, unknown = newest_versions(rows), _Making()
+    # A set that was made elsewhere may have the name of a method, but none of its versions.
+    for method in {row.method for row in rows if row.origin == "bench"}:
+        newest[method] = max(newest[method], installed_version(method))
     for row in rows:
         making = made.get(row.distil_id, unknown)
         # A copy of each would take a tenth of the time of a table.
         object.__setattr__(row, "distil_threads", making.threads)
         object.__setattr__(row, "distil_device", making.device)
-        object.__setattr__(row, "newest_version", newest[row.method])
+        version = newest[row.method] if row.origin == "bench" else row.method_version
+        object.__setattr__(row, "newest_version", version)
 
 
 def _records(store: Store, ids: Sequence[str]) -> Iterator[Record]:

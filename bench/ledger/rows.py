@@ -97,8 +97,8 @@ class Evaluation(Setting):
         artefact: the path of the distilled set, which need not exist here.
         presentation: what the method declared for reports when it ran; no column of a frame.
         num_classes: of the dataset; ``None`` in records that do not say it; no column of a frame.
-        newest_version: of the method in the store, whatever rows were selected; 0 where that is
-            not known; no column of a frame.
+        newest_version: of the method in the store or installed, whatever rows were selected; 0
+            where that is not known; no column of a frame.
         distil_device: where the distilled set was made; empty where that is not known; no column
             of a frame.
     """

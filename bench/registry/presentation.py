@@ -94,5 +94,15 @@ def declared_by(method: str) -> Presentation:
     return Presentation.from_values({name: entry.declared(name) for name in _LABEL_KEYS})
 
 
+def installed_version(method: str) -> int:
+    """Return the version of a method that is installed, without importing it; 0 if not known."""
+    try:
+        entry = METHODS.entries().get(method)
+    except BenchError:  # as in declared_by
+        return 0
+    version = entry.declared("version") if entry is not None else 0
+    return version if type(version) is int else 0
+
+
 def _text(value: Any, letters: int = Limit.LABEL_LETTERS) -> str:
     return printable(value) if isinstance(value, str) and len(value) <= letters else ""

@@ -17,8 +17,8 @@ from bench.report.number_formats import ipc_order
 class Row(Setting):
     """One result: all seeds of one method under one setting.
 
-    ``changed`` also says when the method has an older version than another result, or when another
-    result is of plugins with other code.
+    ``changed`` also says when the method has an older version than another result of the store or
+    the installed method, or when another result is of plugins with other code.
 
     Attributes:
         mean: of the seeds' mean accuracies, over networks that did not diverge, in percent; of a

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from report_rows import example_evaluations, example_failures, write_store
+from report_rows import evaluation, example_evaluations, example_failures, write_store
 
 from bench.cli import main
+from bench.registry.presentation import installed_version
 from bench.report.tables import render
 
 
@@ -29,7 +30,10 @@ def test_prints_what_the_store_holds(store: Path) -> None:
     result = run("--store", store)
     assert result.exit_code == 0, result.output
     # The store has no records of the distilled sets, which say how many threads made them.
-    expected = [replace(row, distil_threads=0) for row in example_evaluations()]
+    expected = [
+        replace(row, distil_threads=0, newest_version=installed_version(row.method))
+        for row in example_evaluations()
+    ]
     assert result.output == render(expected, example_failures(), format="md")
 
 
@@ -39,6 +43,20 @@ def test_filters_and_json(store: Path) -> None:
     found = json.loads(result.output)["results"]
     assert {r["method"] for r in found} == {"dim", "dm"}
     assert {r["dataset"] for r in found} == {"svhn"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--profile", "custom"), ("--ipc", "50"), ("--ipc", "50", "--method-version", "newest")],
+)
+def test_a_filter_that_hides_the_newer_version_leaves_the_mark(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    old = evaluation(method="mine", ipc=50, profile="custom", changed="lite: lr=1")
+    new = evaluation(method="mine", method_version=2, ipc=10, profile="lite", cell_id="e1")
+    store = write_store(tmp_path, [old, new])
+    (row,) = json.loads(run("--store", store, "--format", "json", *options).output)["results"]
+    assert (row["method_version"], row["changed"]) == (1, "lite: lr=1, version 1")
 
 
 def test_spread_is_chosen(store: Path) -> None:

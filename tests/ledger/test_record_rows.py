@@ -35,6 +35,13 @@ def test_an_old_version_is_marked_also_where_the_new_one_is_filtered_out(store: 
     assert [row.changed for row in collect(rows.evaluations)].count("version 1") == 1
 
 
+def test_an_old_version_is_marked_in_a_store_that_has_no_other(store: Store) -> None:
+    store.write(record(labelled(evaluate_json("old"), method="dim", method_version=1)))
+    store.write(record(labelled(evaluate_json("mine"), method="gone", method_version=1)))
+    rows = collect(load_rows(store.root).evaluations)
+    assert {row.method: row.changed for row in rows} == {"dim": "version 1", "gone": ""}
+
+
 def test_a_set_was_made_where_its_own_record_says(store: Store) -> None:
     made = distil_json("d0")
     store.write(record({**made, "environment": {"device": "cuda"}}))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.registry.presentation import Presentation, declared_by
+from bench.registry.presentation import Presentation, declared_by, installed_version
+from bench.registry.registry import METHODS
 
 
 def test_labels_carry_what_is_declared_and_nothing_else() -> None:
@@ -37,6 +38,11 @@ def test_control_characters_of_a_label_are_written_out() -> None:
 
 def test_a_method_that_is_not_installed_declares_nothing() -> None:
     assert declared_by("no-such-method") == Presentation()
+
+
+def test_the_version_of_an_installed_method_is_known() -> None:
+    assert installed_version("gan") == METHODS.get("gan").version > 1
+    assert installed_version("no-such-method") == 0
 
 
 def test_a_built_in_method_declares_its_label() -> None:
