@@ -19,7 +19,7 @@ from bench.report.row import Row
 from bench.support.errors import BenchError, UnknownNameError
 
 COLUMNS = ("dataset", "ipc", "eval_arch", "profile", "protocol", "mode", "arch", "changed",
-           "precision", "selection", "labels", "origin", "stored_as")  # fmt: skip
+           "precision", "selection", "labels", "origin", "stored_as", "version")  # fmt: skip
 # What tells contenders of one method apart, each with a word for it where the value needs one.
 _DISTINCT = {"profile": "", "changed": "", "arch": "distilled with ", "labels": "labels ",
              "origin": "", "method_version": "version ", "plugin_source": "source "}  # fmt: skip
@@ -121,7 +121,10 @@ def _select(evaluations: Sequence[Evaluation], word: str) -> set[str]:
     for column, _, value in (text.partition("=") for text in filters):
         if column not in COLUMNS:
             raise UnknownNameError(f"column in '{word}'", column, COLUMNS)
-        values[column] = [value]
+        name = "method_version" if column == "version" else column  # as tables call it
+        if name in values:
+            raise BenchError(f"'{word}' gives {column} twice: name one value")
+        values[name] = [value]
     return {one.cell_id for one in select(Rows(list(evaluations), []), values).evaluations}
 
 

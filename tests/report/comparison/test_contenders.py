@@ -108,3 +108,14 @@ def test_what_a_word_cannot_mean_is_said(
     with pytest.raises(error) as caught:
         select_contenders(store(), words)
     assert message in str(caught.value)
+
+
+def test_versions_are_selected_by_the_word_that_tables_use() -> None:
+    both = [one for v in (1, 2) for one in measured("dim", SEEDS, ipc=10, method_version=v)]
+    groups = select_contenders(both, ["dim:version=1", "dim:version=2"])
+    assert [[row.method_version for row in one.rows.values()] for (one,) in groups] == [[1], [2]]
+
+
+def test_two_values_of_a_column_are_refused() -> None:
+    with pytest.raises(BenchError, match="gives mode twice"):
+        selected("dim:mode=stream:mode=frozen", "random")
