@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # What a title names where panels would be called alike, with its text.
 _TELLING: dict[str, Callable[[str], str]] = {
-    "protocol": str, "precision": str, "dataset_sha256": lambda sha256: f"data {sha256[:8]}",
+    "protocol": str, "precision": str, "data": str,
+    "dataset_sha256": lambda sha256: f"data {sha256[:8]}",
 }  # fmt: skip
 # Between notes; a line that breaks here ends with the point.
 NOTES_BETWEEN = "\u00a0· "
