@@ -114,14 +114,15 @@ def choose(rows: Sequence[Row], budget: Budget) -> Choice:
 
 
 def _charged(rows: Sequence[Row]) -> list[Row]:
-    """Return rows of which the first with a distilled set pays for it: others are left out."""
+    """Return rows of which the first with a set pays for it: the one that did may be left out."""
     paid: set[tuple[str, ...]] = set()
     charged = []
     for row in rows:
-        new = 0.0 if row.distil_ids in paid else 1.0
+        steps, seconds = row.distil_steps, row.distil_seconds
+        if row.distil_ids in paid:
+            steps, seconds = 0.0, 0.0
         paid.add(row.distil_ids)
-        costs = new * row.distil_steps, new * row.distil_seconds
-        charged.append(replace(row, new_distil_steps=costs[0], new_distil_seconds=costs[1]))
+        charged.append(replace(row, new_distil_steps=steps, new_distil_seconds=seconds))
     return charged
 
 

@@ -63,6 +63,13 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def bounded(mean: float, low: float | None, high: float | None, decimals: int) -> str:
+    """Return ``1.5 (1.0 to 2.0)``, or the mean alone where it has no interval."""
+    if low is None or high is None:
+        return f"{mean:.{decimals}f}"
+    return f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+
+
 def ipc_name(ipc: int | None) -> str:
     """Return an IPC as a row shows it; ``all`` where the set is whole."""
     return "all" if ipc is None else str(ipc)

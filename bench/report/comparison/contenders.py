@@ -103,8 +103,11 @@ def select_contenders(
 
 def _told_apart(rows: Sequence[Row]) -> list[Row]:
     """Return rows whose dataset is called ``svhn [656dd886]`` where others have its name."""
-    every = list(dict.fromkeys(row.conditions for row in rows))
-    return [replace(row, dataset=data_name(row.conditions, every)) for row in rows]
+    blocks = dict.fromkeys(row.conditions for row in rows)
+    names = {block: data_name(block, blocks) for block in blocks}
+    if all(name == block.dataset for block, name in names.items()):
+        return list(rows)  # as nearly always: no row need be copied
+    return [replace(row, dataset=names[row.conditions]) for row in rows]
 
 
 def _select(evaluations: Sequence[Evaluation], word: str) -> set[str]:

@@ -15,7 +15,7 @@ from bench.report.comparison.grid import GridLine, Rank
 from bench.report.comparison.pairs import Measured, Pair
 from bench.report.comparison.score_section import score_section
 from bench.report.latex import latex
-from bench.report.number_formats import plural, probability, signed
+from bench.report.number_formats import bounded, plural, probability, signed
 from bench.report.tables import FORMATS
 from bench.report.threads import thread_notes
 from bench.support.document import Section, Sheet, make_sheet
@@ -184,8 +184,4 @@ def _baseline(one: Difference | None) -> tuple[str, str]:
 
 
 def _rank(rank: Rank | None) -> str:
-    if rank is None:
-        return ""
-    if rank.low is None or rank.high is None:
-        return f"{rank.mean:.1f}"
-    return f"{rank.mean:.1f} ({rank.low:.1f} to {rank.high:.1f})"
+    return "" if rank is None else bounded(rank.mean, rank.low, rank.high, 1)

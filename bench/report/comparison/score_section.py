@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.report.comparison.dd_ranking import WITH_AUGMENTATION, WITHOUT_AUGMENTATION, ScoreLine
 from bench.report.comparison.difference import INTERVALS, Difference
-from bench.report.number_formats import ipc_name, listing, signed
+from bench.report.number_formats import bounded, ipc_name, listing, signed
 from bench.report.threads import thread_notes
 from bench.support.document import Section, make_sheet
 
@@ -77,8 +77,4 @@ def _points(value: float | None) -> str:
 
 
 def _score(score: Difference | None) -> str:
-    if score is None:
-        return ""
-    if score.low is None or score.high is None:
-        return f"{score.mean:.3f}"
-    return f"{score.mean:.3f} ({score.low:.3f} to {score.high:.3f})"
+    return "" if score is None else bounded(score.mean, score.low, score.high, 3)

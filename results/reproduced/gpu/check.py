@@ -50,8 +50,8 @@ class Part(NamedTuple):
 
 
 # One artefact at every budget: the released scripts show 1, 10, 13, 38, 50 or 51 images per class
-# an epoch, whatever IPC is asked for (docs/methods/dim.md). All of the matching may not fit, so its
-# first percents are evaluated too.
+# an epoch, whatever IPC is asked for (docs/methods/dim.md). The whole matching can take too long,
+# so its first percents are evaluated too.
 PARTS = (
     Part("gan,real-stream", "10"),
     Part("dim", "10", more=("--evaluate-at", "2,5,10,25,50")),
