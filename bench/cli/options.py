@@ -23,11 +23,17 @@ class CommaList(click.ParamType):  # type: ignore[type-arg]  # generic from clic
     def convert(
         self,
         value: Any,
-        param: click.Parameter | None,  # noqa: ARG002
-        ctx: click.Context | None,  # noqa: ARG002
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> list[str]:
-        """Split at the commas outside parentheses."""
-        return value if isinstance(value, list) else split_commas(value)
+        """Split at the commas outside parentheses; a list of nothing is refused.
+
+        An unset variable of a shell, ``--dataset "$DATA"``, must not mean all datasets.
+        """
+        parts = value if isinstance(value, list) else split_commas(value)
+        if not parts:
+            self.fail("the list is empty: name at least one, or leave the option out", param, ctx)
+        return parts
 
 
 class FiniteRange(click.FloatRange):

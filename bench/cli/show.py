@@ -11,7 +11,8 @@ import click
 from bench.cli.completion import completion
 from bench.cli.options import examples, load_plugins, plugin_option, store_option
 from bench.cli.show_cell import describe_cell, print_cell
-from bench.support.errors import UnknownNameError
+from bench.ledger.short_id import can_begin_id
+from bench.support.errors import BenchError, UnknownNameError
 
 
 @click.command(
@@ -36,8 +37,11 @@ def show(name: str, as_json: bool, store: Path, plugins: tuple[Path, ...]) -> No
     if record is None:
         try:
             descriptions = describe_plugin(name)
-        except UnknownNameError:  # an id that is cut short can read as a name: names come first
+        except UnknownNameError as error:
+            # An id that is cut short can read as a name: names come first.
             record = describe_cell(name, store, shortened=True)
+            if record is None and error.similar is None and can_begin_id(name):
+                raise BenchError(f"nothing is called '{name}', and {_no_cell(store)}") from None
             if record is None:
                 raise
     if record is not None:
@@ -48,6 +52,12 @@ def show(name: str, as_json: bool, store: Path, plugins: tuple[Path, ...]) -> No
         return
     for facts in descriptions:
         _print(facts)
+
+
+def _no_cell(store: Path) -> str:
+    if not store.exists():
+        return f"there is no store at '{store}': name one by --store"
+    return f"the store '{store}' has no cell whose id starts so"
 
 
 def describe_plugin(name: str) -> list[dict[str, Any]]:

@@ -61,6 +61,8 @@ class Option:
             return
         if self.is_list:
             check_argument(name, value, (list, tuple), "a name or several")
+            if not value and self.default not in ((), dataclasses.MISSING):
+                raise BenchError(f"{name} is an empty list: name at least one, or leave it out")
         for each in value if self.is_list else (value,):
             self._check_one(each)
 

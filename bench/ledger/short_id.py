@@ -14,6 +14,11 @@ _BEGINNING = re.compile(rf"[0-9a-f]{{{SHORTEST},}}")
 _LISTED = 10
 
 
+def can_begin_id(text: str) -> bool:
+    """Return whether a text is enough of what an id looks like to stand for one."""
+    return _BEGINNING.fullmatch(text) is not None
+
+
 def complete_id(
     text: str, ids: Iterable[str], title: Callable[[str], str] = lambda _: ""
 ) -> str | None:
@@ -30,7 +35,7 @@ def complete_id(
     known = set(ids)
     if text in known:
         return text
-    if not _BEGINNING.fullmatch(text):
+    if not can_begin_id(text):
         return None
     starting = sorted(each for each in known if each.startswith(text))
     if len(starting) > 1:

@@ -28,14 +28,21 @@ class UnknownNameError(BenchError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
+        self.similar = most_similar(name, self.known)
         super().__init__(unknown_message(kind, name, self.known))
+
+
+def most_similar(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that a user may have meant; ``None`` if none is close."""
+    names = sorted(known)
+    close = get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    return next((n for n in names if n.lower() in close), None)
 
 
 def unknown_message(kind: str, name: object, known: Iterable[str]) -> str:
     """Return ``unknown KIND 'NAME'.``, the most similar known name if any, and all known names."""
     names = sorted(known)
-    close = get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
-    near = [n for n in names if n.lower() in close]
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = most_similar(name, names)
+    hint = f" Did you mean '{near}'?" if near is not None else ""
     listing = ", ".join(names) if names else "none"
     return f"unknown {kind} '{name}'.{hint} Known: {listing}."

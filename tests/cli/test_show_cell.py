@@ -80,6 +80,20 @@ def test_what_the_store_does_not_have(store: Path) -> None:
     assert "0" * 20 in show(store, "0" * 20, code=2).stderr
 
 
+@pytest.mark.parametrize("length", [4, 6, 20])
+def test_an_id_that_is_not_in_the_store_is_no_reason_to_list_all_names(
+    store: Path, tmp_path: Path, length: int
+) -> None:
+    cell = ("e1f0" * 5)[:length]
+    said = show(store, cell, code=2).stderr
+    assert f"nothing is called '{cell}', and the store '{store}' has no cell whose id" in said
+    absent = tmp_path / "absent"
+    said = show(absent, cell, code=2).stderr
+    assert f"'{cell}', and there is no store at '{absent}'" in said
+    # A name of the same letters that is nearly a method's is a misspelt name.
+    assert "Did you mean 'cafe'?" in show(store, "caffe", code=2).stderr
+
+
 def test_old_records_have_no_diagnostics_and_wrong_ones_are_refused() -> None:
     data = distil_json()
     record = Record.from_json(data)

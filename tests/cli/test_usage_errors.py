@@ -42,6 +42,13 @@ from bench.support.errors import BenchError
         (["run", "-m", "random", "-d", "digit"], ["Did you mean 'digits'?", "bench data import"]),
         (["data", "fetch", "foods"], ["unknown dataset 'foods'", "bench data import"]),
         (["show", "quick-v2"], ["unknown", "'quick-v2'"]),
+        # An unset variable of a shell is no wish for everything.
+        (["run", "-m", "random", "-d", "digits", "--evaluate-at", ""],
+         ["'--evaluate-at': the list is empty: name at least one"]),
+        (["run", "-m", "random", "-d", "digits", "--stored-as", " , "], ["the list is empty"]),
+        (["table", "--dataset", ""], ["'--dataset': the list is empty"]),
+        (["compare", "--method", ""], ["the list is empty"]),
+        (["speed", "--stage", ""], ["the list is empty"]),
     ],
 )  # fmt: skip
 def test_one_line_says_what_is_wrong(words: list[str], parts: list[str]) -> None:
