@@ -151,14 +151,24 @@ def budget_sections(choice: Choice, budget: Budget) -> list[Section]:
     return sections
 
 
+def left_out(choice: Choice, budget: Budget) -> list[tuple[Row, str]]:
+    """Return the rows that stand for the settings without a result, and why they have none."""
+    quantity = QUANTITIES[budget.name].words
+    without = [(row, f"no {_because(row, budget)}") for row in choice.without]
+    return without + [(row, f"no number of {quantity}") for row in choice.apart]
+
+
 def _missing(rows: Sequence[Row], budget: Budget, *, where: bool = False) -> list[str]:
     """Return a sentence for each setting without a result."""
+    return [f"{_name(row, where)} has no {_because(row, budget)}." for row in rows]
+
+
+def _because(row: Row, budget: Budget) -> str:
     quantity = QUANTITIES[budget.name]
-    return [
-        f"{_name(row, where)} has no result within {budget.words}: its smallest takes "
-        f"{quantity.text(budget.value(row) or 0)} ({_images(row.ipc)})."
-        for row in rows
-    ]
+    return (
+        f"result within {budget.words}: its smallest takes "
+        f"{quantity.text(budget.value(row) or 0)} ({_images(row.ipc)})"
+    )
 
 
 def _images(ipc: int | None) -> str:

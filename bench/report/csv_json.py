@@ -6,13 +6,20 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from itertools import starmap
 from typing import Any
 
-from bench.ledger.rows import Failure
+from bench.ledger.rows import Failure, Setting
 from bench.report.published.compare import Comparison
 from bench.report.row import RESULT_COLUMNS, Row, result_fields
 
+# Results that a report leaves out, and the reason of each.
+LeftOut = Sequence[tuple[Row, str]]
+
 _FAILURE = ("dataset", "method", "profile", "ipc", "mode", "eval_arch", "seed", "status", "reason")
+# What tells a result from others; not what it came to.
+_SETTING = tuple(each.name for each in fields(Setting) if each.name in RESULT_COLUMNS)
 _PAPER = (
     "accuracy",
     "std",
@@ -27,7 +34,10 @@ _COMPARISON = (*_PAPER, "difference", "verdict", "p", "no_verdict_because", "dif
 
 
 def to_json(
-    rows: Sequence[Row], failures: Sequence[Failure], pairs: Sequence[Comparison] | None = None
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    pairs: Sequence[Comparison] | None = None,
+    left_out: LeftOut | None = None,
 ) -> str:
     """Return ``{"results": [...], "failures": [...]}``; a result's fields are those of ``Row``.
 
@@ -35,6 +45,8 @@ def to_json(
         rows: the results.
         failures: cells without a result.
         pairs: comparisons with papers; if given, each result lists its own under ``published``.
+        left_out: of a report at an equal budget, the results outside it and why; if given, they
+            are listed without their accuracies under ``left_out``.
     """
     results = []
     for row in rows:
@@ -43,11 +55,16 @@ def to_json(
             result["published"] = [_paper(pair) for pair in pairs if pair.row is row]
         results.append(result)
     report = {"results": results, "failures": [_failure(one) for one in failures]}
+    if left_out is not None:
+        report["left_out"] = [_left_out(row, reason) for row, reason in left_out]
     return json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def to_csv(
-    rows: Sequence[Row], failures: Sequence[Failure], pairs: Sequence[Comparison] | None = None
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    pairs: Sequence[Comparison] | None = None,
+    left_out: LeftOut | None = None,
 ) -> str:
     """Return a line per result, then a line per cell without one, told apart by ``status``.
 
@@ -56,6 +73,8 @@ def to_csv(
         failures: cells without a result.
         pairs: comparisons with papers; if given, a result has one line per source that it is
             compared with, and one line with empty ``published_`` columns if there is none.
+        left_out: of a report at an equal budget, the results outside it and why: a line each of
+            status ``left out``, without accuracies.
     """
     names = ["status", "reason", "seed", *RESULT_COLUMNS]
     if pairs is not None:
@@ -63,7 +82,7 @@ def to_csv(
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
-    for line in _lines(rows, failures, pairs or ()):
+    for line in (*_lines(rows, failures, pairs or ()), *starmap(_left_out, left_out or ())):
         writer.writerow({name: _text(value) for name, value in line.items()})
     return out.getvalue()
 
@@ -77,6 +96,11 @@ def _lines(
             prefixed = {f"published_{name}": value for name, value in paper.items()}
             yield {"status": "ok", **result_fields(row), **prefixed}
     yield from map(_failure, failures)
+
+
+def _left_out(row: Row, reason: str) -> dict[str, Any]:
+    known = {name: getattr(row, name) for name in _SETTING}
+    return {**known, "status": "left out", "reason": reason}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import collect
-from bench.report.at_budget import Budget, budget_sections, choose
+from bench.report.at_budget import Budget, budget_sections, choose, left_out
 from bench.report.csv_json import to_csv, to_json
 from bench.report.estimates import Spread
 from bench.report.latex import latex
@@ -48,9 +48,13 @@ def render(
         raise UnknownNameError("table format", format, FORMATS)
     rows = collect(evaluations, spread)
     if format in ("csv", "json"):
-        rows = rows if at is None else choose(rows, at).rows
+        outside = None
+        if at is not None:
+            choice = choose(rows, at)
+            rows, outside = choice.rows, left_out(choice, at)
         write = to_csv if format == "csv" else to_json
-        return write(rows, failures, None if published is None else compare(rows, published))
+        pairs = None if published is None else compare(rows, published)
+        return write(rows, failures, pairs, outside)
     sections = report_sections(rows, failures, published, at)
     return markdown(sections) if format == "md" else latex(sections)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -80,6 +82,26 @@ def test_formats_to_compute_with_hold_the_chosen_rows() -> None:
     text = render(results(), [], format="json", at=Budget.parse("images=100"))
     assert [row["ipc"] for row in json.loads(text)["results"]] == [10]
     assert render(results(), [], format="csv", at=Budget.parse("images=100")).count("\n") == 2
+
+
+def test_formats_to_compute_with_say_what_is_left_out() -> None:
+    whole = evaluation(method="whole", ipc=None, training_steps=5000, cell_id="w", distil_id="w-d")
+    many = evaluation(method="herding", ipc=5, training_steps=9, cell_id="h", distil_id="h-d")
+    every, at = [*results(), many, whole], Budget.parse("ipc=4")
+    lines = json.loads(render(every, [], format="json", at=at))["left_out"]
+    reasons = {line["method"]: line["reason"] for line in lines}
+    assert reasons == {
+        "herding": "no result within 4 images per class: its smallest takes 5 (IPC 5)",
+        "whole": "no number of images per class",
+    }
+    assert {line["status"] for line in lines} == {"left out"}
+    table = list(csv.DictReader(io.StringIO(render(every, [], format="csv", at=at))))
+    assert [(line["method"], line["status"]) for line in table] == [
+        ("dm", "ok"), ("herding", "left out"), ("whole", "left out"),
+    ]  # fmt: skip
+    assert [line["mean"] for line in table[1:]] == ["", ""]
+    assert table[1]["reason"] == reasons["herding"]
+    assert "left_out" not in json.loads(render(every, [], format="json"))
 
 
 @pytest.mark.parametrize(
