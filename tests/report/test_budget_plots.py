@@ -136,6 +136,37 @@ def test_a_learning_curve_joins_the_sets_of_one_distillation() -> None:
         learning_figure(collect([dm(5), dm(9, profile="lite", changed=""), early(25)]))
 
 
+def test_beside_the_curve_of_a_generator_stand_fresh_real_images() -> None:
+    def streamed(method: str, percent: int | None, ipc: int = 10, **changes: Any) -> Evaluation:
+        name = f"{method} {percent} {ipc} {sorted(changes.items())}"
+        changed = "" if percent is None else percent_mark(percent)
+        own = {"distil_steps": 100, "profile": "day", "mode": "stream", "changed": changed}
+        return evaluation(method=method, percent=percent, ipc=ipc, cell_id=name, distil_id=name,
+                          **{**own, **changes})  # fmt: skip
+
+    real = {"method": "real-stream", "percent": None, "distil_steps": 1, "profile": "any"}
+    curve = [streamed("gan", percent) for percent in (20, 50, None)]
+    others = [
+        streamed(**real, ipc=50),  # of an IPC without a curve
+        streamed(**real, protocol="dim-v1"),
+        streamed(**real, mode="stored"),
+        streamed("dim", None),  # a generator without earlier sets
+    ]
+    reference = streamed(**real, accuracies=[70.0, 80.0])
+    rows = learning_rows(collect([*curve, reference, *others]))
+    assert [(row.method, row.percent) for row in rows[3:]] == [
+        ("real-stream", 20), ("real-stream", None),
+    ]  # fmt: skip
+    assert {row.mean for row in rows[3:]} == {75.0}
+    with plot_style():
+        figure = learning_figure(collect([*curve, reference]))
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(curves_of(figure)) == [[20, 50, 100], [20, 100]]
+    assert set(labels[:2]) == {"GAN (stream)", "Real stream (stream)"}
+    # Alone it is no curve.
+    assert learning_rows(collect([reference])) == []
+
+
 def test_seeds_are_pooled_at_each_point_of_a_curve() -> None:
     cells = [early(25, seed=0), early(25, seed=1), early(50, seed=0), early(50, seed=1)]
     rows = collect(cells)

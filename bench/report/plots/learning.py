@@ -85,13 +85,36 @@ def learning_rows(rows: Sequence[Row]) -> list[Row]:
     """Return the results that are part of a learning curve: two or more of one distillation.
 
     What is changed in them is said without the percentage of the steps, so that those of one
-    distillation are one series.
+    distillation are one series. Beside the curve of a generator stands its reference: what fresh
+    real images give at the same IPC, once at the first of the curve's shares and once at the last.
     """
     curves: dict[Setting, list[Row]] = {}
     for row in rows:
         curve = curve_of(row)
         curves.setdefault(curve, []).append(replace(row, changed=curve.changed))
-    return [row for members in curves.values() if len(members) > 1 for row in members]
+    drawn = [row for members in curves.values() if len(members) > 1 for row in members]
+    single = [row for members in curves.values() if len(members) == 1 for row in members]
+    first: dict[tuple[object, ...], float] = {}
+    for row in drawn:
+        place = _place(row)
+        first[place] = min(first.get(place, 100.0), PROGRESS.value(row))
+    references = [
+        replace(row, percent=percent)
+        for row in single
+        if _is_reference(row) and _place(row) in first
+        for percent in (round(first[_place(row)]), None)
+    ]
+    return drawn + references
+
+
+def _is_reference(row: Row) -> bool:
+    """Return whether a result is that of a stream that nothing was trained for: of real images."""
+    return row.mode == "stream" and row.percent is None and row.distil_steps <= 1
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    """Return where a result stands in the plot, and how it was shown."""
+    return row.conditions, row.ipc, row.mode
 
 
 def learning_curves(all_series: Sequence[Series]) -> list[Series]:

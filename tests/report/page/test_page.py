@@ -234,6 +234,16 @@ def test_a_learning_curve_has_a_point_for_each_share_of_the_steps() -> None:
     assert learning_charts_of(collect([points[1], alone])) == ()
 
 
+def test_the_learning_curve_of_a_stream_stands_beside_fresh_real_images() -> None:
+    points = [learned(25, 30.0, mode="stream"), learned(None, 50.0, mode="stream")]
+    real = learned(None, 60.0, method="real-stream", mode="stream", profile="any", distil_steps=1)
+    (chart,) = learning_charts_of(collect([*points, real]))
+    lines = {line.label: [point.x for point in line.points] for line in chart.views[0].lines}
+    curve, reference = (next(xs for label, xs in lines.items() if name in label)
+                        for name in ("DM", "Real stream"))  # fmt: skip
+    assert reference == curve
+
+
 def test_sets_before_the_last_step_are_in_learning_curves_only(tmp_path: Path) -> None:
     evaluations = [learned(25, 30.0), learned(50, 40.0), learned(None, 50.0)]
     page = page_of(*evaluations, root=tmp_path)
