@@ -102,7 +102,8 @@ class Site:
 class OpenSite:
     """A site in this process: its device, and the real sets, each opened once.
 
-    Opening sets the process's threads and, where asked, torch's deterministic mode.
+    Opening sets the process's threads and, where asked, torch's deterministic mode. On a CPU it
+    begins to compile the kernels, in another thread.
 
     Attributes:
         site: the description.
@@ -114,8 +115,12 @@ class OpenSite:
     """
 
     def __init__(self, site: Site) -> None:
+        from bench.networks.cpu_kernels import prepare_kernels
+
         self.site, self.data_dir = site, Path(site.data_dir).expanduser()
         self.device: torch.device = pick_device(site.device)
+        if self.device.type == "cpu":
+            prepare_kernels()
         if site.threads is not None:
             use_threads(site.threads)
         if site.deterministic:

@@ -8,12 +8,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from functools import cache
 from pathlib import Path
 
 import pytest
 from run_digits import run_digits
 
 from bench.networks.cpu_kernels import compiler, library
+from bench.support.time_limit import TimeLimitError, time_limit
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +182,25 @@ def test_bench_env_says_what_is_wrong_with_stored_kernels(folder: Path, tmp_path
     )  # fmt: skip
     assert json.loads(done.stdout)["kernels"] == "native"
     assert f"'{folder}': others can write to it (its mode is 0777)" in done.stderr
+
+
+def test_a_time_limit_ends_the_waiting_for_kernels_and_not_their_compiling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    @cache
+    def slow() -> library.Library:
+        calls.append(threading.current_thread().name)
+        time.sleep(1.5)
+        return library.Library(None, "slow")
+
+    monkeypatch.setattr(library, "_loaded_once", slow)
+    library.prepare_kernels()
+    while not calls:
+        time.sleep(0.01)
+    with pytest.raises(TimeLimitError), time_limit(0.1):
+        library.library()
+    assert library.library().reason == "slow"
+    library.prepare_kernels()  # there is nothing left to prepare
+    assert calls == ["kernels"]

@@ -4,7 +4,11 @@ What others use is here; the modules of this package are its own business.
 """
 
 from bench.networks.cpu_kernels.convolution import image_gradient
-from bench.networks.cpu_kernels.library import describe_kernels, kernel_remarks
+from bench.networks.cpu_kernels.library import (
+    describe_kernels,
+    kernel_remarks,
+    prepare_kernels,
+)
 from bench.networks.cpu_kernels.mode import (
     computing,
     fast_operations,
@@ -19,5 +23,6 @@ __all__ = [
     "idle_kernels",
     "image_gradient",
     "kernel_remarks",
+    "prepare_kernels",
     "without_kernels",
 ]

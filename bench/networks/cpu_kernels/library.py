@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from torch import Tensor
 
@@ -50,6 +50,16 @@ def library() -> Library:
     """Return the kernels, compiled for this processor; the same object every time."""
     with _building:  # two threads must not compile at once
         return _loaded_once()
+
+
+def prepare_kernels() -> None:
+    """Have the kernels compiled beside what this process does until it needs them.
+
+    Compiling takes some seconds, the first time on a machine; whatever needs the kernels earlier
+    waits for it. A time limit then ends the waiting, not the compiling.
+    """
+    if not _loaded_once.cache_info().currsize:
+        Thread(target=library, name="kernels", daemon=True).start()
 
 
 def describe_kernels() -> str:
