@@ -58,7 +58,8 @@ class Checkpoint:
         note: receives a line about what went wrong.
         sources: hashes of the plugins that the state depends on; a state of other ones, or of
             unknown ones, is not resumed.
-        earlier: that of the same work after fewer steps, from which this one goes on at first.
+        earlier: that of the same work after fewer steps, from which this one goes on at first, and
+            again where it was stopped long before and the other one has got further since.
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class Checkpoint:
         """Return the saved state, or ``None``; a damaged file is named and set aside."""
         from bench.ledger.state_file import load_state
 
-        if not os.path.exists(self.path):
-            return None if self._earlier is None else _not_counted(self._earlier.load(device))
+        if not os.path.exists(self.path) or self._is_behind():
+            return self._of_earlier(device)
         try:
             saved = load_state(self.path, device)
             if not isinstance(saved, dict) or saved.get("cell") != self._id:
@@ -111,7 +112,22 @@ class Checkpoint:
             return state
         except BenchError as error:
             self._set_aside(str(error))
-            return None
+            return self._of_earlier(device)
+
+    def _of_earlier(self, device: torch.device) -> dict[str, Any] | None:
+        return None if self._earlier is None else _not_counted(self._earlier.load(device))
+
+    def _is_behind(self) -> bool:
+        """Return whether the same work has got further in an earlier set."""
+        return self._earlier is not None and self._steps() < self._earlier._furthest()
+
+    def _furthest(self) -> int:
+        before = 0 if self._earlier is None else self._earlier._furthest()
+        return max(self._steps(), before)
+
+    def _steps(self) -> int:
+        summary = summarise_checkpoint(self.path)
+        return 0 if summary is None or summary.steps is None else summary.steps
 
     def set_aside(self, why: str) -> None:
         """Move a checkpoint that cannot be used out of the way, and report why."""
@@ -121,7 +137,8 @@ class Checkpoint:
         aside = self.path.with_suffix(".damaged")
         with suppress(OSError):  # a read-only store, for instance: it is ignored in any case
             self.path.replace(aside)
-        self._note(f"{why}; set aside, the cell starts from the beginning")
+        start = "the beginning" if self._earlier is None else "an earlier set or the beginning"
+        self._note(f"{why}; set aside, the cell starts from {start}")
 
     def count_attempt(self) -> int:
         """Count an attempt at the work that begins now; return its number, from 1.

@@ -106,6 +106,34 @@ def test_a_curve_that_was_interrupted_goes_on(toys, tmp_path, data_dir, monkeypa
     assert not list((tmp_path / "a").rglob("checkpoint*"))
 
 
+@pytest.mark.parametrize(
+    ("last", "damaged", "steps"),
+    # The set after 75 % of the steps has six of the eight.
+    [(2, False, [6, 7]), (2, True, [6, 7]), (6, False, [7]), (6, True, [6, 7])],
+)
+def test_a_set_goes_on_from_where_the_work_got_furthest(
+    toys, tmp_path, data_dir, monkeypatch, last: int, damaged: bool, steps: list[int]
+) -> None:
+    plain, _ = run_digits(tmp_path / "plain", data_dir, "toy-drift", 2)
+
+    def stop(toy: Any, i: int) -> None:
+        if i == last:
+            toy.ctx.stop.request("a test", 143)
+
+    monkeypatch.setattr(METHODS.get("toy-drift"), "faults", {"step": stop})
+    with pytest.raises(Interrupted):
+        run_digits(tmp_path / "a", data_dir, "toy-drift", 2)
+    (checkpoint,) = (tmp_path / "a").rglob("checkpoint.safetensors")
+    if damaged:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-7])
+    done = steps_done(monkeypatch)
+    frame, _ = run_digits(tmp_path / "a", data_dir, "toy-drift", 2, evaluate_at=[25, 75])
+    assert done == [*range(6), *steps]
+    assert final(frame)["accuracies"] == final(plain)["accuracies"]
+    assert final(frame)["distil_steps"] == 8
+    assert not list((tmp_path / "a").rglob("checkpoint.safetensors"))
+
+
 def test_workers_give_the_same_curve(toys, tmp_path, data_dir) -> None:
     here, _ = run_digits(tmp_path / "here", data_dir, "toy-drift", 2, evaluate_at=AT)
     there, view = run_digits(
