@@ -6,16 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import starmap
 from typing import Any
 
 from bench.ledger.rows import Failure, Setting
 from bench.report.published.compare import Comparison
 from bench.report.row import RESULT_COLUMNS, Row, result_fields
-
-# Results that a report leaves out, and the reason of each.
-LeftOut = Sequence[tuple[Row, str]]
 
 _FAILURE = ("dataset", "method", "profile", "ipc", "mode", "eval_arch", "seed", "status", "reason")
 # What tells a result from others; not what it came to.
@@ -33,69 +30,67 @@ _PAPER = (
 _COMPARISON = (*_PAPER, "difference", "verdict", "p", "no_verdict_because", "differs")
 
 
-def to_json(
-    rows: Sequence[Row],
-    failures: Sequence[Failure],
-    pairs: Sequence[Comparison] | None = None,
-    left_out: LeftOut | None = None,
-) -> str:
-    """Return ``{"results": [...], "failures": [...]}``; a result's fields are those of ``Row``.
+@dataclass(frozen=True)
+class Contents:
+    """What a report for programs holds.
 
-    Args:
+    Attributes:
         rows: the results.
         failures: cells without a result.
-        pairs: comparisons with papers; if given, each result lists its own under ``published``.
-        left_out: of a report at an equal budget, the results outside it and why; if given, they
-            are listed without their accuracies under ``left_out``.
+        pairs: comparisons with papers; ``None`` for none.
+        left_out: of a report at an equal budget, the results outside it, which are listed without
+            their accuracies, and why; ``None`` for a report of everything.
+    """
+
+    rows: Sequence[Row]
+    failures: Sequence[Failure]
+    pairs: Sequence[Comparison] | None = None
+    left_out: Sequence[tuple[Row, str]] | None = None
+
+
+def to_json(contents: Contents) -> str:
+    """Return ``{"results": [...], "failures": [...]}``; a result's fields are those of ``Row``.
+
+    With comparisons, each result lists its own under ``published``; what is left out is under
+    ``left_out``.
     """
     results = []
-    for row in rows:
+    for row in contents.rows:
         result = result_fields(row)
-        if pairs is not None:
-            result["published"] = [_paper(pair) for pair in pairs if pair.row is row]
+        if contents.pairs is not None:
+            result["published"] = [_paper(pair) for pair in contents.pairs if pair.row is row]
         results.append(result)
-    report = {"results": results, "failures": [_failure(one) for one in failures]}
-    if left_out is not None:
-        report["left_out"] = [_left_out(row, reason) for row, reason in left_out]
+    report = {"results": results, "failures": [_failure(one) for one in contents.failures]}
+    if contents.left_out is not None:
+        report["left_out"] = [_left_out(row, reason) for row, reason in contents.left_out]
     return json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_csv(
-    rows: Sequence[Row],
-    failures: Sequence[Failure],
-    pairs: Sequence[Comparison] | None = None,
-    left_out: LeftOut | None = None,
-) -> str:
-    """Return a line per result, then a line per cell without one, told apart by ``status``.
+def to_csv(contents: Contents) -> str:
+    """Return a line per result, then one per cell without a result and per result left out.
 
-    Args:
-        rows: the results.
-        failures: cells without a result.
-        pairs: comparisons with papers; if given, a result has one line per source that it is
-            compared with, and one line with empty ``published_`` columns if there is none.
-        left_out: of a report at an equal budget, the results outside it and why: a line each of
-            status ``left out``, without accuracies.
+    They are told apart by ``status``. With comparisons, a result has one line per source that it is
+    compared with, and one line with empty ``published_`` columns if there is none.
     """
     names = ["status", "reason", "seed", *RESULT_COLUMNS]
-    if pairs is not None:
+    if contents.pairs is not None:
         names += [f"published_{name}" for name in _COMPARISON]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
-    for line in (*_lines(rows, failures, pairs or ()), *starmap(_left_out, left_out or ())):
+    for line in _lines(contents):
         writer.writerow({name: _text(value) for name, value in line.items()})
     return out.getvalue()
 
 
-def _lines(
-    rows: Sequence[Row], failures: Sequence[Failure], pairs: Sequence[Comparison]
-) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        papers = [_paper(pair) for pair in pairs if pair.row is row] or [{}]
+def _lines(contents: Contents) -> Iterator[dict[str, Any]]:
+    for row in contents.rows:
+        papers = [_paper(pair) for pair in contents.pairs or () if pair.row is row] or [{}]
         for paper in papers:
             prefixed = {f"published_{name}": value for name, value in paper.items()}
             yield {"status": "ok", **result_fields(row), **prefixed}
-    yield from map(_failure, failures)
+    yield from map(_failure, contents.failures)
+    yield from starmap(_left_out, contents.left_out or ())
 
 
 def _left_out(row: Row, reason: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.ledger.rows import Evaluation, Failure
 from bench.report.aggregate import collect
 from bench.report.at_budget import Budget, budget_sections, choose, left_out
-from bench.report.csv_json import to_csv, to_json
+from bench.report.csv_json import Contents, to_csv, to_json
 from bench.report.estimates import Spread
 from bench.report.latex import latex
 from bench.report.number_formats import ipc_name, ipc_order, listing, plural
@@ -54,7 +54,7 @@ def render(
             rows, outside = choice.rows, left_out(choice, at)
         write = to_csv if format == "csv" else to_json
         pairs = None if published is None else compare(rows, published)
-        return write(rows, failures, pairs, outside)
+        return write(Contents(rows, failures, pairs, outside))
     sections = report_sections(rows, failures, published, at)
     return markdown(sections) if format == "md" else latex(sections)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.ledger.rows import Failure, Rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
-from bench.report.csv_json import to_csv, to_json
+from bench.report.csv_json import Contents, to_csv, to_json
 from bench.report.number_formats import listing, plural
 from bench.report.page.axis import AXES, Axis
 from bench.report.page.chart import Chart, charts_of, learning_charts_of
@@ -147,8 +147,8 @@ def make_page(rows: Rows, store: Store, title: str = "") -> Page:
         failures=tuple(failures),
         machines=machines_of(evaluations, store),
         data=_data(results),
-        json=to_json(results, failures),
-        csv=to_csv(results, failures),
+        json=to_json(Contents(results, failures)),
+        csv=to_csv(Contents(results, failures)),
     )
 
 
