@@ -95,11 +95,15 @@ class Checkpoint:
         return done
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the saved state, or ``None``; a damaged file is named and set aside."""
+        """Return the state to go on from, or ``None``; a damaged file is named and set aside."""
+        if self._is_behind() and (state := self._of_earlier(device)) is not None:
+            return state
+        state = self._own(device) if os.path.exists(self.path) else None
+        return self._of_earlier(device) if state is None else state
+
+    def _own(self, device: torch.device) -> dict[str, Any] | None:
         from bench.ledger.state_file import load_state
 
-        if not os.path.exists(self.path) or self._is_behind():
-            return self._of_earlier(device)
         try:
             saved = load_state(self.path, device)
             if not isinstance(saved, dict) or saved.get("cell") != self._id:
@@ -112,7 +116,7 @@ class Checkpoint:
             return state
         except BenchError as error:
             self._set_aside(str(error))
-            return self._of_earlier(device)
+            return None
 
     def _of_earlier(self, device: torch.device) -> dict[str, Any] | None:
         return None if self._earlier is None else _not_counted(self._earlier.load(device))
