@@ -195,7 +195,7 @@ def test_a_time_limit_ends_the_waiting_for_kernels_and_not_their_compiling(
         time.sleep(1.5)
         return library.Library(None, "slow")
 
-    monkeypatch.setattr(library, "_loaded_once", slow)
+    monkeypatch.setattr(library, "loaded_once", slow)
     library.prepare_kernels()
     while not calls:
         time.sleep(0.01)

@@ -49,7 +49,7 @@ class Library:
 def library() -> Library:
     """Return the kernels, compiled for this processor; the same object every time."""
     with _building:  # two threads must not compile at once
-        return _loaded_once()
+        return loaded_once()
 
 
 def prepare_kernels() -> None:
@@ -58,7 +58,7 @@ def prepare_kernels() -> None:
     Compiling takes some seconds, the first time on a machine; whatever needs the kernels earlier
     waits for it. A time limit then ends the waiting, not the compiling.
     """
-    if not _loaded_once.cache_info().currsize:
+    if not loaded_once.cache_info().currsize:
         Thread(target=library, name="kernels", daemon=True).start()
 
 
@@ -84,7 +84,8 @@ def sizes(*values: int) -> list[ctypes.c_int64]:
 
 
 @cache
-def _loaded_once() -> Library:
+def loaded_once() -> Library:
+    """Return the kernels as :func:`load_library` found them when this process first asked."""
     return load_library()
 
 
