@@ -11,7 +11,6 @@ import click
 from bench.cli.completion import completion
 from bench.cli.options import examples, load_plugins, plugin_option, store_option
 from bench.cli.show_cell import describe_cell, print_cell
-from bench.ledger.short_id import can_begin_id
 from bench.support.errors import BenchError, UnknownNameError
 
 
@@ -38,6 +37,8 @@ def show(name: str, as_json: bool, store: Path, plugins: tuple[Path, ...]) -> No
         try:
             descriptions = describe_plugin(name)
         except UnknownNameError as error:
+            from bench.ledger.short_id import can_begin_id
+
             # An id that is cut short can read as a name: names come first.
             record = describe_cell(name, store, shortened=True)
             if record is None and error.similar is None and can_begin_id(name):

@@ -119,9 +119,6 @@ class Request:
             raise BenchError(f"name at least one --method: {', '.join(METHODS.names())}, or all")
         if not self.datasets:
             raise BenchError("name at least one --dataset; `bench list datasets` shows what exists")
-        for what, values in (("IPC", self.ipcs), ("architecture", self.archs)):
-            if not values:
-                raise BenchError(f"no {what} was named")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,12 @@ class UnknownNameError(BenchError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        self.similar = most_similar(name, self.known)
         super().__init__(unknown_message(kind, name, self.known))
+
+    @property
+    def similar(self) -> str | None:
+        """The known name that may have been meant; ``None`` if none is close."""
+        return most_similar(self.name, self.known)
 
 
 def most_similar(name: object, known: Iterable[str]) -> str | None:

@@ -162,6 +162,8 @@ def test_ids_do_not_depend_on_order_or_company(ipcs: list[int], methods: list[st
         ({"methods": ["rnadom"]}, ["unknown method 'rnadom'", "Did you mean 'random'?", "herding"]),
         ({"methods": []}, ["name at least one --method", "random"]),
         ({"stored_as": []}, ["--stored-as is an empty list: name at least one"]),
+        ({"ipcs": []}, ["IPC is an empty list: name at least one"]),
+        ({"archs": []}, ["--arch is an empty list: name at least one"]),
         ({"archs": ["convnet"]}, ["unknown architecture 'convnet'", "convnet3"]),
         ({"archs": ["convnet3(widht=3)"]}, ["widht", "width"]),
         ({"protocol": "defualt"}, ["unknown protocol", "Did you mean 'default'?"]),

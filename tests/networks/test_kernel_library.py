@@ -188,17 +188,18 @@ def test_a_time_limit_ends_the_waiting_for_kernels_and_not_their_compiling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[str] = []
+    began = threading.Event()
 
     @cache
     def slow() -> library.Library:
         calls.append(threading.current_thread().name)
+        began.set()
         time.sleep(1.5)
         return library.Library(None, "slow")
 
     monkeypatch.setattr(library, "loaded_once", slow)
     library.prepare_kernels()
-    while not calls:
-        time.sleep(0.01)
+    assert began.wait(30)
     with pytest.raises(TimeLimitError), time_limit(0.1):
         library.library()
     assert library.library().reason == "slow"

@@ -94,15 +94,15 @@ def learning_rows(rows: Sequence[Row]) -> list[Row]:
         curves.setdefault(curve, []).append(replace(row, changed=curve.changed))
     drawn = [row for members in curves.values() if len(members) > 1 for row in members]
     single = [row for members in curves.values() if len(members) == 1 for row in members]
-    first: dict[tuple[object, ...], float] = {}
+    first: dict[tuple[object, ...], int] = {}
     for row in drawn:
         place = _place(row)
-        first[place] = min(first.get(place, 100.0), PROGRESS.value(row))
+        first[place] = min(first.get(place, 100), row.percent or 100)
     references = [
         replace(row, percent=percent)
         for row in single
         if _is_reference(row) and _place(row) in first
-        for percent in (round(first[_place(row)]), None)
+        for percent in (first[_place(row)], None)
     ]
     return drawn + references
 
