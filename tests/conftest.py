@@ -56,6 +56,14 @@ def no_kept_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.grid.kept_run.read_plan", lambda _key: None)
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's cache folder of this test's own: empty, and not made yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr("bench.support.user_cache.user_cache_path", lambda _: folder)
+    return folder
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return what ``-n auto`` means: each worker takes about a gigabyte, and starts processes."""

@@ -37,6 +37,7 @@ def architecture_checks() -> list[ArchitectureCheck]:
         check_seeded,
         check_per_sample,
         check_gradients,
+        check_memory_order,
         check_training,
     ]
 
@@ -91,6 +92,24 @@ def check_gradients(name: str) -> None:
         assert bool(value.grad.isfinite().all()), f"the gradient of '{label}' is not finite"
 
 
+def check_memory_order(name: str) -> None:
+    """Check that logits and gradients are the same with channels last, if it takes that order."""
+    shape = _accepted(name)[0]
+    first, last = (_network(name, shape).double().train() for _ in range(2))
+    images, last = _images(shape, 4).double(), last.to(memory_format=torch.channels_last)
+    expected = _slopes(first, images)
+    try:
+        found = _slopes(last, images)
+    except RuntimeError:  # it keeps channels first on a GPU, too
+        return
+    for label, slope in found.items():
+        scale = float(expected[label].abs().max())
+        difference = float((slope - expected[label]).abs().max())
+        assert difference <= 1e-6 * max(scale, 1e-3), (
+            f"with channels last, '{label}' differs by {difference:.2g} of {scale:.2g}"
+        )
+
+
 def check_training(name: str) -> None:
     """Check that the evaluation engine trains it alike with and without CPU kernels.
 
@@ -106,6 +125,15 @@ def check_training(name: str) -> None:
                 f"{precision}: {kind} with and without CPU kernels differ by {value:.2g} of the "
                 f"greatest value; rounding explains {most[kind]:g}"
             )
+
+
+def _slopes(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """Return the logits, and the gradient of their squares on each weight, by name."""
+    weights = dict(network.named_parameters())
+    with global_seed(2, images.device):  # for dropout
+        logits: Tensor = network(images)
+    slopes = torch.autograd.grad(logits.square().sum(), list(weights.values()))
+    return {"logits": logits.detach(), **dict(zip(weights, slopes, strict=True))}
 
 
 def _accepted(name: str) -> list[tuple[int, int, int]]:

@@ -33,7 +33,9 @@ from bench.evaluation.stacked import StackedNets, stacking_pays
 from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.networks.architecture import is_per_sample
 from bench.networks.footprint import largest_output
+from bench.networks.memory_order import ORDER_OF, suit_memory_order
 from bench.networks.replay import recorder_for
+from bench.networks.step_reasons import note_reason
 from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
@@ -42,6 +44,8 @@ from bench.support.stopping import Interrupted, Stop
 
 # The name under which the state of networks that train as one is saved.
 _ALL = "all"
+# What records call the networks.
+_NETWORK = "the evaluation network"
 
 
 def train_and_test(
@@ -131,6 +135,11 @@ class Job:
 
     def in_turn(self) -> list[NetOutcome]:
         """Train and test one after the other."""
+        size = min(self.recipe.batch_size, self.source.images_per_epoch)
+        batch = torch.zeros(size, *self.recipe.spec.shape, device=self.device)
+        precision, recorder = self.recipe.precision, recorder_for(self.device)
+        for net in self.nets:
+            suit_memory_order(_NETWORK, net, batch, precision, recorder)
         return [self.train_one(i, None) for i in range(len(self.nets))]
 
     def stacked(self) -> list[NetOutcome]:
@@ -139,6 +148,7 @@ class Job:
         losses: list[Loss] | None = None
         temperature = self.recipe.temperature
         with suppress(torch.OutOfMemoryError):
+            note_reason(f"{ORDER_OF}{_NETWORK}", "channels first: the networks train as one")
             nets = self._replayed(StackedNets(self.nets, temperature))
             training = Training(nets, self.source, self.recipe, self.seeds)
             losses = self._train(_ALL, training, saved, range(len(self.nets)))

@@ -12,7 +12,7 @@ from bench.ledger.new_record import make_record
 from bench.ledger.record_tables import Outcome, Status
 from bench.ledger.store import Store
 from bench.networks.cpu_kernels import describe_kernels
-from bench.networks.replay import take_reasons
+from bench.networks.step_reasons import take_reasons
 from bench.registry.presentation import declared_by
 from bench.support.errors import BenchError
 from bench.support.machine import describe_environment

@@ -29,12 +29,12 @@ from bench.evaluation.score import images_per_pass, score
 from bench.evaluation.training import OneNetwork, Training
 from bench.grid.rehearsal import begin_method
 from bench.grid.step_work import counted
-from bench.grid.user_cache import read_cached, write_cached
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
 from bench.networks.architecture import is_per_sample
 from bench.support.seeds import make_generator
 from bench.support.time_limit import TimeLimitError
+from bench.support.user_cache import read_cached, write_cached
 
 _CPU = torch.device("cpu")
 # After a first step that was counted so quickly, the second one is counted in its place: the first

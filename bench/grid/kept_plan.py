@@ -17,10 +17,10 @@ import msgspec
 from bench.grid.estimate import Estimate, correction, estimate_of
 from bench.grid.memory_bound import describe_lack
 from bench.grid.rates import Rates
-from bench.grid.user_cache import read_cached, remove_cached, write_cached
 from bench.grid.work import CountedWork, Work
 from bench.ledger.store import Store
 from bench.support.memory import memory_of_process
+from bench.support.user_cache import read_cached, remove_cached, write_cached
 
 # Files of the cache: a plan of 30,000 cells takes 4 MB.
 _PREFIX, _MOST_PLANS = "plan-", 16

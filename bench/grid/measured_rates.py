@@ -19,11 +19,11 @@ from torch.nn import functional as F
 from bench.grid.rates import Rates
 from bench.grid.rehearsal import wait_for
 from bench.grid.step_work import counted
-from bench.grid.user_cache import read_cached, write_cached
 from bench.grid.work import Work
 from bench.networks.cpu_kernels import describe_kernels, fast_operations
 from bench.support.glibc_memory import keep_freed_memory
 from bench.support.machine import device_model
+from bench.support.user_cache import read_cached, write_cached
 
 _DTYPES = (torch.float32, torch.bfloat16)
 # Each piece of work is repeated so long, and its fastest repetition counts.

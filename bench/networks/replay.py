@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from bench.networks.step_reasons import failure_reason, note_reason
+
 Outputs = tuple[Tensor, ...]
 Step = Callable[..., Outputs]
 
@@ -24,8 +26,9 @@ Step = Callable[..., Outputs]
 _PLAIN_CALLS = 3
 # Calls that are timed, each way.
 _TIMED = 5
-# A replay must take this share of the plain time at most: recording costs memory.
-_WORTH = 0.9
+# What is chosen by measuring takes this share of the usual way's time at most: a recording costs
+# memory, and a smaller gain may be chance.
+WORTH = 0.9
 
 
 class Recording(NamedTuple):
@@ -93,14 +96,9 @@ class _Choice(NamedTuple):
     recording: Recording | None = None
 
 
-_reasons: dict[str, str] = {}
-
-
-def take_reasons() -> dict[str, str]:
-    """Return by name how the steps since the last call ran and why, and forget it."""
-    reasons = dict(_reasons)
-    _reasons.clear()
-    return reasons
+def fastest(run: Callable[[], object], recorder: Recorder) -> float:
+    """Return the seconds of the fastest of some calls."""
+    return min(recorder.seconds(run) for _ in range(_TIMED))
 
 
 class Replayed:
@@ -158,16 +156,16 @@ class Replayed:
         mine = tuple(x.detach().clone() for x in inputs)
         try:
             recording = recorder.record(lambda: self._step(*mine))
-            plain = min(recorder.seconds(lambda: self._step(*mine)) for _ in range(_TIMED))
-            again = min(recorder.seconds(recording.replay) for _ in range(_TIMED))
+            plain = fastest(lambda: self._step(*mine), recorder)
+            again = fastest(recording.replay, recorder)
         except RuntimeError as error:
-            _reasons[self._name] = f"called: {str(error).strip().splitlines()[0]:.120}"
+            note_reason(self._name, f"called: {failure_reason(error)}")
             return _Choice()
         finally:
             _copy(kept, live)
-        pays = again <= _WORTH * plain
-        how = "replayed" if pays else "called"
-        _reasons[self._name] = f"{how}: {1e3 * again:.2f} ms by replay, {1e3 * plain:.2f} by call"
+        pays = again <= WORTH * plain
+        how, times = "replayed" if pays else "called", (1e3 * again, 1e3 * plain)
+        note_reason(self._name, f"{how}: {times[0]:.2f} ms by replay, {times[1]:.2f} by call")
         return _Choice(mine, recording) if pays else _Choice()
 
 

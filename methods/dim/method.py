@@ -214,6 +214,9 @@ def _continued(task: Task[DiM.Params], ctx: Context) -> AdversarialPair:
     generator = copy.deepcopy(trained)
     with global_seed(0):  # the weights are overwritten below; global state must not move
         discriminator = new_discriminator(task.spec, task.params.gan).to(ctx.device)
-    pair = adversarial_pair(generator, discriminator, ctx, task.params.gan, lr=task.params.lr)
+    params = task.params
+    pair = adversarial_pair(
+        generator, discriminator, ctx, params.gan, batch=params.batch, lr=params.lr
+    )
     pair.load_byproducts(start.byproducts)
     return pair

@@ -140,7 +140,7 @@ class ConditionalGAN(Method["ConditionalGAN.Params"]):
             generator = ConditionalGenerator(self.spec, params.width, noise_dim)
             discriminator = new_discriminator(self.spec, params)
         networks = generator.to(ctx.device), discriminator.to(ctx.device)
-        self.pair = adversarial_pair(*networks, ctx, params, lr=params.lr)
+        self.pair = adversarial_pair(*networks, ctx, params, batch=params.batch, lr=params.lr)
 
     def steps(self) -> int:
         """Return all whole batches of all epochs, or ``max_steps`` if that is fewer."""
@@ -178,13 +178,18 @@ def adversarial_pair(
     ctx: Context,
     params: ConditionalGAN.Params,
     *,
+    batch: int,
     lr: float,
 ) -> AdversarialPair:
-    """Return both networks in training as ``params`` say, at a learning rate of the caller's."""
+    """Return both networks in training as ``params`` say.
+
+    Batch and learning rate are the caller's, since DiM goes on with others.
+    """
     return AdversarialPair(
         generator,
         discriminator,
         ctx,
+        batch=batch,
         lr=lr,
         penalty_weight=params.penalty_every * params.penalty_weight,
         penalty_batch=params.penalty_batch,

@@ -28,6 +28,7 @@ class AdversarialPair:
         generator: trained in place.
         discriminator: trained in place.
         ctx: generators, device and precision.
+        batch: real images per step.
         lr: learning rate of both optimisers.
         penalty_weight: factor of the gradient penalty where it counts.
         penalty_batch: images of a batch that the penalty is measured on; ``None`` for all.
@@ -48,6 +49,7 @@ class AdversarialPair:
         discriminator: Discriminator,
         ctx: Context,
         *,
+        batch: int,
         lr: float,
         penalty_weight: float,
         penalty_batch: int | None,
@@ -58,6 +60,7 @@ class AdversarialPair:
         self.generator = generator.train().requires_grad_(True)
         self.discriminator = discriminator.train().requires_grad_(True)
         self._ctx, self._ratio, self._memory = ctx, discriminator_rate, memory
+        _suit_memory_order(generator, discriminator, batch, ctx)
         self._same_classes = objective.same_classes
         self._gradients = PairGradients(
             generator,
@@ -187,6 +190,17 @@ class AdversarialPair:
             labels = torch.randint(generator.num_classes, (n,), generator=draws, device=ctx.device)
         with passes.autocast(ctx):
             return generator.sample(labels, ctx.generator("noise")).float(), labels
+
+
+def _suit_memory_order(
+    generator: ConditionalGenerator, discriminator: Discriminator, batch: int, ctx: Context
+) -> None:
+    """Give both networks the order in memory that they train fastest in."""
+    latent = torch.zeros(batch, generator.noise_dim, device=ctx.device)
+    passes.suit_memory_order("the generator", generator, latent, ctx)
+    # Real and generated images pass together.
+    images = torch.zeros(2 * batch, *ctx.real.spec.shape, device=ctx.device)
+    passes.suit_memory_order("the discriminator", discriminator, images, ctx)
 
 
 def _still_copy(generator: ConditionalGenerator) -> ConditionalGenerator:

@@ -81,12 +81,11 @@ def test_dry_run_computes_nothing(run, tmp_path: Path) -> None:
 
 
 def test_dry_run_names_what_cannot_be_estimated(
-    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> float:
         raise RuntimeError("no memory for it")
 
-    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
     monkeypatch.setattr("bench.grid.cell_work.counted", fail)
     monkeypatch.setattr("bench.grid.real_step.training_seconds", fail)
     lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()

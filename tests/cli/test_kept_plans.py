@@ -46,9 +46,8 @@ def counted_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted_work: Path) -> Iterator[Path]:
+def cache(own_cache: Path, monkeypatch: pytest.MonkeyPatch, counted_work: Path) -> Iterator[Path]:
     """A user's cache of this test's own but for counted work; rates that need no measurement."""
-    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
     monkeypatch.setattr("bench.grid.kept_run.read_plan", read_plan)
     monkeypatch.setattr(
         "bench.grid.measured_rates.measure_rates",
@@ -61,11 +60,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted_work: Path) -
         "cli.dry_run.LITE_SECONDS",
     ):
         monkeypatch.setattr(f"bench.{limit}", 600.0)
-    own = tmp_path / "cache" / counted_work.name
+    own = own_cache / counted_work.name
     if counted_work.exists():
-        own.parent.mkdir()
+        own_cache.mkdir()
         shutil.copyfile(counted_work, own)
-    yield own.parent
+    yield own_cache
     if own.exists():
         shutil.copyfile(own, counted_work)
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_recorder import ChannelsLast
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,15 +17,19 @@ from bench.augment.dsa import DSA
 from bench.datasets.real_set import RealSet
 from bench.datasets.spec import DatasetSpec
 from bench.distilled.image_set import FixedSource
+from bench.evaluation import engine
 from bench.evaluation.cores import crew
-from bench.evaluation.engine import train_and_test
+from bench.evaluation.engine import Job, train_and_test
 from bench.evaluation.gradients import SLICE, SlicedGradient, WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
 from bench.evaluation.recipe import Recipe
 from bench.evaluation.score import score
+from bench.evaluation.snapshots import Snapshots
 from bench.evaluation.training import OneNetwork, Training
+from bench.networks.step_reasons import take_reasons
 from bench.support.errors import BenchError
 from bench.support.seeds import derive_seed, make_generator
+from bench.support.stopping import Stop
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)
 ARCH = "convnet3(width=8)"
@@ -287,6 +292,33 @@ def test_accuracy_counts_every_image_once(test_set):
     few = dataclasses.replace(test_set, images=test_set.images[:69], labels=test_set.labels[:69])
     expected = 100 * int((few.labels == 1).sum()) / 69
     assert score(Constant(), few, "fp32").accuracy == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_networks_in_turn_train_in_the_order_that_is_faster(
+    source, test_set, own_cache, monkeypatch, share
+):
+    """As on a GPU; the numbers are those of channels first, but for rounding."""
+    width = 8 + 2 * (share < 1)  # another network, as this process remembers what it measured
+    recipe = Recipe.of(SPEC, f"convnet2(width={width})", PROTOCOL)
+
+    def outcomes():
+        snapshots = Snapshots(None, Stop(), CPU)
+        job = Job(source, recipe, (1, 2), test_set, snapshots, lambda *_: None)
+        return job.in_turn(), job.nets
+
+    plain, _ = outcomes()
+    monkeypatch.setattr(engine, "recorder_for", lambda _: ChannelsLast(share))
+    found, nets = outcomes()
+    assert take_reasons()["memory order of the evaluation network"].startswith(
+        "channels last" if share < 1 else "channels first"
+    )
+    for net in nets:
+        weight = max(net.parameters(), key=torch.Tensor.dim)
+        assert weight.is_contiguous(memory_format=torch.channels_last) == (share < 1)
+    for one, other in zip(found, plain, strict=True):
+        assert one.final_loss == pytest.approx(other.final_loss, rel=1e-3)
+        assert one.accuracy == pytest.approx(other.accuracy, abs=3)
 
 
 @pytest.mark.gpu

@@ -17,7 +17,8 @@ from bench.evaluation.recipe import Recipe
 from bench.evaluation.replayed import ReplayedNetworks
 from bench.evaluation.stacked import StackedNets
 from bench.evaluation.training import Networks, OneNetwork, Training
-from bench.networks.replay import Recorder, recorder_for, take_reasons
+from bench.networks.replay import Recorder, recorder_for
+from bench.networks.step_reasons import take_reasons
 from bench.support.seeds import make_generator
 
 SPEC = DatasetSpec("blobs", 4, 3, 16, 16, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3), flip=True)

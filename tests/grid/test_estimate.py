@@ -33,9 +33,8 @@ def fail(*_: object, **__: object) -> float:
 
 
 @pytest.fixture(autouse=True)
-def unit_rates(tmp_path, monkeypatch) -> None:
+def unit_rates(own_cache, monkeypatch) -> None:
     """Let every operation take a second and everything else no time; keep nothing elsewhere."""
-    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path / "cache")
     rates = Rates({"matmul float32": 1.0}, {"float32": float("inf")}, float("inf"))
     monkeypatch.setattr("bench.grid.estimator.device_rates", lambda _device: rates)
 

@@ -16,9 +16,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def measured(tmp_path, monkeypatch) -> list[Rates]:
+def measured(own_cache, monkeypatch) -> list[Rates]:
     """Return the rates that were measured, of a machine without a cache."""
-    monkeypatch.setattr("bench.grid.user_cache.user_cache_path", lambda _: tmp_path)
     made: list[Rates] = []
 
     def measure(_device: torch.device) -> Rates:

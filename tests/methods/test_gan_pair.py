@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from builders import begin, tiny_context
-from fake_recorder import FakeRecorder
+from fake_recorder import ChannelsLast, FakeRecorder
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation import passes
 from bench.distillation.context import Context
-from bench.networks.replay import take_reasons
+from bench.distilled.io import load, save
+from bench.networks.step_reasons import take_reasons
 from bench.support.seeds import make_generator
 from methods.gan.method import ConditionalGAN
 
@@ -209,7 +211,7 @@ def test_without_a_mean_the_last_weights_count() -> None:
     ],
 )
 def test_replayed_steps_are_plain_steps(
-    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def states() -> dict[str, Tensor]:
         method, _ = started(**changes)
@@ -227,3 +229,30 @@ def test_replayed_steps_are_plain_steps(
     assert all(torch.equal(replayed[name], plain[name]) for name in plain)
     assert set(take_reasons()) >= {"generator"}
     assert recorder.replays > 0
+
+
+def test_steps_with_channels_last_are_those_with_channels_first(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for rounding; and what they leave can be saved and resumed from."""
+    changes = {"width": 4, "memory": 0.5}  # networks that no other test has
+    first, _ = started(**changes)
+    take_reasons()
+    monkeypatch.setattr(passes, "recorder_for", lambda _: ChannelsLast())
+    last, _ = started(**changes)
+    reasons = take_reasons()
+    for network in (last.pair.generator, last.pair.discriminator, last.pair.averaged):
+        weight = next(w for w in network.parameters() if w.dim() == 4 and w.shape[1] > 1)
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+    for name in ("generator", "discriminator"):
+        assert reasons[f"memory order of the {name}"].startswith("channels last")
+    for i in range(3):
+        for loss, other in zip(first.step(i).values(), last.step(i).values(), strict=True):
+            torch.testing.assert_close(loss, other, rtol=1e-4, atol=1e-5)
+    save(last.result(), tmp_path / "set.safetensors")
+    saved = load(tmp_path / "set.safetensors").tensors()
+    assert all(torch.equal(saved[name], value) for name, value in last.result().tensors().items())
+    resumed, _ = started(**changes)
+    resumed.pair.load_state_dict(copy.deepcopy(last.pair.state_dict()))
+    for name, value in resumed.pair.state_dict().items():
+        assert torch.equal(value, last.pair.state_dict()[name])

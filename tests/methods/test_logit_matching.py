@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from builders import tiny_context
+from fake_recorder import ChannelsLast
 from torch import Tensor
 from torch.nn import functional as F
 
 from bench.distillation import passes
 from bench.distillation.context import Context
+from bench.networks.step_reasons import take_reasons
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
 from methods.dim.logit_matching import LogitMatcher, logit_distance
@@ -150,3 +153,22 @@ def test_unknown_names_are_refused_at_once() -> None:
         matcher(tiny_context(), ("convnot",))
     with pytest.raises(BenchError, match="unknown augmentation 'blur'"):
         matcher(tiny_context(), strategy="blur")
+
+
+def test_a_network_of_the_pool_trains_in_the_order_that_is_faster(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ("convnet2(width=6)",)  # a network that no other test has
+    take_reasons()
+    first = matcher(tiny_context(), pool)
+    monkeypatch.setattr(passes, "recorder_for", lambda _: ChannelsLast())
+    last = matcher(tiny_context(), pool)
+    assert take_reasons()[f"memory order of {pool[0]} of the pool"].startswith("channels last")
+    for made in (first, last):
+        made.train()
+    for mine, other in zip(last.network.parameters(), first.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+    assert any(w.dim() == 4 and not w.is_contiguous() for w in last.network.parameters()), (
+        "some have another order"
+    )
+    assert last.loss(images(1), images(2))[1].shape == (5, 1, 8, 8)

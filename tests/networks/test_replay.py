@@ -9,7 +9,8 @@ import torch
 from fake_recorder import FakeRecorder
 from torch import Tensor, nn
 
-from bench.networks.replay import Recorder, Replayed, recorder_for, take_reasons
+from bench.networks.replay import Recorder, Replayed, recorder_for
+from bench.networks.step_reasons import take_reasons
 
 CPU = torch.device("cpu")
 
