@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +22,7 @@ from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.real_set import RealSet
 from bench.distillation.method import Method
 from bench.distillation.tasks import load_method, make_task
+from bench.distilled.base import DistilledSet
 from bench.distilled.image_set import FixedSource
 from bench.evaluation.gradients import WholeGradient, number_of_slices
 from bench.evaluation.protocols import get_protocol
@@ -58,6 +60,7 @@ class WorkCounter:
     find: Callable[[str], DatasetInfo]
     _kept: _Kept = field(init=False)
     _is_new: bool = field(init=False, default=False)
+    _sets: dict[str, DistilledSet] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._kept = read_cached(_FILE, _Kept) or _Kept()
@@ -77,7 +80,7 @@ class WorkCounter:
         if key not in self._kept.counted:
             info = self.find(cell.dataset)
             made = (
-                _evaluation(cell, info)
+                _evaluation(cell, info, self._set_of)
                 if isinstance(cell, EvaluateCell)
                 else _distillation(cell, info)
             )
@@ -86,11 +89,27 @@ class WorkCounter:
             self._kept.counted[key], self._is_new = made, True
         return self._kept.counted[key]
 
+    def size(self, cell: Cell) -> float:
+        """Return what the times of similar cells grow with: images to train on, or 1 if unknown."""
+        if isinstance(cell, EvaluateCell):
+            with suppress(Exception):  # a plugin's
+                images, epochs = _images_and_epochs(cell, self.find(cell.dataset))
+                return float(max(1, images * epochs * cell.nets))
+        return 1.0
+
     def save(self) -> None:
         """Keep what was counted for later runs."""
         if self._is_new:
             latest = list(self._kept.counted.items())[-_MOST_KEPT:]
             write_cached(_FILE, _Kept(dict(latest)))
+
+    def _set_of(self, cell: DistilCell) -> DistilledSet:
+        """Return what a distillation makes, untrained; made once for all of its evaluations."""
+        key = self._key(cell)
+        if key not in self._sets:
+            with counted():
+                self._sets[key] = _begun(cell, self.find(cell.dataset)).result()
+        return self._sets[key]
 
     def _key(self, cell: Cell) -> str:
         """Return what cells have in common that do the same work: all but their seeds."""
@@ -144,7 +163,9 @@ def _distillation(cell: DistilCell, info: DatasetInfo) -> CountedWork:
     return CountedWork(work, float(steps), partly)
 
 
-def _evaluation(cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
+def _evaluation(
+    cell: EvaluateCell, info: DatasetInfo, set_of: Callable[[DistilCell], DistilledSet]
+) -> CountedWork:
     """Count the training of one network, and its tests."""
     protocol, total = get_protocol(cell.protocol), Work()
     images, epochs = _images_and_epochs(cell, info)
@@ -155,7 +176,7 @@ def _evaluation(cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
             parts = number_of_slices(size) if is_per_sample(cell.arch) else 1
             total.add(_training(recipe, math.ceil(size / parts)), times * parts * epochs)
     if cell.mode != "stored":
-        total.add(_drawing(cell, info), epochs if cell.mode == "stream" else 1)
+        total.add(_drawing(cell, set_of(cell.distil)), epochs if cell.mode == "stream" else 1)
     looks = sum(protocol.looks_after(epoch, epochs) for epoch in range(1, epochs + 1))
     total.add(_test(recipe), (looks + 1) * info.n_test / images_per_pass(_CPU, 0))
     return CountedWork(total, float(cell.nets))
@@ -198,11 +219,11 @@ def _test(recipe: Recipe) -> Work:
     return work
 
 
-def _drawing(cell: EvaluateCell, info: DatasetInfo) -> Work:
+def _drawing(cell: EvaluateCell, distilled: DistilledSet) -> Work:
     """Return the work of drawing an epoch's images from a generator."""
     draws = make_generator(0)
     with counted():
-        source = _begun(cell.distil, info).result().source(cell.mode, cell.ipc, draws)
+        source = distilled.source(cell.mode, cell.ipc, draws)
     with counted() as work:
         source.epoch(draws)
     return work

@@ -8,12 +8,12 @@ that are done correct it by what they took here. All estimates of a request are 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from statistics import fmean
 
 import torch
 
@@ -58,19 +58,20 @@ def estimate(
     limit = SECONDS if seconds is None else seconds
     estimator = _Estimator(runner, time.perf_counter() + limit)
     estimates: dict[str, Estimate] = {}
-    similar: dict[Hashable, list[Estimate]] = defaultdict(list)
+    similar: dict[Hashable, list[tuple[float, Estimate]]] = defaultdict(list)
     skipped: list[list[Cell]] = []
     for cells in _each_group_in_turn(kinds.values()):
         group = group_of(cells[0])
         each = estimator.estimate(cells[0], done.get(group, ()))
         if each is not None:
             estimates |= dict.fromkeys((cell.id for cell in cells), each)
-            similar[group].append(each)
+            similar[group].append((estimator.counter.size(cells[0]), each))
         elif estimator.is_out_of_time:
             skipped.append(cells)
     for cells in skipped:
         if known := similar.get(group_of(cells[0])):
-            estimates |= dict.fromkeys((cell.id for cell in cells), _similar(known))
+            each = _similar(estimator.counter.size(cells[0]), known)
+            estimates |= dict.fromkeys((cell.id for cell in cells), each)
     estimator.counter.save()
     return estimates
 
@@ -86,11 +87,17 @@ def _each_group_in_turn(kinds: Iterable[list[Cell]]) -> list[list[Cell]]:
     return [cells for _, cells in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _similar(known: Sequence[Estimate]) -> Estimate:
-    """Return the estimate of a cell of which nothing but similar ones is known."""
-    gpus = [each.gpu for each in known if each.gpu is not None]
-    seconds = fmean(each.seconds for each in known)
-    return Estimate(seconds, "similar", fmean(gpus) if gpus else None)
+def _similar(size: float, known: Sequence[tuple[float, Estimate]]) -> Estimate:
+    """Return the estimate of a cell from that of the similar one which is nearest in size.
+
+    Args:
+        size: of the cell, see :meth:`bench.grid.cell_work.WorkCounter.size`.
+        known: sizes and estimates of similar cells.
+    """
+    other, each = min(known, key=lambda pair: abs(math.log(size / pair[0])))
+    factor = size / other
+    gpu = None if each.gpu is None else each.gpu * factor
+    return Estimate(each.seconds * factor, "similar", gpu)
 
 
 @dataclass

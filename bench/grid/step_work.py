@@ -26,6 +26,9 @@ from bench.support.time_limit import check_time
 
 # Integers decide what code does, and are real up to more elements.
 _LARGE_OF_INTEGERS = 1 << 22
+# ``copy.deepcopy`` copies the bytes of a storage, which must be real in the copy of a real tensor:
+# so many, read and written.
+_LARGE_OF_BYTES = 2 * LARGE * torch.float64.itemsize
 # Floating-point operations from which a product is not computed.
 _DEAR = 1 << 20
 # Operations that look up a few elements of their first input rather than read all of it.
@@ -161,8 +164,9 @@ def _computed(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) ->
 
 def _least(made: Sequence[Tensor]) -> int:
     """Return from how many elements on an operation is not computed."""
-    integers = made and not made[0].is_floating_point() and made[0].dtype != torch.uint8
-    return _LARGE_OF_INTEGERS if integers else LARGE
+    if not made or made[0].is_floating_point():
+        return LARGE
+    return _LARGE_OF_BYTES if made[0].dtype == torch.uint8 else _LARGE_OF_INTEGERS
 
 
 def _on_meta(kind: _Kind, tensors: Sequence[Tensor], args: Any, kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import resource
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.grid.stand_ins import LARGE
 from bench.grid.step_work import counted
 from bench.grid.work import Work
 from bench.networks.cpu_kernels import computing, without_kernels
@@ -80,3 +82,13 @@ def test_work_adds_up() -> None:
     total.add(Work({"conv float32": 2.0}, {"float32": 3.0}, 4.0), 10)
     total.add(Work({"matmul float32": 1.0}, {"float32": 1.0}, 1.0))
     assert total == Work({"conv float32": 20.0, "matmul float32": 1.0}, {"float32": 31.0}, 41.0)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [3136, LARGE - 1])
+def test_the_copy_of_a_real_tensor_is_real(kind: torch.dtype, count: int) -> None:
+    """Else a generator's copy held whatever was in memory, now and then NaN, which is refused."""
+    values = torch.arange(count, dtype=kind)
+    with counted():
+        copied = copy.deepcopy(values)
+    assert torch.equal(copied, values)
