@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from bench.grid.kept_run import KeptRun
 if TYPE_CHECKING:
     from bench.grid.session import Session
 
-# Seconds for the estimate of the same grid in the profile ``lite``.
+# Seconds for the estimate of the same grid in the profile ``lite``, at most.
 LITE_SECONDS = 3.0
 GPU = "an H100 (a guess from its datasheet, not measured)"
 
@@ -64,17 +65,19 @@ def print_plan(session: Session, notes: Collection[str], *, as_json: bool, keeps
         as_json: print JSON instead of lines.
         keeps: whether the plan is kept for the next dry run.
     """
-    from bench.grid.estimator import estimate
+    from bench.grid import estimator
     from bench.grid.order import plan
     from bench.grid.planned import keep, make_plan
 
+    started = time.perf_counter()
     missing = set(session.missing())
     estimates = session.estimate(missing)
     lite = session.as_lite() if session.request.profile == "paper" else None
     smaller: Collection[Estimate] = ()
     if lite is not None and any(each.seconds for each in estimates.values()):
         ids = [cell.id for cell in plan(lite)]
-        by_id = estimate(lite, session.runner, ids, LITE_SECONDS)
+        left = estimator.SECONDS - (time.perf_counter() - started)
+        by_id = estimator.estimate(lite, session.runner, ids, min(LITE_SECONDS, left))
         smaller = by_id.values() if len(by_id) == len(ids) else ()
     made = make_plan(session, notes, lite)
     _print(_Listing(made, missing, estimates, session.too_large, smaller), as_json=as_json)

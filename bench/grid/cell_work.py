@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,37 +15,39 @@ from dataclasses import dataclass, field
 
 import msgspec
 import torch
-from torch import Tensor
 
 from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.real_set import RealSet
 from bench.distillation.method import Method
-from bench.distillation.tasks import load_method, make_task
 from bench.distilled.base import DistilledSet
-from bench.distilled.image_set import FixedSource
-from bench.evaluation.gradients import WholeGradient, number_of_slices
-from bench.evaluation.protocols import get_protocol
-from bench.evaluation.recipe import Recipe
-from bench.evaluation.score import images_per_pass, score
-from bench.evaluation.training import OneNetwork, Training
+from bench.grid.evaluation_work import EvaluationWork, images_and_epochs
 from bench.grid.rehearsal import begin_method
 from bench.grid.step_work import counted
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
-from bench.networks.architecture import is_per_sample
-from bench.support.seeds import make_generator
 from bench.support.time_limit import TimeLimitError
 from bench.support.user_cache import read_cached, write_cached
 
-_CPU = torch.device("cpu")
 # After a first step that was counted so quickly, the second one is counted in its place: the first
 # may prepare what later ones use.
 _QUICK = 1.0
+# Raised when work is counted otherwise, so that what was kept before is not used.
+_COUNTING = 2
 _FILE, _MOST_KEPT = "counted-work", 5000
 
 
 class _Kept(msgspec.Struct):
+    """What the user's cache has.
+
+    Attributes:
+        counted: by kind of cell.
+        parts: the same for kinds whose counting took too long: the part that there was time for.
+        pieces: of evaluations.
+    """
+
     counted: dict[str, CountedWork] = {}
+    parts: dict[str, CountedWork] = {}
+    pieces: dict[str, Work] = {}
 
 
 @dataclass
@@ -60,10 +61,13 @@ class WorkCounter:
     find: Callable[[str], DatasetInfo]
     _kept: _Kept = field(init=False)
     _is_new: bool = field(init=False, default=False)
+    _evaluations: EvaluationWork = field(init=False)
     _sets: dict[str, DistilledSet] = field(init=False, default_factory=dict)
+    _keys: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._kept = read_cached(_FILE, _Kept) or _Kept()
+        self._evaluations = EvaluationWork(self._kept.pieces, self._set_of)
 
     def known(self, cell: Cell) -> CountedWork | None:
         """Return the work of a cell if its kind has been counted before."""
@@ -79,29 +83,51 @@ class WorkCounter:
         key = self._key(cell)
         if key not in self._kept.counted:
             info = self.find(cell.dataset)
+            self._is_new = True
             made = (
-                _evaluation(cell, info, self._set_of)
+                self._evaluations.count(cell, info)
                 if isinstance(cell, EvaluateCell)
                 else _distillation(cell, info)
             )
+            part = self._kept.parts.pop(key, None)
             if made.is_partial:
-                return made
-            self._kept.counted[key], self._is_new = made, True
+                # At the end, so that others are tried again before it.
+                longest = max(made, part or made, key=lambda each: each.unit.calls)
+                self._kept.parts[key] = longest
+                return longest
+            self._kept.counted[key] = made
         return self._kept.counted[key]
 
-    def size(self, cell: Cell) -> float:
-        """Return what the times of similar cells grow with: images to train on, or 1 if unknown."""
+    def part(self, cell: Cell) -> CountedWork | None:
+        """Return the part of a cell's work that was counted when all of it took too long."""
+        return self._kept.parts.get(self._key(cell))
+
+    def tried(self, cell: Cell) -> int | None:
+        """Return the place of a cell among those with a part, the one tried last at the end."""
+        with suppress(Exception):  # its dataset cannot be read
+            return list(self._kept.parts).index(self._key(cell))
+        return None
+
+    def size(self, cell: Cell) -> tuple[float, Work]:
+        """Return what the times of similar cells grow with, as far as that is known.
+
+        Returns:
+            Images, and what the network that they go through does to test some: those that an
+            evaluation trains on; one of each class for a distillation.
+        """
+        info = self.find(cell.dataset)
         if isinstance(cell, EvaluateCell):
-            with suppress(Exception):  # a plugin's
-                images, epochs = _images_and_epochs(cell, self.find(cell.dataset))
-                return float(max(1, images * epochs * cell.nets))
-        return 1.0
+            images, epochs = images_and_epochs(cell, info)
+            return float(images * epochs * cell.nets), self._evaluations.test(cell, cell.arch, info)
+        if cell.arch is None:
+            return float(info.spec.num_classes), Work(bytes={"float32": float(info.spec.pixels)})
+        return float(info.spec.num_classes), self._evaluations.test(cell, cell.arch, info)
 
     def save(self) -> None:
         """Keep what was counted for later runs."""
         if self._is_new:
-            latest = list(self._kept.counted.items())[-_MOST_KEPT:]
-            write_cached(_FILE, _Kept(dict(latest)))
+            kept = (self._kept.counted, self._kept.parts, self._kept.pieces)
+            write_cached(_FILE, _Kept(*(dict([*each.items()][-_MOST_KEPT:]) for each in kept)))
 
     def _set_of(self, cell: DistilCell) -> DistilledSet:
         """Return what a distillation makes, untrained; made once for all of its evaluations."""
@@ -113,11 +139,17 @@ class WorkCounter:
 
     def _key(self, cell: Cell) -> str:
         """Return what cells have in common that do the same work: all but their seeds."""
+        if cell.id not in self._keys:
+            self._keys[cell.id] = self._new_key(cell)
+        return self._keys[cell.id]
+
+    def _new_key(self, cell: Cell) -> str:
         info = self.find(cell.dataset)
         distil = cell.distil if isinstance(cell, EvaluateCell) else cell
         whole = {"seed": 0, "prerequisite": None, "sha256": None, "percent": None}
         identity = {**distil.identity, **whole}
         facts: list[object] = [
+            _COUNTING,
             str(torch.__version__),
             info.spec.shape,
             info.class_counts,
@@ -158,72 +190,8 @@ def _distillation(cell: DistilCell, info: DatasetInfo) -> CountedWork:
     except TimeLimitError:
         partly = True
     if not partly and time.perf_counter() - started < _QUICK:
-        with counted() as work:
-            method.step(1)
+        with suppress(TimeLimitError):  # then the first step counts
+            with counted() as second:
+                method.step(1)
+            work = second
     return CountedWork(work, float(steps), partly)
-
-
-def _evaluation(
-    cell: EvaluateCell, info: DatasetInfo, set_of: Callable[[DistilCell], DistilledSet]
-) -> CountedWork:
-    """Count the training of one network, and its tests."""
-    protocol, total = get_protocol(cell.protocol), Work()
-    images, epochs = _images_and_epochs(cell, info)
-    recipe = Recipe.of(info.spec, cell.arch, protocol, epochs=1, precision=cell.precision)
-    whole, rest = divmod(images, recipe.batch_size)
-    for size, times in ((recipe.batch_size, whole), (rest, 1)):
-        if size and times:
-            parts = number_of_slices(size) if is_per_sample(cell.arch) else 1
-            total.add(_training(recipe, math.ceil(size / parts)), times * parts * epochs)
-    if cell.mode != "stored":
-        total.add(_drawing(cell, set_of(cell.distil)), epochs if cell.mode == "stream" else 1)
-    looks = sum(protocol.looks_after(epoch, epochs) for epoch in range(1, epochs + 1))
-    total.add(_test(recipe), (looks + 1) * info.n_test / images_per_pass(_CPU, 0))
-    return CountedWork(total, float(cell.nets))
-
-
-def _images_and_epochs(cell: EvaluateCell, info: DatasetInfo) -> tuple[int, int]:
-    """Return the images of an epoch, and how many epochs there are."""
-    protocol, distil = get_protocol(cell.protocol), cell.distil
-    if cell.ipc is None:  # a whole set, which may say for how long it is trained on
-        return sum(info.class_counts), int(distil.params.get("epochs", protocol.epochs))
-    method = load_method(distil.method)
-    task = make_task(method, info, distil.ipc, distil.arch, distil.params)
-    shown = cell.ipc * method.shown_per_stored(task.params)
-    return shown * info.spec.num_classes, protocol.epochs
-
-
-def _training(recipe: Recipe, images: int) -> Work:
-    """Return the work of one step on so many images."""
-    with counted() as work:
-        pixels = torch.zeros(images, *recipe.spec.shape)
-        source = FixedSource(pixels, torch.arange(images) % recipe.spec.num_classes, 0)
-        network = recipe.initial_network(0, _CPU)
-        trained = OneNetwork(network, WholeGradient(network, recipe.precision))
-        training = Training(trained, source, recipe, [0])
-    with counted() as work:
-        training.run(lambda _: None)
-    return work
-
-
-def _test(recipe: Recipe) -> Work:
-    """Return the work of testing one pass of images."""
-    count = images_per_pass(_CPU, 0)
-    with counted():
-        network = recipe.initial_network(0, _CPU)
-        images = torch.zeros(count, *recipe.spec.shape, dtype=torch.uint8)
-        labels: Tensor = torch.arange(count) % recipe.spec.num_classes
-        test = RealSet(recipe.spec, images, labels, "0" * 64)
-    with counted() as work:
-        score(network, test, recipe.precision)
-    return work
-
-
-def _drawing(cell: EvaluateCell, distilled: DistilledSet) -> Work:
-    """Return the work of drawing an epoch's images from a generator."""
-    draws = make_generator(0)
-    with counted():
-        source = distilled.source(cell.mode, cell.ipc, draws)
-    with counted() as work:
-        source.epoch(draws)
-    return work

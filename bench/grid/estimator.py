@@ -8,10 +8,9 @@ that are done correct it by what they took here. All estimates of a request are 
 
 from __future__ import annotations
 
-import math
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -25,13 +24,16 @@ from bench.grid.order import plan
 from bench.grid.rates import Rates
 from bench.grid.real_step import step_seconds
 from bench.grid.runner import Runner
-from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.grid.similar_cells import by_novelty, group_of, kind_of, share_left, share_whole
+from bench.grid.similar_estimates import SimilarEstimates
+from bench.grid.work import CountedWork
+from bench.ledger.cell import Cell
 from bench.support.time_limit import TimeLimitError, can_limit_time, time_limit
 
 # Seconds that all estimates of a request may take, and those that each kind of cell may.
-SECONDS, SECONDS_EACH = 11.0, 8.0
-# With less time than this, nothing more is counted.
-_LEAST_SECONDS = 0.3
+SECONDS, SECONDS_EACH = 9.0, 8.0
+# With less time than this, nothing more is counted; and a kind may always take so long.
+_LEAST_SECONDS, _LEAST_SHARE = 0.3, 0.5
 
 
 def estimate(
@@ -57,75 +59,101 @@ def estimate(
             done[group_of(cell)].append(cell)
     limit = SECONDS if seconds is None else seconds
     estimator = _Estimator(runner, time.perf_counter() + limit)
-    estimates: dict[str, Estimate] = {}
-    similar: dict[Hashable, list[tuple[float, Estimate]]] = defaultdict(list)
-    skipped: list[list[Cell]] = []
-    for cells in _each_group_in_turn(kinds.values()):
-        group = group_of(cells[0])
-        each = estimator.estimate(cells[0], done.get(group, ()))
-        if each is not None:
-            estimates |= dict.fromkeys((cell.id for cell in cells), each)
-            similar[group].append((estimator.counter.size(cells[0]), each))
-        elif estimator.is_out_of_time:
-            skipped.append(cells)
-    for cells in skipped:
-        if known := similar.get(group_of(cells[0])):
-            each = _similar(estimator.counter.size(cells[0]), known)
-            estimates |= dict.fromkeys((cell.id for cell in cells), each)
+    found = estimator.estimate_all(kinds, done)
     estimator.counter.save()
-    return estimates
-
-
-def _each_group_in_turn(kinds: Iterable[list[Cell]]) -> list[list[Cell]]:
-    """Order kinds so that one of each group comes first, then a second one, and so on."""
-    seen: Counter[Hashable] = Counter()
-    ranked = []
-    for cells in kinds:
-        group = group_of(cells[0])
-        ranked.append((seen[group], cells))
-        seen[group] += 1
-    return [cells for _, cells in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def _similar(size: float, known: Sequence[tuple[float, Estimate]]) -> Estimate:
-    """Return the estimate of a cell from that of the similar one which is nearest in size.
-
-    Args:
-        size: of the cell, see :meth:`bench.grid.cell_work.WorkCounter.size`.
-        known: sizes and estimates of similar cells.
-    """
-    other, each = min(known, key=lambda pair: abs(math.log(size / pair[0])))
-    factor = size / other
-    gpu = None if each.gpu is None else each.gpu * factor
-    return Estimate(each.seconds * factor, "similar", gpu)
+    return {
+        cell.id: found[kind] for kind, cells in kinds.items() if kind in found for cell in cells
+    }
 
 
 @dataclass
 class _Estimator:
+    """Estimates cells until its time is over.
+
+    Attributes:
+        runner: would compute them.
+        end: of the time, by the clock of ``time.perf_counter``.
+        counter: counts what they do.
+    """
+
     runner: Runner
     end: float
     counter: WorkCounter = field(init=False)
+    _to_count: int = field(init=False, default=1)
     _rates: Rates | None = field(init=False, default=None)
     _corrections: dict[Hashable, float | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counter = WorkCounter(self.runner.site.facts)
 
-    def estimate(self, cell: Cell, done: Iterable[Cell]) -> Estimate | None:
-        """Return the estimate of one cell, given done ones of its group."""
-        try:
-            work = self.counter.known(cell)
-            if work is None and self.is_out_of_time:
-                return None
-            if work is None:
-                with time_limit(self._seconds_left()):
-                    work = self.counter.count(cell)
-        except TimeLimitError:
-            return None
-        except Exception:  # a plugin's, or code that needs real values
-            return self._timed(cell)
+    def estimate_all(
+        self, kinds: Mapping[Hashable, list[Cell]], done: Mapping[Hashable, list[Cell]]
+    ) -> dict[Hashable, Estimate]:
+        """Return estimates by kind of cell.
+
+        Args:
+            kinds: the cells of each kind.
+            done: cells that are done, by group.
+        """
+        found: dict[Hashable, Estimate] = {}
+        lacking: list[Cell] = []
+        *rounds, retried = by_novelty(kinds.values(), self.counter.tried)
+        for cells in (*rounds, retried):
+            # What took too long before gets all the time that there is.
+            unknown = sum(self._known(cell) is None for cell in cells)
+            self._to_count = 1 if cells is retried else max(1, unknown)
+            for cell in cells:
+                try:
+                    each = self._estimate(cell, done.get(group_of(cell), ()))
+                except TimeLimitError:
+                    lacking.append(cell)
+                    continue
+                if each is not None:
+                    found[kind_of(cell)] = each
+        similar = SimilarEstimates(self.counter, self.rates)
+        similar.fill(found, lacking, {kind: cells[0] for kind, cells in kinds.items()})
+        return found
+
+    def _estimate(self, cell: Cell, done: Iterable[Cell]) -> Estimate | None:
+        """Return the estimate of one cell, given done ones of its group; ``None`` if it fails.
+
+        Raises:
+            TimeLimitError: there was no time for it.
+        """
+        work = self._known(cell)
+        if work is None:
+            try:
+                work = self._count(cell)
+            except TimeLimitError:
+                raise
+            except Exception:  # a plugin's, or code that needs real values
+                return self._timed(cell)
         factor = None if work.is_partial else self._correction(group_of(cell), done)
         return estimate_of(work.part(share_left(cell)), self.rates, factor)
+
+    def _count(self, cell: Cell) -> CountedWork:
+        """Count the work of a cell, or return the part that there was time for, now or earlier.
+
+        Raises:
+            TimeLimitError: there was no time even for a part.
+        """
+        try:
+            if self.is_out_of_time:
+                raise TimeLimitError("nothing more can be counted")
+            with time_limit(self._seconds_left()):
+                return self.counter.count(cell)
+        except TimeLimitError:
+            part = self.counter.part(cell)
+            if part is None:
+                raise
+            return part
+        finally:
+            self._to_count = max(1, self._to_count - 1)
+
+    def _known(self, cell: Cell) -> CountedWork | None:
+        with suppress(Exception):  # its dataset cannot be read
+            return self.counter.known(cell)
+        return None
 
     @property
     def rates(self) -> Rates:
@@ -140,7 +168,10 @@ class _Estimator:
         return self.end - time.perf_counter() < _LEAST_SECONDS
 
     def _seconds_left(self) -> float:
-        return min(SECONDS_EACH, max(_LEAST_SECONDS, self.end - time.perf_counter()))
+        """Return how long the next kind may take: at most twice its share of what is left."""
+        left = self.end - time.perf_counter()
+        share = max(_LEAST_SHARE, 2 * left / self._to_count)
+        return min(SECONDS_EACH, share, max(_LEAST_SECONDS, left))
 
     def _timed(self, cell: Cell) -> Estimate | None:
         """Time a step of real work, if it can be ended when it takes too long."""
@@ -168,36 +199,3 @@ class _Estimator:
                 work = self.counter.known(cell) or self.counter.count(cell)
             if work is not None and not work.is_partial:
                 yield cell.id, self.rates.seconds(work.part(share_whole(cell)).total)
-
-
-def share_whole(cell: Cell) -> float:
-    """Return the part of all steps that a cell's result has had; 1 for all but percentages."""
-    return (cell.percent or 100) / 100 if isinstance(cell, DistilCell) else 1.0
-
-
-def share_left(cell: Cell) -> float:
-    """Return the part of all steps that a cell does itself, after those of an earlier set."""
-    earlier = cell.earlier if isinstance(cell, DistilCell) else None
-    return share_whole(cell) - (share_whole(earlier) if earlier is not None else 0.0)
-
-
-def group_of(cell: Cell) -> Hashable:
-    """Return what cells have in common whose times say something of each other's."""
-    if isinstance(cell, DistilCell):
-        return cell.method, cell.dataset, cell.arch, cell.precision
-    return "evaluation", cell.dataset, cell.arch, cell.mode, cell.precision
-
-
-def kind_of(cell: Cell) -> Hashable:
-    """Return what cells of a request have in common that take equally long: all but the seed.
-
-    Within a request, profile and changes say what the parameters of a method are.
-    """
-    distil = cell.distil if isinstance(cell, EvaluateCell) else cell
-    made = (
-        distil.dataset, distil.method, distil.ipc, distil.arch, distil.profile, distil.changed,
-        distil.precision,
-    )  # fmt: skip
-    if isinstance(cell, DistilCell):
-        return *made, cell.percent
-    return *made, cell.ipc, cell.mode, cell.arch, cell.protocol, cell.nets

@@ -7,7 +7,6 @@ from collections.abc import Collection, Hashable, Iterable
 import torch
 
 from bench.grid.cell_work import WorkCounter
-from bench.grid.estimator import group_of, kind_of, share_left, share_whole
 from bench.grid.expand import Grid
 from bench.grid.kept_plan import Plan, PlannedCell, PlannedKind, PlannedSkip, keep_plan
 from bench.grid.kept_run import names_by_content
@@ -15,6 +14,7 @@ from bench.grid.measured_rates import device_rates
 from bench.grid.order import plan
 from bench.grid.plan_key import data_of, plan_key
 from bench.grid.session import Session
+from bench.grid.similar_cells import group_of, kind_of, share_left, share_whole
 from bench.grid.too_large import least_bytes
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, EvaluateCell

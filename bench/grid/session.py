@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
@@ -15,10 +16,10 @@ from bench.datasets.data_folder import DatasetInfo
 from bench.datasets.library import ensure
 from bench.datasets.source import Progress, no_progress
 from bench.distillation.tasks import load_method
+from bench.grid import estimator
 from bench.grid.compute import BUSY
 from bench.grid.data_names import DataNames
 from bench.grid.estimate import Estimate
-from bench.grid.estimator import estimate
 from bench.grid.expand import Grid, build_grid
 from bench.grid.modes import describe_modes
 from bench.grid.order import Outcome, narrowed, plan
@@ -87,8 +88,11 @@ class Session:
         Args:
             missing: what :meth:`missing` returned, if the caller has asked already.
         """
+        started = time.perf_counter()
         ids = self.missing() if missing is None else missing
-        return estimate(self.grid, self.runner, [i for i in ids if i not in self.too_large])
+        fitting = [i for i in ids if i not in self.too_large]
+        left = estimator.SECONDS - (time.perf_counter() - started)
+        return estimator.estimate(self.grid, self.runner, fitting, left)
 
     def as_lite(self) -> Grid | None:
         """Return the grid in the profile ``lite``; ``None`` where parameters do not allow it."""

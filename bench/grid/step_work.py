@@ -93,6 +93,7 @@ class _Kind:
         self.is_empty = packet.__name__.startswith(("empty", "new_empty"))
         self.product = "conv" if "conv" in packet.__name__ else "matmul"
         self.has_device = any(each.name == "device" for each in schema.arguments)
+        self.is_whole = False
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -117,6 +118,13 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kind = self._kinds.get(func)
         if kind is None:
             kind = self._kinds[func] = _Kind(func)
+        if not kind.is_whole and torch.is_inference_mode_enabled():
+            # There an operation that is made of others arrives in one piece.
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+            kind.is_whole = True
         if kind.is_view:
             return func(*args, **kwargs)
         tensors: list[Tensor] = []

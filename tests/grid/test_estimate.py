@@ -134,7 +134,8 @@ def test_records_of_another_machine_correct_nothing(tmp_path, data_dir) -> None:
 
 def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) -> None:
     first = session(tmp_path, data_dir, methods=["dm"], ipcs=[1]).estimate()
-    monkeypatch.setattr("bench.grid.cell_work.counted", fail)
+    for module in ("cell_work", "evaluation_work"):
+        monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1], seeds=2)
     again = made.estimate()
     assert len(again) == 2 * len(first)
@@ -142,7 +143,8 @@ def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) ->
 
 
 def test_what_cannot_be_counted_is_timed(tmp_path, data_dir, monkeypatch) -> None:
-    monkeypatch.setattr("bench.grid.cell_work.counted", fail)
+    for module in ("cell_work", "evaluation_work"):
+        monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     estimates = made.estimate()
     assert set(estimates) == {c.id for c in plan(made.grid)}

@@ -92,3 +92,13 @@ def test_the_copy_of_a_real_tensor_is_real(kind: torch.dtype, count: int) -> Non
     with counted():
         copied = copy.deepcopy(values)
     assert torch.equal(copied, values)
+
+
+def test_operations_in_inference_mode_are_those_of_the_flop_counter() -> None:
+    net, images = network(), torch.randn(64, 3, 16, 16)
+    net(images)
+    with FlopCounterMode(display=False) as counter:
+        net(images)
+    with without_kernels(), counted() as work, torch.inference_mode():
+        net(images)
+    assert sum(work.flops.values()) == counter.get_total_flops()
