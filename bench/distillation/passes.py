@@ -123,7 +123,7 @@ def replayed(
     return Replayed(name, step, changed, recorder_for(ctx.device))
 
 
-def suit_memory_order(name: str, network: nn.Module, images: Tensor, ctx: Context) -> None:
+def suit_memory_order(name: str, network: nn.Module, batch: tuple[int, ...], ctx: Context) -> None:
     """Give a network's weights the order in memory that it trains fastest in on a GPU.
 
     Before anything is derived from them: recorded steps, copies.
@@ -131,10 +131,10 @@ def suit_memory_order(name: str, network: nn.Module, images: Tensor, ctx: Contex
     Args:
         name: of the network, in records.
         network: in the mode that it trains in; its weights keep their values.
-        images: what a training step gives it; only the shape matters.
+        batch: the shape of what a training step gives it.
         ctx: whose device and precision to compute in.
     """
-    _suit_memory_order(name, network, images, ctx.precision, recorder_for(ctx.device))
+    _suit_memory_order(name, network, batch, ctx.precision, recorder_for(ctx.device))
 
 
 def autocast(ctx: Context) -> AbstractContextManager[None]:

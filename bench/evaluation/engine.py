@@ -136,7 +136,7 @@ class Job:
     def in_turn(self) -> list[NetOutcome]:
         """Train and test one after the other."""
         size = min(self.recipe.batch_size, self.source.images_per_epoch)
-        batch = torch.zeros(size, *self.recipe.spec.shape, device=self.device)
+        batch = size, *self.recipe.spec.shape
         precision, recorder = self.recipe.precision, recorder_for(self.device)
         for net in self.nets:
             suit_memory_order(_NETWORK, net, batch, precision, recorder)

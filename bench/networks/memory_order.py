@@ -45,7 +45,11 @@ _measured: dict[str, _Measured] = {}
 
 
 def suit_memory_order(
-    name: str, network: nn.Module, images: Tensor, precision: str, recorder: Recorder | None
+    name: str,
+    network: nn.Module,
+    batch: tuple[int, ...],
+    precision: str,
+    recorder: Recorder | None,
 ) -> None:
     """Give a network's weights the order that it trains fastest in, and note the reason.
 
@@ -54,7 +58,7 @@ def suit_memory_order(
     Args:
         name: of the network, for the reason.
         network: in the mode that it trains in. Unchanged if it has no convolution.
-        images: what a training step gives it: a batch of the right shape, on its device.
+        batch: the shape of what a training step gives it.
         precision: one of :data:`bench.networks.precision.PRECISIONS`.
         recorder: of :func:`bench.networks.replay.recorder_for`; ``None`` leaves the network as it
             is.
@@ -63,29 +67,33 @@ def suit_memory_order(
         return
     found = _Measured(False, "channels first: --deterministic allows no choice by the clock")
     if not torch.are_deterministic_algorithms_enabled():
-        found = _known(network, images, precision, recorder)
+        found = _known(network, batch, precision, recorder)
     if found.channels_last:
         network.to(memory_format=_LAST)
     note_reason(f"{ORDER_OF}{name}", found.reason)
 
 
-def _known(network: nn.Module, images: Tensor, precision: str, recorder: Recorder) -> _Measured:
+def _known(
+    network: nn.Module, batch: tuple[int, ...], precision: str, recorder: Recorder
+) -> _Measured:
     """Return what was measured in this process, or earlier on this machine, or now."""
-    key = _key(network, images, precision)
+    device = next(network.parameters()).device
+    key = _key(network, batch, precision, device)
     if key not in _measured:
         kept = read_cached(f"order-{key}", _Measured)
         if kept is None:
+            images = torch.zeros(batch, device=device)
             kept = _measure(network, images, precision, recorder)
             write_cached(f"order-{key}", kept)
         _measured[key] = kept
     return _measured[key]
 
 
-def _key(network: nn.Module, images: Tensor, precision: str) -> str:
+def _key(network: nn.Module, batch: tuple[int, ...], precision: str, device: torch.device) -> str:
     """Return a digest of all that the faster order depends on."""
     weights = [(name, list(weight.shape)) for name, weight in network.named_parameters()]
-    device = device_model(images.device)
-    facts = [repr(network), weights, list(images.shape), precision, device, str(torch.__version__)]
+    machine = device_model(device), str(torch.__version__)
+    facts = [repr(network), weights, batch, precision, *machine]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -144,7 +144,7 @@ class LogitMatcher:
     def _install(self, arch: str, network: nn.Module) -> None:
         self._arch, self.network = arch, network.train()
         self._slice = passes.slice_size(arch, self._ctx)
-        batch = torch.zeros(self._batch, *self._ctx.real.spec.shape, device=self._ctx.device)
+        batch = self._batch, *self._ctx.real.spec.shape
         passes.suit_memory_order(f"{arch} of the pool", network, batch, self._ctx)
         self._learn = passes.replayed(
             "network of the pool", self._gradient, network.buffers, self._ctx

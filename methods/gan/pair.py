@@ -196,11 +196,10 @@ def _suit_memory_order(
     generator: ConditionalGenerator, discriminator: Discriminator, batch: int, ctx: Context
 ) -> None:
     """Give both networks the order in memory that they train fastest in."""
-    latent = torch.zeros(batch, generator.noise_dim, device=ctx.device)
-    passes.suit_memory_order("the generator", generator, latent, ctx)
+    passes.suit_memory_order("the generator", generator, (batch, generator.noise_dim), ctx)
     # Real and generated images pass together.
-    images = torch.zeros(2 * batch, *ctx.real.spec.shape, device=ctx.device)
-    passes.suit_memory_order("the discriminator", discriminator, images, ctx)
+    pairs = 2 * batch, *ctx.real.spec.shape
+    passes.suit_memory_order("the discriminator", discriminator, pairs, ctx)
 
 
 def _still_copy(generator: ConditionalGenerator) -> ConditionalGenerator:

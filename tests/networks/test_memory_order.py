@@ -15,7 +15,7 @@ from bench.networks import memory_order
 from bench.networks.replay import Recorder, recorder_for
 from bench.networks.step_reasons import take_reasons
 
-IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+BATCH = (4, 3, 8, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ class Flat(Small):
 
 def suited(network: nn.Module, recorder: Recorder | None) -> bool:
     """Return whether the network has channels last after it was suited."""
-    memory_order.suit_memory_order("it", network, IMAGES, "fp32", recorder)
+    memory_order.suit_memory_order("it", network, BATCH, "fp32", recorder)
     (weight, *_) = [weight for weight in network.parameters() if weight.dim() == 4]
     return weight.is_contiguous(memory_format=torch.channels_last)
 
@@ -97,7 +97,7 @@ def test_a_network_that_needs_channels_first_keeps_them_and_says_why() -> None:
 
 def test_a_network_without_convolutions_has_no_order() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
-    memory_order.suit_memory_order("it", network, IMAGES, "fp32", ChannelsLast())
+    memory_order.suit_memory_order("it", network, BATCH, "fp32", ChannelsLast())
     assert take_reasons() == {}
 
 
@@ -118,9 +118,9 @@ def test_another_batch_or_network_is_measured_by_itself() -> None:
     assert suited(Small(), ChannelsLast())
     assert not suited(nn.Sequential(nn.Conv2d(3, 4, 3)), ChannelsLast(2.0))
     network, smaller = Small(), ChannelsLast(2.0)
-    memory_order.suit_memory_order("it", network, IMAGES[:2], "fp32", smaller)
+    memory_order.suit_memory_order("it", network, (2, 3, 8, 8), "fp32", smaller)
     assert smaller.timed == 10
-    memory_order.suit_memory_order("it", network, IMAGES, "bf16", smaller)
+    memory_order.suit_memory_order("it", network, BATCH, "bf16", smaller)
     assert smaller.timed == 20
 
 
@@ -137,7 +137,5 @@ def test_deterministic_runs_measure_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_gpu_measures_both_orders(precision: str) -> None:
     device = torch.device("cuda")
     network = Small().to(device)
-    memory_order.suit_memory_order(
-        "it", network, IMAGES.to(device), precision, recorder_for(device)
-    )
+    memory_order.suit_memory_order("it", network, BATCH, precision, recorder_for(device))
     assert take_reasons()["memory order of it"].count(" ms a step") == 1
