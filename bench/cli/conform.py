@@ -30,7 +30,8 @@ def conform(name: str, device: str, plugins: tuple[Path, ...]) -> None:
     """Check that the method, architecture or dataset NAME fulfils its contract.
 
     A method: determinism, resume at any step, shapes, ranges and units, global state, round trip.
-    An architecture: shapes, seeds, independence of samples, gradients. A dataset: its spec.
+    An architecture: shapes, seeds, independence of samples, gradients, either order of values
+    in memory, training with the CPU's kernels. A dataset: its spec.
     """
     from bench.conformance.place import on_device
     from bench.support.machine import pick_device
