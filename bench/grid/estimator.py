@@ -110,8 +110,9 @@ class _Estimator:
                     continue
                 if each is not None:
                     found[kind_of(cell)] = each
-        similar = SimilarEstimates(self.counter, self.rates)
-        similar.fill(found, lacking, {kind: cells[0] for kind, cells in kinds.items()})
+        if found:
+            similar = SimilarEstimates(self.counter, self.rates)
+            similar.fill(found, lacking, {kind: cells[0] for kind, cells in kinds.items()})
         return found
 
     def _estimate(self, cell: Cell, done: Iterable[Cell]) -> Estimate | None:
@@ -174,8 +175,14 @@ class _Estimator:
         return min(SECONDS_EACH, share, max(_LEAST_SECONDS, left))
 
     def _timed(self, cell: Cell) -> Estimate | None:
-        """Time a step of real work, if it can be ended when it takes too long."""
-        if not can_limit_time() or self.is_out_of_time:
+        """Time a step of real work, if it can be ended when it takes too long.
+
+        Raises:
+            TimeLimitError: there is no time left.
+        """
+        if self.is_out_of_time:
+            raise TimeLimitError("nothing more can be timed")
+        if not can_limit_time():
             return None
         with suppress(Exception), time_limit(self._seconds_left()):
             return Estimate(step_seconds(cell, self.runner.site), "timed")

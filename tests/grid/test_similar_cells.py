@@ -155,3 +155,26 @@ def test_evaluations_share_their_pieces(opened, monkeypatch) -> None:
     assert once
     opened(methods=["random", "herding", "k-center"]).estimate()
     assert len(counted) == once
+
+
+def test_where_nothing_is_missing_nothing_is_measured(opened, monkeypatch) -> None:
+    def measured(_device: object) -> Rates:
+        raise AssertionError("the device was measured")
+
+    made = opened(methods=["random"])
+    monkeypatch.setattr("bench.grid.estimator.device_rates", measured)
+    assert estimate(made.grid, made.runner, []) == {}
+
+
+def test_what_fails_when_the_time_is_over_is_scaled_as_well(opened, monkeypatch) -> None:
+    made = opened(methods=["dm"])
+    made.estimate()
+    more = opened(methods=["dm"], ipcs=[1, 2])
+
+    def late(self: Any, cell: Cell) -> None:
+        monkeypatch.setattr("bench.grid.estimator.time.perf_counter", lambda: float("inf"))
+        raise RuntimeError("no memory for it")
+
+    monkeypatch.setattr(WorkCounter, "count", late)
+    found = more.estimate()
+    assert {found[cell.id].basis for cell in more.grid.distil if cell.ipc == 2} == {"similar"}
