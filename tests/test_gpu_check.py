@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -54,6 +55,18 @@ def test_a_command_that_takes_too_long_is_asked_to_stop(
     )
     assert check.execute([sys.executable, "-c", loop], tmp_path / "log.txt", 1.0) == 0
     assert (tmp_path / "log.txt").read_text().endswith("saved\n")
+
+
+def test_a_command_stops_where_this_process_ignores_ctrl_c(
+    check: ModuleType, tmp_path: Path
+) -> None:
+    """As a shell has it for what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        command = [sys.executable, "-c", "import time; time.sleep(20)"]
+        assert check.execute(command, tmp_path / "log.txt", 0.5) != 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_generators_come_home_newest_first_and_no_dataset_does(

@@ -77,7 +77,13 @@ def execute(command: Sequence[str], log: Path, seconds: float | None = None) -> 
     with log.open("a", encoding="utf-8") as file:
         print("$", *command, file=file, flush=True)
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A shell has what it starts in the background ignore Ctrl-C, and so has its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         timer = threading.Timer(seconds or 0, process.send_signal, [signal.SIGINT])
