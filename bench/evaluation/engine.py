@@ -33,9 +33,8 @@ from bench.evaluation.stacked import StackedNets, stacking_pays
 from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.networks.architecture import is_per_sample
 from bench.networks.footprint import largest_output
-from bench.networks.memory_order import ORDER_OF, suit_memory_order
+from bench.networks.memory_order import note_order, suit_memory_order
 from bench.networks.replay import recorder_for
-from bench.networks.step_reasons import note_reason
 from bench.support.attempt import State, StateKeeper
 from bench.support.errors import BenchError
 from bench.support.failure_reasons import fitting
@@ -148,7 +147,7 @@ class Job:
         losses: list[Loss] | None = None
         temperature = self.recipe.temperature
         with suppress(torch.OutOfMemoryError):
-            note_reason(f"{ORDER_OF}{_NETWORK}", "channels first: the networks train as one")
+            note_order(_NETWORK, "channels first: the networks train as one")
             nets = self._replayed(StackedNets(self.nets, temperature))
             training = Training(nets, self.source, self.recipe, self.seeds)
             losses = self._train(_ALL, training, saved, range(len(self.nets)))

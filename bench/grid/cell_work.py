@@ -116,12 +116,13 @@ class WorkCounter:
             evaluation trains on; one of each class for a distillation.
         """
         info = self.find(cell.dataset)
+        count = info.spec.num_classes
         if isinstance(cell, EvaluateCell):
             images, epochs = images_and_epochs(cell, info)
-            return float(images * epochs * cell.nets), self._evaluations.test(cell, cell.arch, info)
+            count = images * epochs * cell.nets
         if cell.arch is None:
-            return float(info.spec.num_classes), Work(bytes={"float32": float(info.spec.pixels)})
-        return float(info.spec.num_classes), self._evaluations.test(cell, cell.arch, info)
+            return float(count), Work(bytes={"float32": float(info.spec.pixels)})
+        return float(count), self._evaluations.test(cell, cell.arch, info)
 
     def save(self) -> None:
         """Keep what was counted for later runs."""

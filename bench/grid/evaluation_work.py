@@ -106,6 +106,7 @@ def _key(piece: str, arch: str, precision: str, sources: Mapping[str, str], *fac
 
 
 def _training(recipe: Recipe, images: int) -> Work:
+    """Return the work of one step on so many images."""
     with counted():
         pixels = torch.zeros(images, *recipe.spec.shape)
         source = FixedSource(pixels, torch.arange(images) % recipe.spec.num_classes, 0)

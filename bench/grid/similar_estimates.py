@@ -45,7 +45,8 @@ class SimilarEstimates:
             lacking: cells of kinds that have none.
             cells: one of each kind.
         """
-        parts = {kind for kind, each in found.items() if each.basis == "at least"}
+        # In the order of the request, not of a set: of equally near cells the first one counts.
+        parts = [kind for kind, each in found.items() if each.basis == "at least"]
         wholly = _by_group((cells[kind], found[kind]) for kind in found if kind not in parts)
         partly = _by_group((cells[kind], found[kind]) for kind in parts)
         for kind in parts:

@@ -29,8 +29,6 @@ from bench.support.machine import device_model
 from bench.support.seeds import global_seed
 from bench.support.user_cache import read_cached, write_cached
 
-# What a reason's name begins with; the network's follows.
-ORDER_OF = "memory order of "
 _FIRST, _LAST = torch.contiguous_format, torch.channels_last
 
 
@@ -70,7 +68,12 @@ def suit_memory_order(
         found = _known(network, batch, precision, recorder)
     if found.channels_last:
         network.to(memory_format=_LAST)
-    note_reason(f"{ORDER_OF}{name}", found.reason)
+    note_order(name, found.reason)
+
+
+def note_order(name: str, reason: str) -> None:
+    """Note which order a network has, and why, for the next record."""
+    note_reason(f"memory order of {name}", reason)
 
 
 def _known(
