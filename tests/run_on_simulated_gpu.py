@@ -16,12 +16,14 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from fake_recorder import FakeRecorder
 from fakes import StopAfter
 from simulated_gpu import SimulatedGpu, register, simulated_gpu
 from torch import Tensor
 
 from bench.conformance import methods as conformance
 from bench.conformance.place import on_device
+from bench.distillation import passes
 from bench.distillation.method import Method
 from bench.distilled.image_set import FixedSource
 from bench.evaluation import engine
@@ -33,10 +35,14 @@ from bench.evaluation.recipe import Recipe
 from bench.evaluation.stacked import StackedNets
 from bench.evaluation.training import Networks, OneNetwork, Training
 from bench.ledger.checkpoint import Checkpoint
+from bench.networks.replay import Outputs, Recording, Replayed
+from bench.networks.step_reasons import take_reasons
 from bench.registry.registry import METHODS
 from bench.support.stopping import Interrupted
 
 _SEEDS = [11, 12]
+# Steps until the first network of DiM's pool has been recorded, and a second one too.
+_STEPS = 12
 _HERE = conformance.small_real_set()
 
 
@@ -145,6 +151,64 @@ def _source(device: torch.device) -> FixedSource:
     return FixedSource(_HERE.gather(torch.arange(60)).to(device), _HERE.labels.to(device), 0)
 
 
+class Capturing(FakeRecorder):
+    """Records a step unless it does what the capture of a CUDA graph cannot have."""
+
+    def __init__(self, gpu: SimulatedGpu) -> None:
+        super().__init__()
+        self._gpu = gpu
+
+    def record(self, step: Callable[[], Outputs]) -> Recording:
+        """Record it.
+
+        Raises:
+            RuntimeError: it waits for the device, copies from or to it, or draws random numbers.
+        """
+        seen = self._gpu.reads, self._gpu.copies, self._gpu.draws
+        before = [len(each) for each in seen]
+        recording = super().record(step)
+        found = [what for each, n in zip(seen, before, strict=True) for what in each[n:]]
+        if found:
+            raise RuntimeError(f"cannot be captured: {', '.join(sorted(set(found)))}")
+        return recording
+
+
+def try_replays(device: torch.device) -> dict[str, dict[str, str]]:
+    """Return how the steps of generators and of an evaluation run, and why, where graphs exist."""
+    found = {}
+    with simulated_gpu() as gpu, on_device(device):
+        recorder = Capturing(gpu)
+        with patch.object(passes, "recorder_for", lambda _: recorder):
+            for name in ("gan", "dim"):
+                found[name] = _reasons_of(lambda name=name: _some_steps(METHODS.get(name)))
+        with patch.object(engine, "recorder_for", lambda _: recorder):
+            for name in ("default", "dim", "quick"):
+                protocol = dataclasses.replace(
+                    get_protocol(name), epochs=5, nets=1, batch_size=25, test_every=None
+                )
+                recipe = Recipe.of(_HERE.spec, "convnet2(width=8,norm=batch)", protocol)
+                found[f"protocol {name}"] = _reasons_of(lambda r=recipe: _evaluated(r, device))
+        step = Replayed(
+            "toy",
+            lambda x: (torch.tensor([1.0, 2.0], device=x.device) * x[x > 0],),
+            tuple,
+            recorder,
+        )
+        found["mistake"] = _reasons_of(lambda: [step(torch.ones(2, device=device)) for _ in "1234"])
+    return found
+
+
+def _some_steps(cls: type[Method]) -> None:
+    trial = conformance.begin(cls)
+    trial.run(0, min(_STEPS, trial.method.steps()))
+
+
+def _reasons_of(work: Callable[[], object]) -> dict[str, str]:
+    take_reasons()
+    work()
+    return take_reasons()
+
+
 def try_mistakes(device: torch.device) -> dict[str, str]:
     """Return what each of some mistakes leads to: nothing, if the simulated GPU is too lenient."""
     with simulated_gpu() as gpu:
@@ -177,7 +241,12 @@ def main() -> None:
     device = register()
     methods = {name: try_method(name, device) for name in METHODS.names()}
     engine = {arch: try_engine(arch, device) for arch in sys.argv[1:]}
-    seen = {"methods": methods, "engine": engine, "mistakes": try_mistakes(device)}
+    seen = {
+        "methods": methods,
+        "engine": engine,
+        "mistakes": try_mistakes(device),
+        "replays": try_replays(device),
+    }
     print(json.dumps(seen))
 
 

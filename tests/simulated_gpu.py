@@ -26,6 +26,8 @@ _READS = (
     "local_scalar", "nonzero", "aten.equal", "unique", "masked_select", "bincount",
     "repeat_interleave.Tensor",
 )  # fmt: skip
+# What a recorded step would draw once and for all.
+_DRAWS = ("rand", "normal", "bernoulli", "uniform", "dropout", "multinomial", "exponential")
 _GENERATOR = torch.Generator  # what PyTorch itself hands on, before a name changes
 _COPIES = ("aten._to_copy", "aten.copy_")
 
@@ -86,6 +88,7 @@ class SimulatedGpu(TorchDispatchMode):
     Attributes:
         reads: operations whose outcome the host must wait for.
         copies: from and to the GPU: each waits, unless memory is pinned.
+        draws: operations that draw random numbers.
         total: operations of all kinds.
     """
 
@@ -93,6 +96,7 @@ class SimulatedGpu(TorchDispatchMode):
         super().__init__()
         self.reads: list[str] = []
         self.copies: list[str] = []
+        self.draws: list[str] = []
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -113,6 +117,8 @@ class SimulatedGpu(TorchDispatchMode):
         for leaf in leaves:
             if isinstance(leaf, _GENERATOR) and (leaf._cdata in _Generator._far) != far:
                 raise RuntimeError(f"{name}: its generator is on another device")
+        if any(word in name for word in _DRAWS):
+            self.draws.append(name)
         if asked is not None:
             kwargs["device"] = torch.device("cpu")
         found = func(*_mapped(_held, args), **_mapped(_held, kwargs))

@@ -25,13 +25,16 @@ SENDING = (*READING, "dm", "mtt")
 
 
 @pytest.fixture(scope="module")
-def seen() -> dict[str, Any]:
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this version of torch knows no backends written in Python")
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("run_on_simulated_gpu.py")), *ARCHES],
         # The kernels in C++ are for CPUs only, and round differently.
-        env={**os.environ, "BENCH_NATIVE": "0", "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ, "BENCH_NATIVE": "0", "OMP_NUM_THREADS": "1",
+            "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -81,3 +84,25 @@ def test_the_engine_goes_on_from_its_checkpoint(seen, arch: str) -> None:
     in_turn, stacked = found["losses_continued"]
     assert in_turn == found["losses"]
     assert stacked == pytest.approx(found["losses"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("work", "steps"),
+    [
+        ("gan", {"generator", "penalised discriminator"}),
+        ("dim", {"network of the pool", "generator while matching", "penalised discriminator"}),
+        ("protocol default", {"evaluation step"}),
+        ("protocol dim", {"evaluation step"}),
+        ("protocol quick", {"evaluation step"}),
+    ],
+)
+def test_a_step_can_be_captured_as_a_graph(seen, work: str, steps: set[str]) -> None:
+    """Nothing in it waits for the host, copies from it or draws: see ``Capturing``."""
+    found = {n: why for n, why in seen["replays"][work].items() if "memory order" not in n}
+    assert set(found) == steps
+    assert all(why.startswith("replayed") for why in found.values())
+
+
+def test_a_step_that_cannot_be_captured_is_called(seen) -> None:
+    what = "aten._to_copy.default (2,) to simulated, aten.index.Tensor"
+    assert seen["replays"]["mistake"] == {"toy": f"called: cannot be captured: {what}"}

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +53,27 @@ class Draw:
     shared: bool
     operations: tuple[str, ...]
     steps: tuple[tuple[Operation, Params], ...]
+
+    def values(self) -> tuple[Tensor, ...]:
+        """Return the drawn parameters of all steps, in an order that :meth:`at` knows."""
+        return tuple(value for _, params in self.steps for value in params.values())
+
+    def at(self, values: Iterable[Tensor]) -> Draw:
+        """Return the same operations at other parameters.
+
+        Args:
+            values: the parameters of another draw of these operations, as :meth:`values` has them.
+
+        Raises:
+            ValueError: there are too many or too few.
+        """
+        names = [(i, name) for i, (_, params) in enumerate(self.steps) for name in params]
+        given = dict(zip(names, values, strict=True))
+        steps = tuple(
+            (module, {name: given[i, name] for name in params})
+            for i, (module, params) in enumerate(self.steps)
+        )
+        return dataclasses.replace(self, steps=steps)
 
 
 class DSA:

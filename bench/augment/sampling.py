@@ -29,7 +29,10 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
 def gathered(images: Tensor, grid: Tensor) -> Tensor:
     """Return what :func:`sample` does, as a weighted sum of four gathers."""
     height, width = images.shape[2:]
-    x, y = (((grid + 1) * grid.new_tensor([width, height]) - 1) / 2).unbind(3)
+    x, y = (
+        ((positions + 1) * size - 1) / 2
+        for positions, size in zip(grid.unbind(3), (width, height), strict=True)
+    )
     left, top = x.floor(), y.floor()
     pixels, total = images.flatten(2), images.new_zeros(())
     for column, across in ((left, left + 1 - x), (left + 1, x - left)):

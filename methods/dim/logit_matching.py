@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.plugin import DSA, Context
-from bench.plugin.compute import Draw, passes
-from bench.plugin.datasets import normalise
+from bench.plugin.compute import passes
+from methods.dim.siamese_loss import SiameseLoss
+from methods.gan.gradients import Extra
 from methods.shared.batch_gradient import batch_gradient
 from methods.shared.optimiser_state import load_optimiser_tensors, optimiser_tensors
 
@@ -19,20 +20,6 @@ _MOMENTUM = 0.9
 _WEIGHT_DECAY = 5e-4
 # Left out when a network of the pool trains on real images, as in the released code.
 _NOT_IN_TRAINING = "cutout"
-
-
-def logit_distance(real: Tensor, fake: Tensor) -> Tensor:
-    r"""Return :math:`\overline{(\log\sigma(\psi(x)) - \log\sigma(\psi(\tilde x)))^2}`.
-
-    Args:
-        real: logits of real images, ``(N, num_classes)``.
-        fake: logits of as many generated ones, of the same classes in the same order.
-
-    Returns:
-        The mean over images and classes, 0-d.
-    """
-    distance: Tensor = (real.log_softmax(1) - fake.log_softmax(1)).square().mean()
-    return distance
 
 
 class LogitMatcher:
@@ -52,7 +39,7 @@ class LogitMatcher:
     Attributes:
         network: the one that was drawn last.
         optimiser: the SGD of its training.
-        augmentation: of the images that are compared.
+        loss: of the matching in that network.
 
     Raises:
         BenchError: for an unknown architecture or augmentation.
@@ -71,8 +58,8 @@ class LogitMatcher:
         self._ctx, self._pool, self._lr = ctx, tuple(pool), lr
         self._batch = min(batch, len(ctx.real))
         self._train_steps = min(train_steps, len(ctx.real) // self._batch)
-        self.augmentation = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
-        names = [n for n in self.augmentation.operations if n != _NOT_IN_TRAINING]
+        self._siamese = DSA.for_dataset(ctx.real.spec, strategy, mode="all")
+        names = [n for n in self._siamese.operations if n != _NOT_IN_TRAINING]
         self._augment = DSA("_".join(names), mode="all")
         self._arch: str | None = None
 
@@ -96,34 +83,16 @@ class LogitMatcher:
                 weight.grad = slope
             self.optimiser.step()
 
-    def loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Return :func:`logit_distance` under one augmentation that all images share.
+    def extra(self, real: Tensor, weight: float) -> Extra:
+        """Return the matching with a real batch, under one augmentation that all images share.
 
         Args:
-            real: images in [-1, 1], float32 ``(N, C, H, W)``.
-            fake: generated images in [-1, 1] of the same classes, detached.
-
-        Returns:
-            The distance, 0-d, and its gradient on ``fake``.
+            real: images in [-1, 1], float32 ``(N, C, H, W)``; generated ones of the same classes
+                are compared with them.
+            weight: factor of the loss.
         """
-        generator = self._ctx.generator("siamese-augmentation")
-        draw = self.augmentation.draw(len(real), self._ctx.real.spec.shape, generator, shared=True)
-        self.network.requires_grad_(False)
-
-        def match(part: slice) -> tuple[Tensor, Tensor]:
-            with torch.no_grad():
-                target = self.logits(real[part], draw)
-            images = fake[part].detach().requires_grad_()
-            share = (part.stop - part.start) / len(fake)
-            with torch.enable_grad():
-                distance = share * logit_distance(target, self.logits(images, draw))
-            (gradient,) = torch.autograd.grad(distance, images)
-            return distance.detach(), gradient
-
-        parts = passes.parallel(match, passes.even_slices(len(fake), self._slice), self._ctx)
-        distances, gradients = zip(*parts, strict=True)
-        self.network.requires_grad_(True)
-        return torch.stack(distances).sum(), torch.cat(gradients)
+        inputs = self.loss.inputs(real, self._ctx.generator("siamese-augmentation"))
+        return Extra(self.loss, weight, inputs, self.loss.changed)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the network's name, weights and momentum; only the name (``None``) before any."""
@@ -149,6 +118,7 @@ class LogitMatcher:
         self._learn = passes.replayed(
             "network of the pool", self._gradient, network.buffers, self._ctx
         )
+        self.loss = SiameseLoss(network, self._siamese, self._slice, self._ctx)
         self.optimiser = torch.optim.SGD(
             network.parameters(), self._lr, _MOMENTUM, weight_decay=_WEIGHT_DECAY
         )
@@ -157,10 +127,3 @@ class LogitMatcher:
         """Return the gradient of the mean cross-entropy on each weight."""
         _, gradient = batch_gradient(self.network, images, labels, size=self._slice, ctx=self._ctx)
         return tuple(gradient)
-
-    def logits(self, images: Tensor, draw: Draw) -> Tensor:
-        """Return the logits of images in [-1, 1] under an augmentation."""
-        pixels = normalise((images + 1) / 2, self._ctx.real.spec)
-        with passes.autocast(self._ctx):
-            logits: Tensor = self.network(self.augmentation.apply(pixels, draw))
-        return logits.float()

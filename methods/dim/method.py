@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from bench.plugin import (
     Context,
     DistilledSet,
@@ -182,21 +180,14 @@ class DiM(Method["DiM.Params"]):
             self.matcher.renew()
         self.matcher.train()
         real, labels = self.batches.pick(i)
-        matched: list[Tensor] = []
-
-        def match(fake: Tensor) -> tuple[Tensor, Tensor]:
-            weight: float = self.params.match_weight
-            loss, slope = self.matcher.loss(real, fake)
-            matched.append(weight * loss)
-            return matched[0], weight * slope
-
         penalised = i % self.params.gan.penalty_every == 0
-        generator_loss = self.pair.generator_step(labels, match)
+        extra = self.matcher.extra(real, self.params.match_weight)
+        generator_loss, matching_loss = self.pair.matching_step(labels, extra)
         discriminator_loss = self.pair.discriminator_step(real, labels, penalised=penalised)
         self.pair.average(i, begun=True)
         return {
             "generator_loss": generator_loss,
-            "matching_loss": matched[0],
+            "matching_loss": matching_loss,
             "discriminator_loss": discriminator_loss,
         }
 

@@ -5,8 +5,10 @@ On a GPU a batch is computed at once, and replayed as one graph where that is fa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +18,23 @@ from bench.plugin.compute import passes
 from methods.gan.loss import Objective
 from methods.gan.networks import ConditionalGenerator, Discriminator
 
-# Maps drawn images to a loss that is added and to that loss's gradient on them.
-Extra = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+class Extra(NamedTuple):
+    """A loss on drawn images that is added to the generator's.
+
+    Attributes:
+        loss: maps drawn images, detached float32, and ``inputs`` to the loss and to its gradient
+            on the images. The same object as long as it computes in the same tensors; it draws no
+            random numbers.
+        weight: its factor.
+        inputs: what differs from step to step.
+        changed: returns the tensors that ``loss`` changes in place.
+    """
+
+    loss: Callable[..., tuple[Tensor, Tensor]]
+    weight: float
+    inputs: tuple[Tensor, ...] = ()
+    changed: Callable[[], Iterable[Tensor]] = tuple
 
 
 class PairGradients:
@@ -47,38 +64,63 @@ class PairGradients:
         self._generator, self._discriminator = generator, discriminator
         self._ctx, self._objective = ctx, objective
         self._weight, self._penalised = penalty_weight, penalty_batch
-        self._generate = passes.replayed(
-            "generator", self._of_generator, lambda: generator.buffers(), ctx
-        )
+        self._generate = passes.replayed("generator", self._of_generator, generator.buffers, ctx)
         plain, penalised = (partial(self._of_discriminator, penalised=p) for p in (False, True))
         self._without = passes.replayed("discriminator", plain, tuple, ctx)
         self._with_penalty = passes.replayed("penalised discriminator", penalised, tuple, ctx)
+        self._added: tuple[object, float] | None = None
 
-    def of_generator(
-        self, latent: Tensor, labels: Tensor, extra: Extra | None = None
-    ) -> tuple[Tensor, ...]:
+    def of_generator(self, latent: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Return the generator's loss, detached, and its gradient on each weight.
 
         Args:
             latent: float32 ``(N, noise_dim)``.
             labels: the classes in it, int64 ``(N,)``.
-            extra: adds a loss on the drawn images, which it gets detached in float32.
         """
-        if extra is None:
-            return self._generate(latent, labels)
-        return self._of_generator(latent, labels, extra)
+        return self._generate(latent, labels)
 
-    def _of_generator(
-        self, latent: Tensor, labels: Tensor, extra: Extra | None = None
-    ) -> tuple[Tensor, ...]:
-        with torch.enable_grad(), passes.autocast(self._ctx):
-            drawn = self._generator(latent)
+    def of_generator_with(self, extra: Extra, latent: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Return what :meth:`of_generator` does for the sum of two losses.
+
+        Returns:
+            The sum, the weighted loss that was added, both detached, and the sum's gradient on
+            each weight.
+        """
+        if self._added != (extra.loss, extra.weight):
+            # A recorded step computes in the tensors of one loss.
+            self._added = extra.loss, extra.weight
+            step = partial(self._of_both, extra.loss, extra.weight)
+            live = partial(_both, self._generator.buffers, extra.changed)
+            self._match = passes.replayed("generator while matching", step, live, self._ctx)
+        return self._match(latent, labels, *extra.inputs)
+
+    def _of_generator(self, latent: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        drawn = self._drawn(latent)
         loss, slope = self._opinion(drawn.detach().float(), labels)
-        if extra is not None:
-            more, further = extra(drawn.detach().float())
-            loss, slope = loss + more, slope + further
+        return loss, *self._on_weights(drawn, slope)
+
+    def _of_both(
+        self,
+        added: Callable[..., tuple[Tensor, Tensor]],
+        weight: float,
+        latent: Tensor,
+        labels: Tensor,
+        *inputs: Tensor,
+    ) -> tuple[Tensor, ...]:
+        drawn = self._drawn(latent)
+        loss, slope = self._opinion(drawn.detach().float(), labels)
+        more, further = (weight * x for x in added(drawn.detach().float(), *inputs))
+        return loss + more, more, *self._on_weights(drawn, slope + further)
+
+    def _drawn(self, latent: Tensor) -> Tensor:
+        with torch.enable_grad(), passes.autocast(self._ctx):
+            images: Tensor = self._generator(latent)
+        return images
+
+    def _on_weights(self, drawn: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradient on each weight of the generator for one on its images."""
         weights = list(self._generator.parameters())
-        return loss, *torch.autograd.grad(drawn, weights, slope.to(drawn.dtype))
+        return torch.autograd.grad(drawn, weights, slope.to(drawn.dtype))
 
     def _opinion(self, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the generator's loss and its gradient on the images."""
@@ -167,6 +209,10 @@ class PairGradients:
         In half the usual slices, as real and generated images pass together.
         """
         return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
+
+
+def _both(*sources: Callable[[], Iterable[Tensor]]) -> Iterable[Tensor]:
+    return chain.from_iterable(source() for source in sources)
 
 
 def _share(part: slice, whole: Tensor) -> float:

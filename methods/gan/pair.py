@@ -74,21 +74,36 @@ class AdversarialPair:
         self.discriminator_adam = _adam(discriminator, lr * discriminator_rate)
         self.averaged = _still_copy(generator) if memory else None
 
-    def generator_step(self, labels: Tensor, extra: Extra | None = None) -> Tensor:
+    def generator_step(self, labels: Tensor) -> Tensor:
         """Update the generator once.
 
         Args:
             labels: the classes to draw, int64 ``(N,)``.
-            extra: maps the drawn images, detached float32, to a loss that is added and to that
-                loss's gradient on them.
 
         Returns:
             The loss, detached; a tensor of its own, which no later step overwrites.
         """
-        latent = self.generator.latent(labels, self._ctx.generator("noise"))
-        loss, *gradient = self._gradients.of_generator(latent, labels, extra)
+        loss, *gradient = self._gradients.of_generator(self._latent(labels), labels)
         _update(self.generator, self.generator_adam, gradient)
         return loss.clone()
+
+    def matching_step(self, labels: Tensor, extra: Extra) -> tuple[Tensor, Tensor]:
+        """Update the generator once, by its own loss and another.
+
+        Args:
+            labels: the classes to draw, int64 ``(N,)``.
+            extra: what is added.
+
+        Returns:
+            The whole loss, and the part that was added, detached; tensors of their own.
+        """
+        latent = self._latent(labels)
+        loss, added, *gradient = self._gradients.of_generator_with(extra, latent, labels)
+        _update(self.generator, self.generator_adam, gradient)
+        return loss.clone(), added.clone()
+
+    def _latent(self, labels: Tensor) -> Tensor:
+        return self.generator.latent(labels, self._ctx.generator("noise"))
 
     def discriminator_step(self, real: Tensor, labels: Tensor, *, penalised: bool = True) -> Tensor:
         """Update the discriminator once, against as many fresh images.

@@ -122,6 +122,20 @@ def test_unshared_draw_gives_each_image_its_own_parameters_and_replays(name):
     torch.testing.assert_close(dsa.apply(mixed, draw)[at:], out[at:])
 
 
+@pytest.mark.parametrize("strategy", ["none", "crop_color_crop", FULL_STRATEGY])
+def test_a_draw_at_the_values_of_another_is_the_other(strategy):
+    """Also where an operation comes twice."""
+    dsa, generator = DSA(strategy, mode="all"), seeded()
+    first, second = (dsa.draw(6, SHAPE, generator) for _ in range(2))
+    again = first.at(value.clone() for value in second.values())
+    assert torch.equal(dsa.apply(pictures(), again), dsa.apply(pictures(), second))
+    assert strategy == "none" or not torch.equal(
+        dsa.apply(pictures(), again), dsa.apply(pictures(), first)
+    )
+    with pytest.raises(ValueError, match="zip"):
+        first.at([*second.values(), torch.zeros(6)])
+
+
 def test_a_batch_that_does_not_fit_the_draw_is_refused():
     dsa = DSA()
     with pytest.raises(

@@ -3,19 +3,22 @@ from __future__ import annotations
 import copy
 import dataclasses
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from builders import begin, tiny_context, tiny_real_set, tiny_task
+from fake_recorder import FakeRecorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from bench.datasets.spec import DatasetSpec
+from bench.distillation import passes
 from bench.distillation.context import Context, Start
 from bench.distillation.profiles import PROFILES, resolve_profile
 from bench.networks.architecture import build_network
+from bench.networks.step_reasons import take_reasons
 from bench.registry.params import as_dict
 from methods.dim.method import DiM
 from methods.gan.method import ConditionalGAN
@@ -168,26 +171,42 @@ def test_matching_moves_the_generator_but_not_the_discriminator() -> None:
     for method in (without, strong):
         method.matcher.renew()
         real, labels = method.batches.pick(0)
-
-        def match(fake: Tensor, method: DiM = method, real: Tensor = real) -> tuple[Tensor, Tensor]:
-            loss, slope = method.matcher.loss(real, fake)
-            return loss, method.params.match_weight * slope
-
-        method.pair.generator_step(labels, match)
+        method.pair.matching_step(labels, method.matcher.extra(real, method.params.match_weight))
     a, b = without.pair, strong.pair
     assert same(a.discriminator.state_dict(), b.discriminator.state_dict())
     assert not same(dict(a.generator.named_parameters()), dict(b.generator.named_parameters()))
 
 
-def test_the_generator_is_given_the_weighted_loss_and_gradient() -> None:
+def test_the_generator_is_given_the_batch_and_the_weight() -> None:
     method, _ = started(match_weight=0.5)
-    fake = torch.zeros(8, 1, 8, 8)
-    method.matcher.loss = lambda real, images: (torch.tensor(3.0), real + 4 * (images + 1))
-    method.pair.generator_step = lambda _, extra: extra(fake)
-    real = copy.deepcopy(method.batches).pick(0)[0]
-    loss, gradient = method.step(0)["generator_loss"]
-    assert loss == 1.5
-    assert torch.equal(gradient, 0.5 * (real + 4))
+    seen: list[Any] = []
+    method.pair.matching_step = lambda *given: (seen.append(given), (1.0, 2.0))[1]
+    real, labels = copy.deepcopy(method.batches).pick(0)
+    losses = method.step(0)
+    ((drawn, extra),) = seen
+    assert torch.equal(drawn, labels)
+    assert torch.equal(extra.inputs[0], real)
+    assert extra.weight == 0.5
+    assert (losses["generator_loss"], losses["matching_loss"]) == (1.0, 2.0)
+
+
+def test_replayed_steps_are_plain_steps(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network of the pool has a recording of its own, and every step its augmentation."""
+
+    def states() -> dict[str, Any]:
+        method, _ = started(net_life=6, net_steps=1)
+        losses = [method.step(i) for i in range(15)]  # read after many steps
+        named = {f"{name} {i}": x for i, each in enumerate(losses) for name, x in each.items()}
+        return {**method.pair.state_dict(), **method.matcher.network.state_dict(), **named}
+
+    plain, recorder = states(), FakeRecorder()
+    monkeypatch.setattr(passes, "recorder_for", lambda _: recorder)
+    take_reasons()
+    assert same(states(), plain)
+    found = take_reasons()
+    for name in ("generator while matching", "network of the pool", "penalised discriminator"):
+        assert found[name].startswith("replayed"), name
+    assert "generator" not in found
 
 
 def test_a_network_serves_its_life_or_an_epoch() -> None:

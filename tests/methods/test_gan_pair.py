@@ -18,6 +18,7 @@ from bench.distillation.context import Context
 from bench.distilled.io import load, save
 from bench.networks.step_reasons import take_reasons
 from bench.support.seeds import make_generator
+from methods.gan.gradients import Extra
 from methods.gan.method import ConditionalGAN
 
 TINY: dict[str, Any] = {"width": 3, "noise_dim": 12, "epochs": 2, "batch": 8}
@@ -84,15 +85,18 @@ def test_the_generator_follows_its_loss_and_what_is_added() -> None:
     (method, _), (twin, ctx) = started(), started()
     pattern = torch.randn(len(LABELS), *method.spec.shape, generator=make_generator(5))
     given = handed_to(method.pair.generator_adam)
-    shown = method.pair.generator_step(LABELS, lambda x: ((x * pattern).sum(), pattern))
+    extra = Extra(lambda x: (0.5 * (x * pattern).sum(), 0.5 * pattern), weight=2.0)
+    shown, added = method.pair.matching_step(LABELS, extra)
 
     generator, critic = copy.deepcopy((twin.pair.generator, twin.pair.discriminator))
     latent = generator.latent(LABELS, ctx.generator("noise")).double()
     fake = generator.double()(latent)
     source, classes = critic.double()(fake)
-    loss = -source.mean() + F.cross_entropy(classes, LABELS) + (fake * pattern.double()).sum()
+    more = (fake * pattern.double()).sum()
+    loss = -source.mean() + F.cross_entropy(classes, LABELS) + more
     expected = torch.autograd.grad(loss, list(generator.parameters()))
     assert shown.item() == pytest.approx(loss.item(), rel=1e-4)
+    assert added.item() == pytest.approx(more.item(), rel=1e-4)
     assert_near(given, expected)
 
 

@@ -11,12 +11,14 @@ from fake_recorder import ChannelsLast
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.augment.dsa import DSA
 from bench.distillation import passes
 from bench.distillation.context import Context
 from bench.networks.step_reasons import take_reasons
 from bench.support.errors import BenchError
 from bench.support.seeds import make_generator
-from methods.dim.logit_matching import LogitMatcher, logit_distance
+from methods.dim.logit_matching import LogitMatcher
+from methods.dim.siamese_loss import logit_distance
 
 NETS = ("convnet1(width=4)", "convnet2(width=4,norm=batch)")
 
@@ -30,6 +32,12 @@ def matcher(ctx: Context, pool: tuple[str, ...] = NETS[:1], **given: Any) -> Log
 
 def images(seed: int, n: int = 5) -> Tensor:
     return torch.rand(n, 1, 8, 8, generator=make_generator(seed)) * 2 - 1
+
+
+def distance(made: LogitMatcher, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of a step, and its gradient on the generated images."""
+    extra = made.extra(real, 1.0)
+    return extra.loss(fake, *extra.inputs)
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -52,14 +60,16 @@ def test_loss_sees_properly_normalised_images() -> None:
     seen = [((x.double() + 1) / 2 - spec.mean[0]) / spec.std[0] for x in (real, fake)]
     gap = log_probabilities(net(seen[0])) - log_probabilities(net(seen[1]))
     expected = gap.square().mean()
-    torch.testing.assert_close(made.loss(real, fake)[0].double(), expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(
+        distance(made, real, fake)[0].double(), expected, rtol=1e-4, atol=1e-8
+    )
 
 
 def test_augmentation_is_siamese() -> None:
     """Equal images stay equal, whatever is drawn; other draws see others apart otherwise."""
     made, real = matcher(tiny_context()), images(1)
-    assert all(made.loss(real, real.clone())[0] == 0 for _ in range(5))
-    losses = [float(made.loss(real, images(2))[0]) for _ in range(3)]
+    assert all(distance(made, real, real.clone())[0] == 0 for _ in range(5))
+    losses = [float(distance(made, real, images(2))[0]) for _ in range(3)]
     assert len(set(losses)) == 3
 
 
@@ -69,13 +79,12 @@ def test_gradient_is_that_of_the_loss_whatever_the_slices(
 ) -> None:
     monkeypatch.setattr(passes, "slice_for", lambda _: size)
     made, real, fake = matcher(tiny_context()), images(1), images(2)
-    draw = made.augmentation.draw(
-        len(real), tiny_context().real.spec.shape,
-        tiny_context().generator("siamese-augmentation"), shared=True,
-    )  # fmt: skip
+    spec, draws = tiny_context().real.spec, tiny_context().generator("siamese-augmentation")
+    augmentation = DSA.for_dataset(spec, "color_crop_cutout", mode="all")
+    draw = augmentation.draw(len(real), spec.shape, draws, shared=True)
     seen = fake.clone().requires_grad_()
-    expected = logit_distance(made.logits(real, draw), made.logits(seen, draw))
-    loss, gradient = made.loss(real, fake)
+    expected = logit_distance(made.loss.logits(real, draw), made.loss.logits(seen, draw))
+    loss, gradient = distance(made, real, fake)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, seen)[0])
     assert gradient.abs().sum() > 0
@@ -141,7 +150,9 @@ def test_state_goes_on_where_it_was(net: str) -> None:
     other.load_state_dict(ctx.state_dict())
     for each in (made, again):
         each.train()
-    assert torch.equal(made.loss(images(1), images(2))[0], again.loss(images(1), images(2))[0])
+    assert torch.equal(
+        distance(made, images(1), images(2))[0], distance(again, images(1), images(2))[0]
+    )
     for each in (made, again):
         each.renew()
     weights = zip(made.network.parameters(), again.network.parameters(), strict=True)
@@ -171,4 +182,4 @@ def test_a_network_of_the_pool_trains_in_the_order_that_is_faster(
     assert any(w.dim() == 4 and not w.is_contiguous() for w in last.network.parameters()), (
         "some have another order"
     )
-    assert last.loss(images(1), images(2))[1].shape == (5, 1, 8, 8)
+    assert distance(last, images(1), images(2))[1].shape == (5, 1, 8, 8)

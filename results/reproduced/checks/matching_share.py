@@ -54,7 +54,8 @@ def gradients(dim: DiM, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         (own,) = torch.autograd.grad(
             objective.generator(pair.discriminator, images, labels), images
         )
-    matching = params.match_weight * dim.matcher.loss(real, drawn.detach())[1]
+    extra = dim.matcher.extra(real, params.match_weight)
+    matching = extra.weight * extra.loss(drawn.detach(), *extra.inputs)[1]
     weights = list(pair.generator.parameters())
     flat = [
         torch.cat([g.flatten() for g in torch.autograd.grad(drawn, weights, s, retain_graph=True)])
