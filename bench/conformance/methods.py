@@ -102,6 +102,9 @@ def check_declaration(cls: type[Method]) -> None:
         assert not profile.overrides or profile.gives_up, f"say what '{name}' gives up"
     for info in describe(cls.Params):
         assert info.help, f"parameter '{info.name}' needs help"
+    if cls.inner_loop:
+        repeated = getattr(resolve_profile(cls, "smoke", {}, _IPC), cls.inner_loop, None)
+        assert isinstance(repeated, int), f"inner_loop '{cls.inner_loop}' is no parameter of counts"
 
 
 def check_determinism(cls: type[Method]) -> None:

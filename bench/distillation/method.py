@@ -90,6 +90,8 @@ class Method(ABC, Generic[P]):
         modes: the ways its artefact can be evaluated, the default first: ``stored`` for image and
             factored sets, ``stream`` and ``frozen`` for generators.
         own_size: the artefact is one set, whose size does not depend on IPC.
+        inner_loop: the parameter that says how often a step repeats the same work, such as the
+            steps of a student; optional. A dry run then counts a few of them, and not all.
 
     Class attributes that reports and `bench list` read, from the source: write them as literals in
     the class.
@@ -125,6 +127,7 @@ class Method(ABC, Generic[P]):
     uses_arch: ClassVar[bool] = True
     modes: ClassVar[tuple[str, ...]] = ("stored",)
     own_size: ClassVar[bool] = False
+    inner_loop: ClassVar[str] = ""
 
     artefact: ClassVar[str] = "image"
     label_kind: ClassVar[str] = "hard"

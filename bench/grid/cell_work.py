@@ -1,14 +1,9 @@
-"""The work of a cell, counted from one of its steps without doing it, and kept between runs.
-
-It is counted on made-up data of the dataset's shape. Shared work, such as training experts, and
-methods of one step count nothing.
-"""
+"""The work of a cell, counted without doing it, and kept between runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,22 +12,16 @@ import msgspec
 import torch
 
 from bench.datasets.data_folder import DatasetInfo
-from bench.datasets.real_set import RealSet
-from bench.distillation.method import Method
 from bench.distilled.base import DistilledSet
+from bench.grid.distillation_work import begun, count_distillation
 from bench.grid.evaluation_work import EvaluationWork, images_and_epochs
-from bench.grid.rehearsal import begin_method
 from bench.grid.step_work import counted
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
-from bench.support.time_limit import TimeLimitError
 from bench.support.user_cache import read_cached, write_cached
 
-# After a first step that was counted so quickly, the second one is counted in its place: the first
-# may prepare what later ones use.
-_QUICK = 1.0
 # Raised when work is counted otherwise, so that what was kept before is not used.
-_COUNTING = 2
+_COUNTING = 3
 _FILE, _MOST_KEPT = "counted-work", 5000
 
 
@@ -87,7 +76,7 @@ class WorkCounter:
             made = (
                 self._evaluations.count(cell, info)
                 if isinstance(cell, EvaluateCell)
-                else _distillation(cell, info)
+                else count_distillation(cell, info)
             )
             part = self._kept.parts.pop(key, None)
             if made.is_partial:
@@ -135,7 +124,7 @@ class WorkCounter:
         key = self._key(cell)
         if key not in self._sets:
             with counted():
-                self._sets[key] = _begun(cell, self.find(cell.dataset)).result()
+                self._sets[key] = begun(cell, self.find(cell.dataset)).result()
         return self._sets[key]
 
     def _key(self, cell: Cell) -> str:
@@ -160,39 +149,3 @@ class WorkCounter:
             facts += [{**cell.identity, "seed": 0, "distil": ""}, info.n_test]
         text = json.dumps([identity, facts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _made_up(info: DatasetInfo) -> RealSet:
-    """Return a set of a dataset's shape; to be called where work is counted."""
-    counts = torch.tensor(info.class_counts)
-    labels = torch.arange(len(counts)).repeat_interleave(counts)
-    images = torch.empty(len(labels), *info.spec.shape, dtype=torch.uint8)
-    return RealSet(info.spec, images, labels, "0" * 64)
-
-
-def _begun(cell: DistilCell, info: DatasetInfo) -> Method:
-    return begin_method(
-        cell.method, cell.params, _made_up(info), ipc=cell.ipc, arch=cell.arch,
-        precision=cell.precision,
-    )  # fmt: skip
-
-
-def _distillation(cell: DistilCell, info: DatasetInfo) -> CountedWork:
-    with counted():
-        method = _begun(cell, info)
-    steps = method.steps()
-    if steps <= 1:
-        return CountedWork(Work(), 0.0)
-    started = time.perf_counter()
-    partly, work = False, Work()
-    try:
-        with counted() as work:
-            method.step(0)
-    except TimeLimitError:
-        partly = True
-    if not partly and time.perf_counter() - started < _QUICK:
-        with suppress(TimeLimitError):  # then the first step counts
-            with counted() as second:
-                method.step(1)
-            work = second
-    return CountedWork(work, float(steps), partly)

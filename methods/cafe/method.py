@@ -93,6 +93,7 @@ class CAFE(LearnedImages["CAFE.Params"]):
         )
 
     name = "cafe"
+    inner_loop = "max_epochs"
     label = "CAFE"
     colour = "#C6BB7E"
     marker = "h"

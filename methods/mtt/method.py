@@ -117,6 +117,7 @@ class MTT(LearnedImages["MTT.Params"]):
         init: str = init_param("real")
 
     name = "mtt"
+    inner_loop = "syn_steps"
     state = ("images", "velocity", "step_size", "step_size_velocity")
     label = "MTT"
     colour = "#892155"

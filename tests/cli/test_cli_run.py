@@ -86,7 +86,7 @@ def test_dry_run_names_what_cannot_be_estimated(
     def fail(*_: object, **__: object) -> float:
         raise RuntimeError("no memory for it")
 
-    for module in ("cell_work", "evaluation_work"):
+    for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     monkeypatch.setattr("bench.grid.real_step.training_seconds", fail)
     lines = run("--method", "random", "--ipc", "1", "--dry-run").output.splitlines()

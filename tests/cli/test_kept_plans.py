@@ -284,7 +284,7 @@ def test_what_was_not_counted_is_not_kept(
         raise RuntimeError("no memory for it")
 
     (cache / "counted-work.json").unlink(missing_ok=True)
-    for module in ("cell_work", "evaluation_work"):
+    for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     run("--method", "dm", "--ipc", "1", "--dry-run")
     assert not list(cache.glob("plan-*"))

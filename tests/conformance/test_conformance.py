@@ -125,6 +125,10 @@ class SaysNothing(ToyDrift):
     profiles = {"smoke": Profile({"iterations": 2}, "")}
 
 
+class NamesNoLoop(ToyDrift):
+    inner_loop = "rounds"
+
+
 class WritesIntoTheRealSet(ToyFirst):
     def select(self) -> torch.Tensor:
         chosen = super().select()
@@ -153,6 +157,7 @@ class ChangesTheThreads(ToyFirst):
         (SaysSoft, {"check_result"}),
         (KeepsGradients, {"check_scalars"}),
         (SaysNothing, {"check_declaration"}),
+        (NamesNoLoop, {"check_declaration"}),
     ],
 )
 def test_the_suite_catches(method: Any, caught_by: set[str]) -> None:

@@ -134,7 +134,7 @@ def test_records_of_another_machine_correct_nothing(tmp_path, data_dir) -> None:
 
 def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) -> None:
     first = session(tmp_path, data_dir, methods=["dm"], ipcs=[1]).estimate()
-    for module in ("cell_work", "evaluation_work"):
+    for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1], seeds=2)
     again = made.estimate()
@@ -143,7 +143,7 @@ def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) ->
 
 
 def test_what_cannot_be_counted_is_timed(tmp_path, data_dir, monkeypatch) -> None:
-    for module in ("cell_work", "evaluation_work"):
+    for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     estimates = made.estimate()
