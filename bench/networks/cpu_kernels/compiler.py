@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-_SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp")
+_SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp", "layer_norm.cpp")
 _HEADERS = ("common.h", "lanes.h", "schemes.h")
 # Sums may be reordered, which lets the compiler use vectors; NaN and infinity stay what they are.
 _FLAGS = (

@@ -59,7 +59,7 @@ def image_gradient(total: Tensor, images: Tensor, *, create_graph: bool = False)
         images: what ``total`` was computed from by networks; must not lie behind their weights.
         create_graph: whether the result can be differentiated, by weights as well.
     """
-    before = _weights_requested()
+    before = weights_requested()
     _requested.weights = False
     try:
         (found,) = torch.autograd.grad(total, images, create_graph=create_graph)
@@ -68,7 +68,8 @@ def image_gradient(total: Tensor, images: Tensor, *, create_graph: bool = False)
     return found
 
 
-def _weights_requested() -> bool:
+def weights_requested() -> bool:
+    """Return whether gradients on weights are requested, see :func:`image_gradient`."""
     return getattr(_requested, "weights", True)
 
 
@@ -105,7 +106,7 @@ class _Outputs(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         _, on_x, on_weight, on_bias = ctx.needs_input_grad
-        kept = _weights_requested()
+        kept = weights_requested()
         return (
             None,
             _OnInput.apply(ctx.maps, slope, weight, x.shape) if on_x else None,
@@ -130,7 +131,7 @@ class _OnInput(torch.autograd.Function):
     def backward(ctx: Any, onto: Tensor) -> tuple[Tensor | None, ...]:
         slope, weight = ctx.saved_tensors
         _, on_slope, on_weight, _ = ctx.needs_input_grad
-        on_weight = on_weight and _weights_requested()
+        on_weight = on_weight and weights_requested()
         return (
             None,
             _Outputs.apply(ctx.maps, onto, weight, None) if on_slope else None,

@@ -1,8 +1,9 @@
 """Puts the kernels in the place of PyTorch's operations, within a ``with`` block of one thread.
 
-Architectures stay plain PyTorch. Within the block, a kernel computes each convolution or
-``norm_relu_pool`` that it computes faster, and PyTorch computes the rest; the numbers agree to
-rounding. Whatever a kernel cannot read, it leaves to PyTorch, and to PyTorch's error messages.
+Architectures stay plain PyTorch. Within the block, a kernel computes each convolution,
+``norm_relu_pool`` or layer normalisation that it computes faster, and PyTorch computes the rest;
+the numbers agree to rounding. Whatever a kernel cannot read, it leaves to PyTorch, and to PyTorch's
+error messages.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from bench.networks.cpu_kernels import block, ordinary, shallow, winograd
+from bench.networks.cpu_kernels import block, layer_norm, ordinary, shallow, winograd
 from bench.networks.cpu_kernels.convolution import Maps, convolve
 from bench.networks.cpu_kernels.library import library
 from bench.networks.fused_operations import norm_relu_pool
@@ -104,7 +106,22 @@ class _FastOperations(TorchFunctionMode):
             return self._convolution(*args)
         if func is norm_relu_pool and _readable(*args[:3]) and block.fits(args[0]):
             return block.block(self._kernels, *args)
+        if func is F.layer_norm:
+            return self._layer_norm(*args, **kwargs)
         return func(*args, **kwargs)
+
+    def _layer_norm(
+        self,
+        x: Tensor,
+        shape: Any,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        readable = _readable(x, weight) and _readable(x, bias)
+        if weight is None or bias is None or not readable or not layer_norm.fits(x, shape, weight):
+            return F.layer_norm(x, shape, weight, bias, eps)
+        return layer_norm.layer_norm(self._kernels, x, weight, bias, eps)
 
     def _convolution(
         self,
@@ -154,7 +171,7 @@ def _computed_in(x: Tensor) -> torch.dtype:
     return x.dtype
 
 
-def _readable(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
+def _readable(x: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> bool:
     """Return whether kernels can read these tensors: in main memory, of dtypes they know.
 
     Tensors that a transformation of ``torch.func`` wraps have no memory of their own.
