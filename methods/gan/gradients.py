@@ -90,8 +90,10 @@ class PairGradients:
             # A recorded step computes in the tensors of one loss.
             self._added = extra.loss, extra.weight
             step = partial(self._of_both, extra.loss, extra.weight)
-            live = partial(_both, self._generator.buffers, extra.changed)
-            self._match = passes.replayed("generator while matching", step, live, self._ctx)
+            buffers, changed = self._generator.buffers, extra.changed
+            self._match = passes.replayed(
+                "generator while matching", step, lambda: chain(buffers(), changed()), self._ctx
+            )
         return self._match(latent, labels, *extra.inputs)
 
     def _of_generator(self, latent: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
@@ -209,10 +211,6 @@ class PairGradients:
         In half the usual slices, as real and generated images pass together.
         """
         return passes.even_slices(len(images), max(1, passes.slice_for(self._ctx) // 2))
-
-
-def _both(*sources: Callable[[], Iterable[Tensor]]) -> Iterable[Tensor]:
-    return chain.from_iterable(source() for source in sources)
 
 
 def _share(part: slice, whole: Tensor) -> float:

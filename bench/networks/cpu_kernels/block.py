@@ -8,15 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.networks.cpu_kernels.library import pointers, sizes
+from bench.networks.cpu_kernels.library import DTYPES, kernel_of, pointers, sizes
 from bench.networks.fused_operations import one_by_one
-
-_SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 def fits(x: Tensor) -> bool:
     """Return whether the kernel takes maps ``(N, C, H, W)``: float32 or bfloat16, even sides."""
-    return x.dtype in _SUFFIX and x.dim() == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+    return x.dtype in DTYPES and x.dim() == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
 
 
 def block(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -43,7 +41,7 @@ class _Block(torch.autograd.Function):
         n, channels, height, width = x.shape
         y = x.new_empty(n, channels, height // 2, width // 2)
         means, scales = weight.new_empty(2, n, channels)
-        getattr(kernels, f"block_forward_{_SUFFIX[x.dtype]}")(
+        kernel_of(kernels, "block_forward", x.dtype)(
             *pointers(x, weight, bias), ctypes.c_float(eps), *pointers(y, means, scales),
             *sizes(*x.shape), torch.get_num_threads(),
         )  # fmt: skip
@@ -66,7 +64,7 @@ class _Block(torch.autograd.Function):
         x, slope = x.contiguous(), slope.to(x.dtype).contiguous()
         weight, bias = weight.contiguous(), bias.contiguous()
         on_x, per_image = torch.empty_like(x), weight.new_empty(2, *x.shape[:2])
-        getattr(ctx.kernels, f"block_backward_{_SUFFIX[x.dtype]}")(
+        kernel_of(ctx.kernels, "block_backward", x.dtype)(
             *pointers(slope, x, weight, bias, means, scales, on_x, *per_image),
             *sizes(*x.shape), torch.get_num_threads(),
         )  # fmt: skip

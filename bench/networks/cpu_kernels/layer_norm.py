@@ -15,15 +15,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bench.networks.cpu_kernels.convolution import weights_requested
-from bench.networks.cpu_kernels.library import pointers, sizes
-
-_SUFFIX = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+from bench.networks.cpu_kernels.library import DTYPES, kernel_of, pointers, sizes
 
 
 def fits(x: Tensor, shape: Sequence[int], weight: Tensor) -> bool:
     """Return whether the kernel takes images ``(N, C, H, W)``, normalised over ``shape``."""
     whole = tuple(shape) == tuple(weight.shape) == tuple(x.shape[1:])
-    return whole and x.dtype in _SUFFIX and x.dim() == 4 and x.numel() > 0
+    return whole and x.dtype in DTYPES and x.dim() == 4 and x.numel() > 0
 
 
 def layer_norm(kernels: ctypes.CDLL, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -92,7 +90,7 @@ class _OnInput(torch.autograd.Function):
         onto, slope = (each.to(x.dtype).contiguous() for each in (onto, slope))
         on_slope, on_x = torch.empty_like(x), torch.empty_like(x)
         on_weight = torch.empty_like(weight) if kept else None
-        getattr(ctx.kernels, f"layer_norm_second_{_SUFFIX[x.dtype]}")(
+        kernel_of(ctx.kernels, "layer_norm_second", x.dtype)(
             *pointers(onto, slope, x, weight, means, scales, on_slope, on_x, on_weight),
             *sizes(len(x), weight.numel()), torch.get_num_threads(),
         )  # fmt: skip

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.networks.cpu_kernels.cache import cached
@@ -27,6 +29,8 @@ from bench.networks.cpu_kernels.compiler import (
 
 # Set to 0, kernels are neither compiled nor used.
 _SWITCH = "BENCH_NATIVE"
+# The dtypes of maps that kernels are compiled for, with what their names end in.
+DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 _building = Lock()
 
@@ -71,6 +75,11 @@ def describe_kernels() -> str:
 def kernel_remarks() -> tuple[str, ...]:
     """Return what is wrong with the stored kernels, as this process found them."""
     return library().remarks
+
+
+def kernel_of(kernels: ctypes.CDLL, name: str, dtype: torch.dtype) -> Any:
+    """Return the kernel of a name for maps of one of :data:`DTYPES`."""
+    return getattr(kernels, f"{name}_{DTYPES[dtype]}")
 
 
 def pointers(*tensors: Tensor | None) -> list[ctypes.c_void_p]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.networks.cpu_kernels.library import pointers, sizes
+from bench.networks.cpu_kernels.library import kernel_of, pointers, sizes
 
 # More values a column, or fewer outputs, and PyTorch's own convolution is faster.
 _MOST_VALUES = 32
@@ -67,8 +67,7 @@ class Shallow:
         columns = x.new_empty(
             len(x), shape[1:].numel() + with_ones, math.prod(self._sides(x, shape))
         )
-        name = "columns_float32" if x.dtype == torch.float32 else "columns_bfloat16"
-        getattr(self.kernels, name)(
+        kernel_of(self.kernels, "columns", x.dtype)(
             *pointers(x, columns), *sizes(*x.shape, *shape[2:], *self.padding),
             int(with_ones), torch.get_num_threads(),
         )  # fmt: skip
