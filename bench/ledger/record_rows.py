@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.ledger.cell import AS_MADE, Cell, EvaluateCell, percent_mark
+from bench.ledger.parameter_marks import Made, made_with, mark_parameters
 from bench.ledger.record import ARTEFACT, OTHER_SET, Record
 from bench.ledger.record_tables import EvaluationOutcome
 from bench.ledger.rows import Evaluation, Failure, Rows, newest_versions
@@ -62,7 +63,7 @@ def load_rows(
         else:
             recorded[record.id] = record.files.get(ARTEFACT)
             device = printable(str(dict(record.environment).get("device", "")))
-            made[record.id] = _Making(_threads(record), device)
+            made[record.id] = _Making(_threads(record), device, made_with(record))
     _complete(rows.evaluations, made)
     store.damaged += [
         f"cell {cell_id}: {OTHER_SET}"
@@ -76,10 +77,11 @@ def load_rows(
 
 
 class _Making(NamedTuple):
-    """Where a distilled set was made."""
+    """Where a distilled set was made, and with which parameters if its record says so."""
 
     threads: int = 0
     device: str = ""
+    parameters: Made | None = None
 
 
 def _complete(rows: Sequence[Evaluation], made: Mapping[str, _Making]) -> None:
@@ -95,6 +97,7 @@ def _complete(rows: Sequence[Evaluation], made: Mapping[str, _Making]) -> None:
         object.__setattr__(row, "distil_device", making.device)
         version = newest[row.method] if row.origin == "bench" else row.method_version
         object.__setattr__(row, "newest_version", version)
+    mark_parameters(rows, {name: own for name, each in made.items() if (own := each.parameters)})
 
 
 def _records(store: Store, ids: Sequence[str]) -> Iterator[Record]:
