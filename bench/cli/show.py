@@ -100,6 +100,7 @@ def _head(kind: str, entry: Any) -> dict[str, Any]:
 
 def _method(entry: Any) -> dict[str, Any]:
     from bench.distillation.profiles import PROFILES
+    from bench.registry.param_values import described
 
     method = entry.load()
     paper = method.paper
@@ -108,7 +109,7 @@ def _method(entry: Any) -> dict[str, Any]:
         profile = method.profiles.get(name)
         overrides = {} if profile is None else profile.overrides
         profiles[name] = {
-            "overrides": {k: _plain(v) for k, v in overrides.items()},
+            "overrides": described(method.Params, overrides),
             "gives_up": "" if profile is None else profile.gives_up,
         }
     return {
@@ -161,13 +162,6 @@ def _parameters(params_type: type) -> list[dict[str, Any]]:
     from bench.registry.params import describe
 
     return [asdict(info) for info in describe(params_type)]
-
-
-def _plain(value: Any) -> Any:
-    """Write a value that depends on IPC or dataset by its rule."""
-    from bench.registry.params import Rule
-
-    return value.text if isinstance(value, Rule) else value
 
 
 def _print(facts: dict[str, Any]) -> None:

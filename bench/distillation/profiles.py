@@ -23,7 +23,8 @@ class Profile:
     """Parameters under a name, such as ``lite``.
 
     Attributes:
-        overrides: what differs from the paper's values, by parameter.
+        overrides: what differs from the paper's values, by parameter; a value may be a rule, as a
+            default may (:func:`bench.registry.params.by_dataset`).
         gives_up: what a result loses by that, in one sentence.
     """
 

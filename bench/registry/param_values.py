@@ -67,9 +67,8 @@ def by_stored_name(params_type: type, overrides: Mapping[str, Any], owner: str) 
     """
     known = {each.name: each.stored for each in declared(params_type)}
     stored_names = set(known.values())
-    groups = {f.name: f for f in dataclasses.fields(params_type) if f.metadata.get("nested")}
     given: dict[str, Any] = {}
-    for name, value in _without_tables(overrides, groups):
+    for name, value in _without_tables(params_type, overrides):
         stored = known.get(name, name if name in stored_names else None)
         if stored is None:
             raise BenchError(unknown_message(f"parameter of {owner}", name, known))
@@ -90,10 +89,17 @@ def former_names(params_type: type, overrides: Mapping[str, Any]) -> dict[str, s
     return {n: names[n] for n in overrides if n in names and names[n] != n}
 
 
-def _without_tables(
-    overrides: Mapping[str, Any], groups: Mapping[str, object]
-) -> Iterator[tuple[str, Any]]:
+def described(params_type: type, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides for people, by dotted name; in place of a rule its text."""
+    return {
+        name: value.text if isinstance(value, Rule) else value
+        for name, value in _without_tables(params_type, overrides)
+    }
+
+
+def _without_tables(params_type: type, overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield overrides one by one, those of a group by dotted name."""
+    groups = {f.name for f in dataclasses.fields(params_type) if f.metadata.get("nested")}
     for name, value in overrides.items():
         if name not in groups:
             yield name, value

@@ -124,13 +124,12 @@ class DiM(Method["DiM.Params"]):
             {
                 "gan": ConditionalGAN.profiles["lite"].overrides,
                 "max_steps": 400,
-                "batch": 32,
-                "lr": 5e-5,
+                "lr": 3e-5,
                 "pool": ("convnet3(width=64)", "resnet10(width=16)", "resnet10_ap(width=16)"),
                 "net_life": 40,
                 "net_steps": 4,
             },
-            "the lite GAN; 400 matching steps of 32 images, not 100 epochs, in 10 networks "
+            "the lite GAN; 400 matching steps of 64 images, not 100 epochs, in 10 networks "
             "from a pool of 3 narrow ones, trained for 4 steps, not 16, before each matching",
         ),
         "smoke": Profile(

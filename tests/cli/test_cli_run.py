@@ -315,8 +315,10 @@ def test_show_writes_rules_over_ipc_in_words() -> None:
 
 
 def test_show_dim_names_method_and_protocol() -> None:
-    kinds = [facts["kind"] for facts in json.loads(invoke("show", "dim", "--json").stdout)]
-    assert kinds == ["method", "protocol"]
+    method, protocol = json.loads(invoke("show", "dim", "--json").stdout)
+    assert (method["kind"], protocol["kind"]) == ("method", "protocol")
+    assert method["profiles"]["lite"]["overrides"]["gan.max_steps"].startswith("3,000 for digits")
+    assert "gan.max_steps=3,000 for digits" in invoke("show", "dim").output
 
 
 def test_show_unknown() -> None:

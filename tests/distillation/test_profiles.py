@@ -17,7 +17,7 @@ from bench.distillation.profiles import (
     resolve_profile,
 )
 from bench.distillation.selection import SelectionMethod
-from bench.registry.params import by_ipc, param
+from bench.registry.params import by_dataset, by_ipc, param
 from bench.support.errors import BenchError
 
 
@@ -82,6 +82,18 @@ def test_the_paper_then_the_profile_then_the_user(
     profile: str, overrides: dict[str, Any], wanted: Params
 ) -> None:
     assert resolve_profile(Toy, profile, overrides, 5) == wanted
+
+
+def test_a_profile_may_have_a_rule_by_dataset() -> None:
+    class Ruled(Toy):
+        """A method whose lite profile depends on the dataset."""
+
+        profiles = {
+            "lite": Profile({"iterations": by_dataset(lambda name: len(name))}, "most steps")
+        }
+
+    resolved = {name: resolve_profile(Ruled, "lite", {}, 1, name) for name in ("svhn", "cifar10")}
+    assert {name: one.iterations for name, one in resolved.items()} == {"svhn": 4, "cifar10": 7}
 
 
 def test_wrong_overrides_name_the_method() -> None:

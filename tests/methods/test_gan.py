@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bench.distillation import passes
 from bench.distillation.context import Context
+from bench.distillation.profiles import resolve_profile
 from bench.distilled.generator_set import GeneratorSet
 from bench.support.seeds import make_generator
 from methods.gan.method import ConditionalGAN, latent_size
@@ -215,6 +216,14 @@ def test_profiles_change_known_parameters_only(profile: str) -> None:
     params = tiny_task(ConditionalGAN, tiny_real_set(), None, None, **overrides).params
     paper = vars(ConditionalGAN.Params())
     assert {name for name in paper if getattr(params, name) != paper[name]} == set(overrides)
+
+
+def test_lite_trains_longer_where_a_class_has_many_shapes() -> None:
+    steps = {
+        name: resolve_profile(ConditionalGAN, "lite", {}, None, name).max_steps
+        for name in ("mnist", "svhn", "cifar10", "cifar100", "mine")
+    }
+    assert steps == {"mnist": 3000, "svhn": 3000, "cifar10": 5000, "cifar100": 5000, "mine": 5000}
 
 
 def test_smoke_has_the_papers_losses() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.registry.param_values import former_names, resolve
+from bench.registry.param_values import described, former_names, resolve
 from bench.registry.params import (
     NoParams,
     as_dict,
@@ -364,3 +364,10 @@ def test_what_is_wrong_with_a_group_is_named(overrides: dict[str, Any], words: s
 def test_former_names_are_known() -> None:
     given = {"gan_width": 1, "epochs": 2, "gan.rates": "1+2"}
     assert former_names(Outer.Params, given) == {"gan_width": "gan.width"}
+
+
+def test_overrides_are_described_by_dotted_names_and_rules_by_their_text() -> None:
+    overrides = {"gan": {"width": by_ipc(lambda ipc: ipc, "as IPC"), "rates": (1.0,)}, "epochs": 2}
+    assert described(Outer.Params, overrides) == {
+        "gan.width": "as IPC", "gan.rates": (1.0,), "epochs": 2,
+    }  # fmt: skip
