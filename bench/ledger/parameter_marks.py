@@ -54,8 +54,8 @@ def mark_parameters(rows: Iterable[Evaluation], made: Mapping[str, Made]) -> Non
     for row in rows:
         if (own := made.get(row.distil_id)) is not None:
             said = (
-                row.method, row.method_version, row.profile, row.changed, row.origin, row.arch,
-                row.dataset, own.ipc,
+                row.method, row.method_version, row.profile, row.changed_besides_steps,
+                row.origin, row.arch, row.dataset, own.ipc,
             )  # fmt: skip
             alike.setdefault(said, []).append((row, own.parameters))
     for members in alike.values():

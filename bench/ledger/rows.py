@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench.ledger.cell import percent_mark
 from bench.registry.presentation import Presentation
 
 
@@ -70,6 +71,12 @@ class Setting(Conditions):
     origin: str
     plugin_source: str
     percent: int | None
+
+    @property
+    def changed_besides_steps(self) -> str:
+        """Return ``changed`` without the share of the steps, which points of a curve differ in."""
+        mark = percent_mark(self.percent)
+        return ", ".join(part for part in self.changed.split(", ") if part != mark)
 
 
 @dataclass(frozen=True)

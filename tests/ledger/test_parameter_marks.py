@@ -31,7 +31,8 @@ def add(store: Store, name: str, params: Any, *, ipc: int | None = None, **label
 
 
 def changes(store: Store) -> list[str]:
-    return sorted(row.changed for row in collect(load_rows(store.root).evaluations))
+    rows = load_rows(store.root, unfinished=True)
+    return sorted(row.changed for row in collect(rows.evaluations))
 
 
 def test_what_a_profile_gave_earlier_is_another_result(store: Store) -> None:
@@ -56,6 +57,14 @@ def test_the_mark_stands_beside_what_else_is_changed(store: Store) -> None:
     add(store, "0", {"width": 32}, profile="custom", changed="lite: lr=1")
     add(store, "1", {"width": 64}, profile="custom", changed="lite: lr=1", seed=1)
     assert changes(store) == ["lite: lr=1, width=32", "lite: lr=1, width=64"]
+
+
+def test_all_points_of_a_learning_curve_are_marked_alike(store: Store) -> None:
+    add(store, "0", {"width": 32})
+    add(store, "1", {"width": 64})
+    half = "after 50 % of the steps"
+    add(store, "2", {"width": 64}, percent=50, changed=half)
+    assert changes(store) == [f"{half}, width=64", "width=32", "width=64"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from bench.ledger.cell import percent_mark
 from bench.ledger.rows import Evaluation, Setting
 from bench.report.aggregate import one_per_seed
 from bench.report.number_formats import ipc_name, listing
@@ -14,11 +13,10 @@ from bench.report.number_formats import ipc_name, listing
 
 def curve_of(point: Setting) -> Setting:
     """Return what the points of a learning curve have in common: all but the share of the steps."""
-    mark = percent_mark(point.percent)
-    changed = ", ".join(part for part in point.changed.split(", ") if part != mark)
     values = {each.name: getattr(point, each.name) for each in fields(Setting)}
     # Notes are no part of the data.
-    return Setting(**{**values, "changed": changed, "percent": None, "dataset_note": ""})
+    common = {"changed": point.changed_besides_steps, "percent": None, "dataset_note": ""}
+    return Setting(**{**values, **common})
 
 
 def share_seeds(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[str]]:
