@@ -160,8 +160,11 @@ def _label(row: Row, others: Sequence[Row]) -> str:
     """Return the method's label with what sets it apart from others that have the same."""
     same = [one for one in others if (one.style.label, one.mode) == (row.style.label, row.mode)]
     parts = [row.mode] if row.mode != "stored" else []
+    shared = set.intersection(*(set(one.changed.split(", ")) for one in same))
     for name, before in _DISTINCT.items():
         own = getattr(row, name)
+        if name == "changed":  # parameters that all of them have set none apart
+            own = ", ".join(part for part in own.split(", ") if part not in shared)
         part = f"{before}{own}"
         said = ", ".join(parts).split(", ")  # what is changed can name the version and the source
         if own and part not in said and any(getattr(one, name) != own for one in same):

@@ -45,6 +45,18 @@ def test_an_older_version_is_named_once() -> None:
     }  # fmt: skip
 
 
+def test_only_parameters_that_differ_set_contenders_apart() -> None:
+    common = "lite: width=32, lr=0.1"
+    evaluations = [
+        *measured("dm", SEEDS, profile="custom", changed=common),
+        *measured("dm", SEEDS, profile="custom", changed=f"{common}, weight=0"),
+        *measured("dm", SEEDS, profile="custom", changed=f"{common}, weight=3"),
+    ]
+    assert [one.label for one in find_contenders(evaluations)] == [
+        "DM", "DM (weight=0)", "DM (weight=3)",
+    ]  # fmt: skip
+
+
 def test_whole_set_stands_at_each_ipc() -> None:
     whole = find_contenders(store())[-1]
     assert {(p.conditions.protocol, p.ipc) for p in whole.rows} == {
