@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.plugin import Profile, by_dataset
 
-# Digits and clothes: the images of a class are alike, and a generator has most of its accuracy soon.
+# Digits and clothes: images of a class are alike, and a generator has most of its accuracy soon.
 _SIMPLE = ("digits", "fashionmnist", "mnist", "svhn")
 
 
