@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -182,12 +183,14 @@ def try_replays(device: torch.device) -> dict[str, dict[str, str]]:
             for name in ("gan", "dim"):
                 found[name] = _reasons_of(lambda name=name: _some_steps(METHODS.get(name)))
         with patch.object(engine, "recorder_for", lambda _: recorder):
-            for name in ("default", "dim", "quick"):
+            for name, stacked in product(("default", "dim", "quick"), (False, True)):
                 protocol = dataclasses.replace(
                     get_protocol(name), epochs=5, nets=1, batch_size=25, test_every=None
                 )
                 recipe = Recipe.of(_HERE.spec, "convnet2(width=8,norm=batch)", protocol)
-                found[f"protocol {name}"] = _reasons_of(lambda r=recipe: _evaluated(r, device))
+                with patch.object(engine, "stacking_pays", lambda *_, s=stacked: s):
+                    reasons = _reasons_of(lambda r=recipe: _evaluated(r, device))
+                found[f"protocol {name}{', stacked' * stacked}"] = reasons
         step = Replayed(
             "toy",
             lambda x: (torch.tensor([1.0, 2.0], device=x.device) * x[x > 0],),

@@ -91,9 +91,11 @@ def test_the_engine_goes_on_from_its_checkpoint(seen, arch: str) -> None:
     [
         ("gan", {"generator", "penalised discriminator"}),
         ("dim", {"network of the pool", "generator while matching", "penalised discriminator"}),
-        ("protocol default", {"evaluation step"}),
-        ("protocol dim", {"evaluation step"}),
-        ("protocol quick", {"evaluation step"}),
+        *(
+            (f"protocol {name}{how}", {"evaluation step"})
+            for name in ("default", "dim", "quick")
+            for how in ("", ", stacked")
+        ),
     ],
 )
 def test_a_step_can_be_captured_as_a_graph(seen, work: str, steps: set[str]) -> None:
