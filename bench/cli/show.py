@@ -100,7 +100,7 @@ def _head(kind: str, entry: Any) -> dict[str, Any]:
 
 def _method(entry: Any) -> dict[str, Any]:
     from bench.distillation.profiles import PROFILES
-    from bench.registry.param_values import described
+    from bench.registry.param_values import overrides_in_words
 
     method = entry.load()
     paper = method.paper
@@ -109,7 +109,7 @@ def _method(entry: Any) -> dict[str, Any]:
         profile = method.profiles.get(name)
         overrides = {} if profile is None else profile.overrides
         profiles[name] = {
-            "overrides": described(method.Params, overrides),
+            "overrides": overrides_in_words(method.Params, overrides),
             "gives_up": "" if profile is None else profile.gives_up,
         }
     return {

@@ -36,7 +36,8 @@ class Identity(TypedDict):
     ipc: Whole | None
     arch: NotRequired[Text | None]
     precision: NotRequired[Text]
-    # Of a distillation; its method, dataset, seed and parameters are not read from here.
+    # Of a distillation; its method, dataset and seed are not read from here, and its parameters
+    # only to tell results apart, whatever they are (:mod:`bench.ledger.parameter_marks`).
     prerequisite: NotRequired[CellId | None]
     # Of an evaluation.
     distil: NotRequired[CellId]

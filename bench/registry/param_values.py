@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from bench.registry.params import Rule, as_dict, declared, type_name
+from bench.registry.params import Rule, as_dict, declared, in_words, type_name
 from bench.support.errors import BenchError, unknown_message
 from bench.support.untrusted import Limit
 
@@ -89,12 +89,9 @@ def former_names(params_type: type, overrides: Mapping[str, Any]) -> dict[str, s
     return {n: names[n] for n in overrides if n in names and names[n] != n}
 
 
-def described(params_type: type, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def overrides_in_words(params_type: type, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return overrides for people, by dotted name; in place of a rule its text."""
-    return {
-        name: value.text if isinstance(value, Rule) else value
-        for name, value in _without_tables(params_type, overrides)
-    }
+    return {name: in_words(value) for name, value in _without_tables(params_type, overrides)}
 
 
 def _without_tables(params_type: type, overrides: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

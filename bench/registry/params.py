@@ -190,13 +190,18 @@ class ParamInfo:
     checked: bool
 
 
+def in_words(value: Any) -> Any:
+    """Return a value for people: a rule's text, and all else as it is."""
+    return value.text if isinstance(value, Rule) else value
+
+
 def describe(params_type: type) -> list[ParamInfo]:
     """List the parameters that a dataclass declares, in order."""
     return [
         ParamInfo(
             each.name,
             type_name(each.type),
-            default.text if isinstance(default := each.field.default, Rule) else default,
+            in_words(each.field.default),
             each.field.metadata.get("help", ""),
             each.field.metadata.get("min"),
             each.field.metadata.get("max"),

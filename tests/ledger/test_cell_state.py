@@ -25,13 +25,6 @@ from bench.ledger.store import Store
 from bench.support.errors import BenchError
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
-
-
 def states(store: Store) -> dict[str, CellState]:
     found = read_states(store)
     alone = {cell_id: read_state(store, cell_id) for cell_id in found}

@@ -6,7 +6,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
 from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.cleaning import Waste, find_waste, remove
@@ -14,13 +13,6 @@ from bench.ledger.holder import PATIENCE
 from bench.ledger.lock import cell_lock
 from bench.ledger.requests import RequestedCell, SavedRequest, save_request
 from bench.ledger.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
 
 
 def put(path: Path, age: float = 3600, content: str = "x") -> Path:

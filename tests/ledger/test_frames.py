@@ -28,13 +28,6 @@ NUMBERS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
-
-
 def put(store: Store, *records: dict) -> None:  # type: ignore[type-arg]
     for data in records:
         store.write(record(data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ from record_builders import distil_json, evaluate_json, record
 from bench.ledger.record_rows import load_rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
 
 
 def add(store: Store, name: str, params: Any, *, ipc: int | None = None, **labels: Any) -> None:

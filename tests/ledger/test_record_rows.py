@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from record_builders import distil_json, evaluate_json, failed_json, record
 
 from bench.ledger.record_rows import load_rows
 from bench.ledger.store import Store
 from bench.report.aggregate import collect
 from bench.report.filters import select
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
 
 
 def labelled(data: dict[str, Any], **labels: Any) -> dict[str, Any]:

@@ -16,13 +16,6 @@ from bench.support.errors import BenchError
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path)
-    made.prepare()
-    return made
-
-
-@pytest.fixture
 def made(store: Store) -> Record:
     """A distilled set; the store holds its evaluation and a failure as well."""
     distilled = put_distil(store)

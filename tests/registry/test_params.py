@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.registry.param_values import described, former_names, resolve
+from bench.registry.param_values import former_names, overrides_in_words, resolve
 from bench.registry.params import (
     NoParams,
     as_dict,
@@ -368,6 +368,6 @@ def test_former_names_are_known() -> None:
 
 def test_overrides_are_described_by_dotted_names_and_rules_by_their_text() -> None:
     overrides = {"gan": {"width": by_ipc(lambda ipc: ipc, "as IPC"), "rates": (1.0,)}, "epochs": 2}
-    assert described(Outer.Params, overrides) == {
+    assert overrides_in_words(Outer.Params, overrides) == {
         "gan.width": "as IPC", "gan.rates": (1.0,), "epochs": 2,
     }  # fmt: skip
