@@ -18,6 +18,7 @@ from bench.grid.evaluation_work import EvaluationWork, images_and_epochs
 from bench.grid.step_work import counted
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import Cell, DistilCell, EvaluateCell
+from bench.networks.cpu_kernels import kernels_are_expected
 from bench.support.user_cache import read_cached, write_cached
 
 # Raised when work is counted otherwise, so that what was kept before is not used.
@@ -141,6 +142,7 @@ class WorkCounter:
         facts: list[object] = [
             _COUNTING,
             str(torch.__version__),
+            kernels_are_expected(),
             info.spec.shape,
             info.class_counts,
             dict(cell.sources),

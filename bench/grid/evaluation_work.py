@@ -27,6 +27,7 @@ from bench.grid.step_work import counted
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import build_network, is_per_sample
+from bench.networks.cpu_kernels import kernels_are_expected
 from bench.support.seeds import global_seed, make_generator
 
 _CPU = torch.device("cpu")
@@ -101,8 +102,8 @@ def images_and_epochs(cell: EvaluateCell, info: DatasetInfo) -> tuple[int, int]:
 
 def _key(piece: str, arch: str, precision: str, sources: Mapping[str, str], *facts: object) -> str:
     """Return what decides the work of a piece; a file can hold it."""
-    parts = [str(torch.__version__), piece, arch, precision, sorted(sources.items()), *facts]
-    return json.dumps(parts)
+    computed_by = [str(torch.__version__), kernels_are_expected()]
+    return json.dumps([*computed_by, piece, arch, precision, sorted(sources.items()), *facts])
 
 
 def _training(recipe: Recipe, images: int) -> Work:

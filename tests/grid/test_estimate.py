@@ -20,6 +20,7 @@ from bench.grid.rates import Rates
 from bench.grid.request import Request
 from bench.grid.session import Session, open_session
 from bench.grid.site import Site
+from bench.networks.cpu_kernels import kernels_are_expected
 
 SMALL = {"archs": ["convnet1(width=4)"], "eval_nets": 1, "profile": "smoke"}
 
@@ -142,6 +143,22 @@ def test_a_kind_is_counted_once_on_a_machine(tmp_path, data_dir, monkeypatch) ->
     assert {e.seconds for e in again.values()} == {e.seconds for e in first.values()}
 
 
+def test_what_was_counted_with_kernels_is_counted_again_without(
+    tmp_path, data_dir, monkeypatch
+) -> None:
+    made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
+    made.estimate()
+    there = kernels_are_expected()
+    for module in ("cell_work", "evaluation_work"):
+        monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
+        monkeypatch.setattr(f"bench.grid.{module}.kernels_are_expected", lambda: there)
+    monkeypatch.setattr("bench.grid.distillation_work.counted", fail)
+    assert {each.basis for each in made.estimate().values()} == {"counted"}
+    for module in ("cell_work", "evaluation_work"):
+        monkeypatch.setattr(f"bench.grid.{module}.kernels_are_expected", lambda: not there)
+    assert {each.basis for each in made.estimate().values()} == {"timed"}, "counting was tried"
+
+
 def test_what_cannot_be_counted_is_timed(tmp_path, data_dir, monkeypatch) -> None:
     for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
@@ -192,7 +209,7 @@ def test_a_step_that_makes_another_error_of_the_limit_is_not_timed(
             raise RuntimeError("the step failed") from None
 
     monkeypatch.setattr("methods.dm.DM.step", step)
-    monkeypatch.setattr("bench.grid.estimator.SECONDS_EACH", 0.3)
+    monkeypatch.setattr("bench.grid.estimator.SECONDS_EACH", 1.5)
     monkeypatch.setattr("bench.grid.estimator.step_seconds", lambda *cell: timed.append(cell))
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     estimates = made.estimate()

@@ -44,8 +44,9 @@ def compiles_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"""#!/bin/sh
 [ "$1" = --version ] && exec {compiler.choose_compiler()} --version
 for output; do :; done
-[ -f {path}.so ] || {{ {compiler.choose_compiler()} "$@" && cp "$output" {path}.so; }} || exit 1
-cp {path}.so "$output"
+made={path}-$(basename "$output")
+[ -f "$made" ] || {{ {compiler.choose_compiler()} "$@" && cp "$output" "$made"; }} || exit 1
+cp "$made" "$output"
 """
     )
     path.chmod(0o755)
@@ -153,6 +154,43 @@ def test_a_compiler_that_cannot_be_started_is_a_reason(
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_NATIVE", "0")
     assert library.load_library() == library.Library(None, "BENCH_NATIVE=0")
+
+
+def test_each_source_is_compiled_by_itself_and_all_are_linked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "commands"
+    logging = tmp_path / "c++"
+    logging.write_text(
+        f'#!/bin/sh\necho "$*" >> {log}\nfor output; do :; done\necho made > "$output"\n'
+    )
+    logging.chmod(0o755)
+    assert compiler.compile_kernels([os.fspath(logging), "-O1"]) == b"made\n"
+    *compiled, linked = [line.split() for line in log.read_text().splitlines()]
+    sources = sorted(Path(compiler.__file__).parent.glob("*.cpp"))
+    assert sorted(words[words.index("-c") + 1] for words in compiled) == list(map(str, sources))
+    assert {words[-1] for words in compiled} <= set(linked)
+    assert "-shared" in linked
+    assert all("-O1" in words for words in [*compiled, linked])
+
+
+def test_kernels_are_expected_before_they_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    @cache
+    def compiled() -> library.Library:
+        return library.Library(None, "it failed")
+
+    monkeypatch.setattr(library, "loaded_once", compiled)
+    monkeypatch.setenv("CXX", "some-compiler")
+    assert library.kernels_are_expected()
+    assert not compiled.cache_info().currsize, "nothing was compiled to find out"
+    monkeypatch.setenv("BENCH_NATIVE", "0")
+    assert not library.kernels_are_expected()
+    monkeypatch.delenv("BENCH_NATIVE")
+    compiled()
+    assert not library.kernels_are_expected()
+    monkeypatch.setattr(library, "loaded_once", cache(library.load_library))
+    monkeypatch.setattr(library, "choose_compiler", lambda: None)
+    assert not library.kernels_are_expected()
 
 
 def test_records_say_what_was_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bench.datasets.spec import DatasetSpec
 from bench.networks.architecture import build_network
-from bench.networks.cpu_kernels import block, library, ordinary, shallow, winograd
-from bench.networks.cpu_kernels.mode import computing, fast_operations
+from bench.networks.cpu_kernels import block, library, mode, ordinary, shallow, winograd
+from bench.networks.cpu_kernels.mode import computing, fast_operations, idle_kernels
 
 CPU = torch.device("cpu")
 needs_kernels = pytest.mark.skipif(
@@ -46,6 +46,25 @@ def convnet() -> tuple[nn.Module, Tensor]:
     return build_network(
         "convnet3(width=96)", DatasetSpec("tiny", 10, 3, 32, 32, (0.5,) * 3, (0.5,) * 3, flip=True)
     ), torch.randn(20, 3, 32, 32)
+
+
+def test_work_is_counted_on_idle_kernels_before_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, used: list[str]
+) -> None:
+    def compiling() -> library.Library:
+        raise AssertionError("nothing waits for the compiler")
+
+    monkeypatch.setattr(mode, "library", compiling)
+    monkeypatch.setattr(mode, "kernels_are_expected", lambda: True)
+    network, images = convnet()
+    with idle_kernels(), fast_operations(CPU):
+        network(images)
+    assert used == ["shallow", "block", "winograd", "block", "winograd", "block"]
+    monkeypatch.setattr(mode, "kernels_are_expected", lambda: False)
+    used.clear()
+    with idle_kernels(), fast_operations(CPU):
+        network(images)
+    assert used == []
 
 
 @needs_kernels

@@ -7,6 +7,7 @@ from bench.networks.cpu_kernels.convolution import image_gradient
 from bench.networks.cpu_kernels.library import (
     describe_kernels,
     kernel_remarks,
+    kernels_are_expected,
     prepare_kernels,
 )
 from bench.networks.cpu_kernels.mode import (
@@ -23,6 +24,7 @@ __all__ = [
     "idle_kernels",
     "image_gradient",
     "kernel_remarks",
+    "kernels_are_expected",
     "prepare_kernels",
     "without_kernels",
 ]

@@ -9,6 +9,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -16,7 +18,7 @@ _SOURCES = ("winograd.cpp", "block.cpp", "columns.cpp", "layer_norm.cpp")
 _HEADERS = ("common.h", "lanes.h", "schemes.h")
 # Sums may be reordered, which lets the compiler use vectors; NaN and infinity stay what they are.
 _FLAGS = (
-    "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
+    "-O3", "-std=c++17", "-fPIC", "-pthread",
     "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno",
 )  # fmt: skip
 _COMPILERS = ("c++", "g++", "clang++")
@@ -29,7 +31,7 @@ def choose_compiler() -> str | None:
 
 
 def compiler_command(compiler: str) -> list[str]:
-    """Return a compiler's command for the kernels, without sources and output.
+    """Return a compiler's command for the kernels, without what it makes of which files.
 
     Args:
         compiler: its name, with options if need be.
@@ -69,7 +71,11 @@ def compile_kernels(command: list[str]) -> bytes:
     """
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "kernels.so"
-        _run([*command, *(str(_FOLDER / name) for name in _SOURCES), "-o", str(output)])
+        objects = {name: str(output.with_name(f"{name}.o")) for name in _SOURCES}
+        _run_together(
+            [*command, "-c", str(_FOLDER / source), "-o", made] for source, made in objects.items()
+        )
+        _run([*command, "-shared", *objects.values(), "-o", str(output)])
         return output.read_bytes()
 
 
@@ -78,6 +84,23 @@ def _run(command: list[str]) -> str:
         command, check=True, capture_output=True, text=True, errors="replace", timeout=SECONDS
     )
     return done.stdout
+
+
+def _run_together(commands: Iterable[list[str]]) -> None:
+    """Run commands side by side; if one fails, the others are ended."""
+    with ExitStack() as stack:
+        running = []
+        for command in commands:
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                errors="replace",
+            )  # fmt: skip
+            running.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        for process in running:
+            _, said = process.communicate(timeout=SECONDS)
+            if process.returncode:
+                raise subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
 
 
 def processor_features() -> str:

@@ -66,6 +66,13 @@ def prepare_kernels() -> None:
         Thread(target=library, name="kernels", daemon=True).start()
 
 
+def kernels_are_expected() -> bool:
+    """Return whether there are kernels, or will be if they compile; nothing is waited for."""
+    if loaded_once.cache_info().currsize:
+        return loaded_once().kernels is not None
+    return not _is_switched_off() and choose_compiler() is not None
+
+
 def describe_kernels() -> str:
     """Return what networks are computed with, for records: ``native``, or why PyTorch alone."""
     compiled = library()
@@ -100,7 +107,7 @@ def loaded_once() -> Library:
 
 def load_library() -> Library:
     """Return the kernels as they are now: compiled if need be, and opened."""
-    if os.environ.get(_SWITCH) == "0":
+    if _is_switched_off():
         return Library(None, f"{_SWITCH}=0")
     compiler = choose_compiler()
     if compiler is None:
@@ -115,6 +122,10 @@ def load_library() -> Library:
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         reason = str(error)
     return Library(None, reason, tuple(remarks))
+
+
+def _is_switched_off() -> bool:
+    return os.environ.get(_SWITCH) == "0"
 
 
 def _checked(command: list[str]) -> bytes:

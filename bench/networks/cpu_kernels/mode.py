@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from bench.networks.cpu_kernels import block, layer_norm, ordinary, shallow, winograd
 from bench.networks.cpu_kernels.convolution import Maps, convolve
-from bench.networks.cpu_kernels.library import library
+from bench.networks.cpu_kernels.library import kernels_are_expected, library
 from bench.networks.fused_operations import norm_relu_pool
 
 # How many blocks of `without_kernels` and of `idle_kernels` this process is in.
@@ -33,10 +33,12 @@ def fast_operations(device: torch.device) -> AbstractContextManager[Any]:
 
     It does nothing on another device than a CPU, or without a compiler.
     """
-    kernels = library().kernels if device.type == "cpu" and not _switched_off else None
-    if kernels is None:
+    if device.type != "cpu" or _switched_off:
         return nullcontext()
-    return _FastOperations(_IdleKernels() if _idle else kernels)
+    if _idle:  # for the counting of work, which must not wait until the kernels are compiled
+        return _FastOperations(_IdleKernels()) if kernels_are_expected() else nullcontext()
+    kernels = library().kernels
+    return nullcontext() if kernels is None else _FastOperations(kernels)
 
 
 @contextmanager
