@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import signal
 import sys
@@ -83,6 +85,8 @@ class _LazyGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         # What click prints of a wrong command line takes three lines in another style than ours.
         is_standalone = extra.pop("standalone_mode", True)
+        # Else Python looks for garbage when it ends, a second long among the objects of torch.
+        atexit.register(gc.freeze)
         with complete_output():
             try:
                 result = super().main(*args, **{**extra, "standalone_mode": False})

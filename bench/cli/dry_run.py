@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Seconds for the estimate of the same grid in the profile ``lite``, at most.
 LITE_SECONDS = 3.0
+# Seconds from the start of the command to the end of its estimates; and those that these may take
+# however long torch took to load.
+END_SECONDS, LEAST_SECONDS = 13.5, 6.0
 GPU = "an H100 (a guess from its datasheet, not measured)"
 
 
@@ -56,12 +59,15 @@ def print_kept(run: KeptRun, *, as_json: bool) -> None:
     _print(_Listing(run.plan, run.missing, fitting, too_large, lite), as_json=as_json)
 
 
-def print_plan(session: Session, notes: Collection[str], *, as_json: bool, keeps: bool) -> None:
+def print_plan(
+    session: Session, notes: Collection[str], *, started: float, as_json: bool, keeps: bool
+) -> None:
     """Print every cell of a session, its state and its estimated seconds.
 
     Args:
         session: the request.
         notes: what the user was told of it.
+        started: when the command was, by the clock of ``time.perf_counter``.
         as_json: print JSON instead of lines.
         keeps: whether the plan is kept for the next dry run.
     """
@@ -69,14 +75,15 @@ def print_plan(session: Session, notes: Collection[str], *, as_json: bool, keeps
     from bench.grid.order import plan
     from bench.grid.planned import keep, make_plan
 
-    started = time.perf_counter()
+    now = time.perf_counter()
+    end = now + min(estimator.SECONDS, max(LEAST_SECONDS, started + END_SECONDS - now))
     missing = set(session.missing())
-    estimates = session.estimate(missing)
+    estimates = session.estimate(missing, end - time.perf_counter())
     lite = session.as_lite() if session.request.profile == "paper" else None
     smaller: Collection[Estimate] = ()
     if lite is not None and any(each.seconds for each in estimates.values()):
         ids = [cell.id for cell in plan(lite)]
-        left = estimator.SECONDS - (time.perf_counter() - started)
+        left = end - time.perf_counter()
         by_id = estimator.estimate(lite, session.runner, ids, min(LITE_SECONDS, left))
         smaller = by_id.values() if len(by_id) == len(ids) else ()
     made = make_plan(session, notes, lite)

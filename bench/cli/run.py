@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def run(
     failed, or was left to another run; 2: wrong
     input.
     """
+    started = time.perf_counter()
     flags = {"yes": yes, "dry_run": dry_run, "json": as_json}
     others = {"time_budget": time_budget, **{name: flag or None for name, flag in flags.items()}}
     command = {k: v for k, v in {**given, **others}.items() if v is not None and v != ()}
@@ -117,7 +119,8 @@ def run(
     if dry_run:
         from bench.cli.dry_run import print_plan
 
-        print_plan(session, [*session.notes, *warnings], as_json=as_json, keeps=keeps)
+        notes = [*session.notes, *warnings]
+        print_plan(session, notes, started=started, as_json=as_json, keeps=keeps)
         return
     estimates = forecast(session, executor)
     ask_before_days([session], [estimates], yes=yes)

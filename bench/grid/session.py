@@ -80,18 +80,22 @@ class Session:
         cells = (cell for cell in plan(self.grid) if cell.id in missing)
         return cells_too_large(cells, self.runner.site)
 
-    def estimate(self, missing: Collection[str] | None = None) -> dict[str, Estimate]:
+    def estimate(
+        self, missing: Collection[str] | None = None, seconds: float | None = None
+    ) -> dict[str, Estimate]:
         """Return how long each missing cell that fits will take, where that is known.
 
         It takes a few seconds; see :mod:`bench.grid.estimator`.
 
         Args:
             missing: what :meth:`missing` returned, if the caller has asked already.
+            seconds: how long it may take, about; by default :data:`bench.grid.estimator.SECONDS`.
         """
         started = time.perf_counter()
         ids = self.missing() if missing is None else missing
         fitting = [i for i in ids if i not in self.too_large]
-        left = estimator.SECONDS - (time.perf_counter() - started)
+        limit = estimator.SECONDS if seconds is None else seconds
+        left = limit - (time.perf_counter() - started)
         return estimator.estimate(self.grid, self.runner, fitting, left)
 
     def as_lite(self) -> Grid | None:

@@ -58,6 +58,7 @@ def cache(own_cache: Path, monkeypatch: pytest.MonkeyPatch, counted_work: Path) 
         "grid.estimator.SECONDS",
         "grid.estimator.SECONDS_EACH",
         "cli.dry_run.LITE_SECONDS",
+        "cli.dry_run.END_SECONDS",
     ):
         monkeypatch.setattr(f"bench.{limit}", 600.0)
     own = own_cache / counted_work.name
