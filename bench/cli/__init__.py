@@ -85,7 +85,7 @@ class _LazyGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         # What click prints of a wrong command line takes three lines in another style than ours.
         is_standalone = extra.pop("standalone_mode", True)
-        # Else Python looks for garbage when it ends, a second long among the objects of torch.
+        # At its end Python would collect garbage, which takes a second among the objects of torch.
         atexit.register(gc.freeze)
         with complete_output():
             try:

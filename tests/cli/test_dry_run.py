@@ -1,4 +1,4 @@
-"""A dry run takes a bounded time from its start, and ends without looking for garbage."""
+"""A dry run takes a bounded time from its start, and ends without collecting garbage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_estimates_have_the_time_that_loading_left(
     assert given == [seconds]
 
 
-def test_no_garbage_is_looked_for_at_the_end() -> None:
+def test_no_garbage_is_collected_at_the_end() -> None:
     script = (
         "import gc; gc.freeze = lambda: print('frozen')\n"
         "from bench.cli import main; main(['--version'])"

@@ -156,9 +156,7 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert library.load_library() == library.Library(None, "BENCH_NATIVE=0")
 
 
-def test_each_source_is_compiled_by_itself_and_all_are_linked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_each_source_is_compiled_by_itself_and_all_are_linked(tmp_path: Path) -> None:
     log = tmp_path / "commands"
     logging = tmp_path / "c++"
     logging.write_text(

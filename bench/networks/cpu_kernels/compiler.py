@@ -31,7 +31,7 @@ def choose_compiler() -> str | None:
 
 
 def compiler_command(compiler: str) -> list[str]:
-    """Return a compiler's command for the kernels, without what it makes of which files.
+    """Return a compiler's command for the kernels, without its sources and outputs.
 
     Args:
         compiler: its name, with options if need be.
