@@ -50,6 +50,7 @@ class WorkCounter:
 
     find: Callable[[str], DatasetInfo]
     _kept: _Kept = field(init=False)
+    _computed_by: list[object] = field(init=False)
     _is_new: bool = field(init=False, default=False)
     _evaluations: EvaluationWork = field(init=False)
     _sets: dict[str, DistilledSet] = field(init=False, default_factory=dict)
@@ -57,7 +58,9 @@ class WorkCounter:
 
     def __post_init__(self) -> None:
         self._kept = read_cached(_FILE, _Kept) or _Kept()
-        self._evaluations = EvaluationWork(self._kept.pieces, self._set_of)
+        # Asked for once: kernels may fail to compile in the meantime.
+        self._computed_by = [str(torch.__version__), kernels_are_expected()]
+        self._evaluations = EvaluationWork(self._kept.pieces, self._set_of, self._computed_by)
 
     def known(self, cell: Cell) -> CountedWork | None:
         """Return the work of a cell if its kind has been counted before."""
@@ -141,8 +144,7 @@ class WorkCounter:
         identity = {**distil.identity, **whole}
         facts: list[object] = [
             _COUNTING,
-            str(torch.__version__),
-            kernels_are_expected(),
+            *self._computed_by,
             info.spec.shape,
             info.class_counts,
             dict(cell.sources),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -27,7 +27,6 @@ from bench.grid.step_work import counted
 from bench.grid.work import CountedWork, Work
 from bench.ledger.cell import DistilCell, EvaluateCell
 from bench.networks.architecture import build_network, is_per_sample
-from bench.networks.cpu_kernels import kernels_are_expected
 from bench.support.seeds import global_seed, make_generator
 
 _CPU = torch.device("cpu")
@@ -39,12 +38,16 @@ class EvaluationWork:
     Args:
         pieces: by key, those that were counted before; others are added.
         set_of: returns what a distillation makes, untrained.
+        computed_by: what the work of every piece depends on; JSON can hold it.
     """
 
     def __init__(
-        self, pieces: dict[str, Work], set_of: Callable[[DistilCell], DistilledSet]
+        self,
+        pieces: dict[str, Work],
+        set_of: Callable[[DistilCell], DistilledSet],
+        computed_by: Sequence[object],
     ) -> None:
-        self._pieces, self._set_of = pieces, set_of
+        self._pieces, self._set_of, self._computed_by = pieces, set_of, computed_by
 
     def count(self, cell: EvaluateCell, info: DatasetInfo) -> CountedWork:
         """Return the training of one network, and its tests; units are networks."""
@@ -74,14 +77,21 @@ class EvaluationWork:
             info: of the dataset.
         """
         shape = info.spec.shape, info.spec.num_classes
-        key = _key("test", arch, cell.precision, cell.sources, *shape)
+        key = self._key("test", arch, cell.precision, cell.sources, *shape)
         return self._once(key, lambda: _test(arch, info, cell.precision))
 
     def _training(self, cell: EvaluateCell, recipe: Recipe, images: int) -> Work:
         spec = recipe.spec
         facts = cell.protocol, images, spec.shape, spec.num_classes, spec.flip
-        key = _key("step", cell.arch, cell.precision, cell.sources, *facts)
+        key = self._key("step", cell.arch, cell.precision, cell.sources, *facts)
         return self._once(key, lambda: _training(recipe, images))
+
+    def _key(
+        self, piece: str, arch: str, precision: str, sources: Mapping[str, str], *facts: object
+    ) -> str:
+        """Return what decides the work of a piece; a file can hold it."""
+        parts = [*self._computed_by, piece, arch, precision, sorted(sources.items()), *facts]
+        return json.dumps(parts)
 
     def _once(self, key: str, count: Callable[[], Work]) -> Work:
         if key not in self._pieces:
@@ -98,12 +108,6 @@ def images_and_epochs(cell: EvaluateCell, info: DatasetInfo) -> tuple[int, int]:
     task = make_task(method, info, distil.ipc, distil.arch, distil.params)
     shown = cell.ipc * method.shown_per_stored(task.params)
     return shown * info.spec.num_classes, protocol.epochs
-
-
-def _key(piece: str, arch: str, precision: str, sources: Mapping[str, str], *facts: object) -> str:
-    """Return what decides the work of a piece; a file can hold it."""
-    computed_by = [str(torch.__version__), kernels_are_expected()]
-    return json.dumps([*computed_by, piece, arch, precision, sorted(sources.items()), *facts])
 
 
 def _training(recipe: Recipe, images: int) -> Work:

@@ -149,13 +149,10 @@ def test_what_was_counted_with_kernels_is_counted_again_without(
     made = session(tmp_path, data_dir, methods=["dm"], ipcs=[1])
     made.estimate()
     there = kernels_are_expected()
-    for module in ("cell_work", "evaluation_work"):
+    for module in ("cell_work", "distillation_work", "evaluation_work"):
         monkeypatch.setattr(f"bench.grid.{module}.counted", fail)
-        monkeypatch.setattr(f"bench.grid.{module}.kernels_are_expected", lambda: there)
-    monkeypatch.setattr("bench.grid.distillation_work.counted", fail)
     assert {each.basis for each in made.estimate().values()} == {"counted"}
-    for module in ("cell_work", "evaluation_work"):
-        monkeypatch.setattr(f"bench.grid.{module}.kernels_are_expected", lambda: not there)
+    monkeypatch.setattr("bench.grid.cell_work.kernels_are_expected", lambda: not there)
     assert {each.basis for each in made.estimate().values()} == {"timed"}, "counting was tried"
 
 

@@ -70,7 +70,7 @@ def kernels_are_expected() -> bool:
     """Return whether there are kernels, or will be if they compile; nothing is waited for."""
     if loaded_once.cache_info().currsize:
         return loaded_once().kernels is not None
-    return not _is_switched_off() and choose_compiler() is not None
+    return not _hindrance()
 
 
 def describe_kernels() -> str:
@@ -107,11 +107,9 @@ def loaded_once() -> Library:
 
 def load_library() -> Library:
     """Return the kernels as they are now: compiled if need be, and opened."""
-    if _is_switched_off():
-        return Library(None, f"{_SWITCH}=0")
-    compiler = choose_compiler()
-    if compiler is None:
-        return Library(None, "no C++ compiler found")
+    hindrance, compiler = _hindrance(), choose_compiler()
+    if hindrance or compiler is None:
+        return Library(None, hindrance)
     remarks: list[str] = []
     try:
         command = compiler_command(compiler)
@@ -124,8 +122,11 @@ def load_library() -> Library:
     return Library(None, reason, tuple(remarks))
 
 
-def _is_switched_off() -> bool:
-    return os.environ.get(_SWITCH) == "0"
+def _hindrance() -> str:
+    """Return why there can be no kernels, as known before they are compiled; empty if they can."""
+    if os.environ.get(_SWITCH) == "0":
+        return f"{_SWITCH}=0"
+    return "" if choose_compiler() is not None else "no C++ compiler found"
 
 
 def _checked(command: list[str]) -> bytes:
